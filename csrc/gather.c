@@ -1,0 +1,74 @@
+#include "gather.h"
+
+#include "bitset.h"
+
+#include <string.h>
+
+static int allocate(skx_local *out, int64_t n, int64_t nnz)
+{
+    out->indptr = malloc((size_t)(n + 1) * sizeof *out->indptr);
+    out->entries = malloc((size_t)(nnz + 1) * sizeof *out->entries);
+    return out->indptr && out->entries;
+}
+
+static void copy_rows(const skx_csr *x, const int32_t *rows, skx_local *out, bitset *seen)
+{
+    out->indptr[0] = 0;
+    for (int64_t i = 0; i < out->n_rows; i++) {
+        int64_t from = x->indptr[rows[i]], n = x->indptr[rows[i] + 1] - from, to = out->indptr[i];
+        for (int64_t p = 0; p < n; p++) {
+            out->entries[to + p] = (skx_entry){x->indices[from + p], x->data[from + p]};
+            bitset_add(seen, x->indices[from + p]);
+        }
+        out->indptr[i + 1] = to + n;
+    }
+}
+
+/* Replace every column by its rank among those seen. */
+static int renumber(skx_local *out, const bitset *seen)
+{
+    uint32_t *before = malloc((size_t)seen->n_words * sizeof *before), count = 0;
+    if (!before) return SKX_ENOMEM;
+    for (int64_t w = 0; w < seen->n_words; w++) {
+        before[w] = count;
+        count += (uint32_t)__builtin_popcountll(seen->words[w]);
+    }
+    for (int64_t p = 0; p < out->indptr[out->n_rows]; p++) {
+        int32_t j = out->entries[p].feature;
+        uint64_t lower = seen->words[j >> 6] & ((UINT64_C(1) << (j & 63)) - 1);
+        out->entries[p].feature = (int32_t)(before[j >> 6] + (uint32_t)__builtin_popcountll(lower));
+    }
+    out->n_features = count;
+    free(before);
+    return SKX_OK;
+}
+
+int skx_local_gather(const skx_csr *x, const int32_t *rows, int64_t n, skx_local *out)
+{
+    int64_t nnz = 0;
+    bitset seen = {0, NULL, NULL};
+    memset(out, 0, sizeof *out);
+    out->n_rows = n;
+    for (int64_t i = 0; i < n; i++) nnz += x->indptr[rows[i] + 1] - x->indptr[rows[i]];
+    int status = allocate(out, n, nnz) && bitset_init(&seen, x->n_cols) ? SKX_OK : SKX_ENOMEM;
+    if (status == SKX_OK) {
+        copy_rows(x, rows, out, &seen);
+        status = renumber(out, &seen);
+    }
+    if (status == SKX_OK) {
+        out->features = malloc((size_t)(out->n_features + 1) * sizeof *out->features);
+        if (out->features)
+            bitset_drain(&seen, out->features);
+        else
+            status = SKX_ENOMEM;
+    }
+    bitset_free(&seen);
+    return status;
+}
+
+void skx_local_free(skx_local *local)
+{
+    free(local->indptr);
+    free(local->entries);
+    free(local->features);
+}

@@ -1,0 +1,18 @@
+/* A few rows of a matrix, copied together, with the columns that occur in them renumbered. */
+#ifndef SKX_GATHER_H
+#define SKX_GATHER_H
+#include "kernels.h"
+
+typedef struct {
+    int64_t n_rows;
+    int64_t n_features;
+    int64_t *indptr;
+    skx_entry *entries; /* feature: a position in features */
+    int32_t *features;  /* the columns that occur, rising */
+} skx_local;
+
+/* Row i of the result is row rows[i] of x. SKX_OK or SKX_ENOMEM; free with skx_local_free, also after a failure. */
+int skx_local_gather(const skx_csr *x, const int32_t *rows, int64_t n, skx_local *out);
+void skx_local_free(skx_local *local);
+
+#endif

@@ -1,0 +1,67 @@
+/* Dual coordinate descent for L2-regularised logistic regression (Yu, Huang and Lin, Machine Learning 2011), for 16 labels
+ * that share their rows. The one-variable problem is solved in t, where alpha = cost * sigmoid(t): its optimality condition
+ *     h(t) = t + q * (cost * sigmoid(t) - alpha_old) + m = 0        (m: the row's margin y * <w, x>, q = ||x||^2)
+ * is a rising function with slope >= 1, so Newton's method inside a shrinking bracket finds the root safely, and no
+ * logarithm of a variable near its bound is ever taken. */
+#include "lanes.h"
+
+#include <math.h>
+
+enum { NEWTON_STEPS = 12 };
+
+/* The root of h, started at -m: exact as soon as the variable no longer moves. */
+static inline vf solve_t(vf m, vf alpha, vf q, vf cost)
+{
+    const vf one = vf_set(1.0f), half = vf_set(0.5f);
+    vf offset = m - q * alpha, low = -offset - q * cost, high = -offset;
+    vf t = vf_min(vf_max(-m, low), high);
+    for (int step = 0; step < NEWTON_STEPS; step++) {
+        vf s = vf_sigmoid(t);
+        vf h = t + q * cost * s + offset;
+        if (!vi_bits(vf_abs(h) > vf_set(1e-6f) * (one + vf_abs(t)))) break;
+        vi above = h > vf_set(0.0f);
+        high = vf_select(above, t, high);
+        low = vf_select(above, low, t);
+        vf newton = t - h / (one + q * cost * s * (one - s));
+        vi inside = (newton > low) & (newton < high);
+        t = vf_select(inside, newton, half * (low + high));
+    }
+    return t;
+}
+
+/* Visit row i; worst gathers the largest |alpha / cost - sigmoid(-margin)|, which is 0 at the optimum. */
+static inline void visit(const skx_block *b, int64_t i, lanes *worst, float *bias_w)
+{
+    const skx_row *row = &b->rows[i];
+    vf q = vf_set(row->sq_norm), cost = vf_set(row->cost), inverse = vf_set(1.0f / row->cost);
+    lanes dot = row_dot(b, row, bias_w), alpha = lanes_load(b->alpha + i * SKX_LANES), step;
+    lane_mask positive = mask_from_bits(row->positive), live = mask_from_bits(b->live);
+    EACH_VECTOR(j)
+    {
+        vi flip = ~positive.m[j] & vi_set(INT32_MIN);
+        vf m = (vf)((vi)dot.v[j] ^ flip);
+        vf mismatch = vf_abs(alpha.v[j] * inverse - vf_sigmoid(-m));
+        worst->v[j] = vf_max(worst->v[j], vf_select(live.m[j], mismatch, vf_set(0.0f)));
+        vf next = cost * vf_sigmoid(solve_t(m, alpha.v[j], q, cost));
+        next = vf_select(live.m[j], next, alpha.v[j]);
+        step.v[j] = (vf)((vi)(next - alpha.v[j]) ^ flip);
+        alpha.v[j] = next;
+    }
+    lanes_store(b->alpha + i * SKX_LANES, alpha);
+    row_add(b, row, step, bias_w);
+}
+
+/* Ends when no row's probability and dual variable disagree by more than tol / 4, which where the loss bends most is an
+ * error of tol in the margin, or after max_iter passes. */
+void SKX_NAME(skx_solve_log_loss)(const skx_block *b)
+{
+    float *bias_w = b->w + b->n_features * SKX_LANES;
+    for (int iter = 0; iter < b->max_iter; iter++) {
+        lanes worst = lanes_set(0.0f);
+        for (int64_t i = 0; i < b->n_rows; i++) visit(b, i, &worst, bias_w);
+        float lane[SKX_LANES], largest = 0.0f;
+        lanes_store(lane, worst);
+        for (int j = 0; j < SKX_LANES; j++) largest = fmaxf(largest, lane[j]);
+        if (largest <= 0.25f * b->tol) break;
+    }
+}

@@ -1,0 +1,137 @@
+/* Dual coordinate descent for the L2-regularised squared hinge loss (Hsieh et al., ICML 2008), for 16 labels that share
+ * their rows: every step visits one row and updates its dual variable in all lanes at once. */
+#include "lanes.h"
+#include "random.h"
+
+#include <float.h>
+#include <math.h>
+
+typedef struct {
+    lanes max, min; /* of the projected gradients of one pass */
+} gap_t;
+
+static inline float largest_gap(const gap_t *g, uint16_t live)
+{
+    float max[SKX_LANES], min[SKX_LANES], gap = -FLT_MAX;
+    lanes_store(max, g->max);
+    lanes_store(min, g->min);
+    for (int b = 0; b < SKX_LANES; b++)
+        if (live >> b & 1) gap = fmaxf(gap, max[b] - min[b]);
+    return gap;
+}
+
+/* Visit row i. Returns 0 if every lane would shrink it: at its bound, with a gradient beyond the last pass's largest. */
+static inline int visit(const skx_block *b, int64_t i, const lanes *shrink_above, gap_t *gap, float *bias_w)
+{
+    const vf zero = vf_set(0.0f);
+    const skx_row *row = &b->rows[i];
+    float diagonal = 0.5f / row->cost;
+    vf inverse = vf_set(1.0f / (row->sq_norm + diagonal));
+    lanes dot = row_dot(b, row, bias_w), alpha = lanes_load(b->alpha + i * SKX_LANES), step, next;
+    lane_mask positive = mask_from_bits(row->positive), live = mask_from_bits(b->live), shrinks, moves;
+    EACH_VECTOR(j)
+    {
+        vi flip = ~positive.m[j] & vi_set(INT32_MIN);
+        vf g = (vf)((vi)dot.v[j] ^ flip) - vf_set(1.0f) + alpha.v[j] * vf_set(diagonal);
+        vi bound = alpha.v[j] == zero;
+        shrinks.m[j] = (bound & (g > shrink_above->v[j])) | ~live.m[j];
+        vf projected = vf_select(bound, vf_min(g, zero), g);
+        projected = vf_select(live.m[j] & ~shrinks.m[j], projected, zero);
+        gap->max.v[j] = vf_max(gap->max.v[j], projected);
+        gap->min.v[j] = vf_min(gap->min.v[j], projected);
+        moves.m[j] = vf_abs(projected) > vf_set(1e-12f);
+        next.v[j] = vf_select(moves.m[j], vf_max(alpha.v[j] - g * inverse, zero), alpha.v[j]);
+        step.v[j] = (vf)((vi)(next.v[j] - alpha.v[j]) ^ flip);
+    }
+    if (mask_bits(shrinks) == 0xffff) return 0;
+    if (mask_bits(moves)) {
+        lanes_store(b->alpha + i * SKX_LANES, next);
+        row_add(b, row, step, bias_w);
+    }
+    return 1;
+}
+
+/* One pass over the active rows in the given order; those that stay active are kept together. Returns their number. */
+static int64_t sweep(const skx_block *b, int64_t active, const lanes *shrink_above, gap_t *gap)
+{
+    float *bias_w = b->w + b->n_features * SKX_LANES;
+    int64_t kept = 0;
+    gap->max = lanes_set(-FLT_MAX);
+    gap->min = lanes_set(FLT_MAX);
+    for (int64_t s = 0; s < active; s++) {
+        int32_t i = b->order[s];
+        row_prefetch(b, s, active);
+        if (visit(b, i, shrink_above, gap, bias_w)) b->order[kept++] = i;
+    }
+    return kept;
+}
+
+static void activate_all(const skx_block *b)
+{
+    for (int64_t i = 0; i < b->n_rows; i++) b->order[i] = (int32_t)i;
+}
+
+static void shuffle(int32_t *order, int64_t n, uint64_t *state)
+{
+    for (int64_t i = n - 1; i > 0; i--) {
+        int64_t j = random_below(state, i + 1);
+        int32_t t = order[i];
+        order[i] = order[j];
+        order[j] = t;
+    }
+}
+
+/* Each pass visits the active rows in a new random order: a fixed one takes six times the passes, because the rows pull
+ * the bias weight about in the same order every time. Ends when, over all rows, no lane's projected gradients differ by
+ * more than tol, or after max_iter passes. */
+void SKX_NAME(skx_solve_squared_hinge)(const skx_block *b)
+{
+    lanes shrink_above = lanes_set(FLT_MAX);
+    int64_t active = b->n_rows;
+    uint64_t random = b->seed;
+    activate_all(b);
+    for (int iter = 0; iter < b->max_iter; iter++) {
+        gap_t gap;
+        int64_t seen = active;
+        shuffle(b->order, active, &random);
+        active = sweep(b, active, &shrink_above, &gap);
+        if (active == 0 || largest_gap(&gap, b->live) <= b->tol) {
+            if (seen == b->n_rows) break;
+            activate_all(b);
+            active = b->n_rows;
+            shrink_above = lanes_set(FLT_MAX);
+            continue;
+        }
+        EACH_VECTOR(j)
+        shrink_above.v[j] = vf_select(gap.max.v[j] > vf_set(0.0f), gap.max.v[j], vf_set(FLT_MAX));
+    }
+}
+
+void SKX_NAME(skx_count_weights)(const float *w, int64_t n_features, float threshold, int64_t *count)
+{
+    for (int64_t f = 0; f < n_features; f++) {
+        lanes a = lanes_load(w + f * SKX_LANES);
+        EACH_VECTOR(j)
+        {
+            vi keep = (vf_abs(a.v[j]) >= vf_set(threshold)) & (a.v[j] != vf_set(0.0f));
+            for (uint32_t bits = vi_bits(keep); bits; bits &= bits - 1) count[j * SKX_VL + __builtin_ctz(bits)]++;
+        }
+    }
+}
+
+void SKX_NAME(skx_emit_weights)(const float *w, int64_t n_features, float threshold, int64_t *cursor, int32_t *entries,
+                                float *values)
+{
+    for (int64_t f = 0; f < n_features; f++) {
+        lanes a = lanes_load(w + f * SKX_LANES);
+        EACH_VECTOR(j)
+        {
+            vi keep = (vf_abs(a.v[j]) >= vf_set(threshold)) & (a.v[j] != vf_set(0.0f));
+            for (uint32_t bits = vi_bits(keep); bits; bits &= bits - 1) {
+                int lane = j * SKX_VL + __builtin_ctz(bits);
+                entries[cursor[lane]] = (int32_t)f;
+                values[cursor[lane]++] = w[f * SKX_LANES + lane];
+            }
+        }
+    }
+}

@@ -1,0 +1,293 @@
+/* Clustering of sparse rows for label trees. Works on a gathered copy, so that a small group of labels costs no more than
+ * its own features, however wide the matrix is. */
+#include "gather.h"
+#include "kernels.h"
+#include "random.h"
+#include "topk.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- balanced: recursive bisection ---- */
+
+typedef struct {
+    const skx_kernels *kernels;
+    const skx_kmeans_params *params;
+    skx_local z;
+    int32_t *rows;   /* a permutation of z's rows; a group is a range of it */
+    int32_t *side;   /* of each row: 1 on the left of the current cut */
+    uint64_t *keys;
+    float *total, *left, *direction; /* sums over a group and its left half; left centre minus right centre */
+    uint64_t random;
+} bisection;
+
+static void add_row(const skx_local *z, int32_t i, float sign, float *sum)
+{
+    for (int64_t p = z->indptr[i]; p < z->indptr[i + 1]; p++) sum[z->entries[p].feature] += sign * z->entries[p].value;
+}
+
+/* The factor that makes a centre of a sum of n rows. */
+static float centre_scale(const float *sum, int64_t n_features, int64_t n, int spherical)
+{
+    if (!spherical) return n > 0 ? 1.0f / (float)n : 0.0f;
+    double square = 0.0;
+    for (int64_t f = 0; f < n_features; f++) square += (double)sum[f] * sum[f];
+    return square > 0.0 ? (float)(1.0 / sqrt(square)) : 0.0f;
+}
+
+/* From the sums of both halves to the difference of their centres. direction holds the right sum on the way. */
+static void centre_direction(bisection *b, int64_t n_left, int64_t n_right)
+{
+    int64_t d = b->z.n_features;
+    for (int64_t f = 0; f < d; f++) b->direction[f] = b->total[f] - b->left[f];
+    float ls = centre_scale(b->left, d, n_left, b->params->spherical);
+    float rs = centre_scale(b->direction, d, n_right, b->params->spherical);
+    for (int64_t f = 0; f < d; f++) b->direction[f] = ls * b->left[f] - rs * b->direction[f];
+}
+
+/* Put the n_left rows furthest along the direction on the left; the sum of the left half follows. Returns how many moved. */
+static int64_t recut(bisection *b, int64_t lo, int64_t hi, int64_t n_left)
+{
+    int64_t moved = 0, n = hi - lo;
+    for (int64_t i = 0; i < n; i++) {
+        int32_t row = b->rows[lo + i];
+        int64_t p = b->z.indptr[row];
+        float s = b->kernels->dot_vector(b->z.entries + p, b->z.indptr[row + 1] - p, b->direction);
+        b->keys[i] = key_make(s, row);
+    }
+    skx_keys_select(b->keys, n, n_left);
+    for (int64_t i = 0; i < n; i++) {
+        int32_t row = key_id(b->keys[i]), side = i < n_left;
+        if (b->side[row] == side) continue;
+        b->side[row] = side;
+        add_row(&b->z, row, side ? 1.0f : -1.0f, b->left);
+        moved++;
+    }
+    return moved;
+}
+
+/* Start from two different rows of the group as centres. */
+static void seed_direction(bisection *b, int64_t lo, int64_t hi)
+{
+    int64_t n = hi - lo, first = random_below(&b->random, n), second = random_below(&b->random, n - 1);
+    memset(b->direction, 0, (size_t)b->z.n_features * sizeof *b->direction);
+    add_row(&b->z, b->rows[lo + first], 1.0f, b->direction);
+    add_row(&b->z, b->rows[lo + (second < first ? second : second + 1)], -1.0f, b->direction);
+}
+
+/* Balanced 2-means of rows[lo .. hi), 0 < n_left < hi - lo; afterwards the left half comes first. */
+static void bisect(bisection *b, int64_t lo, int64_t hi, int64_t n_left)
+{
+    size_t size = (size_t)b->z.n_features * sizeof *b->total;
+    memset(b->total, 0, size);
+    memset(b->left, 0, size);
+    for (int64_t i = lo; i < hi; i++) {
+        add_row(&b->z, b->rows[i], 1.0f, b->total);
+        b->side[b->rows[i]] = 0;
+    }
+    seed_direction(b, lo, hi);
+    for (int iter = 0; iter < b->params->max_iter; iter++) {
+        if (recut(b, lo, hi, n_left) == 0) break;
+        centre_direction(b, n_left, hi - lo - n_left);
+    }
+    int64_t l = lo, r = lo + n_left;
+    for (int64_t i = 0; i < hi - lo; i++) {
+        int32_t row = key_id(b->keys[i]);
+        b->rows[b->side[row] ? l++ : r++] = row;
+    }
+}
+
+/* Divide rows[lo .. hi) among the clusters first .. first + k. Sizes are the floor or the ceiling of (hi - lo) / k. */
+static void divide(bisection *b, int64_t lo, int64_t hi, int64_t first, int64_t k, int32_t *cluster)
+{
+    while (k > 1) {
+        int64_t n = hi - lo, k_left = k / 2, large = n % k;
+        int64_t n_left = k_left * (n / k) + (large < k_left ? large : k_left);
+        bisect(b, lo, hi, n_left);
+        divide(b, lo, lo + n_left, first, k_left, cluster);
+        lo += n_left;
+        first += k_left;
+        k -= k_left;
+    }
+    for (int64_t i = lo; i < hi; i++) cluster[b->rows[i]] = (int32_t)first;
+}
+
+static int bisection_allocate(bisection *b, int64_t n)
+{
+    size_t d = (size_t)b->z.n_features + 1, size = (size_t)n + 1;
+    b->rows = malloc(size * sizeof *b->rows);
+    b->side = calloc(size, sizeof *b->side);
+    b->keys = malloc(size * sizeof *b->keys);
+    b->total = malloc(d * sizeof *b->total);
+    b->left = malloc(d * sizeof *b->left);
+    b->direction = malloc(d * sizeof *b->direction);
+    return b->rows && b->side && b->keys && b->total && b->left && b->direction;
+}
+
+static void bisection_free(bisection *b)
+{
+    skx_local_free(&b->z);
+    free(b->rows);
+    free(b->side);
+    free(b->keys);
+    free(b->total);
+    free(b->left);
+    free(b->direction);
+}
+
+static int params_valid(const skx_kmeans_params *p, int64_t n)
+{
+    return p->n_clusters >= 1 && p->n_clusters <= n && p->max_iter >= 1 && n <= INT32_MAX;
+}
+
+int skx_kmeans_balanced(const skx_kernels *kernels, const skx_csr *z, const int32_t *rows, int64_t n,
+                        const skx_kmeans_params *params, int32_t *cluster)
+{
+    if (!params_valid(params, n)) return SKX_EARG;
+    bisection b = {.kernels = kernels, .params = params, .random = params->seed};
+    int status = skx_local_gather(z, rows, n, &b.z);
+    if (status == SKX_OK && !bisection_allocate(&b, n)) status = SKX_ENOMEM;
+    if (status == SKX_OK) {
+        for (int64_t i = 0; i < n; i++) b.rows[i] = (int32_t)i;
+        divide(&b, 0, n, 0, params->n_clusters, cluster);
+    }
+    bisection_free(&b);
+    return status;
+}
+
+/* ---- unbalanced: Lloyd's iterations ---- */
+
+typedef struct {
+    const skx_kernels *kernels;
+    const skx_kmeans_params *params;
+    skx_local z;
+    int64_t k;
+    float *centres; /* (n_features, k): a row's products with all centres are one pass */
+    float *sums;    /* (n_features, k) */
+    float *offset;  /* half of each centre's squared norm */
+    float *scores;  /* (k) */
+    double *nearest; /* of each row: squared distance to the nearest seed */
+    int64_t *count;
+    uint64_t random;
+} lloyd;
+
+static double row_square(const skx_local *z, int64_t i)
+{
+    double square = 0.0;
+    for (int64_t p = z->indptr[i]; p < z->indptr[i + 1]; p++) square += (double)z->entries[p].value * z->entries[p].value;
+    return square;
+}
+
+/* A row drawn in proportion to its squared distance to the seeds so far. */
+static int64_t draw_row(lloyd *m)
+{
+    double total = 0.0;
+    for (int64_t i = 0; i < m->z.n_rows; i++) total += m->nearest[i];
+    if (!(total > 0.0)) return random_below(&m->random, m->z.n_rows);
+    double goal = random_unit(&m->random) * total;
+    for (int64_t i = 0; i < m->z.n_rows; i++) {
+        goal -= m->nearest[i];
+        if (goal < 0.0) return i;
+    }
+    return m->z.n_rows - 1;
+}
+
+/* Make row s centre c and bring the distances up to date. The sums serve as a dense copy of the row. */
+static void plant_seed(lloyd *m, int64_t c, int64_t s)
+{
+    memset(m->sums, 0, (size_t)m->z.n_features * sizeof *m->sums);
+    for (int64_t p = m->z.indptr[s]; p < m->z.indptr[s + 1]; p++) {
+        const skx_entry *e = &m->z.entries[p];
+        m->sums[e->feature] = e->value;
+        m->centres[e->feature * m->k + c] = e->value;
+    }
+    double square = row_square(&m->z, s);
+    m->offset[c] = (float)(0.5 * square);
+    for (int64_t i = 0; i < m->z.n_rows; i++) {
+        int64_t p = m->z.indptr[i];
+        double dot = m->kernels->dot_vector(m->z.entries + p, m->z.indptr[i + 1] - p, m->sums);
+        double distance = fmax(0.0, square + row_square(&m->z, i) - 2.0 * dot);
+        if (c == 0 || distance < m->nearest[i]) m->nearest[i] = distance;
+    }
+}
+
+static int32_t nearest_centre(const lloyd *m, int64_t i)
+{
+    int64_t p = m->z.indptr[i], best = 0;
+    m->kernels->dot_matrix(m->z.entries + p, m->z.indptr[i + 1] - p, m->centres, m->k, m->scores);
+    for (int64_t c = 1; c < m->k; c++)
+        if (m->scores[c] - m->offset[c] > m->scores[best] - m->offset[best]) best = c;
+    return (int32_t)best;
+}
+
+static int64_t assign(lloyd *m, int32_t *cluster)
+{
+    int64_t moved = 0;
+    for (int64_t i = 0; i < m->z.n_rows; i++) {
+        int32_t c = nearest_centre(m, i);
+        moved += c != cluster[i];
+        cluster[i] = c;
+    }
+    return moved;
+}
+
+/* New centres; a cluster that lost all its rows keeps its old one. */
+static void update_centres(lloyd *m, const int32_t *cluster)
+{
+    int64_t d = m->z.n_features, k = m->k;
+    memset(m->sums, 0, (size_t)(d * k) * sizeof *m->sums);
+    memset(m->count, 0, (size_t)k * sizeof *m->count);
+    for (int64_t i = 0; i < m->z.n_rows; i++) {
+        m->count[cluster[i]]++;
+        for (int64_t p = m->z.indptr[i]; p < m->z.indptr[i + 1]; p++)
+            m->sums[m->z.entries[p].feature * k + cluster[i]] += m->z.entries[p].value;
+    }
+    for (int64_t c = 0; c < k; c++) {
+        double square = 0.0;
+        if (m->count[c] == 0) continue;
+        for (int64_t f = 0; f < d; f++) square += (double)m->sums[f * k + c] * m->sums[f * k + c];
+        double scale = m->params->spherical ? (square > 0.0 ? 1.0 / sqrt(square) : 0.0) : 1.0 / (double)m->count[c];
+        for (int64_t f = 0; f < d; f++) m->centres[f * k + c] = (float)(scale * m->sums[f * k + c]);
+        m->offset[c] = (float)(0.5 * scale * scale * square);
+    }
+}
+
+static int lloyd_allocate(lloyd *m)
+{
+    size_t size = (size_t)(m->z.n_features + 1) * (size_t)m->k;
+    m->centres = calloc(size, sizeof *m->centres);
+    m->sums = malloc(size * sizeof *m->sums);
+    m->offset = malloc((size_t)m->k * sizeof *m->offset);
+    m->scores = malloc((size_t)m->k * sizeof *m->scores);
+    m->nearest = malloc((size_t)(m->z.n_rows + 1) * sizeof *m->nearest);
+    m->count = malloc((size_t)m->k * sizeof *m->count);
+    return m->centres && m->sums && m->offset && m->scores && m->nearest && m->count;
+}
+
+static void lloyd_free(lloyd *m)
+{
+    skx_local_free(&m->z);
+    free(m->centres);
+    free(m->sums);
+    free(m->offset);
+    free(m->scores);
+    free(m->nearest);
+    free(m->count);
+}
+
+int skx_kmeans_lloyd(const skx_kernels *kernels, const skx_csr *z, const int32_t *rows, int64_t n,
+                     const skx_kmeans_params *params, int32_t *cluster)
+{
+    if (!params_valid(params, n)) return SKX_EARG;
+    lloyd m = {.kernels = kernels, .params = params, .k = params->n_clusters, .random = params->seed};
+    int status = skx_local_gather(z, rows, n, &m.z);
+    if (status == SKX_OK && !lloyd_allocate(&m)) status = SKX_ENOMEM;
+    if (status == SKX_OK) {
+        for (int64_t i = 0; i < n; i++) cluster[i] = -1;
+        for (int64_t c = 0; c < m.k; c++) plant_seed(&m, c, c ? draw_row(&m) : random_below(&m.random, n));
+        for (int iter = 0; iter < params->max_iter && assign(&m, cluster); iter++) update_centres(&m, cluster);
+    }
+    lloyd_free(&m);
+    return status;
+}

@@ -1,0 +1,32 @@
+/* A small seeded generator (splitmix64): the same numbers everywhere. */
+#ifndef SKX_RANDOM_H
+#define SKX_RANDOM_H
+#include <stdint.h>
+
+static inline uint64_t random_next(uint64_t *state)
+{
+    uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+/* A number in [0, n), 0 < n < 2^31. */
+static inline int64_t random_below(uint64_t *state, int64_t n)
+{
+    return (int64_t)((random_next(state) >> 32) * (uint64_t)n >> 32);
+}
+
+/* A number in [0, 1). */
+static inline double random_unit(uint64_t *state) { return (double)(random_next(state) >> 11) * 0x1p-53; }
+
+static inline void random_permutation(uint64_t *state, int64_t n, int32_t *out)
+{
+    for (int64_t i = 0; i < n; i++) {
+        int64_t j = random_below(state, i + 1);
+        out[i] = out[j];
+        out[j] = (int32_t)i;
+    }
+}
+
+#endif

@@ -1,0 +1,239 @@
+/* skxmr: the C core of extreme multi-label ranking.
+ *
+ * The rules that hold for every function here:
+ *   - The library is stateless: no globals, no threads, no I/O. Everything is passed in, inputs first and const, outputs last.
+ *   - Memory belongs to the caller. Functions allocate scratch only and free it before they return.
+ *   - A function that can fail returns an enum skx_status; on anything but SKX_OK the outputs hold no meaning.
+ *   - Row pointers and sizes are int64, indices int32, values float32.
+ *   - Functions that take a kernel table (skx_kernels) give the same result for every table up to rounding, and exactly the
+ *     same result for the same table however the work is divided into ranges.
+ *   - Matrices that enter were accepted by skx_csr_check, models by skx_layer_check; nothing else is assumed of them.
+ *
+ * This file is read by cffi as it stands, so preprocessor lines are one line long and constants are enums.
+ */
+#ifndef SKXMR_H
+#define SKXMR_H
+#include <stdint.h>
+
+/* ---- status codes ---------------------------------------------------------------------------------------------- */
+
+enum skx_status {
+    SKX_OK = 0,
+    SKX_ENOMEM = 1,    /* scratch memory could not be had */
+    SKX_EARG = 2,      /* an argument lies outside its documented range */
+    SKX_EISA = 3,      /* unknown instruction set, or one this processor lacks */
+    SKX_EPOINTER = 4,  /* row pointers do not start at 0, fall, or end beyond the arrays */
+    SKX_EINDEX = 5,    /* a column index is out of range */
+    SKX_EORDER = 6,    /* the column indices of a row are not strictly rising */
+    SKX_EFINITE = 7,   /* a value is NaN or infinite */
+    SKX_ECAPACITY = 8, /* an output array is too small */
+    SKX_EMODEL = 9     /* a compiled layer contradicts itself */
+};
+
+/* The name of a status, such as "SKX_ENOMEM"; "unknown" for any other number. */
+const char *skx_status_name(int status);
+
+/* ---- instruction sets ------------------------------------------------------------------------------------------- */
+
+/* A table of the hot loops, compiled for one instruction set. */
+typedef struct skx_kernels skx_kernels;
+
+/* The best table this processor can run where name is NULL or empty, else the one called "baseline", "avx2" or "avx512".
+ * SKX_EISA where there is no such table or the processor cannot run it. */
+int skx_kernels_find(const char *name, const skx_kernels **out);
+const char *skx_kernels_name(const skx_kernels *kernels);
+
+/* ---- sparse matrices ---------------------------------------------------------------------------------------------- */
+
+/* Compressed sparse rows: row i holds indices[indptr[i] .. indptr[i+1]). */
+typedef struct {
+    int64_t n_rows;
+    int64_t n_cols;
+    const int64_t *indptr;
+    const int32_t *indices;
+    const float *data;
+} skx_csr;
+
+/* One pass over an untrusted matrix whose indices and data hold nnz elements each. Names the first fault in the returned
+ * status (SKX_EPOINTER, SKX_EINDEX, SKX_EORDER or SKX_EFINITE) and its row in *row (-1 without a fault). data may be NULL. */
+int skx_csr_check(const skx_csr *a, int64_t nnz, int64_t *row);
+
+/* The transpose: indptr has n_cols + 1 elements, indices and data a's number of nonzeros; rows come out sorted.
+ * data (and a->data) may be NULL: then only the pattern is transposed. */
+int skx_csr_transpose(const skx_csr *a, int64_t *indptr, int32_t *indices, float *data);
+
+/* Row g - lo of the output is the sum of weight[e] * x[member[e]] over group_ptr[g] <= e < group_ptr[g+1], for lo <= g < hi;
+ * divided by its Euclidean norm where normalise is set. indices and data hold capacity elements; SKX_ECAPACITY if that is
+ * too few (the sum of the members' lengths is always enough). Members must lie in [0, x->n_rows). */
+int skx_csr_group_sum(const skx_csr *x, const int64_t *group_ptr, const int32_t *member, const float *weight, int64_t lo,
+                      int64_t hi, int normalise, int64_t capacity, int64_t *indptr, int32_t *indices, float *data);
+
+/* The k stored entries of each row with the highest values, best first, ties by lower column. Rows with fewer entries are
+ * padded with label -1 and score -inf. NaN ranks as -inf. labels and scores are (n_rows, k), row-major. */
+int skx_csr_top_k(const skx_csr *a, int64_t k, int32_t *labels, float *scores);
+
+/* ---- clustering --------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    int64_t n_clusters; /* at least 1, at most n_rows */
+    int max_iter;       /* at least 1 */
+    int spherical;      /* divide centres by their norm (then rows should have norm 1) */
+    uint64_t seed;
+} skx_kmeans_params;
+
+/* Cluster the rows z[rows[0]], ..., z[rows[n-1]] into params->n_clusters groups whose sizes differ by one at the most, by
+ * recursive bisection: balanced 2-means whose cut is found by selection. cluster[i] is the group of rows[i]. */
+int skx_kmeans_balanced(const skx_kernels *kernels, const skx_csr *z, const int32_t *rows, int64_t n,
+                        const skx_kmeans_params *params, int32_t *cluster);
+
+/* The same by Lloyd's iterations from k-means++ seeds, with groups of any size, some possibly empty. */
+int skx_kmeans_lloyd(const skx_kernels *kernels, const skx_csr *z, const int32_t *rows, int64_t n,
+                     const skx_kmeans_params *params, int32_t *cluster);
+
+/* ---- training -------------------------------------------------------------------------------------------------------- */
+
+enum skx_loss { SKX_SQUARED_HINGE = 0, SKX_LOG_LOSS = 1 };
+
+typedef struct {
+    int loss;        /* enum skx_loss */
+    int max_iter;    /* at least 1: passes over the rows of a node */
+    float C;         /* positive: weight of the loss against the regulariser */
+    float bias;      /* value of the constant feature; 0 for none. Its weight is regularised like any other. */
+    float tol;       /* positive: see train.c for the stopping rule of each loss */
+    float threshold; /* weights with |w| < threshold are dropped, and zeros always */
+    uint64_t seed;
+} skx_train_params;
+
+/* What the problem of one tree node is: the rows it sees (sorted, without duplicates) and for each child c the rows
+ * positive[positive_ptr[c] .. positive_ptr[c+1]), a sorted subset of rows. weight (one per row of x, or NULL) multiplies C. */
+typedef struct {
+    int64_t n_rows;
+    int64_t n_children;
+    const int32_t *rows;
+    const int64_t *positive_ptr;
+    const int32_t *positive;
+    const float *weight;
+} skx_node;
+
+/* Train one linear ranker per child in [first, node->n_children), all on the same rows, by dual coordinate descent on 16
+ * children at a time. Stops early, before a block of 16 that might not fit, and tells in *done the child to go on with.
+ * features: the features that occur in the node's rows, sorted (feature_capacity elements, *n_features of them used).
+ * Child c's weights are entries[col_ptr[c - first] .. col_ptr[c - first + 1]): positions in `features`, rising, and values;
+ * capacity elements each. bias[c - first] is the child's bias weight times the constant feature.
+ * SKX_ECAPACITY where feature_capacity is too small or not even the first block fits (16 * *n_features is always enough). */
+int skx_train_node(const skx_kernels *kernels, const skx_csr *x, const skx_node *node, const skx_train_params *params,
+                   int64_t first, int64_t feature_capacity, int64_t capacity, int64_t *n_features, int32_t *features,
+                   int64_t *col_ptr, int32_t *entries, float *values, float *bias, int64_t *done);
+
+/* ---- compiled layers --------------------------------------------------------------------------------------------------- */
+
+/* The weights of a node's children are compiled into chunks of at most SKX_CHUNK_WIDTH children, searched feature by
+ * feature. Features are numbered in blocks of 64. A chunk's index has one slot per block: all blocks of the feature space
+ * in order ("direct"), or an open-addressed hash table of the blocks that occur, whose size is a power of two below the
+ * direct size. A slot says which of its 64 features have a row, and where in the payload they lie:
+ *     uint16 start[rows + 1]    byte offsets from the block's beginning, rows in order of their features
+ *     per row                   dense: one float32 per child, padded to a multiple of 4; or
+ *                               pairs: n float32 values, then their n child numbers, uint8, rising
+ * A row is dense if and only if it has the dense length. Blocks begin at multiples of 4 bytes. */
+enum skx_layout { SKX_CHUNK_WIDTH = 240, SKX_BLOCK = 64 };
+
+typedef struct {
+    uint64_t bits; /* bit j: feature 64 * key + j has a row */
+    uint32_t base; /* where the block begins in the chunk's payload, in units of 4 bytes */
+    uint32_t key;  /* the block's number; in a hash table, an unused slot has bits == 0 */
+} skx_slot;
+
+/* One chunk, seen as a list of columns: what skx_train_node gives and skx_chunk_read gives back. */
+typedef struct {
+    int64_t width;           /* children, 1 .. SKX_CHUNK_WIDTH */
+    int64_t n_local;         /* length of features */
+    const int32_t *features; /* strictly rising */
+    const int64_t *col_ptr;  /* width + 1 */
+    const int32_t *entries;  /* positions in features, strictly rising within a column */
+    const float *values;
+} skx_columns;
+
+/* How many slots and payload bytes the compiled chunk needs. SKX_EARG where it would outgrow the 32-bit offsets. */
+int skx_chunk_size(const skx_columns *columns, int64_t n_features, int64_t *n_slots, int64_t *n_bytes);
+
+/* Compile into index[n_slots] and payload[n_bytes], with the sizes that skx_chunk_size gave. */
+int skx_chunk_write(const skx_columns *columns, int64_t n_features, int64_t n_slots, int64_t n_bytes, skx_slot *index,
+                    uint8_t *payload);
+
+typedef struct {
+    int64_t n_slots;
+    int64_t n_bytes;
+    int64_t width;
+    const skx_slot *index;
+    const uint8_t *payload;
+} skx_chunk;
+
+/* SKX_OK if the chunk is well formed in every respect the format has, SKX_EMODEL if not. Counts its weights and its rows. */
+int skx_chunk_check(const skx_chunk *chunk, int64_t n_features, int64_t *n_weights, int64_t *n_rows);
+
+/* The inverse of skx_chunk_write, leaving out weights with |w| < threshold. The chunk must have passed skx_chunk_check,
+ * whose counts are the capacities. features come out sorted; those whose weights are all left out do not appear. */
+int skx_chunk_read(const skx_chunk *chunk, int64_t n_features, float threshold, int64_t *n_local, int32_t *features,
+                   int64_t *col_ptr, int32_t *entries, float *values);
+
+/* ---- beam search ---------------------------------------------------------------------------------------------------- */
+
+/* Level l of the label tree with the rankers of its nodes' children. Node p's children are child_ptr[p] .. child_ptr[p+1],
+ * its chunks chunk_ptr[p] .. chunk_ptr[p+1], each but the last of SKX_CHUNK_WIDTH children. */
+typedef struct {
+    int64_t n_nodes;
+    int64_t n_chunks;
+    const int64_t *child_ptr;
+    const int64_t *chunk_ptr;
+    const int64_t *index_ptr;   /* n_chunks + 1, into index */
+    const int64_t *payload_ptr; /* n_chunks + 1, into payload, in bytes */
+    const skx_slot *index;
+    const uint8_t *payload;
+    const float *bias; /* one per child */
+} skx_layer;
+
+/* Check a layer whose arrays hold n_slots and n_bytes elements: pointers, then every chunk. *where is the faulty node. */
+int skx_layer_check(const skx_layer *layer, int64_t n_features, int64_t n_slots, int64_t n_bytes, int64_t *where);
+
+typedef struct {
+    int64_t n_features;
+    int64_t n_layers; /* at least 1; layer 0 has one node, the root */
+    const skx_layer *layers;
+    const int32_t *slot_label; /* the label of each child of the last layer */
+    int64_t n_labels;
+    int64_t max_copies; /* the largest number of slots that share a label */
+} skx_model;
+
+/* f(v) of a child's margin v, and how it joins its parent's score (see the name). The root's children join nothing. */
+enum skx_post_processor {
+    SKX_NOOP = 0,        /* v                          the child's alone */
+    SKX_SIGMOID = 1,     /* 1 / (1 + exp(-v))          times the parent's */
+    SKX_LOG_SIGMOID = 2, /* -log(1 + exp(-v))          plus the parent's */
+    SKX_HINGE = 3,       /* exp(-max(0, 1 - v)^power)  times the parent's */
+    SKX_LOG_HINGE = 4    /* -max(0, 1 - v)^power       plus the parent's */
+};
+
+typedef struct {
+    int64_t beam_width; /* at least 1: nodes kept per level */
+    int64_t k;          /* at least 1: labels reported per row */
+    int post_processor; /* enum skx_post_processor */
+    int power;          /* 1 .. 4, for the hinges */
+    float floor;        /* only labels with at least this score are reported; -inf for all */
+} skx_search_params;
+
+/* Where the search of each row begins: the nodes node[ptr[i] .. ptr[i+1]) of level `level` with their scores. */
+typedef struct {
+    int64_t level;
+    const int64_t *ptr;
+    const int32_t *node;
+    const float *score;
+} skx_frontier;
+
+/* Rank labels for the rows lo <= i < hi of x. From the root where frontier is NULL, else from row i's part of it (nodes in
+ * range, without duplicates). At each level the children of the kept nodes are scored and the beam_width best are kept,
+ * ties by lower node; at the last level the k best labels are written, best first, ties by lower label, copies of a label
+ * merged by maximum. labels and scores are (hi - lo, k), padded with -1 and -inf. A NaN score counts as -inf. */
+int skx_rank(const skx_kernels *kernels, const skx_model *model, const skx_csr *x, const skx_frontier *frontier,
+             const skx_search_params *params, int64_t lo, int64_t hi, int32_t *labels, float *scores);
+
+#endif

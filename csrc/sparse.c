@@ -1,0 +1,102 @@
+/* Checks and whole-matrix operations on compressed sparse rows. */
+#include "bitset.h"
+#include "skxmr.h"
+
+#include <math.h>
+#include <string.h>
+
+static int check_row(const skx_csr *a, int64_t i)
+{
+    int64_t last = -1;
+    for (int64_t p = a->indptr[i]; p < a->indptr[i + 1]; p++) {
+        int64_t j = a->indices[p];
+        if (j < 0 || j >= a->n_cols) return SKX_EINDEX;
+        if (j <= last) return SKX_EORDER;
+        if (a->data && !isfinite(a->data[p])) return SKX_EFINITE;
+        last = j;
+    }
+    return SKX_OK;
+}
+
+int skx_csr_check(const skx_csr *a, int64_t nnz, int64_t *row)
+{
+    *row = -1;
+    if (a->indptr[0] != 0) return SKX_EPOINTER;
+    for (int64_t i = 0; i < a->n_rows; i++) {
+        int fault = SKX_EPOINTER;
+        if (a->indptr[i + 1] >= a->indptr[i] && a->indptr[i + 1] <= nnz) fault = check_row(a, i);
+        if (fault) {
+            *row = i;
+            return fault;
+        }
+    }
+    return SKX_OK;
+}
+
+int skx_csr_transpose(const skx_csr *a, int64_t *indptr, int32_t *indices, float *data)
+{
+    int64_t *cursor = malloc((size_t)(a->n_cols + 1) * sizeof *cursor), nnz = a->indptr[a->n_rows];
+    if (!cursor) return SKX_ENOMEM;
+    memset(indptr, 0, (size_t)(a->n_cols + 1) * sizeof *indptr);
+    for (int64_t p = 0; p < nnz; p++) indptr[a->indices[p] + 1]++;
+    for (int64_t j = 0; j < a->n_cols; j++) indptr[j + 1] += indptr[j];
+    memcpy(cursor, indptr, (size_t)(a->n_cols + 1) * sizeof *cursor);
+    for (int64_t i = 0; i < a->n_rows; i++) {
+        for (int64_t p = a->indptr[i]; p < a->indptr[i + 1]; p++) {
+            int64_t q = cursor[a->indices[p]]++;
+            indices[q] = (int32_t)i;
+            if (data) data[q] = a->data[p];
+        }
+    }
+    free(cursor);
+    return SKX_OK;
+}
+
+/* Add weight * row i to the dense sum, and its columns to the set. */
+static void add_row(const skx_csr *x, int64_t i, float weight, float *sum, bitset *columns)
+{
+    for (int64_t p = x->indptr[i]; p < x->indptr[i + 1]; p++) {
+        sum[x->indices[p]] += weight * x->data[p];
+        bitset_add(columns, x->indices[p]);
+    }
+}
+
+/* Move the sum at the n columns into data and leave it zero. */
+static void take_sum(float *sum, const int32_t *columns, int64_t n, int normalise, float *data)
+{
+    double square = 0.0;
+    for (int64_t p = 0; p < n; p++) {
+        data[p] = sum[columns[p]];
+        square += (double)data[p] * data[p];
+        sum[columns[p]] = 0.0f;
+    }
+    if (!normalise || square <= 0.0) return;
+    float inverse = (float)(1.0 / sqrt(square));
+    for (int64_t p = 0; p < n; p++) data[p] *= inverse;
+}
+
+int skx_csr_group_sum(const skx_csr *x, const int64_t *group_ptr, const int32_t *member, const float *weight, int64_t lo,
+                      int64_t hi, int normalise, int64_t capacity, int64_t *indptr, int32_t *indices, float *data)
+{
+    if (lo < 0 || lo > hi) return SKX_EARG;
+    float *sum = calloc((size_t)x->n_cols + 1, sizeof *sum);
+    bitset columns = {0, NULL, NULL};
+    int status = sum && bitset_init(&columns, x->n_cols) ? SKX_OK : SKX_ENOMEM;
+    indptr[0] = 0;
+    for (int64_t g = lo; g < hi && status == SKX_OK; g++) {
+        int64_t used = indptr[g - lo], bound = 0;
+        for (int64_t e = group_ptr[g]; e < group_ptr[g + 1]; e++)
+            bound += x->indptr[member[e] + 1] - x->indptr[member[e]];
+        if ((bound < x->n_cols ? bound : x->n_cols) > capacity - used) {
+            status = SKX_ECAPACITY;
+            break;
+        }
+        for (int64_t e = group_ptr[g]; e < group_ptr[g + 1]; e++) add_row(x, member[e], weight[e], sum, &columns);
+        int64_t n = bitset_drain(&columns, indices + used);
+        take_sum(sum, indices + used, n, normalise, data + used);
+        indptr[g - lo + 1] = used + n;
+    }
+    bitset_free(&columns);
+    free(sum);
+    return status;
+}

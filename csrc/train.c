@@ -1,0 +1,166 @@
+/* Training of one tree node: all its children see the same rows, so these are gathered and renumbered once and then
+ * serve blocks of 16 children in turn. */
+#include "gather.h"
+#include "kernels.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    skx_local x;
+    skx_row *rows;
+    int32_t *order;
+    float *alpha;
+    float *w;
+} node_work;
+
+static void work_free(node_work *work)
+{
+    skx_local_free(&work->x);
+    free(work->rows);
+    free(work->order);
+    free(work->alpha);
+    free(work->w);
+}
+
+static void *aligned(int64_t lines) { return aligned_alloc(64, (size_t)(lines + 1) * 64); }
+
+static double square_norm(const skx_entry *entries, int64_t n)
+{
+    double square = 0.0;
+    for (int64_t p = 0; p < n; p++) square += (double)entries[p].value * entries[p].value;
+    return square;
+}
+
+/* Gather, and compute what does not depend on the child. */
+static int work_prepare(node_work *work, const skx_csr *x, const skx_node *node, const skx_train_params *params)
+{
+    int status = skx_local_gather(x, node->rows, node->n_rows, &work->x);
+    if (status != SKX_OK) return status;
+    work->rows = malloc((size_t)(node->n_rows + 1) * sizeof *work->rows);
+    work->order = malloc((size_t)(node->n_rows + 1) * sizeof *work->order);
+    work->alpha = aligned(node->n_rows);
+    work->w = aligned(work->x.n_features + 1);
+    if (!work->rows || !work->order || !work->alpha || !work->w) return SKX_ENOMEM;
+    for (int64_t i = 0; i < node->n_rows; i++) {
+        skx_row *row = &work->rows[i];
+        row->begin = work->x.indptr[i];
+        row->length = (int32_t)(work->x.indptr[i + 1] - row->begin);
+        row->sq_norm = (float)(square_norm(work->x.entries + row->begin, row->length) + (double)params->bias * params->bias);
+        row->cost = params->C * (node->weight ? node->weight[node->rows[i]] : 1.0f);
+        if (!(row->cost > 0.0f)) return SKX_EARG;
+    }
+    return SKX_OK;
+}
+
+/* Where row lies in rows[from .. n), which is sorted and holds it: steps that double, then bisection. n if it is absent. */
+static int64_t find_row(const int32_t *rows, int64_t from, int64_t n, int32_t row)
+{
+    int64_t lo = from, hi = from, step = 1;
+    while (hi < n && rows[hi] < row) {
+        lo = hi + 1;
+        hi += step;
+        step *= 2;
+    }
+    if (hi > n) hi = n;
+    while (lo < hi) {
+        int64_t mid = lo + (hi - lo) / 2;
+        if (rows[mid] < row)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < n && rows[lo] == row ? lo : n;
+}
+
+static int mark_positives(node_work *work, const skx_node *node, int64_t first, int lanes)
+{
+    for (int64_t i = 0; i < node->n_rows; i++) work->rows[i].positive = 0;
+    for (int b = 0; b < lanes; b++) {
+        int64_t at = 0;
+        for (int64_t e = node->positive_ptr[first + b]; e < node->positive_ptr[first + b + 1]; e++) {
+            at = find_row(node->rows, at, node->n_rows, node->positive[e]);
+            if (at == node->n_rows) return SKX_EARG;
+            work->rows[at].positive |= (uint16_t)(1u << b);
+        }
+    }
+    return SKX_OK;
+}
+
+static void solve_block(const skx_kernels *kernels, node_work *work, const skx_train_params *params, int lanes)
+{
+    skx_block block = {
+        .n_rows = work->x.n_rows,
+        .n_features = work->x.n_features,
+        .rows = work->rows,
+        .entries = work->x.entries,
+        .live = (uint16_t)((1u << lanes) - 1),
+        .bias = params->bias,
+        .tol = params->tol,
+        .max_iter = params->max_iter,
+        .seed = params->seed,
+        .w = work->w,
+        .alpha = work->alpha,
+        .order = work->order,
+    };
+    memset(work->w, 0, (size_t)(work->x.n_features + 1) * SKX_LANES * sizeof *work->w);
+    memset(work->alpha, 0, (size_t)work->x.n_rows * SKX_LANES * sizeof *work->alpha);
+    (params->loss == SKX_SQUARED_HINGE ? kernels->solve_squared_hinge : kernels->solve_log_loss)(&block);
+}
+
+/* Append the block's weights behind col_ptr[0] and set col_ptr[1 .. lanes] and the biases. */
+static void emit_block(const skx_kernels *kernels, const node_work *work, const skx_train_params *params, int lanes,
+                       int64_t *col_ptr, int32_t *entries, float *values, float *bias)
+{
+    int64_t count[SKX_LANES] = {0}, cursor[SKX_LANES];
+    kernels->count_weights(work->w, work->x.n_features, params->threshold, count);
+    for (int b = 0; b < lanes; b++) col_ptr[b + 1] = col_ptr[b] + count[b];
+    for (int b = 0; b < SKX_LANES; b++) cursor[b] = b < lanes ? col_ptr[b] : 0; /* idle lanes have no weights */
+    kernels->emit_weights(work->w, work->x.n_features, params->threshold, cursor, entries, values);
+    const float *bias_w = work->w + work->x.n_features * SKX_LANES;
+    for (int b = 0; b < lanes; b++) bias[b] = fabsf(bias_w[b]) >= params->threshold ? bias_w[b] * params->bias : 0.0f;
+}
+
+static int train_blocks(const skx_kernels *kernels, node_work *work, const skx_node *node, const skx_train_params *params,
+                        int64_t first, int64_t capacity, int64_t *col_ptr, int32_t *entries, float *values, float *bias,
+                        int64_t *done)
+{
+    col_ptr[0] = 0;
+    for (int64_t c = first; c < node->n_children; c += SKX_LANES) {
+        int64_t left = node->n_children - c;
+        int lanes = left < SKX_LANES ? (int)left : SKX_LANES;
+        if (lanes * work->x.n_features > capacity - col_ptr[c - first]) return c > first ? SKX_OK : SKX_ECAPACITY;
+        int status = mark_positives(work, node, c, lanes);
+        if (status != SKX_OK) return status;
+        solve_block(kernels, work, params, lanes);
+        emit_block(kernels, work, params, lanes, col_ptr + (c - first), entries, values, bias + (c - first));
+        *done = c + lanes;
+    }
+    return SKX_OK;
+}
+
+static int params_valid(const skx_train_params *p)
+{
+    return (p->loss == SKX_SQUARED_HINGE || p->loss == SKX_LOG_LOSS) && p->max_iter >= 1 && p->C > 0.0f && p->tol > 0.0f &&
+           p->threshold >= 0.0f && isfinite(p->bias);
+}
+
+int skx_train_node(const skx_kernels *kernels, const skx_csr *x, const skx_node *node, const skx_train_params *params,
+                   int64_t first, int64_t feature_capacity, int64_t capacity, int64_t *n_features, int32_t *features,
+                   int64_t *col_ptr, int32_t *entries, float *values, float *bias, int64_t *done)
+{
+    node_work work;
+    memset(&work, 0, sizeof work);
+    *done = first;
+    if (!params_valid(params) || first < 0 || first > node->n_children || node->n_rows > INT32_MAX) return SKX_EARG;
+    int status = work_prepare(&work, x, node, params);
+    if (status == SKX_OK && work.x.n_features > feature_capacity) status = SKX_ECAPACITY;
+    if (status == SKX_OK) {
+        *n_features = work.x.n_features;
+        memcpy(features, work.x.features, (size_t)work.x.n_features * sizeof *features);
+        status = train_blocks(kernels, &work, node, params, first, capacity, col_ptr, entries, values, bias, done);
+    }
+    work_free(&work);
+    return status;
+}

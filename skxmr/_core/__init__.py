@@ -1,0 +1,36 @@
+"""The only place that touches the C library: checked pointers in, status codes out as exceptions."""
+
+from ._clustering import kmeans
+from ._layers import CHUNK_WIDTH, Chunk, Columns, Layer, compile_chunk
+from ._library import ISA
+from ._search import POST_PROCESSORS, Frontier, Model
+from ._sparse import (
+    CSRView,
+    csr_check,
+    csr_group_sum,
+    csr_top_k,
+    csr_transpose,
+)
+from ._training import LOSSES, NodeProblem, TrainParams, train_columns
+
+__all__ = [
+    "CHUNK_WIDTH",
+    "CSRView",
+    "ISA",
+    "LOSSES",
+    "POST_PROCESSORS",
+    "Chunk",
+    "Columns",
+    "Frontier",
+    "Layer",
+    "Model",
+    "NodeProblem",
+    "TrainParams",
+    "compile_chunk",
+    "csr_check",
+    "csr_group_sum",
+    "csr_top_k",
+    "csr_transpose",
+    "kmeans",
+    "train_columns",
+]

@@ -1,0 +1,238 @@
+"""Compiled layers: the rankers of one tree level, as plain arrays laid out for the search."""
+
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+
+from ._library import BYTE, FLOAT, INT, LONG, check, ffi, lib, pointer
+
+CHUNK_WIDTH = lib.SKX_CHUNK_WIDTH
+
+#: One slot of a chunk's index, as skx_slot in the C header.
+SLOT = np.dtype([("bits", "<u8"), ("base", "<u4"), ("key", "<u4")])
+
+
+class Columns(NamedTuple):
+    """The weights of a few sibling nodes, column by column (one column per node).
+
+    ``entries`` are positions in ``features`` (rising, unique), rising within a column.
+    """
+
+    features: np.ndarray
+    col_ptr: np.ndarray
+    entries: np.ndarray
+    values: np.ndarray
+    bias: np.ndarray
+
+
+class Chunk(NamedTuple):
+    """At most CHUNK_WIDTH sibling nodes' weights, compiled."""
+
+    index: np.ndarray
+    payload: np.ndarray
+    bias: np.ndarray
+
+
+def compile_chunk(columns, n_features):
+    """Compile columns into a chunk."""
+    buffers = (
+        pointer(columns.features, INT),
+        pointer(columns.col_ptr, LONG),
+        pointer(columns.entries, INT),
+        pointer(columns.values, FLOAT),
+    )
+    struct = ffi.new(
+        "skx_columns *", [len(columns.col_ptr) - 1, len(columns.features), *buffers]
+    )
+    n_slots, n_bytes = ffi.new("int64_t *"), ffi.new("int64_t *")
+    check(lib.skx_chunk_size(struct, n_features, n_slots, n_bytes))
+    index = np.empty(n_slots[0], dtype=SLOT)
+    payload = np.empty(n_bytes[0], dtype=BYTE)
+    check(
+        lib.skx_chunk_write(
+            struct,
+            n_features,
+            n_slots[0],
+            n_bytes[0],
+            pointer(index, SLOT, "skx_slot[]"),
+            pointer(payload, BYTE),
+        )
+    )
+    return Chunk(index, payload, columns.bias)
+
+
+def read_chunk(chunk, n_features, threshold=0.0):
+    """Turn a chunk back into columns, leaving out weights below a threshold."""
+    width = len(chunk.bias)
+    index = pointer(chunk.index, SLOT, "skx_slot[]")
+    payload = pointer(chunk.payload, BYTE)
+    struct = ffi.new(
+        "skx_chunk *", [len(chunk.index), len(chunk.payload), width, index, payload]
+    )
+    n_weights, n_rows = ffi.new("int64_t *"), ffi.new("int64_t *")
+    check(lib.skx_chunk_check(struct, n_features, n_weights, n_rows))
+    features = np.empty(n_rows[0], dtype=INT)
+    col_ptr = np.empty(width + 1, dtype=LONG)
+    entries = np.empty(n_weights[0], dtype=INT)
+    values = np.empty(n_weights[0], dtype=FLOAT)
+    n_local = ffi.new("int64_t *")
+    check(
+        lib.skx_chunk_read(
+            struct,
+            n_features,
+            threshold,
+            n_local,
+            pointer(features, INT),
+            pointer(col_ptr, LONG),
+            pointer(entries, INT),
+            pointer(values, FLOAT),
+        )
+    )
+    kept = col_ptr[-1]
+    return Columns(
+        features[: n_local[0]].copy(), col_ptr, entries[:kept].copy(), values[:kept].copy(),
+        chunk.bias,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """The rankers of all children of one tree level, in chunks.
+
+    Attributes
+    ----------
+    child_ptr : ndarray of int64, shape (n_nodes + 1,)
+        As in LabelTree.
+    chunk_ptr : ndarray of int64, shape (n_nodes + 1,)
+        The chunks of each node; all but a node's last have CHUNK_WIDTH children.
+    index_ptr, payload_ptr : ndarray of int64, shape (n_chunks + 1,)
+        Where each chunk's part of index and payload (in bytes) lies.
+    index : structured ndarray (bits, base, key)
+    payload : ndarray of uint8
+    bias : ndarray of float32, shape (n_children,)
+        Bias weight times the value of the constant feature.
+    """
+
+    child_ptr: np.ndarray
+    chunk_ptr: np.ndarray
+    index_ptr: np.ndarray
+    payload_ptr: np.ndarray
+    index: np.ndarray
+    payload: np.ndarray
+    bias: np.ndarray
+
+    DTYPES = {
+        "child_ptr": LONG,
+        "chunk_ptr": LONG,
+        "index_ptr": LONG,
+        "payload_ptr": LONG,
+        "index": SLOT,
+        "payload": BYTE,
+        "bias": FLOAT,
+    }
+
+    @classmethod
+    def from_chunks(cls, child_ptr, chunks):
+        """Join the chunks of a level, given in order."""
+        return cls(
+            child_ptr=child_ptr,
+            chunk_ptr=chunk_pointers(child_ptr),
+            index_ptr=_pointers([len(c.index) for c in chunks]),
+            payload_ptr=_pointers([len(c.payload) for c in chunks]),
+            index=_join([c.index for c in chunks], SLOT),
+            payload=_join([c.payload for c in chunks], BYTE),
+            bias=_join([c.bias for c in chunks], FLOAT),
+        )
+
+    @property
+    def n_chunks(self):
+        """Number of chunks."""
+        return len(self.index_ptr) - 1
+
+    @property
+    def nbytes(self):
+        """Bytes in all arrays."""
+        return sum(getattr(self, f.name).nbytes for f in fields(self))
+
+    def children_of_chunk(self, c):
+        """Range of children of chunk c, as (first, end)."""
+        node = int(np.searchsorted(self.chunk_ptr, c, side="right")) - 1
+        first = int(self.child_ptr[node]) + CHUNK_WIDTH * (c - int(self.chunk_ptr[node]))
+        return first, min(first + CHUNK_WIDTH, int(self.child_ptr[node + 1]))
+
+    def chunk(self, c):
+        """Chunk c, as views."""
+        first, end = self.children_of_chunk(c)
+        return Chunk(
+            self.index[self.index_ptr[c] : self.index_ptr[c + 1]],
+            self.payload[self.payload_ptr[c] : self.payload_ptr[c + 1]],
+            self.bias[first:end],
+        )
+
+    def columns(self, c, n_features, threshold=0.0):
+        """Weights of chunk c, column by column, without those below a threshold."""
+        return read_chunk(self.chunk(c), n_features, threshold)
+
+    def prune(self, n_features, threshold, bias_scale):
+        """Return the layer without weights below a threshold.
+
+        A bias is dropped when its weight, that is the bias divided by ``bias_scale``, is below it.
+        """
+        chunks = []
+        for c in range(self.n_chunks):
+            columns = self.columns(c, n_features, threshold)
+            kept = np.abs(columns.bias) >= np.float32(threshold) * np.float32(abs(bias_scale))
+            bias = np.where(kept, columns.bias, np.float32(0))
+            chunks.append(compile_chunk(columns._replace(bias=bias), n_features))
+        return Layer.from_chunks(self.child_ptr, chunks)
+
+    def check(self, n_features):
+        """Raise ValueError unless every array is of its kind and the layer holds together."""
+        for name, dtype in self.DTYPES.items():
+            array = getattr(self, name)
+            if array.dtype != dtype or array.ndim != 1 or not array.flags.c_contiguous:
+                raise ValueError(f"{name} is not a one-dimensional array of {dtype}")
+        n_nodes = len(self.child_ptr) - 1
+        if n_nodes < 0 or len(self.chunk_ptr) != n_nodes + 1 or len(self.index_ptr) < 1:
+            raise ValueError("the layer's pointers have other lengths than its nodes ask for")
+        if len(self.payload_ptr) != self.n_chunks + 1:
+            raise ValueError("index_ptr and payload_ptr have different lengths")
+        if self.child_ptr[-1] != len(self.bias):
+            raise ValueError("the layer has another number of biases than of children")
+        where = ffi.new("int64_t *")
+        view = LayerView(self)
+        sizes = (len(self.index), len(self.payload))
+        if lib.skx_layer_check(view.struct, n_features, *sizes, where) != lib.SKX_OK:
+            raise ValueError(f"the layer's weights are malformed (node {where[0]})")
+
+
+class LayerView:
+    """An `skx_layer` over a layer's arrays, kept alive with them."""
+
+    def __init__(self, layer):
+        self._buffers = [
+            pointer(layer.child_ptr, LONG),
+            pointer(layer.chunk_ptr, LONG),
+            pointer(layer.index_ptr, LONG),
+            pointer(layer.payload_ptr, LONG),
+            pointer(layer.index, SLOT, "skx_slot[]"),
+            pointer(layer.payload, BYTE),
+            pointer(layer.bias, FLOAT),
+        ]
+        self.struct = ffi.new(
+            "skx_layer *", [len(layer.child_ptr) - 1, layer.n_chunks, *self._buffers]
+        )
+
+
+def chunk_pointers(child_ptr):
+    """Chunks of each node: as many as its children need."""
+    return _pointers(-(-np.diff(child_ptr) // CHUNK_WIDTH))
+
+
+def _pointers(sizes):
+    return np.concatenate(([0], np.cumsum(sizes, dtype=LONG))).astype(LONG)
+
+
+def _join(arrays, dtype):
+    return np.concatenate(arrays) if arrays else np.empty(0, dtype=dtype)

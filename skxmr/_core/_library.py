@@ -1,0 +1,51 @@
+"""The loaded library, its kernel table, and the helpers every call goes through."""
+
+import os
+
+import numpy as np
+
+from skxmr._native import ffi, lib
+
+FLOAT = np.dtype(np.float32)
+INT = np.dtype(np.int32)
+LONG = np.dtype(np.int64)
+BYTE = np.dtype(np.uint8)
+
+_CTYPES = {FLOAT: "float[]", INT: "int32_t[]", LONG: "int64_t[]", BYTE: "uint8_t[]"}
+
+
+def check(status):
+    """Raise the exception that a C status stands for."""
+    if status == lib.SKX_OK:
+        return
+    name = ffi.string(lib.skx_status_name(status)).decode()
+    if status == lib.SKX_ENOMEM:
+        raise MemoryError("skxmr ran out of memory")
+    raise ValueError(f"the C core refused its arguments: {name}")
+
+
+def pointer(array, dtype, ctype=None):
+    """Borrow an array's memory, after checking that it is what C will take it for.
+
+    The array must outlive the returned pointer's use.
+    """
+    if array.dtype != dtype or not array.flags.c_contiguous:
+        raise TypeError(
+            f"expected a C-contiguous array of {dtype}, got {array.dtype} "
+            f"with strides {array.strides}"
+        )
+    return ffi.from_buffer(ctype or _CTYPES[dtype], array)
+
+
+def _find_kernels(isa):
+    out = ffi.new("const skx_kernels **")
+    if lib.skx_kernels_find(isa.encode(), out) != lib.SKX_OK:
+        raise ImportError(
+            f"SKXMR_ISA={isa!r} is not an instruction set that this processor can run; "
+            "expected 'baseline', 'avx2', 'avx512' or nothing"
+        )
+    return out[0]
+
+
+KERNELS = _find_kernels(os.environ.get("SKXMR_ISA", ""))
+ISA = ffi.string(lib.skx_kernels_name(KERNELS)).decode()

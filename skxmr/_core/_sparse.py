@@ -1,0 +1,139 @@
+"""Compressed sparse rows across the border to C."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from ._library import FLOAT, INT, LONG, check, ffi, lib, pointer
+
+_FAULTS = {
+    lib.SKX_EPOINTER: "index pointers that fall or lead outside its arrays",
+    lib.SKX_EINDEX: "a column index outside the matrix",
+    lib.SKX_EORDER: "column indices that are unsorted or occur twice",
+    lib.SKX_EFINITE: "a value that is NaN or infinite",
+}
+
+
+class CSRView:
+    """An `skx_csr` over a scipy matrix, kept alive together with its arrays."""
+
+    def __init__(self, matrix):
+        indptr = np.ascontiguousarray(matrix.indptr, dtype=LONG)
+        indices = np.ascontiguousarray(matrix.indices, dtype=INT)
+        data = np.ascontiguousarray(matrix.data, dtype=FLOAT)
+        if len(indptr) != matrix.shape[0] + 1:
+            raise ValueError("the matrix has index pointers that do not fit its shape")
+        if len(indices) != len(data):
+            raise ValueError("the matrix has other numbers of indices and values")
+        self.nnz = len(indices)
+        self.shape = matrix.shape
+        self.indptr = indptr
+        self._owners = (indices, data)
+        self._buffers = (pointer(indptr, LONG), pointer(indices, INT), pointer(data, FLOAT))
+        self.struct = ffi.new("skx_csr *", [*matrix.shape, *self._buffers])
+
+
+def csr_check(matrix):
+    """Check an untrusted CSR matrix in one pass.
+
+    Returns
+    -------
+    fault : str or None
+        What is wrong with the matrix, in words that complete "has ..."; None if nothing is.
+    unsorted : bool
+        Whether the only fault found so far is the order of the indices.
+    """
+    view = CSRView(matrix)
+    row = ffi.new("int64_t *")
+    status = lib.skx_csr_check(view.struct, view.nnz, row)
+    if status == lib.SKX_OK:
+        return None, False
+    return f"{_FAULTS[status]} (row {row[0]})", status == lib.SKX_EORDER
+
+
+def csr_transpose(matrix):
+    """Transpose the pattern of a checked CSR matrix.
+
+    Returns
+    -------
+    indptr : ndarray of int64, shape (n_columns + 1,)
+    rows : ndarray of int32, shape (nnz,)
+        The rows of each column, rising.
+    """
+    view = CSRView(matrix)
+    view.struct.data = ffi.NULL
+    indptr = np.empty(matrix.shape[1] + 1, dtype=LONG)
+    rows = np.empty(view.nnz, dtype=INT)
+    check(
+        lib.skx_csr_transpose(view.struct, pointer(indptr, LONG), pointer(rows, INT), ffi.NULL)
+    )
+    return indptr, rows
+
+
+def csr_group_sum(matrix, group_ptr, member, weight, *, normalise):
+    """Sum weighted rows of a checked CSR matrix by group.
+
+    Parameters
+    ----------
+    matrix : CSR matrix of shape (n, m)
+    group_ptr : ndarray of int64, shape (n_groups + 1,)
+    member : ndarray of int32
+        Rows of the matrix; group g has ``member[group_ptr[g]:group_ptr[g + 1]]``.
+    weight : ndarray of float32
+        The weight of each member.
+    normalise : bool
+        Whether to divide each sum by its Euclidean norm.
+
+    Returns
+    -------
+    sums : csr_matrix of float32, shape (n_groups, m)
+    """
+    view = CSRView(matrix)
+    n_groups = len(group_ptr) - 1
+    lengths = np.diff(matrix.indptr).astype(LONG)
+    capacity = _group_capacity(lengths, group_ptr, member, matrix.shape[1])
+    indptr = np.empty(n_groups + 1, dtype=LONG)
+    indices = np.empty(capacity, dtype=INT)
+    data = np.empty(capacity, dtype=FLOAT)
+    check(
+        lib.skx_csr_group_sum(
+            view.struct,
+            pointer(group_ptr, LONG),
+            pointer(member, INT),
+            pointer(weight, FLOAT),
+            0,
+            n_groups,
+            normalise,
+            capacity,
+            pointer(indptr, LONG),
+            pointer(indices, INT),
+            pointer(data, FLOAT),
+        )
+    )
+    nnz = indptr[-1]
+    return sp.csr_matrix(
+        (data[:nnz].copy(), indices[:nnz].copy(), indptr), shape=(n_groups, matrix.shape[1])
+    )
+
+
+def _group_capacity(lengths, group_ptr, member, n_columns):
+    """Bound the number of nonzeros of the groups' sums."""
+    total = np.concatenate(([0], np.cumsum(lengths[member], dtype=LONG)))
+    per_group = np.diff(total[group_ptr])
+    return int(np.minimum(per_group, n_columns).sum()) + n_columns
+
+
+def csr_top_k(matrix, k):
+    """Take the k stored entries with the highest values of each row of a checked CSR matrix.
+
+    Returns
+    -------
+    labels : ndarray of int32, shape (n, k)
+        Columns, best first, ties by lower column, padded with -1.
+    scores : ndarray of float32, shape (n, k)
+        Their values, padded with -inf.
+    """
+    view = CSRView(matrix)
+    labels = np.empty((matrix.shape[0], k), dtype=INT)
+    scores = np.empty((matrix.shape[0], k), dtype=FLOAT)
+    check(lib.skx_csr_top_k(view.struct, k, pointer(labels, INT), pointer(scores, FLOAT)))
+    return labels, scores

@@ -1,0 +1,135 @@
+"""Training of the rankers of sibling nodes in C."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ._layers import Columns
+from ._library import FLOAT, INT, KERNELS, LONG, check, ffi, lib, pointer
+
+LOSSES = {"squared_hinge": lib.SKX_SQUARED_HINGE, "log_loss": lib.SKX_LOG_LOSS}
+
+#: Weights are emitted into scratch of this many elements at most, unless one block needs more.
+_SCRATCH_WEIGHTS = 1 << 24
+
+
+class TrainParams(NamedTuple):
+    """What the solver is told; see XRLinearClassifier for the meaning of each."""
+
+    loss: str
+    C: float
+    bias: float
+    tol: float
+    max_iter: int
+    threshold: float
+
+
+class NodeProblem(NamedTuple):
+    """Rows of one node (sorted) and, per child, which of them are positive (sorted)."""
+
+    rows: np.ndarray
+    positive_ptr: np.ndarray
+    positive: np.ndarray
+
+
+def train_columns(view, problem, weight, params, seed):
+    """Train one linear ranker per child, all on the same rows.
+
+    Parameters
+    ----------
+    view : CSRView
+        The checked training matrix.
+    problem : NodeProblem
+    weight : ndarray of float32 or None
+        The weight of every row of the matrix; positive on the problem's rows.
+    params : TrainParams
+    seed : int
+        Orders the rows.
+
+    Returns
+    -------
+    columns : Columns
+    """
+    width = len(problem.positive_ptr) - 1
+    bound = _feature_bound(view, problem.rows)
+    capacity = max(16 * bound, min(width * bound, _SCRATCH_WEIGHTS))
+    scratch = np.empty(capacity, dtype=INT), np.empty(capacity, dtype=FLOAT)
+    features = np.empty(bound, dtype=INT)
+    pieces, done = [], 0
+    while done < width or not pieces:
+        piece, n_features, done = _train_from(
+            view, problem, weight, params, seed, done, features, scratch
+        )
+        pieces.append(piece)
+    return _join_pieces(features[:n_features].copy(), pieces)
+
+
+def _feature_bound(view, rows):
+    indptr = view.indptr
+    return int(min(view.shape[1], (indptr[rows + 1] - indptr[rows]).sum()))
+
+
+def _train_from(view, problem, weight, params, seed, first, features, scratch):
+    """Train the children from `first` on, as many as fit into the scratch."""
+    width = len(problem.positive_ptr) - 1
+    entries, values = scratch
+    col_ptr = np.empty(width - first + 1, dtype=LONG)
+    bias = np.empty(width - first, dtype=FLOAT)
+    buffers = (
+        pointer(problem.rows, INT),
+        pointer(problem.positive_ptr, LONG),
+        pointer(problem.positive, INT),
+        pointer(weight, FLOAT) if weight is not None else ffi.NULL,
+    )
+    node = ffi.new("skx_node *", [len(problem.rows), width, *buffers])
+    n_features, done = ffi.new("int64_t *"), ffi.new("int64_t *")
+    check(
+        lib.skx_train_node(
+            KERNELS,
+            view.struct,
+            node,
+            _params_struct(params, seed),
+            first,
+            len(features),
+            len(entries),
+            n_features,
+            pointer(features, INT),
+            pointer(col_ptr, LONG),
+            pointer(entries, INT),
+            pointer(values, FLOAT),
+            pointer(bias, FLOAT),
+            done,
+        )
+    )
+    n = done[0] - first
+    piece = (
+        col_ptr[: n + 1],
+        entries[: col_ptr[n]].copy(),
+        values[: col_ptr[n]].copy(),
+        bias[:n],
+    )
+    return piece, n_features[0], done[0]
+
+
+def _params_struct(params, seed):
+    return ffi.new(
+        "skx_train_params *",
+        [
+            LOSSES[params.loss],
+            params.max_iter,
+            params.C,
+            params.bias,
+            params.tol,
+            params.threshold,
+            seed,
+        ],
+    )
+
+
+def _join_pieces(features, pieces):
+    """Join runs of children whose columns point into the same features."""
+    if len(pieces) == 1:
+        return Columns(features, *pieces[0])
+    counts = np.concatenate([np.diff(piece[0]) for piece in pieces])
+    col_ptr = np.concatenate(([0], np.cumsum(counts))).astype(LONG)
+    return Columns(features, col_ptr, *(np.concatenate([p[i] for p in pieces]) for i in (1, 2, 3)))
