@@ -1,1 +1,20 @@
 """Extreme multi-label ranking for scikit-learn."""
+
+from importlib.metadata import version
+
+from . import datasets, embeddings, indexers, metrics
+from .indexers import KMeansIndexer
+from .linear import XRLinearClassifier
+from .tree import LabelTree
+
+__version__ = version("skxmr")
+
+__all__ = [
+    "KMeansIndexer",
+    "LabelTree",
+    "XRLinearClassifier",
+    "datasets",
+    "embeddings",
+    "indexers",
+    "metrics",
+]

@@ -69,8 +69,8 @@ def csr_transpose(matrix):
     return indptr, rows
 
 
-def csr_group_sum(matrix, group_ptr, member, weight, *, normalise):
-    """Sum weighted rows of a checked CSR matrix by group.
+def csr_group_sum(matrix, group_ptr, member, weight, lo, hi, *, normalise):
+    """Sum weighted rows of a checked CSR matrix by group, for the groups lo to hi.
 
     Parameters
     ----------
@@ -85,13 +85,11 @@ def csr_group_sum(matrix, group_ptr, member, weight, *, normalise):
 
     Returns
     -------
-    sums : csr_matrix of float32, shape (n_groups, m)
+    sums : csr_matrix of float32, shape (hi - lo, m)
     """
     view = CSRView(matrix)
-    n_groups = len(group_ptr) - 1
-    lengths = np.diff(matrix.indptr).astype(LONG)
-    capacity = _group_capacity(lengths, group_ptr, member, matrix.shape[1])
-    indptr = np.empty(n_groups + 1, dtype=LONG)
+    capacity = _group_capacity(view.indptr, group_ptr[lo : hi + 1], member, matrix.shape[1])
+    indptr = np.empty(hi - lo + 1, dtype=LONG)
     indices = np.empty(capacity, dtype=INT)
     data = np.empty(capacity, dtype=FLOAT)
     check(
@@ -100,8 +98,8 @@ def csr_group_sum(matrix, group_ptr, member, weight, *, normalise):
             pointer(group_ptr, LONG),
             pointer(member, INT),
             pointer(weight, FLOAT),
-            0,
-            n_groups,
+            lo,
+            hi,
             normalise,
             capacity,
             pointer(indptr, LONG),
@@ -111,15 +109,16 @@ def csr_group_sum(matrix, group_ptr, member, weight, *, normalise):
     )
     nnz = indptr[-1]
     return sp.csr_matrix(
-        (data[:nnz].copy(), indices[:nnz].copy(), indptr), shape=(n_groups, matrix.shape[1])
+        (data[:nnz].copy(), indices[:nnz].copy(), indptr), shape=(hi - lo, matrix.shape[1])
     )
 
 
-def _group_capacity(lengths, group_ptr, member, n_columns):
+def _group_capacity(indptr, group_ptr, member, n_columns):
     """Bound the number of nonzeros of the groups' sums."""
-    total = np.concatenate(([0], np.cumsum(lengths[member], dtype=LONG)))
-    per_group = np.diff(total[group_ptr])
-    return int(np.minimum(per_group, n_columns).sum()) + n_columns
+    member = member[group_ptr[0] : group_ptr[-1]]
+    total = np.concatenate(([0], np.cumsum(indptr[member + 1] - indptr[member])))
+    per_group = np.diff(total[group_ptr - group_ptr[0]])
+    return int(np.minimum(per_group, n_columns).sum())
 
 
 def csr_top_k(matrix, k):

@@ -1,0 +1,217 @@
+"""Checks of what users pass, before any of it is looked at by C."""
+
+import numbers
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d, validate_data
+
+from ._core import csr_check
+
+
+def check_features(estimator, X, *, reset):
+    """Validate a feature matrix and return it as canonical float32 CSR with int32 indices.
+
+    The caller's arrays are never changed: unsorted or duplicate entries are put right on a copy.
+    """
+    check_sparse_structure(X, "X")
+    X = validate_data(estimator, X, accept_sparse="csr", dtype=np.float32, reset=reset)
+    return canonical_csr(X, "X")
+
+
+def check_features_and_targets(estimator, X, y):
+    """Validate what fit is given and return X as check_features does, and y unchanged in kind."""
+    check_sparse_structure(X, "X")
+    check_sparse_structure(y, "y")
+    X, y = validate_data(
+        estimator, X, y, accept_sparse="csr", dtype=np.float32, multi_output=True
+    )
+    return canonical_csr(X, "X"), y
+
+
+def check_matrix(matrix, name, n_rows=None):
+    """Validate a matrix that is no estimator's X, such as label features."""
+    check_sparse_structure(matrix, name)
+    if not sp.issparse(matrix):
+        matrix = np.asarray(matrix)
+        if matrix.ndim != 2 or matrix.dtype.kind not in "fiub":
+            raise ValueError(
+                f"{name} must be a two-dimensional matrix of numbers, got an array of "
+                f"{matrix.dtype} with shape {matrix.shape}"
+            )
+    if n_rows is not None and matrix.shape[0] != n_rows:
+        raise ValueError(f"{name} must have {n_rows} rows, got {matrix.shape[0]}")
+    return canonical_csr(matrix, name)
+
+
+def canonical_csr(matrix, name):
+    """Convert to float32 CSR with int32 indices, sorted, without duplicates, all finite."""
+    if matrix.shape[1] > np.iinfo(np.int32).max:
+        raise ValueError(f"{name} has {matrix.shape[1]} columns, more than int32 can number")
+    with np.errstate(over="ignore"):  # what does not fit becomes infinite and is refused below
+        matrix = sp.csr_matrix(matrix, dtype=np.float32)
+    fault, unsorted = csr_check(matrix)
+    if unsorted:
+        matrix = _summed_copy(matrix, name)
+        fault, _ = csr_check(matrix)
+    if fault:
+        raise ValueError(f"{name} has {fault}")
+    if matrix.indices.dtype != np.int32:
+        indices = matrix.indices.astype(np.int32)
+        indptr = matrix.indptr.astype(np.int64)
+        shape, data = matrix.shape, matrix.data
+        matrix = sp.csr_matrix(shape, dtype=np.float32)
+        matrix.data, matrix.indices, matrix.indptr = data, indices, indptr
+    return matrix
+
+
+def _summed_copy(matrix, name):
+    check_sparse_structure(matrix, name)
+    arrays = (matrix.data.copy(), matrix.indices.copy(), matrix.indptr.copy())
+    copy = sp.csr_matrix(arrays, shape=matrix.shape)
+    copy.sum_duplicates()
+    return copy
+
+
+def check_sparse_structure(matrix, name):
+    """Refuse a sparse matrix whose own indices contradict its shape.
+
+    scipy does not check this, and its conversions would read or write outside their arrays.
+    Anything that is not a sparse matrix passes.
+    """
+    if not sp.issparse(matrix):
+        return
+    if matrix.ndim != 2:
+        raise ValueError(f"{name} must be two-dimensional, got shape {matrix.shape}")
+    if matrix.format in ("csr", "csc", "bsr"):
+        _check_compressed(matrix, name)
+    elif matrix.format == "coo":
+        for axis, (index, size) in enumerate(zip(matrix.coords, matrix.shape, strict=True)):
+            _check_index(index, size, name, ("row", "column")[axis])
+
+
+def _check_compressed(matrix, name):
+    n_major, n_minor = matrix.shape if matrix.format != "csc" else matrix.shape[::-1]
+    if matrix.format == "bsr":
+        n_major //= matrix.blocksize[0]
+        n_minor //= matrix.blocksize[1]
+    indptr, indices = matrix.indptr, matrix.indices
+    falls = len(indptr) != n_major + 1 or indptr[0] != 0 or (indptr[1:] < indptr[:-1]).any()
+    if falls or indptr[-1] > len(indices) or len(matrix.data) != len(indices):
+        raise ValueError(f"{name} has index pointers that fall or lead outside its arrays")
+    kind = "row" if matrix.format == "csc" else "column"
+    _check_index(indices[: indptr[-1]], n_minor, name, kind)
+
+
+def _check_index(index, size, name, kind):
+    if len(index) and (index.min() < 0 or index.max() >= size):
+        raise ValueError(
+            f"{name} has a {kind} index outside the matrix: {index.min()}..{index.max()}, "
+            f"expected 0..{size - 1}"
+        )
+
+
+class Targets(NamedTuple):
+    """What fit was given as y, as an indicator matrix.
+
+    Attributes
+    ----------
+    indicator : csr_matrix of float32, shape (n, n_labels)
+        Ones only.
+    classes : ndarray or None
+        The class of each column where y was one-dimensional.
+    container : str
+        What predictions look like: "classes", "dense", "spmatrix" or "sparray".
+    """
+
+    indicator: sp.csr_matrix
+    classes: np.ndarray | None
+    container: str
+
+
+def encode_targets(y):
+    """Turn a y that passed check_features_and_targets into Targets."""
+    if sp.issparse(y):
+        container = "sparray" if isinstance(y, sp.sparray) else "spmatrix"
+        return Targets(_check_indicator(canonical_csr(y, "y")), None, container)
+    if y.ndim == 2 and y.shape[1] > 1:
+        if y.dtype.kind not in "fiub":
+            raise ValueError(f"y must be a 0/1 indicator matrix, got an array of {y.dtype}")
+        _check_binary(y)
+        return Targets(_check_indicator(canonical_csr(y, "y")), None, "dense")
+    y = column_or_1d(y, warn=True)
+    check_classification_targets(y)
+    classes, codes = np.unique(y, return_inverse=True)
+    pointers = np.arange(len(y) + 1)
+    ones = np.ones(len(y), dtype=np.float32)
+    indicator = sp.csr_matrix((ones, codes, pointers), shape=(len(y), len(classes)))
+    return Targets(canonical_csr(indicator, "y"), classes, "classes")
+
+
+def _check_binary(values):
+    bad = values[(values != 0) & (values != 1)]
+    if len(bad):
+        raise ValueError(f"y must be a 0/1 indicator matrix, but holds {bad.flat[0]!r}")
+
+
+def _check_indicator(Y):
+    _check_binary(Y.data)
+    if not Y.data.all():
+        Y = Y.copy()
+        Y.eliminate_zeros()
+    if Y.nnz == 0:
+        raise ValueError("y has no positive entry; expected at least one row with a label")
+    return Y
+
+
+def check_sample_weight(sample_weight, n_rows):
+    """Return sample weights as float32, or None where there are none."""
+    if sample_weight is None:
+        return None
+    weight = np.asarray(sample_weight)
+    if weight.ndim == 0:
+        weight = np.full(n_rows, weight)
+    if weight.shape != (n_rows,) or weight.dtype.kind not in "fiub":
+        raise ValueError(
+            f"sample_weight must be {n_rows} numbers, one per row of X, got an array of "
+            f"{weight.dtype} with shape {weight.shape}"
+        )
+    weight = weight.astype(np.float32)
+    if not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
+        raise ValueError("sample_weight must be finite, not negative and not all zero")
+    return weight
+
+
+def check_boolean(value, name):
+    """Check that a parameter is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+
+
+def check_integer(value, name, least, *, none_ok=False):
+    """Check that a parameter is an integer of at least `least`."""
+    if value is None and none_ok:
+        return
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value!r}")
+
+
+def check_real(value, name, least, *, above=False):
+    """Check that a parameter is a finite number of at least (or above) `least`."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    value = float(value)
+    if not np.isfinite(value) or value < least or (above and value == least):
+        bound = "above" if above else "at least"
+        raise ValueError(f"{name} must be finite and {bound} {least}, got {value!r}")
+
+
+def check_option(value, name, options):
+    """Check that a parameter is one of a few strings."""
+    if not isinstance(value, str) or value not in options:
+        expected = ", ".join(map(repr, options))
+        raise ValueError(f"{name} must be one of {expected}, got {value!r}")

@@ -1,0 +1,189 @@
+"""Label embeddings: what an indexer sees of the labels.
+
+A label's embedding is a sparse row, scaled to unit norm. There are four kinds, which can be joined:
+
+``"pifa"``
+    Positive instance feature aggregation: the sum of the feature vectors of the label's rows.
+``"pii"``
+    Positive instance indices: the label's column of y.
+``"features"``
+    Features of the labels, given by the user.
+``"text"``
+    tf-idf of the character n-grams of the labels' texts.
+
+References
+----------
+.. [1] H.-F. Yu, K. Zhong, J. Zhang, W.-C. Chang and I. S. Dhillon, "PECOS: Prediction for enormous
+   and correlated output spaces", Journal of Machine Learning Research 23 (2022).
+"""
+
+import numpy as np
+import scipy.sparse as sp
+from joblib import effective_n_jobs
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.preprocessing import normalize
+
+from . import _parallel
+from ._core import csr_group_sum, csr_transpose
+from ._validation import canonical_csr
+
+KINDS = ("pifa", "pii", "features", "text")
+
+
+def pifa(X, Y, *, sample_weight=None, n_jobs=None):
+    """Embed labels by the features of their rows.
+
+    Label l's embedding is v_l / ||v_l|| with ``v_l = sum_i w_i Y_il x_i / ||Y_i||``, so that a row
+    with many labels counts less for each of them.
+
+    Parameters
+    ----------
+    X : csr_matrix of float32, shape (n, m)
+    Y : csr_matrix of float32, shape (n, n_labels)
+        0/1 indicator of the labels.
+    sample_weight : ndarray of shape (n,), optional
+        w above.
+    n_jobs : int, optional
+        As in joblib.
+
+    Returns
+    -------
+    Z : csr_matrix of float32, shape (n_labels, m)
+        Rows of unit norm; a label without rows has an empty one.
+
+    Examples
+    --------
+    >>> import numpy as np, scipy.sparse as sp
+    >>> from skxmr.embeddings import pifa
+    >>> X = sp.csr_matrix(np.eye(2, dtype="float32"))
+    >>> Y = sp.csr_matrix(np.array([[1, 0], [1, 1]], dtype="float32"))
+    >>> pifa(X, Y).toarray().round(2)
+    array([[0.82, 0.58],
+           [0.  , 1.  ]], dtype=float32)
+    """
+    group_ptr, member = csr_transpose(Y)
+    row_weight = _row_weight(Y, sample_weight)[member]
+    parts = _parallel.ranges(Y.shape[1], 4 * effective_n_jobs(n_jobs))
+    blocks = _parallel.run(
+        _pifa_rows,
+        [(X, group_ptr, member, row_weight, lo, hi) for lo, hi in parts],
+        [hi - lo for lo, hi in parts],
+        n_jobs=n_jobs,
+        verbose=0,
+        what="embedding labels",
+    )
+    return sp.vstack(blocks, format="csr")
+
+
+def _pifa_rows(X, group_ptr, member, weight, lo, hi):
+    return csr_group_sum(X, group_ptr, member, weight, lo, hi, normalise=True)
+
+
+def _row_weight(Y, sample_weight):
+    counts = np.maximum(np.diff(Y.indptr), 1)
+    weight = 1 / np.sqrt(counts)
+    if sample_weight is not None:
+        weight *= sample_weight
+    return weight.astype(np.float32)
+
+
+def pii(Y, *, sample_weight=None):
+    """Embed labels by the rows that carry them.
+
+    Parameters
+    ----------
+    Y : csr_matrix of float32, shape (n, n_labels)
+        0/1 indicator of the labels.
+    sample_weight : ndarray of shape (n,), optional
+        Weighs the rows.
+
+    Returns
+    -------
+    Z : csr_matrix of float32, shape (n_labels, n)
+        Rows of unit norm.
+
+    Examples
+    --------
+    >>> import numpy as np, scipy.sparse as sp
+    >>> from skxmr.embeddings import pii
+    >>> pii(sp.csr_matrix(np.array([[1, 0], [1, 1]], dtype="float32"))).toarray().round(2)
+    array([[0.71, 0.71],
+           [0.  , 1.  ]], dtype=float32)
+    """
+    Z = Y.T.tocsr()
+    if sample_weight is not None:
+        Z = Z @ sp.diags_array(sample_weight)
+        Z.eliminate_zeros()
+    return normalize(canonical_csr(Z, "y"))
+
+
+def label_text_features(label_text):
+    """Embed labels by their texts: tf-idf of character n-grams (1 to 3) within words.
+
+    Parameters
+    ----------
+    label_text : sequence of str, length n_labels
+
+    Returns
+    -------
+    Z : csr_matrix of float32, shape (n_labels, n_ngrams)
+        Rows of unit norm.
+
+    Examples
+    --------
+    >>> from skxmr.embeddings import label_text_features
+    >>> label_text_features(["cat", "cats"]).shape[0]
+    2
+    """
+    vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 3), dtype=np.float32)
+    return canonical_csr(vectorizer.fit_transform(label_text), "label_text")
+
+
+def embed_labels(
+    kind, X, Y, *, sample_weight=None, label_features=None, label_text=None, n_jobs=None
+):
+    """Embed labels by one kind, or by several joined with ``+``, such as ``"pifa+features"``.
+
+    Each kind's rows have unit norm, and so have those of the result.
+
+    Parameters
+    ----------
+    kind : str
+    X : csr_matrix of float32, shape (n, m)
+    Y : csr_matrix of float32, shape (n, n_labels)
+    sample_weight : ndarray of shape (n,), optional
+    label_features : csr_matrix of float32, shape (n_labels, d), optional
+        For the kind "features".
+    label_text : sequence of str, optional
+        For the kind "text".
+    n_jobs : int, optional
+
+    Returns
+    -------
+    Z : csr_matrix of float32, shape (n_labels, ...)
+
+    Raises
+    ------
+    ValueError
+        If a kind is unknown or lacks what it is made of.
+    """
+    makers = {
+        "pifa": lambda: pifa(X, Y, sample_weight=sample_weight, n_jobs=n_jobs),
+        "pii": lambda: pii(Y, sample_weight=sample_weight),
+        "features": lambda: normalize(label_features),
+        "text": lambda: label_text_features(label_text),
+    }
+    blocks = [makers[part]() for part in split_kind(kind)]
+    return blocks[0] if len(blocks) == 1 else normalize(sp.hstack(blocks, format="csr"))
+
+
+def split_kind(kind):
+    """Split and check the name of a label embedding."""
+    parts = kind.split("+") if isinstance(kind, str) else [kind]
+    if any(part not in KINDS for part in parts) or len(set(parts)) < len(parts):
+        expected = ", ".join(map(repr, KINDS))
+        raise ValueError(
+            f"label_embedding must be one of {expected}, or several of them joined by '+', "
+            f"got {kind!r}"
+        )
+    return parts

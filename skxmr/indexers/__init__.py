@@ -1,0 +1,5 @@
+"""Indexers: clusterers of labels that yield a LabelTree."""
+
+from .kmeans import KMeansIndexer
+
+__all__ = ["KMeansIndexer"]

@@ -1,0 +1,571 @@
+"""XR-Linear: recursive linear ranking over a label tree."""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from joblib import effective_n_jobs
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, check_memory
+
+from . import _parallel
+from ._core import LOSSES, POST_PROCESSORS, CSRView, Frontier, Model, TrainParams
+from ._training import train_layers
+from ._validation import (
+    check_features,
+    check_features_and_targets,
+    check_integer,
+    check_matrix,
+    check_option,
+    check_real,
+    check_sample_weight,
+    encode_targets,
+)
+from .embeddings import embed_labels, split_kind
+from .indexers import KMeansIndexer
+from .tree import LabelTree
+
+#: With a memory, weights down to this size are cached, so that a search over thresholds trains once.
+_CACHED_THRESHOLD = 0.01
+
+#: Scores of this many labels at most are held at once while all survivors are collected.
+_RESULT_BLOCK = 1 << 22
+
+#: Post-processors whose scores lie in [0, 1]; labels the beam did not reach score 0.
+_PRODUCTS = ("sigmoid", "l1-hinge", "l2-hinge", "l3-hinge", "l4-hinge")
+
+
+def _scores_are_probabilities(estimator):
+    if estimator.loss != "log_loss" or estimator.post_processor != "sigmoid":
+        raise AttributeError(
+            "predict_proba needs loss='log_loss' and post_processor='sigmoid', got "
+            f"{estimator.loss!r} and {estimator.post_processor!r}"
+        )
+    return True
+
+
+class XRLinearClassifier(ClassifierMixin, BaseEstimator):
+    """Rank labels out of thousands to millions with linear rankers in a label tree.
+
+    Labels are grouped into a tree by their embeddings. Every tree node has a linear ranker, trained
+    against its siblings. To rank labels for a row, a beam of the best nodes is followed from the
+    root to the leaves, so that the time grows with the depth of the tree and not with the number of
+    labels.
+
+    Parameters
+    ----------
+    indexer : estimator, default=None
+        Builds the label tree: anything whose `fit` takes one row per label and sets `tree_`, a
+        LabelTree. By default a KMeansIndexer. A LabelTree can be given as well.
+    label_embedding : str, default="pifa"
+        What the indexer sees of the labels: "pifa", "pii", "features" (`label_features` of fit),
+        "text" (`label_text` of fit), or several of them joined by "+". See skxmr.embeddings.
+    C : float, default=1.0
+        Weight of the loss against the regulariser, as in LinearSVC.
+    loss : {"squared_hinge", "log_loss"}, default="squared_hinge"
+    negative_sampling : {"tfn"}, default="tfn"
+        Which rows a ranker learns from. "tfn", teacher-forcing negatives: those that have a label
+        below its parent.
+    bias : float, default=1.0
+        Value of a constant feature, whose weight is regularised like any other; 0 for none.
+    tol : float, default=0.1
+        Tolerance of the solver: the largest difference of projected gradients (squared hinge), or
+        the largest error in the margin where the loss bends most (log loss).
+    max_iter : int, default=100
+        Passes over a node's rows, at most.
+    prune_threshold : float, default=0.1
+        Weights smaller than this are dropped after training. Takes effect in fit; with `memory`,
+        fitting again for another threshold costs next to nothing.
+    beam_width : int, default=10
+        Nodes kept per level.
+    post_processor : str, default="l3-hinge"
+        How a margin becomes a score and joins its parent's: "noop", "sigmoid", "log-sigmoid",
+        "l{p}-hinge" or "log-l{p}-hinge" for p = 1 to 4.
+    threshold : float, default=0.5
+        `predict` returns the labels that score higher (multilabel y only).
+    n_trees : int, default=1
+        Only 1 is supported so far.
+    max_clusters_per_label : int, default=1
+        Only 1 is supported so far.
+    memory : str, path or joblib.Memory, default=None
+        Caches training by everything but what only matters for ranking, so that a grid over
+        `prune_threshold`, `beam_width`, `post_processor` and `threshold` trains each fold once.
+    n_jobs : int, default=None
+        As in joblib; results do not depend on it.
+    random_state : int, RandomState instance or None, default=None
+        Draws the first centres of the indexer, if it has no random_state of its own, and the
+        order of rows in the solver.
+    verbose : int, default=0
+        Whether to report the progress of training.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_labels,)
+        The classes of a one-dimensional y; else the column numbers.
+    tree_ : LabelTree
+    indexer_ : estimator
+        The fitted indexer, or None if a LabelTree was given.
+    n_labels_ : int
+    n_levels_ : int
+        Ranking steps from the root to a label.
+    multilabel_ : bool
+        Whether y was an indicator matrix.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Only where X has string column names.
+
+    See Also
+    --------
+    skxmr.indexers.KMeansIndexer : The default indexer.
+    skxmr.metrics : Precision at k and its relatives, and scorers for GridSearchCV.
+
+    Notes
+    -----
+    `y` may be a sparse or dense 0/1 indicator matrix or one-dimensional class labels; predictions
+    come in the same kind of container. A label without rows stays rankable, if low; a row without
+    any feature is ranked by the biases.
+
+    References
+    ----------
+    .. [1] H.-F. Yu, K. Zhong, J. Zhang, W.-C. Chang and I. S. Dhillon, "PECOS: Prediction for
+       enormous and correlated output spaces", Journal of Machine Learning Research 23 (2022).
+
+    Examples
+    --------
+    >>> from sklearn.feature_extraction.text import TfidfVectorizer
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skxmr import XRLinearClassifier
+    >>> titles = ["cats and dogs", "dogs at sea", "sea birds", "birds and cats"]
+    >>> pets = ["mammals", "mammals", "birds", "birds"]
+    >>> model = make_pipeline(TfidfVectorizer(), XRLinearClassifier(random_state=0))
+    >>> model.fit(titles, pets).predict(["dogs", "sea birds"]).tolist()
+    ['mammals', 'birds']
+    """
+
+    def __init__(
+        self,
+        indexer=None,
+        *,
+        label_embedding="pifa",
+        C=1.0,
+        loss="squared_hinge",
+        negative_sampling="tfn",
+        bias=1.0,
+        tol=0.1,
+        max_iter=100,
+        prune_threshold=0.1,
+        beam_width=10,
+        post_processor="l3-hinge",
+        threshold=0.5,
+        n_trees=1,
+        max_clusters_per_label=1,
+        memory=None,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.indexer = indexer
+        self.label_embedding = label_embedding
+        self.C = C
+        self.loss = loss
+        self.negative_sampling = negative_sampling
+        self.bias = bias
+        self.tol = tol
+        self.max_iter = max_iter
+        self.prune_threshold = prune_threshold
+        self.beam_width = beam_width
+        self.post_processor = post_processor
+        self.threshold = threshold
+        self.n_trees = n_trees
+        self.max_clusters_per_label = max_clusters_per_label
+        self.memory = memory
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # ---- fit ----
+
+    def fit(self, X, y, sample_weight=None, *, label_features=None, label_text=None):
+        """Build the label tree and train its rankers.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : {array-like, sparse matrix} of shape (n_samples, n_labels) or (n_samples,)
+            0/1 indicator matrix, or one class per row.
+        sample_weight : array-like of shape (n_samples,), optional
+            Multiplies C, row by row.
+        label_features : {array-like, sparse matrix} of shape (n_labels, d), optional
+            For the label embedding "features".
+        label_text : sequence of str, length n_labels, optional
+            For the label embedding "text"; by default the classes, where they are strings.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or an input is not as documented; the message names it.
+        NotImplementedError
+            If `n_trees` or `max_clusters_per_label` is above 1.
+        """
+        self._check_params()
+        X, y = check_features_and_targets(self, X, y)
+        targets = encode_targets(y)
+        n_labels = targets.indicator.shape[1]
+        problem = _Problem(
+            X,
+            targets.indicator,
+            check_sample_weight(sample_weight, X.shape[0]),
+            _check_label_features(label_features, self.label_embedding, n_labels),
+            _check_label_text(label_text, self.label_embedding, n_labels, targets.classes),
+        )
+        indexer, tree, layers = self._train(problem)
+        self._set_model(targets, indexer, tree, layers, X.shape[1])
+        return self
+
+    def _train(self, problem):
+        """Index and train, through the memory if there is one, then prune."""
+        cached = self.memory is not None
+        floor = min(self.prune_threshold, _CACHED_THRESHOLD) if cached else self.prune_threshold
+        params = TrainParams(
+            self.loss, self.C, self.bias, self.tol, self.max_iter, float(floor)
+        )
+        train = check_memory(self.memory).cache(_index_and_train, ignore=["n_jobs", "verbose"])
+        indexer, tree, layers = train(
+            problem,
+            self._make_indexer(),
+            self.label_embedding,
+            params,
+            self._draw_seed(),
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+        )
+        if floor < self.prune_threshold:
+            m = problem.X.shape[1]
+            layers = [layer.prune(m, self.prune_threshold, self.bias) for layer in layers]
+        return indexer, tree, layers
+
+    def _make_indexer(self):
+        if isinstance(self.indexer, LabelTree):
+            return self.indexer
+        indexer = KMeansIndexer() if self.indexer is None else clone(self.indexer)
+        params = indexer.get_params(deep=False)
+        if "random_state" in params and params["random_state"] is None:
+            indexer.set_params(random_state=self._draw_seed())
+        if "n_jobs" in params and params["n_jobs"] is None:
+            indexer.set_params(n_jobs=self.n_jobs)
+        return indexer
+
+    def _draw_seed(self):
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+
+    def _set_model(self, targets, indexer, tree, layers, n_features):
+        self.indexer_ = indexer
+        self.tree_ = tree
+        self.n_levels_ = tree.n_levels
+        self.n_labels_ = tree.n_labels
+        self.multilabel_ = targets.classes is None
+        self.classes_ = targets.classes if targets.classes is not None else np.arange(tree.n_labels)
+        self._container = targets.container
+        self._model = Model(layers, tree.slot_label, tree.n_labels, n_features)
+
+    def _check_params(self):
+        split_kind(self.label_embedding)
+        check_real(self.C, "C", 0, above=True)
+        check_option(self.loss, "loss", tuple(LOSSES))
+        check_option(self.negative_sampling, "negative_sampling", ("tfn",))
+        check_real(self.bias, "bias", 0)
+        check_real(self.tol, "tol", 0, above=True)
+        check_integer(self.max_iter, "max_iter", 1)
+        check_real(self.prune_threshold, "prune_threshold", 0)
+        check_integer(self.n_trees, "n_trees", 1)
+        check_integer(self.max_clusters_per_label, "max_clusters_per_label", 1)
+        for name in ("n_trees", "max_clusters_per_label"):
+            if getattr(self, name) > 1:
+                raise NotImplementedError(f"{name} above 1 is not supported yet")
+        self._check_search_params()
+
+    def _check_search_params(self):
+        check_integer(self.beam_width, "beam_width", 1)
+        check_option(self.post_processor, "post_processor", tuple(POST_PROCESSORS))
+        check_real(self.threshold, "threshold", -np.inf)
+
+    # ---- ranking ----
+
+    def rank(self, X, k=10, *, frontier=None):
+        """Rank the k best labels of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        k : int, default=10
+            At least 1. Where it exceeds what the beam reaches, rows are padded.
+        frontier : tuple (level, nodes), optional
+            Where the search begins instead of the root: `nodes` is a sparse matrix of shape
+            (n_samples, n_nodes of that tree level) whose stored entries are the nodes' scores.
+
+        Returns
+        -------
+        labels : ndarray of int32, shape (n_samples, k)
+            Columns of y, or positions in `classes_`, best first, ties by lower label; padded
+            with -1.
+        scores : ndarray of float32, shape (n_samples, k)
+            Their scores; padded with -inf.
+        """
+        X = self._check_rank_input(X)
+        check_integer(k, "k", 1)
+        if frontier is not None:
+            frontier = _check_frontier(frontier, self.tree_, X.shape[0])
+        return self._rank(X, k, frontier=frontier)
+
+    def _check_rank_input(self, X):
+        check_is_fitted(self)
+        self._check_search_params()
+        return check_features(self, X, reset=False)
+
+    def _rank(self, X, k, *, floor=-np.inf, frontier=None):
+        n_parts = effective_n_jobs(self.n_jobs)
+        parts = _parallel.ranges(X.shape[0], 1 if n_parts == 1 else 8 * n_parts)
+        options = {
+            "k": int(k),
+            "beam_width": int(self.beam_width),
+            "post_processor": self.post_processor,
+            "floor": floor,
+            "frontier": frontier,
+        }
+        results = _parallel.run(
+            _rank_rows,
+            [(self._model, X, lo, hi, options) for lo, hi in parts],
+            [hi - lo for lo, hi in parts],
+            n_jobs=self.n_jobs,
+            verbose=0,
+            what="ranking",
+        )
+        labels, scores = zip(*results, strict=True)
+        return np.concatenate(labels), np.concatenate(scores)
+
+    def decision_function(self, X):
+        """Score the labels that the beam reaches.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : {ndarray, sparse matrix} of float32, shape (n_samples, n_labels)
+            In the container of y: CSR of the reached labels' scores if y was sparse. In dense
+            output, labels not reached score 0 where scores are products (sigmoid and hinges), and
+            the lowest float32 else. For two classes, shape (n_samples,): the second class's score
+            minus the first's.
+        """
+        X = self._check_rank_input(X)
+        if self._container in ("spmatrix", "sparray"):
+            return self._mirror(self._survivors(X))
+        scores = self._dense_scores(X)
+        if not self.multilabel_ and self.n_labels_ == 2:
+            return scores[:, 1] - scores[:, 0]
+        return scores
+
+    def predict(self, X):
+        """Predict labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : {ndarray, sparse matrix}
+            0/1 indicator of the labels that score above `threshold`, in the container of y; or,
+            for one-dimensional y, the highest ranked class of each row.
+        """
+        X = self._check_rank_input(X)
+        if not self.multilabel_:
+            return self.classes_[self._rank(X, 1)[0][:, 0]]
+        above = float(np.nextafter(np.float32(self.threshold), np.float32(np.inf)))
+        predicted = self._survivors(X, floor=above)
+        predicted.data = np.ones(predicted.nnz, dtype=np.int64)
+        return predicted.toarray() if self._container == "dense" else self._mirror(predicted)
+
+    @available_if(_scores_are_probabilities)
+    def predict_proba(self, X):
+        """Estimate probabilities of labels.
+
+        A label's is the product of the logistic models' along its path. Available with
+        ``loss="log_loss"`` and ``post_processor="sigmoid"``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        probabilities : {ndarray, sparse matrix} of float32, shape (n_samples, n_labels)
+            In the container of y, 0 for labels not reached. For one-dimensional y, rows are scaled
+            to sum to one.
+        """
+        X = self._check_rank_input(X)
+        if self._container in ("spmatrix", "sparray"):
+            return self._mirror(self._survivors(X))
+        scores = self._dense_scores(X)
+        return scores if self.multilabel_ else scores / scores.sum(axis=1, keepdims=True)
+
+    def score(self, X, y, sample_weight=None):
+        """Precision at 1, which for one-dimensional y is the accuracy.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : {array-like, sparse matrix} of shape (n_samples, n_labels) or (n_samples,)
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        score : float
+            Share of rows whose highest ranked label is one of theirs.
+        """
+        best = self.rank(X, 1)[0][:, 0]
+        hits = self._hits(best, y)
+        weight = check_sample_weight(sample_weight, len(best))
+        return float(np.average(hits, weights=weight))
+
+    def explain(self, X, label):
+        """Say what each feature contributed to a label's score. Not supported yet."""
+        raise NotImplementedError("explain is not supported yet")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def _hits(self, best, y):
+        if not self.multilabel_:
+            return self.classes_[best] == np.asarray(y).ravel()
+        Y = check_matrix(y, "y", len(best))
+        if Y.shape[1] != self.n_labels_:
+            raise ValueError(f"y must have {self.n_labels_} columns, got {Y.shape[1]}")
+        return np.asarray(Y[np.arange(len(best)), best]).ravel() != 0
+
+    def _survivors(self, X, floor=-np.inf):
+        """Scores of all labels the beam reaches, as CSR."""
+        k = self._model.largest_result(self.beam_width)
+        step = max(1, _RESULT_BLOCK // k)
+        blocks = [
+            _ranking_to_csr(*self._rank(X[lo : lo + step], k, floor=floor), self.n_labels_)
+            for lo in range(0, X.shape[0], step)
+        ]
+        return sp.vstack(blocks, format="csr") if len(blocks) > 1 else blocks[0]
+
+    def _dense_scores(self, X):
+        reached = self._survivors(X)
+        lowest = 0 if self.post_processor in _PRODUCTS else np.finfo(np.float32).min
+        scores = np.full(reached.shape, lowest, dtype=np.float32)
+        rows = np.repeat(np.arange(X.shape[0]), np.diff(reached.indptr))
+        scores[rows, reached.indices] = np.maximum(reached.data, lowest)
+        return scores
+
+    def _mirror(self, matrix):
+        return sp.csr_array(matrix) if self._container == "sparray" else matrix
+
+
+class _Problem(NamedTuple):
+    """Everything training depends on besides parameters."""
+
+    X: sp.csr_matrix
+    Y: sp.csr_matrix
+    sample_weight: np.ndarray | None
+    label_features: sp.csr_matrix | None
+    label_text: list | None
+
+
+def _index_and_train(problem, indexer, label_embedding, params, seed, *, n_jobs, verbose):
+    """Build the tree and train its layers: everything that a memory caches."""
+    if isinstance(indexer, LabelTree):
+        indexer, tree = None, indexer
+    else:
+        Z = embed_labels(
+            label_embedding,
+            problem.X,
+            problem.Y,
+            sample_weight=problem.sample_weight,
+            label_features=problem.label_features,
+            label_text=problem.label_text,
+            n_jobs=n_jobs,
+        )
+        tree = indexer.fit(Z).tree_
+    _check_tree(tree, problem.Y.shape[1])
+    layers = train_layers(
+        problem.X,
+        problem.Y,
+        tree,
+        params,
+        sample_weight=problem.sample_weight,
+        seed=seed,
+        n_jobs=n_jobs,
+        verbose=verbose,
+    )
+    return indexer, tree, layers
+
+
+def _check_tree(tree, n_labels):
+    if not isinstance(tree, LabelTree):
+        raise TypeError(f"indexer must yield a LabelTree as tree_, got {type(tree).__name__}")
+    if tree.n_labels != n_labels:
+        raise ValueError(
+            f"indexer must yield a tree of y's {n_labels} labels, got one of {tree.n_labels}"
+        )
+
+
+def _check_label_features(label_features, kind, n_labels):
+    if label_features is not None:
+        return check_matrix(label_features, "label_features", n_labels)
+    if "features" in split_kind(kind):
+        raise ValueError(f"label_embedding={kind!r} needs label_features, got None")
+    return None
+
+
+def _check_label_text(label_text, kind, n_labels, classes):
+    if label_text is None and classes is not None and classes.dtype.kind in "UO":
+        label_text = [str(c) for c in classes]
+    if label_text is None:
+        if "text" in split_kind(kind):
+            raise ValueError(f"label_embedding={kind!r} needs label_text, got None")
+        return None
+    label_text = list(label_text)
+    if len(label_text) != n_labels or not all(isinstance(t, str) for t in label_text):
+        raise ValueError(f"label_text must be {n_labels} strings, one per label")
+    return label_text
+
+
+def _check_frontier(frontier, tree, n_rows):
+    level, nodes = frontier
+    check_integer(level, "frontier level", 0)
+    if level >= tree.n_levels:
+        raise ValueError(f"frontier level must lie in [0, {tree.n_levels}), got {level}")
+    nodes = check_matrix(nodes, "frontier", n_rows)
+    if nodes.shape[1] != tree.n_nodes(level):
+        raise ValueError(
+            f"frontier must have {tree.n_nodes(level)} columns, the nodes of level {level}, "
+            f"got {nodes.shape[1]}"
+        )
+    return Frontier(int(level), nodes.indptr.astype(np.int64), nodes.indices, nodes.data)
+
+
+def _rank_rows(model, X, lo, hi, options):
+    return model.rank(CSRView(X), lo, hi, **options)
+
+
+def _ranking_to_csr(labels, scores, n_labels):
+    """The reached labels of a ranking as a canonical CSR matrix of their scores."""
+    reached = labels >= 0
+    indptr = np.concatenate(([0], np.cumsum(reached.sum(axis=1))))
+    out = sp.csr_matrix((scores[reached], labels[reached], indptr), shape=(len(labels), n_labels))
+    out.sort_indices()
+    return out

@@ -1,0 +1,643 @@
+"""Ranking metrics on sparse label matrices, and scorers for model selection.
+
+Every metric is called as ``metric(Y_true, Y_ranked, k=...)`` and returns one Python float, the
+average over the rows.
+
+``Y_true`` is a 0/1 indicator of shape (n_samples, n_labels), sparse of any format or dense.
+
+``Y_ranked`` says which labels were put first. It is one of
+
+- a ranking: integers of shape (n_samples, m), label indices best first. A place that holds -1
+  is empty, as in the padding of ``rank``;
+- the pair ``(labels, scores)`` that ``rank`` returns, of which only the labels are read;
+- scores of shape (n_samples, n_labels): a sparse matrix of any type, of which only the stored
+  entries are candidates (what is not stored was never reached by the search, which is not the same
+  as a score of zero), or a dense array of floating point numbers. Equal scores are ranked by
+  lower label first, and a score of minus infinity is no candidate.
+
+So a dense array is a ranking if its type is an integer, and scores if it is floating point.
+
+Places among the first k that no candidate fills are misses. Rows without any true label cannot
+be ranked well by anyone; they are kept and count as 0, as in :func:`sklearn.metrics.ndcg_score`
+and in the usual tools of extreme classification.
+"""
+
+import inspect
+import math
+from numbers import Integral, Real
+
+import numpy as np
+from scipy import sparse
+
+__all__ = [
+    "hit_rate_at_10_scorer",
+    "hit_rate_at_k",
+    "make_ranking_scorer",
+    "mean_reciprocal_rank",
+    "mrr_at_10_scorer",
+    "ndcg_at_5_scorer",
+    "ndcg_at_k",
+    "precision_at_1_scorer",
+    "precision_at_3_scorer",
+    "precision_at_5_scorer",
+    "precision_at_k",
+    "propensities",
+    "psp_at_k",
+    "recall_at_10_scorer",
+    "recall_at_k",
+]
+
+
+def precision_at_k(Y_true, Y_ranked, k=1):
+    r"""Compute the share of the first k places that hold a true label.
+
+    .. math:: P@k = \frac{1}{k} \sum_{i=1}^{k} y_{r_i}
+
+    Parameters
+    ----------
+    Y_true : {array-like, sparse matrix} of shape (n_samples, n_labels)
+        The true labels, 0 or 1.
+    Y_ranked : {array-like, sparse matrix} or tuple of two arrays
+        A ranking, the pair returned by ``rank``, or scores; see the top of this module.
+    k : int, default=1
+        How many places count.
+
+    Returns
+    -------
+    float
+        The mean over the rows, in [0, 1].
+
+    Raises
+    ------
+    TypeError
+        If `k` is not an integer, or a matrix holds something else than numbers.
+    ValueError
+        If `k` < 1, `Y_true` is not 0/1, the shapes do not agree, a score is NaN, or a ranking
+        repeats a label in one row or names a label that does not exist.
+
+    Examples
+    --------
+    >>> from skxmr.metrics import precision_at_k
+    >>> Y_true = [[1, 0, 1], [0, 1, 0]]
+    >>> precision_at_k(Y_true, [[0, 1, 2], [2, 1, 0]], k=2)
+    0.5
+    >>> precision_at_k(Y_true, [[0.9, 0.2, 0.4], [0.1, 0.3, 0.8]], k=1)
+    0.5
+    """
+    k = _checked_k(k)
+    _, _, hits = _look_up(Y_true, Y_ranked, k)
+    return int(hits.sum()) / (len(hits) * k)
+
+
+def recall_at_k(Y_true, Y_ranked, k=10):
+    r"""Compute the share of the true labels that are in the first k places.
+
+    .. math:: R@k = \frac{1}{|y|} \sum_{i=1}^{k} y_{r_i}
+
+    Parameters
+    ----------
+    Y_true : {array-like, sparse matrix} of shape (n_samples, n_labels)
+        The true labels, 0 or 1.
+    Y_ranked : {array-like, sparse matrix} or tuple of two arrays
+        A ranking, the pair returned by ``rank``, or scores; see the top of this module.
+    k : int, default=10
+        How many places count.
+
+    Returns
+    -------
+    float
+        The mean over the rows, in [0, 1]. A row without any true label counts as 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`precision_at_k`.
+
+    Examples
+    --------
+    >>> from skxmr.metrics import recall_at_k
+    >>> recall_at_k([[1, 0, 1], [0, 1, 0]], [[0, 1, 2], [2, 1, 0]], k=2)
+    0.75
+    """
+    k = _checked_k(k)
+    truth, _, hits = _look_up(Y_true, Y_ranked, k)
+    # A row without true labels has no hits either: any positive divisor makes it 0.
+    return float(np.mean(hits.sum(axis=1) / np.maximum(np.diff(truth.indptr), 1)))
+
+
+def ndcg_at_k(Y_true, Y_ranked, k=5):
+    r"""Compute the normalised discounted cumulative gain of the first k places.
+
+    .. math::
+        nDCG@k = \frac{\sum_{i=1}^{k} y_{r_i} / \log_2(i + 1)}
+                      {\sum_{i=1}^{\min(k, |y|)} 1 / \log_2(i + 1)}
+
+    Parameters
+    ----------
+    Y_true : {array-like, sparse matrix} of shape (n_samples, n_labels)
+        The true labels, 0 or 1.
+    Y_ranked : {array-like, sparse matrix} or tuple of two arrays
+        A ranking, the pair returned by ``rank``, or scores; see the top of this module.
+    k : int, default=5
+        How many places count.
+
+    Returns
+    -------
+    float
+        The mean over the rows, in [0, 1]. A row without any true label counts as 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`precision_at_k`.
+
+    Notes
+    -----
+    Without ties this is :func:`sklearn.metrics.ndcg_score`, which averages over the orders of
+    labels of equal score, where this function takes the lower label first.
+
+    References
+    ----------
+    .. [1] K. Jarvelin, J. Kekalainen, "Cumulated gain-based evaluation of IR techniques",
+       ACM TOIS 20(4), 2002.
+
+    Examples
+    --------
+    >>> from skxmr.metrics import ndcg_at_k
+    >>> round(ndcg_at_k([[1, 0, 1], [0, 1, 0]], [[0, 1, 2], [2, 1, 0]], k=2), 4)
+    0.622
+    """
+    k = _checked_k(k)
+    truth, _, hits = _look_up(Y_true, Y_ranked, k)
+    n_best = np.minimum(np.diff(truth.indptr), min(k, truth.shape[1]))
+    discounts = 1.0 / np.log2(np.arange(2, max(hits.shape[1], n_best.max()) + 2))
+    ideal = np.append(0.0, np.cumsum(discounts))[n_best]
+    # Added up in the same order as the ideal, so that a perfect row is exactly 1.
+    gains = np.cumsum(hits * discounts[: hits.shape[1]], axis=1)
+    gain = gains.max(axis=1, initial=0.0)
+    return float(np.mean(np.divide(gain, ideal, out=np.zeros_like(gain), where=n_best > 0)))
+
+
+def psp_at_k(Y_true, Y_ranked, k=5, *, propensities):
+    r"""Compute the propensity-scored precision of the first k places.
+
+    A label that is often missing from the annotations earns more when it is found:
+
+    .. math:: PSP@k = \frac{1}{k} \sum_{i=1}^{k} \frac{y_{r_i}}{p_{r_i}}
+
+    This can exceed 1, so that the sum over all rows is reported relative to the greatest sum that
+    any ranking could reach, which takes the true labels of a row by rising propensity.
+
+    Parameters
+    ----------
+    Y_true : {array-like, sparse matrix} of shape (n_samples, n_labels)
+        The true labels, 0 or 1.
+    Y_ranked : {array-like, sparse matrix} or tuple of two arrays
+        A ranking, the pair returned by ``rank``, or scores; see the top of this module.
+    k : int, default=5
+        How many places count.
+    propensities : array-like of shape (n_labels,)
+        The propensity of each label, in (0, 1], from :func:`propensities` of the training labels.
+
+    Returns
+    -------
+    float
+        The ratio of the two sums, in [0, 1]; 0 if `Y_true` has no true label at all.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`precision_at_k`; also ValueError if `propensities` has the wrong length or a
+        value outside (0, 1].
+
+    References
+    ----------
+    .. [1] H. Jain, Y. Prabhu, M. Varma, "Extreme multi-label loss functions for recommendation,
+       tagging, ranking & other missing label applications", KDD 2016.
+
+    Examples
+    --------
+    >>> from skxmr.metrics import psp_at_k
+    >>> Y_true = [[1, 0, 1], [0, 1, 0]]
+    >>> psp_at_k(Y_true, [[0, 1, 2], [1, 2, 0]], k=1, propensities=[0.5, 0.5, 0.25])
+    0.6666666666666666
+    """
+    k = _checked_k(k)
+    truth, top, hits = _look_up(Y_true, Y_ranked, k)
+    weights = 1.0 / _checked_propensities(propensities, truth.shape[1])
+    best = sparse.csr_array((weights[truth.indices], truth.indices, truth.indptr), truth.shape)
+    best_top = _ranking_from_scores(best, k)
+    # Exact sums, so that the best ranking is exactly 1 in whatever order it names its labels.
+    found_sum = math.fsum(weights[top[hits]].tolist())
+    best_sum = math.fsum(weights[best_top[best_top >= 0]].tolist())
+    return found_sum / best_sum if truth.nnz else 0.0
+
+
+def mean_reciprocal_rank(Y_true, Y_ranked, k=10):
+    r"""Compute the mean of one over the place of the first true label.
+
+    .. math:: MRR@k = \frac{1}{n} \sum_{j=1}^{n} \frac{1}{\min \{i \le k : y_{j, r_i} = 1\}}
+
+    A row with no true label in its first k places counts as 0.
+
+    Parameters
+    ----------
+    Y_true : {array-like, sparse matrix} of shape (n_samples, n_labels)
+        The true labels, 0 or 1.
+    Y_ranked : {array-like, sparse matrix} or tuple of two arrays
+        A ranking, the pair returned by ``rank``, or scores; see the top of this module.
+    k : int, default=10
+        How many places count.
+
+    Returns
+    -------
+    float
+        The mean over the rows, in [0, 1].
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`precision_at_k`.
+
+    Examples
+    --------
+    >>> from skxmr.metrics import mean_reciprocal_rank
+    >>> mean_reciprocal_rank([[1, 0, 1], [0, 1, 0]], [[0, 1, 2], [2, 1, 0]])
+    0.75
+    """
+    k = _checked_k(k)
+    _, _, hits = _look_up(Y_true, Y_ranked, k)
+    reciprocals = 1.0 / np.arange(1, hits.shape[1] + 1)
+    return float(np.mean((hits * reciprocals).max(axis=1, initial=0.0)))
+
+
+def hit_rate_at_k(Y_true, Y_ranked, k=10):
+    """Compute the share of the rows that have a true label in the first k places.
+
+    Parameters
+    ----------
+    Y_true : {array-like, sparse matrix} of shape (n_samples, n_labels)
+        The true labels, 0 or 1.
+    Y_ranked : {array-like, sparse matrix} or tuple of two arrays
+        A ranking, the pair returned by ``rank``, or scores; see the top of this module.
+    k : int, default=10
+        How many places count.
+
+    Returns
+    -------
+    float
+        The share, in [0, 1]. A row without any true label is not hit.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`precision_at_k`.
+
+    Examples
+    --------
+    >>> from skxmr.metrics import hit_rate_at_k
+    >>> hit_rate_at_k([[1, 0, 1], [0, 1, 0]], [[0, 1, 2], [2, 1, 0]], k=1)
+    0.5
+    """
+    k = _checked_k(k)
+    _, _, hits = _look_up(Y_true, Y_ranked, k)
+    return float(np.mean(hits.any(axis=1)))
+
+
+def propensities(Y_train, A=0.55, B=1.5):
+    r"""Estimate how probable it is that a label, where it applies, was annotated.
+
+    .. math::
+        p_l = \frac{1}{1 + C e^{-A \ln(N_l + B)}}, \quad C = (\ln N - 1) (B + 1)^A
+
+    where label l has :math:`N_l` of the N training rows. The published choices of (A, B) are
+    (0.5, 0.4) for Wikipedia, (0.6, 2.6) for Amazon, and (0.55, 1.5) otherwise.
+
+    Parameters
+    ----------
+    Y_train : {array-like, sparse matrix} of shape (n_samples, n_labels)
+        The labels of the training rows, 0 or 1. At least three rows, below which C is negative.
+    A : float, default=0.55
+        How steeply the propensity rises with the frequency of a label.
+    B : float, default=1.5
+        Added to the frequency of every label.
+
+    Returns
+    -------
+    ndarray of shape (n_labels,), float64
+        The propensities, in (0, 1); a more frequent label has a higher one.
+
+    Raises
+    ------
+    TypeError
+        If `A` or `B` is not a number.
+    ValueError
+        If `A` or `B` is not positive and finite, or `Y_train` is not a 0/1 matrix of at least
+        three rows.
+
+    References
+    ----------
+    .. [1] H. Jain, Y. Prabhu, M. Varma, "Extreme multi-label loss functions for recommendation,
+       tagging, ranking & other missing label applications", KDD 2016.
+
+    Examples
+    --------
+    >>> from skxmr.metrics import propensities
+    >>> propensities([[1, 0], [1, 0], [1, 0], [1, 1]]).round(3)
+    array([0.8  , 0.721])
+    """
+    _check_positive(A, "A")
+    _check_positive(B, "B")
+    truth = _truth(Y_train, "Y_train")
+    n_samples, n_labels = truth.shape
+    if n_samples < 3:
+        raise ValueError(f"Y_train must have at least 3 rows, got {n_samples}")
+    counts = np.bincount(truth.indices, minlength=n_labels)
+    C = (np.log(n_samples) - 1.0) * (B + 1.0) ** A
+    return 1.0 / (1.0 + C * (counts + B) ** -A)
+
+
+def make_ranking_scorer(metric, **kwargs):
+    """Make a scorer ``scorer(estimator, X, Y)`` from a ranking metric.
+
+    Pass it as ``scoring=`` of :class:`~sklearn.model_selection.GridSearchCV` and the like.
+    It asks the estimator for the first k labels with ``estimator.rank(X, k=k)``, or for its
+    ``decision_function`` if it has no ``rank``; also at the end of a pipeline and inside a fitted
+    search. `Y` is an indicator matrix, or the 1-D class labels that the estimator was trained on,
+    where a class that it never saw is a miss.
+
+    Parameters
+    ----------
+    metric : callable
+        A function ``metric(Y_true, Y_ranked, k=...)`` where more is better, such as those of this
+        module. For the scorer to be pickled, the metric must be.
+    **kwargs
+        Passed to the metric: `k`, if its default is not wanted, and `propensities` for
+        :func:`psp_at_k`.
+
+    Returns
+    -------
+    callable
+        The scorer. It pickles, and its `repr` is the call that makes it.
+
+    Raises
+    ------
+    TypeError
+        If `metric` is not callable, has no parameter `k`, or does not take `kwargs`.
+    ValueError
+        If `k` < 1.
+
+    Examples
+    --------
+    >>> from skxmr.metrics import make_ranking_scorer, ndcg_at_k
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> scorer = make_ranking_scorer(ndcg_at_k, k=2)
+    >>> scorer
+    make_ranking_scorer(ndcg_at_k, k=2)
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"]
+    >>> scorer(LogisticRegression().fit(X, y), X, y)
+    1.0
+    """
+    if not callable(metric):
+        raise TypeError(f"metric must be callable, got {metric!r}")
+    arguments = inspect.signature(metric).bind(None, None, **kwargs)
+    arguments.apply_defaults()
+    if "k" not in arguments.arguments:
+        raise TypeError(f"metric must have a parameter k, got {metric!r}")
+    k = _checked_k(arguments.arguments["k"])
+    return _RankingScorer(metric, {**kwargs, "k": k})
+
+
+class _RankingScorer:
+    """Scores the ranking of a fitted estimator; made by `make_ranking_scorer`."""
+
+    def __init__(self, metric, kwargs):
+        self.metric = metric
+        self.kwargs = kwargs
+
+    def __call__(self, estimator, X, Y):
+        """Rank `X` with the estimator and return the metric against `Y`."""
+        ranked = _ranked_by(estimator, X, self.kwargs["k"])
+        return self.metric(_indicator(estimator, Y), ranked, **self.kwargs)
+
+    def __repr__(self):
+        name = getattr(self.metric, "__name__", repr(self.metric))
+        kwargs = "".join(f", {key}={value!r}" for key, value in self.kwargs.items())
+        return f"make_ranking_scorer({name}{kwargs})"
+
+
+def _ranked_by(estimator, X, k):
+    """Return what the estimator ranks first for `X`, as the metrics take it."""
+    if hasattr(estimator, "best_estimator_"):
+        return _ranked_by(estimator.best_estimator_, X, k)
+    if hasattr(estimator, "rank"):
+        return estimator.rank(X, k=k)
+    if hasattr(estimator, "steps"):
+        # A pipeline passes on the methods that scikit-learn knows, and `rank` is not one of them.
+        transformed = estimator[:-1].transform(X) if len(estimator) > 1 else X
+        return _ranked_by(estimator[-1], transformed, k)
+    if hasattr(estimator, "decision_function"):
+        return _as_score_matrix(estimator.decision_function(X))
+    raise TypeError(f"estimator must have rank or decision_function once fitted, got {estimator!r}")
+
+
+def _as_score_matrix(scores):
+    """Return the result of a `decision_function` with one column of scores per class."""
+    if sparse.issparse(scores):
+        return scores
+    scores = np.asarray(scores)
+    # Votes may be counted in integers, which the metrics would take for a ranking.
+    scores = scores.astype(np.result_type(scores, np.float32), copy=False)
+    # Of two classes scikit-learn gives the score of the second one only.
+    return np.column_stack([-scores, scores]) if scores.ndim == 1 else scores
+
+
+def _indicator(estimator, Y):
+    """Return `Y`, with 1-D class labels made into a sparse indicator over `classes_`."""
+    if np.ndim(Y) != 1:
+        return Y
+    if not hasattr(estimator, "classes_"):
+        raise TypeError(f"estimator must have classes_ where Y is 1-D, got {estimator!r}")
+    y, classes = np.asarray(Y), np.asarray(estimator.classes_)
+    order = np.argsort(classes)
+    place = np.searchsorted(classes, y, sorter=order)
+    columns = order[np.minimum(place, len(classes) - 1)]
+    rows = np.flatnonzero(classes[columns] == y)
+    entries = (np.ones(len(rows), dtype=np.int8), (rows, columns[rows]))
+    return sparse.csr_array(entries, shape=(len(y), len(classes)))
+
+
+def _look_up(Y_true, Y_ranked, k):
+    """Check the input and find the true labels among the first k of each row.
+
+    Returns the truth as canonical CSR, and two arrays of shape (n_samples, at most k): the labels
+    in the order of their ranks (-1 where there is none), and whether each is true.
+    """
+    truth = _truth(Y_true, "Y_true")
+    top = _ranking(Y_ranked, k, truth.shape)
+    n_samples, n_labels = truth.shape
+    starts = np.arange(n_samples, dtype=np.int64) * n_labels
+    # One rising key per true entry. The last one, beyond all others, keeps the lookup in range.
+    keys = np.repeat(starts, np.diff(truth.indptr)) + truth.indices
+    keys = np.append(keys, n_samples * n_labels)
+    wanted = starts[:, np.newaxis] + top
+    hits = keys[np.searchsorted(keys, wanted)] == wanted
+    return truth, top, hits & (top >= 0)
+
+
+def _truth(Y, name):
+    """Return a 0/1 indicator as canonical CSR that stores its ones only."""
+    Y = _checked_matrix(Y, name)
+    if 0 in Y.shape:
+        raise ValueError(f"{name} must have rows and columns, got shape {Y.shape}")
+    truth = _canonical_csr(Y, name) if sparse.issparse(Y) else sparse.csr_array(Y)
+    truth.eliminate_zeros()
+    wrong = truth.data[truth.data != 1]
+    if wrong.size:
+        raise ValueError(f"{name} must hold only 0 and 1, got {wrong[0].item()!r}")
+    return truth
+
+
+def _ranking(Y_ranked, k, shape):
+    """Return the first k (or fewer) labels of each row, int64, -1 where there is none."""
+    is_pair = isinstance(Y_ranked, tuple)
+    if is_pair and len(Y_ranked) != 2:
+        raise ValueError(f"Y_ranked must be a pair if it is a tuple, got {len(Y_ranked)} members")
+    ranked = _checked_matrix(Y_ranked[0] if is_pair else Y_ranked, "Y_ranked")
+    if ranked.shape[0] != shape[0]:
+        raise ValueError(f"Y_ranked must have {shape[0]} rows as Y_true, got {ranked.shape[0]}")
+    if not sparse.issparse(ranked) and ranked.dtype.kind in "iu":
+        return _checked_ranking(ranked.astype(np.int64), shape[1])[:, :k]
+    if is_pair or ranked.dtype == np.bool_:
+        raise TypeError(f"labels in Y_ranked must be an array of integers, got {ranked.dtype}")
+    if ranked.shape != shape:
+        raise ValueError(f"scores in Y_ranked must have shape {shape}, got {ranked.shape}")
+    return _ranking_from_scores(_score_csr(ranked, k), k)
+
+
+def _score_csr(scores, k):
+    """Return scores as canonical CSR; of dense ones only the first k of each row."""
+    is_sparse = sparse.issparse(scores)
+    scores = _canonical_csr(scores, "Y_ranked") if is_sparse else scores
+    if np.isnan(scores.data if is_sparse else scores).any():
+        raise ValueError("Y_ranked must hold scores that can be ordered, got NaN")
+    return scores if is_sparse else _dense_top_k(scores, min(k, scores.shape[1]))
+
+
+def _dense_top_k(scores, k):
+    """Return the k highest scores of each row as CSR, of equal ones those of the lower labels."""
+    least = -np.partition(-scores, k - 1, axis=1)[:, k - 1, np.newaxis]
+    above, level = scores > least, scores == least
+    room = k - above.sum(axis=1, keepdims=True)
+    # The lowest of the k may be shared by most of a row, as zero is where little was reached.
+    rows, columns = np.nonzero(above | (level & (np.cumsum(level, axis=1, dtype=np.int32) <= room)))
+    return sparse.csr_array((scores[rows, columns], (rows, columns)), shape=scores.shape)
+
+
+def _ranking_from_scores(scores, k):
+    """Return the labels of the k best stored scores of each row, -1 where there is none."""
+    labels, best = _csr_top_k(scores, min(k, scores.shape[1]))
+    return np.where(best == -np.inf, -1, labels).astype(np.int64)
+
+
+def _csr_top_k(scores, k):
+    """Return labels and scores of the k best stored entries per row, padded with -1 and -inf."""
+    counts = np.diff(scores.indptr)
+    rows = np.repeat(np.arange(len(counts)), counts)
+    values = scores.data.astype(np.float64, copy=False)
+    # The sort is stable: the columns of a row rise, so that ties go to the lower label.
+    order = np.lexsort((-values, rows))
+    places = np.arange(len(rows)) - np.repeat(scores.indptr[:-1], counts)
+    kept = places < k
+    labels = np.full((len(counts), k), -1, dtype=np.int64)
+    best = np.full((len(counts), k), -np.inf)
+    labels[rows[kept], places[kept]] = scores.indices[order[kept]]
+    best[rows[kept], places[kept]] = values[order[kept]]
+    return labels, best
+
+
+def _canonical_csr(matrix, name):
+    """Return a sparse matrix as a new CSR array with sorted and summed indices."""
+    if hasattr(matrix, "check_format"):
+        try:
+            matrix.check_format(full_check=True)
+        except ValueError as error:
+            raise ValueError(f"{name} must be a valid sparse matrix: {error}") from error
+    csr = sparse.csr_array(matrix, copy=True)
+    csr.sum_duplicates()
+    return csr
+
+
+def _checked_matrix(matrix, name):
+    """Return `matrix` if it is sparse and else as an array, once it is 2-D and of numbers."""
+    if not sparse.issparse(matrix):
+        try:
+            matrix = np.asarray(matrix)
+        except ValueError as error:
+            raise ValueError(f"{name} must have rows of one length: {error}") from error
+    if matrix.ndim != 2:
+        raise ValueError(f"{name} must be 2-D, got {matrix.ndim} dimensions")
+    if matrix.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, got dtype {matrix.dtype}")
+    if not sparse.issparse(matrix) and matrix.dtype.kind == "f":
+        # Half precision and foreign byte orders are more than scipy.sparse takes.
+        matrix = matrix.astype(np.result_type(matrix, np.float32), copy=False)
+    return matrix
+
+
+def _checked_ranking(labels, n_labels):
+    """Return a ranking in which every label exists and no row repeats one."""
+    wrong = labels[(labels < -1) | (labels >= n_labels)]
+    if wrong.size:
+        raise ValueError(
+            f"labels in Y_ranked must be in [0, {n_labels}) as the columns of Y_true, or -1 for an "
+            f"empty place, got {wrong[0]}"
+        )
+    ordered = np.sort(labels, axis=1)
+    row, place = np.nonzero((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0))
+    if row.size:
+        raise ValueError(
+            f"Y_ranked must hold a label once in each row, got label {ordered[row[0], place[0]]} "
+            f"twice in row {row[0]} (integers are a ranking; give scores as floating point)"
+        )
+    return labels
+
+
+def _checked_propensities(propensities, n_labels):
+    """Return the propensities as float64, one in (0, 1] for each label."""
+    try:
+        values = np.asarray(propensities, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"propensities must be an array of numbers: {error}") from error
+    if values.shape != (n_labels,):
+        raise ValueError(f"propensities must have shape ({n_labels},), got {values.shape}")
+    wrong = values[~((values > 0) & (values <= 1))]
+    if wrong.size:
+        raise ValueError(f"propensities must be in (0, 1], got {wrong[0]}")
+    return values
+
+
+def _checked_k(k):
+    """Return k as a Python int of at least 1."""
+    if not isinstance(k, Integral) or isinstance(k, bool):
+        raise TypeError(f"k must be an integer, got {k!r}")
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    return int(k)
+
+
+def _check_positive(value, name):
+    """Raise unless `value` is a positive finite number."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    if not 0 < value < np.inf:
+        raise ValueError(f"{name} must be positive and finite, got {value}")
+
+
+precision_at_1_scorer = make_ranking_scorer(precision_at_k, k=1)
+precision_at_3_scorer = make_ranking_scorer(precision_at_k, k=3)
+precision_at_5_scorer = make_ranking_scorer(precision_at_k, k=5)
+recall_at_10_scorer = make_ranking_scorer(recall_at_k, k=10)
+ndcg_at_5_scorer = make_ranking_scorer(ndcg_at_k, k=5)
+mrr_at_10_scorer = make_ranking_scorer(mean_reciprocal_rank, k=10)
+hit_rate_at_10_scorer = make_ranking_scorer(hit_rate_at_k, k=10)

@@ -1,0 +1,292 @@
+"""The label tree: one immutable structure for Python and C alike."""
+
+import numpy as np
+from scipy import sparse as sp
+
+_MAX_NODES = np.iinfo(np.int32).max
+
+
+class LabelTree:
+    """A tree whose leaves are slots that hold labels.
+
+    Level 0 is the root alone. Node p of level l has the children ``child_ptr[l][p]`` up to
+    ``child_ptr[l][p + 1]`` of level l + 1: children are contiguous and in order. The nodes of the
+    last level are slots; a label has at least one slot, and several if it belongs to several
+    clusters. The nodes of the level before are the leaf clusters. Nodes without children are
+    legal. The arrays cannot be written to.
+
+    Parameters
+    ----------
+    child_ptr : sequence of array-like of int
+        One array per level but the last, from the root down; array l has one element more than
+        level l has nodes.
+    slot_label : array-like of int, shape (n_slots,)
+        The label of each slot; every label from 0 to the largest occurs.
+
+    Attributes
+    ----------
+    child_ptr : tuple of ndarray of int64
+    slot_label : ndarray of int32, shape (n_slots,)
+    n_labels : int
+    n_slots : int
+    n_levels : int
+        Levels that have children, which is the number of ranking steps from the root to a label.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an array is not of integers, a pointer array does not rise from 0, sizes of successive
+        levels disagree, or a label has no slot.
+
+    Examples
+    --------
+    Three labels, the last of which belongs to both clusters:
+
+    >>> from skxmr import LabelTree
+    >>> tree = LabelTree([[0, 2], [0, 2, 4]], [0, 2, 1, 2])
+    >>> tree.n_labels, tree.n_slots
+    (3, 4)
+    >>> tree.path(2)
+    [(0, 1), (1, 3)]
+    >>> tree.cluster(1).tolist()
+    [1, 2]
+    """
+
+    __slots__ = ("child_ptr", "n_labels", "slot_label")
+
+    def __init__(self, child_ptr, slot_label):
+        pointers = tuple(_as_pointers(p, level) for level, p in enumerate(child_ptr))
+        slots = _as_integers(slot_label, "slot_label")
+        _check_levels(pointers, len(slots))
+        object.__setattr__(self, "child_ptr", pointers)
+        object.__setattr__(self, "n_labels", _count_labels(slots))
+        object.__setattr__(self, "slot_label", _frozen(slots, np.int32))
+
+    def __setattr__(self, name, value):
+        raise AttributeError(f"a LabelTree is immutable; {name!r} cannot be set")
+
+    def __delattr__(self, name):
+        raise AttributeError(f"a LabelTree is immutable; {name!r} cannot be deleted")
+
+    def __reduce__(self):
+        return type(self), (self.child_ptr, self.slot_label)
+
+    def __eq__(self, other):
+        if not isinstance(other, LabelTree):
+            return NotImplemented
+        mine, theirs = (*self.child_ptr, self.slot_label), (*other.child_ptr, other.slot_label)
+        return len(mine) == len(theirs) and all(map(np.array_equal, mine, theirs))
+
+    def __hash__(self):
+        return hash((tuple(p.tobytes() for p in self.child_ptr), self.slot_label.tobytes()))
+
+    def __repr__(self):
+        sizes = "-".join(str(self.n_nodes(level)) for level in range(self.n_levels + 1))
+        return f"LabelTree({sizes}, n_labels={self.n_labels})"
+
+    @classmethod
+    def from_clusters(cls, clusters, n_clusters=None):
+        """Make a tree with one level of clusters between the root and the slots.
+
+        Parameters
+        ----------
+        clusters : array-like of int, shape (n_labels,)
+            The leaf cluster of each label.
+        n_clusters : int, optional
+            Number of clusters; by default the largest number in `clusters` and one more.
+
+        Returns
+        -------
+        LabelTree
+
+        Examples
+        --------
+        >>> from skxmr import LabelTree
+        >>> LabelTree.from_clusters([1, 0, 1])
+        LabelTree(1-2-3, n_labels=3)
+        """
+        clusters = _as_integers(clusters, "clusters")
+        n_clusters = int(clusters.max(initial=-1)) + 1 if n_clusters is None else n_clusters
+        if len(clusters) == 0 or clusters.min() < 0 or clusters.max() >= n_clusters:
+            raise ValueError(f"clusters must be non-empty and lie in [0, {n_clusters})")
+        pointers = group_pointers(clusters, n_clusters)
+        return cls([[0, n_clusters], pointers], np.argsort(clusters, kind="stable"))
+
+    @property
+    def n_levels(self):
+        """Levels that have children."""
+        return len(self.child_ptr)
+
+    @property
+    def n_slots(self):
+        """Number of slots."""
+        return len(self.slot_label)
+
+    def n_nodes(self, level):
+        """Count the nodes of a level; the last level's nodes are the slots."""
+        if not 0 <= level <= self.n_levels:
+            raise ValueError(f"level must lie in [0, {self.n_levels}], got {level}")
+        return self.n_slots if level == self.n_levels else len(self.child_ptr[level]) - 1
+
+    def parents(self, level):
+        """Parent of each node of a level, as int32 node numbers of the level above.
+
+        Parameters
+        ----------
+        level : int
+            From 1, the root's children, to n_levels, the slots.
+        """
+        pointers = self.child_ptr[level - 1]
+        return np.repeat(np.arange(len(pointers) - 1, dtype=np.int32), np.diff(pointers))
+
+    @property
+    def max_copies(self):
+        """The largest number of slots that hold the same label."""
+        return int(np.bincount(self.slot_label).max())
+
+    @property
+    def leaf_clusters(self):
+        """The leaf cluster of each label's first slot, ndarray of int32 of shape (n_labels,)."""
+        out = np.empty(self.n_labels, dtype=np.int32)
+        out[self.slot_label[::-1]] = self.parents(self.n_levels)[::-1]
+        return out
+
+    def path(self, label):
+        """Nodes from the root's child down to each slot of a label.
+
+        Parameters
+        ----------
+        label : int
+
+        Returns
+        -------
+        paths : list of tuple of int
+            One path per slot: a node of every level from 1 to the last.
+        """
+        return [self._path_to(slot) for slot in self._slots(label)]
+
+    def cluster(self, label):
+        """Labels that share a leaf cluster with a label, itself included.
+
+        Parameters
+        ----------
+        label : int
+
+        Returns
+        -------
+        labels : ndarray of int32
+            In rising order.
+        """
+        pointers = self.child_ptr[-1]
+        leaves = np.searchsorted(pointers, self._slots(label), side="right") - 1
+        members = [self.slot_label[pointers[leaf] : pointers[leaf + 1]] for leaf in leaves]
+        return np.unique(np.concatenate(members))
+
+    def indicator(self, level):
+        """Membership of labels in the nodes of a level.
+
+        Returns
+        -------
+        membership : csr_matrix of float32, shape (n_labels, n_nodes(level))
+            1 where a slot of the label lies below the node (or is it).
+        """
+        nodes = np.arange(self.n_slots, dtype=np.int32)
+        for above in range(self.n_levels, level, -1):
+            nodes = self.parents(above)[nodes]
+        ones = np.ones(self.n_slots, dtype=np.float32)
+        shape = (self.n_labels, self.n_nodes(level))
+        out = sp.csr_matrix((ones, (self.slot_label, nodes)), shape=shape)
+        out.data[:] = 1
+        return out
+
+    def to_networkx(self):
+        """Export as a directed graph.
+
+        Returns
+        -------
+        graph : networkx.DiGraph
+            Nodes are pairs (level, number); slots carry their label in the attribute ``label``.
+
+        Raises
+        ------
+        ImportError
+            If networkx is not installed.
+        """
+        import networkx as nx
+
+        graph = nx.DiGraph()
+        graph.add_node((0, 0))
+        for level in range(1, self.n_levels + 1):
+            parents = self.parents(level)
+            graph.add_edges_from(((level - 1, int(p)), (level, i)) for i, p in enumerate(parents))
+        for slot, label in enumerate(self.slot_label):
+            graph.nodes[self.n_levels, slot]["label"] = int(label)
+        return graph
+
+    def _slots(self, label):
+        slots = np.flatnonzero(self.slot_label == label)
+        if len(slots) == 0:
+            raise ValueError(f"label must lie in [0, {self.n_labels}), got {label!r}")
+        return slots
+
+    def _path_to(self, slot):
+        nodes = [int(slot)]
+        for pointers in reversed(self.child_ptr[1:]):
+            nodes.append(int(np.searchsorted(pointers, nodes[-1], side="right")) - 1)
+        return tuple(reversed(nodes))
+
+
+def group_pointers(groups, n_groups):
+    """Row pointers of items sorted by group, ndarray of int64 of shape (n_groups + 1,)."""
+    counts = np.bincount(groups, minlength=n_groups)
+    return np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+
+
+def _as_integers(values, name):
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise ValueError(f"{name} must be one-dimensional, got shape {array.shape}")
+    if array.dtype.kind not in "iu" and len(array):
+        raise TypeError(f"{name} must hold integers, got {array.dtype}")
+    return array
+
+
+def _frozen(array, dtype):
+    if array.dtype == dtype and not array.flags.writeable and array.flags.c_contiguous:
+        return array
+    array = np.array(array, dtype=dtype)
+    array.setflags(write=False)
+    return array
+
+
+def _as_pointers(values, level):
+    name = f"child_ptr[{level}]"
+    array = _as_integers(values, name)
+    if len(array) < 1 or array[0] != 0 or (np.diff(array.astype(np.int64)) < 0).any():
+        raise ValueError(f"{name} must start at 0 and never fall")
+    return _frozen(array, np.int64)
+
+
+def _check_levels(pointers, n_slots):
+    if not pointers or len(pointers[0]) != 2:
+        raise ValueError("child_ptr must begin with the root's level, which has one node")
+    sizes = [len(p) - 1 for p in pointers[1:]] + [n_slots]
+    for level, (p, below) in enumerate(zip(pointers, sizes, strict=True)):
+        if p[-1] != below:
+            raise ValueError(
+                f"child_ptr[{level}] ends at {p[-1]}, but level {level + 1} has {below} nodes"
+            )
+        if below > _MAX_NODES:
+            raise ValueError(f"level {level + 1} has {below} nodes, at most {_MAX_NODES} fit")
+
+
+def _count_labels(slots):
+    if len(slots) == 0:
+        raise ValueError("slot_label must hold at least one label")
+    if slots.min() < 0 or slots.max() >= len(slots):
+        raise ValueError(f"slot_label must lie in [0, n_labels), got {slots.min()}..{slots.max()}")
+    n_labels = int(slots.max()) + 1
+    missing = np.flatnonzero(np.bincount(slots, minlength=n_labels) == 0)
+    if len(missing):
+        raise ValueError(f"slot_label leaves label {missing[0]} without a slot")
+    return n_labels
