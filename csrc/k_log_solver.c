@@ -53,10 +53,11 @@ static inline void visit(const skx_block *b, int64_t i, lanes *worst, float *bia
 
 /* Ends when no row's probability and dual variable disagree by more than tol / 4, which where the loss bends most is an
  * error of tol in the margin, or after max_iter passes. */
-void SKX_NAME(skx_solve_log_loss)(const skx_block *b)
+int SKX_NAME(skx_solve_log_loss)(const skx_block *b)
 {
     float *bias_w = b->w + b->n_features * SKX_LANES;
-    for (int iter = 0; iter < b->max_iter; iter++) {
+    int iter = 0;
+    while (iter++ < b->max_iter) {
         lanes worst = lanes_set(0.0f);
         for (int64_t i = 0; i < b->n_rows; i++) visit(b, i, &worst, bias_w);
         float lane[SKX_LANES], largest = 0.0f;
@@ -64,4 +65,5 @@ void SKX_NAME(skx_solve_log_loss)(const skx_block *b)
         for (int j = 0; j < SKX_LANES; j++) largest = fmaxf(largest, lane[j]);
         if (largest <= 0.25f * b->tol) break;
     }
+    return iter < b->max_iter ? iter : b->max_iter;
 }

@@ -20,7 +20,8 @@ static inline float largest_gap(const gap_t *g, uint16_t live)
     return gap;
 }
 
-/* Visit row i. Returns 0 if every lane would shrink it: at its bound, with a gradient beyond the last pass's largest. */
+/* Visit row i. Returns whether it stays active: not if it is solved well enough in every lane for now (its projected
+ * gradient is within a quarter of the tolerance), or shrunk (at its bound, its gradient beyond the last pass's largest). */
 static inline int visit(const skx_block *b, int64_t i, const lanes *shrink_above, gap_t *gap, float *bias_w)
 {
     const vf zero = vf_set(0.0f);
@@ -28,27 +29,27 @@ static inline int visit(const skx_block *b, int64_t i, const lanes *shrink_above
     float diagonal = 0.5f / row->cost;
     vf inverse = vf_set(1.0f / (row->sq_norm + diagonal));
     lanes dot = row_dot(b, row, bias_w), alpha = lanes_load(b->alpha + i * SKX_LANES), step, next;
-    lane_mask positive = mask_from_bits(row->positive), live = mask_from_bits(b->live), shrinks, moves;
+    lane_mask positive = mask_from_bits(row->positive), live = mask_from_bits(b->live), moves, active;
     EACH_VECTOR(j)
     {
         vi flip = ~positive.m[j] & vi_set(INT32_MIN);
         vf g = (vf)((vi)dot.v[j] ^ flip) - vf_set(1.0f) + alpha.v[j] * vf_set(diagonal);
         vi bound = alpha.v[j] == zero;
-        shrinks.m[j] = (bound & (g > shrink_above->v[j])) | ~live.m[j];
+        vi shrinks = (bound & (g > shrink_above->v[j])) | ~live.m[j];
         vf projected = vf_select(bound, vf_min(g, zero), g);
-        projected = vf_select(live.m[j] & ~shrinks.m[j], projected, zero);
+        projected = vf_select(shrinks, zero, projected);
         gap->max.v[j] = vf_max(gap->max.v[j], projected);
         gap->min.v[j] = vf_min(gap->min.v[j], projected);
+        active.m[j] = vf_abs(projected) > vf_set(0.25f * b->tol);
         moves.m[j] = vf_abs(projected) > vf_set(1e-12f);
         next.v[j] = vf_select(moves.m[j], vf_max(alpha.v[j] - g * inverse, zero), alpha.v[j]);
         step.v[j] = (vf)((vi)(next.v[j] - alpha.v[j]) ^ flip);
     }
-    if (mask_bits(shrinks) == 0xffff) return 0;
     if (mask_bits(moves)) {
         lanes_store(b->alpha + i * SKX_LANES, next);
         row_add(b, row, step, bias_w);
     }
-    return 1;
+    return mask_bits(active) != 0;
 }
 
 /* One pass over the active rows in the given order; those that stay active are kept together. Returns their number. */
@@ -82,17 +83,20 @@ static void shuffle(int32_t *order, int64_t n, uint64_t *state)
 }
 
 /* Each pass visits the active rows in a new random order: a fixed one takes six times the passes, because the rows pull
- * the bias weight about in the same order every time. Ends when, over all rows, no lane's projected gradients differ by
- * more than tol, or after max_iter passes. */
-void SKX_NAME(skx_solve_squared_hinge)(const skx_block *b)
+ * the bias weight about in the same order every time. Once the active rows are solved all are visited again, so that few
+ * hard rows, such as equal ones with contrary labels, do not keep the many easy ones busy. Ends when, over all rows, no
+ * lane's projected gradients differ by more than tol, or after as many visits as max_iter passes over all rows make. */
+int SKX_NAME(skx_solve_squared_hinge)(const skx_block *b)
 {
     lanes shrink_above = lanes_set(FLT_MAX);
     int64_t active = b->n_rows;
     uint64_t random = b->seed;
+    int64_t visits = 0, most = b->n_rows * b->max_iter;
     activate_all(b);
-    for (int iter = 0; iter < b->max_iter; iter++) {
+    while (visits < most) {
         gap_t gap;
         int64_t seen = active;
+        visits += active;
         shuffle(b->order, active, &random);
         active = sweep(b, active, &shrink_above, &gap);
         if (active == 0 || largest_gap(&gap, b->live) <= b->tol) {
@@ -105,6 +109,8 @@ void SKX_NAME(skx_solve_squared_hinge)(const skx_block *b)
         EACH_VECTOR(j)
         shrink_above.v[j] = vf_select(gap.max.v[j] > vf_set(0.0f), gap.max.v[j], vf_set(FLT_MAX));
     }
+    int64_t passes = b->n_rows ? (visits + b->n_rows - 1) / b->n_rows : 0;
+    return passes < b->max_iter ? (int)passes : b->max_iter;
 }
 
 void SKX_NAME(skx_count_weights)(const float *w, int64_t n_features, float threshold, int64_t *count)

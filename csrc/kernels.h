@@ -46,8 +46,9 @@ enum { SKX_TILE = 1024 }; /* (feature, chunk) pairs looked up per stage of the s
 
 struct skx_kernels {
     const char *name;
-    void (*solve_squared_hinge)(const skx_block *block);
-    void (*solve_log_loss)(const skx_block *block);
+    /* The solvers return how many passes they made. */
+    int (*solve_squared_hinge)(const skx_block *block);
+    int (*solve_log_loss)(const skx_block *block);
     /* Adds to count[b] the number of lane b's weights with |w| >= threshold and w != 0. */
     void (*count_weights)(const float *w, int64_t n_features, float threshold, int64_t *count);
     /* Writes them: lane b's go to entries[cursor[b]], values[cursor[b]] and on; the cursors move. */

@@ -20,6 +20,7 @@ typedef struct {
     uint64_t *keys;
     float *total, *left, *direction; /* sums over a group and its left half; left centre minus right centre */
     uint64_t random;
+    int32_t n_iter;
 } bisection;
 
 static void add_row(const skx_local *z, int32_t i, float sign, float *sum)
@@ -87,7 +88,8 @@ static void bisect(bisection *b, int64_t lo, int64_t hi, int64_t n_left)
         b->side[b->rows[i]] = 0;
     }
     seed_direction(b, lo, hi);
-    for (int iter = 0; iter < b->params->max_iter; iter++) {
+    for (int32_t iter = 1; iter <= b->params->max_iter; iter++) {
+        if (iter > b->n_iter) b->n_iter = iter;
         if (recut(b, lo, hi, n_left) == 0) break;
         centre_direction(b, n_left, hi - lo - n_left);
     }
@@ -142,7 +144,7 @@ static int params_valid(const skx_kmeans_params *p, int64_t n)
 }
 
 int skx_kmeans_balanced(const skx_kernels *kernels, const skx_csr *z, const int32_t *rows, int64_t n,
-                        const skx_kmeans_params *params, int32_t *cluster)
+                        const skx_kmeans_params *params, int32_t *cluster, int32_t *n_iter)
 {
     if (!params_valid(params, n)) return SKX_EARG;
     bisection b = {.kernels = kernels, .params = params, .random = params->seed};
@@ -151,6 +153,7 @@ int skx_kmeans_balanced(const skx_kernels *kernels, const skx_csr *z, const int3
     if (status == SKX_OK) {
         for (int64_t i = 0; i < n; i++) b.rows[i] = (int32_t)i;
         divide(&b, 0, n, 0, params->n_clusters, cluster);
+        *n_iter = b.n_iter;
     }
     bisection_free(&b);
     return status;
@@ -277,7 +280,7 @@ static void lloyd_free(lloyd *m)
 }
 
 int skx_kmeans_lloyd(const skx_kernels *kernels, const skx_csr *z, const int32_t *rows, int64_t n,
-                     const skx_kmeans_params *params, int32_t *cluster)
+                     const skx_kmeans_params *params, int32_t *cluster, int32_t *n_iter)
 {
     if (!params_valid(params, n)) return SKX_EARG;
     lloyd m = {.kernels = kernels, .params = params, .k = params->n_clusters, .random = params->seed};
@@ -286,7 +289,8 @@ int skx_kmeans_lloyd(const skx_kernels *kernels, const skx_csr *z, const int32_t
     if (status == SKX_OK) {
         for (int64_t i = 0; i < n; i++) cluster[i] = -1;
         for (int64_t c = 0; c < m.k; c++) plant_seed(&m, c, c ? draw_row(&m) : random_below(&m.random, n));
-        for (int iter = 0; iter < params->max_iter && assign(&m, cluster); iter++) update_centres(&m, cluster);
+        *n_iter = 1;
+        for (; assign(&m, cluster) && *n_iter < params->max_iter; (*n_iter)++) update_centres(&m, cluster);
     }
     lloyd_free(&m);
     return status;

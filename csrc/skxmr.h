@@ -68,6 +68,12 @@ int skx_csr_transpose(const skx_csr *a, int64_t *indptr, int32_t *indices, float
 int skx_csr_group_sum(const skx_csr *x, const int64_t *group_ptr, const int32_t *member, const float *weight, int64_t lo,
                       int64_t hi, int normalise, int64_t capacity, int64_t *indptr, int32_t *indices, float *data);
 
+/* hash[i] is a hash of row i's entries, mixed with seed[i] (NULL: with nothing). Equal rows have equal hashes. */
+int skx_csr_hash_rows(const skx_csr *a, const uint64_t *seed, uint64_t *hash);
+
+/* equal[e] is 1 if the rows left[e] and right[e] hold the same entries, else 0. Rows must lie in range. */
+int skx_csr_compare_rows(const skx_csr *a, const int32_t *left, const int32_t *right, int64_t n, uint8_t *equal);
+
 /* The k stored entries of each row with the highest values, best first, ties by lower column. Rows with fewer entries are
  * padded with label -1 and score -inf. NaN ranks as -inf. labels and scores are (n_rows, k), row-major. */
 int skx_csr_top_k(const skx_csr *a, int64_t k, int32_t *labels, float *scores);
@@ -82,13 +88,14 @@ typedef struct {
 } skx_kmeans_params;
 
 /* Cluster the rows z[rows[0]], ..., z[rows[n-1]] into params->n_clusters groups whose sizes differ by one at the most, by
- * recursive bisection: balanced 2-means whose cut is found by selection. cluster[i] is the group of rows[i]. */
+ * recursive bisection: balanced 2-means whose cut is found by selection. cluster[i] is the group of rows[i]; *n_iter the
+ * largest number of iterations any division took. */
 int skx_kmeans_balanced(const skx_kernels *kernels, const skx_csr *z, const int32_t *rows, int64_t n,
-                        const skx_kmeans_params *params, int32_t *cluster);
+                        const skx_kmeans_params *params, int32_t *cluster, int32_t *n_iter);
 
 /* The same by Lloyd's iterations from k-means++ seeds, with groups of any size, some possibly empty. */
 int skx_kmeans_lloyd(const skx_kernels *kernels, const skx_csr *z, const int32_t *rows, int64_t n,
-                     const skx_kmeans_params *params, int32_t *cluster);
+                     const skx_kmeans_params *params, int32_t *cluster, int32_t *n_iter);
 
 /* ---- training -------------------------------------------------------------------------------------------------------- */
 
@@ -104,26 +111,29 @@ typedef struct {
     uint64_t seed;
 } skx_train_params;
 
-/* What the problem of one tree node is: the rows it sees (sorted, without duplicates) and for each child c the rows
- * positive[positive_ptr[c] .. positive_ptr[c+1]), a sorted subset of rows. weight (one per row of x, or NULL) multiplies C. */
+/* What the problem of one tree node is: the examples it sees (rising numbers) and for each child c those that are positive,
+ * positive[positive_ptr[c] .. positive_ptr[c+1]), a rising subset. Example i has the features of row source[i] of x (of row i
+ * where source is NULL), and weight[i] (1 where weight is NULL) multiplies its C. */
 typedef struct {
-    int64_t n_rows;
+    int64_t n_examples;
     int64_t n_children;
-    const int32_t *rows;
+    const int32_t *examples;
     const int64_t *positive_ptr;
     const int32_t *positive;
+    const int32_t *source;
     const float *weight;
 } skx_node;
 
-/* Train one linear ranker per child in [first, node->n_children), all on the same rows, by dual coordinate descent on 16
+/* Train one linear ranker per child in [first, node->n_children), all on the same examples, by dual coordinate descent on 16
  * children at a time. Stops early, before a block of 16 that might not fit, and tells in *done the child to go on with.
- * features: the features that occur in the node's rows, sorted (feature_capacity elements, *n_features of them used).
+ * features: the features that occur in the node's examples, sorted (feature_capacity elements, *n_features of them used).
  * Child c's weights are entries[col_ptr[c - first] .. col_ptr[c - first + 1]): positions in `features`, rising, and values;
  * capacity elements each. bias[c - first] is the child's bias weight times the constant feature.
+ * *n_iter: the largest number of passes any block took.
  * SKX_ECAPACITY where feature_capacity is too small or not even the first block fits (16 * *n_features is always enough). */
 int skx_train_node(const skx_kernels *kernels, const skx_csr *x, const skx_node *node, const skx_train_params *params,
                    int64_t first, int64_t feature_capacity, int64_t capacity, int64_t *n_features, int32_t *features,
-                   int64_t *col_ptr, int32_t *entries, float *values, float *bias, int64_t *done);
+                   int64_t *col_ptr, int32_t *entries, float *values, float *bias, int64_t *done, int32_t *n_iter);
 
 /* ---- compiled layers --------------------------------------------------------------------------------------------------- */
 

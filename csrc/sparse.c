@@ -100,3 +100,34 @@ int skx_csr_group_sum(const skx_csr *x, const int64_t *group_ptr, const int32_t 
     free(sum);
     return status;
 }
+
+static uint64_t mix(uint64_t h, uint64_t v)
+{
+    h = (h ^ v) * UINT64_C(0x9e3779b97f4a7c15);
+    return h ^ h >> 29;
+}
+
+int skx_csr_hash_rows(const skx_csr *a, const uint64_t *seed, uint64_t *hash)
+{
+    for (int64_t i = 0; i < a->n_rows; i++) {
+        uint64_t h = seed ? seed[i] : 0;
+        for (int64_t p = a->indptr[i]; p < a->indptr[i + 1]; p++) {
+            uint32_t bits;
+            memcpy(&bits, &a->data[p], sizeof bits);
+            h = mix(h, (uint64_t)bits << 32 | (uint32_t)a->indices[p]);
+        }
+        hash[i] = mix(h, (uint64_t)(a->indptr[i + 1] - a->indptr[i]));
+    }
+    return SKX_OK;
+}
+
+int skx_csr_compare_rows(const skx_csr *a, const int32_t *left, const int32_t *right, int64_t n, uint8_t *equal)
+{
+    for (int64_t e = 0; e < n; e++) {
+        int64_t p = a->indptr[left[e]], q = a->indptr[right[e]], length = a->indptr[left[e] + 1] - p;
+        equal[e] = length == a->indptr[right[e] + 1] - q &&
+                   memcmp(a->indices + p, a->indices + q, (size_t)length * sizeof *a->indices) == 0 &&
+                   memcmp(a->data + p, a->data + q, (size_t)length * sizeof *a->data) == 0;
+    }
+    return SKX_OK;
+}

@@ -33,22 +33,25 @@ static double square_norm(const skx_entry *entries, int64_t n)
     return square;
 }
 
-/* Gather, and compute what does not depend on the child. */
+/* Gather, and compute what does not depend on the child. order serves as the list of the examples' rows. */
 static int work_prepare(node_work *work, const skx_csr *x, const skx_node *node, const skx_train_params *params)
 {
-    int status = skx_local_gather(x, node->rows, node->n_rows, &work->x);
+    int64_t n = node->n_examples;
+    work->order = malloc((size_t)(n + 1) * sizeof *work->order);
+    if (!work->order) return SKX_ENOMEM;
+    for (int64_t i = 0; i < n; i++) work->order[i] = node->source ? node->source[node->examples[i]] : node->examples[i];
+    int status = skx_local_gather(x, work->order, n, &work->x);
     if (status != SKX_OK) return status;
-    work->rows = malloc((size_t)(node->n_rows + 1) * sizeof *work->rows);
-    work->order = malloc((size_t)(node->n_rows + 1) * sizeof *work->order);
-    work->alpha = aligned(node->n_rows);
+    work->rows = malloc((size_t)(n + 1) * sizeof *work->rows);
+    work->alpha = aligned(n);
     work->w = aligned(work->x.n_features + 1);
-    if (!work->rows || !work->order || !work->alpha || !work->w) return SKX_ENOMEM;
-    for (int64_t i = 0; i < node->n_rows; i++) {
+    if (!work->rows || !work->alpha || !work->w) return SKX_ENOMEM;
+    for (int64_t i = 0; i < n; i++) {
         skx_row *row = &work->rows[i];
         row->begin = work->x.indptr[i];
         row->length = (int32_t)(work->x.indptr[i + 1] - row->begin);
         row->sq_norm = (float)(square_norm(work->x.entries + row->begin, row->length) + (double)params->bias * params->bias);
-        row->cost = params->C * (node->weight ? node->weight[node->rows[i]] : 1.0f);
+        row->cost = params->C * (node->weight ? node->weight[node->examples[i]] : 1.0f);
         if (!(row->cost > 0.0f)) return SKX_EARG;
     }
     return SKX_OK;
@@ -76,19 +79,19 @@ static int64_t find_row(const int32_t *rows, int64_t from, int64_t n, int32_t ro
 
 static int mark_positives(node_work *work, const skx_node *node, int64_t first, int lanes)
 {
-    for (int64_t i = 0; i < node->n_rows; i++) work->rows[i].positive = 0;
+    for (int64_t i = 0; i < node->n_examples; i++) work->rows[i].positive = 0;
     for (int b = 0; b < lanes; b++) {
         int64_t at = 0;
         for (int64_t e = node->positive_ptr[first + b]; e < node->positive_ptr[first + b + 1]; e++) {
-            at = find_row(node->rows, at, node->n_rows, node->positive[e]);
-            if (at == node->n_rows) return SKX_EARG;
+            at = find_row(node->examples, at, node->n_examples, node->positive[e]);
+            if (at == node->n_examples) return SKX_EARG;
             work->rows[at].positive |= (uint16_t)(1u << b);
         }
     }
     return SKX_OK;
 }
 
-static void solve_block(const skx_kernels *kernels, node_work *work, const skx_train_params *params, int lanes)
+static int solve_block(const skx_kernels *kernels, node_work *work, const skx_train_params *params, int lanes)
 {
     skx_block block = {
         .n_rows = work->x.n_rows,
@@ -106,7 +109,7 @@ static void solve_block(const skx_kernels *kernels, node_work *work, const skx_t
     };
     memset(work->w, 0, (size_t)(work->x.n_features + 1) * SKX_LANES * sizeof *work->w);
     memset(work->alpha, 0, (size_t)work->x.n_rows * SKX_LANES * sizeof *work->alpha);
-    (params->loss == SKX_SQUARED_HINGE ? kernels->solve_squared_hinge : kernels->solve_log_loss)(&block);
+    return (params->loss == SKX_SQUARED_HINGE ? kernels->solve_squared_hinge : kernels->solve_log_loss)(&block);
 }
 
 /* Append the block's weights behind col_ptr[0] and set col_ptr[1 .. lanes] and the biases. */
@@ -124,7 +127,7 @@ static void emit_block(const skx_kernels *kernels, const node_work *work, const 
 
 static int train_blocks(const skx_kernels *kernels, node_work *work, const skx_node *node, const skx_train_params *params,
                         int64_t first, int64_t capacity, int64_t *col_ptr, int32_t *entries, float *values, float *bias,
-                        int64_t *done)
+                        int64_t *done, int32_t *n_iter)
 {
     col_ptr[0] = 0;
     for (int64_t c = first; c < node->n_children; c += SKX_LANES) {
@@ -133,7 +136,8 @@ static int train_blocks(const skx_kernels *kernels, node_work *work, const skx_n
         if (lanes * work->x.n_features > capacity - col_ptr[c - first]) return c > first ? SKX_OK : SKX_ECAPACITY;
         int status = mark_positives(work, node, c, lanes);
         if (status != SKX_OK) return status;
-        solve_block(kernels, work, params, lanes);
+        int iterations = solve_block(kernels, work, params, lanes);
+        if (iterations > *n_iter) *n_iter = iterations;
         emit_block(kernels, work, params, lanes, col_ptr + (c - first), entries, values, bias + (c - first));
         *done = c + lanes;
     }
@@ -148,18 +152,19 @@ static int params_valid(const skx_train_params *p)
 
 int skx_train_node(const skx_kernels *kernels, const skx_csr *x, const skx_node *node, const skx_train_params *params,
                    int64_t first, int64_t feature_capacity, int64_t capacity, int64_t *n_features, int32_t *features,
-                   int64_t *col_ptr, int32_t *entries, float *values, float *bias, int64_t *done)
+                   int64_t *col_ptr, int32_t *entries, float *values, float *bias, int64_t *done, int32_t *n_iter)
 {
     node_work work;
     memset(&work, 0, sizeof work);
     *done = first;
-    if (!params_valid(params) || first < 0 || first > node->n_children || node->n_rows > INT32_MAX) return SKX_EARG;
+    *n_iter = 0;
+    if (!params_valid(params) || first < 0 || first > node->n_children || node->n_examples > INT32_MAX) return SKX_EARG;
     int status = work_prepare(&work, x, node, params);
     if (status == SKX_OK && work.x.n_features > feature_capacity) status = SKX_ECAPACITY;
     if (status == SKX_OK) {
         *n_features = work.x.n_features;
         memcpy(features, work.x.features, (size_t)work.x.n_features * sizeof *features);
-        status = train_blocks(kernels, &work, node, params, first, capacity, col_ptr, entries, values, bias, done);
+        status = train_blocks(kernels, &work, node, params, first, capacity, col_ptr, entries, values, bias, done, n_iter);
     }
     work_free(&work);
     return status;

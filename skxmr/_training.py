@@ -18,21 +18,17 @@ from ._core import (
 _TASKS = 200
 
 
-def train_layers(X, Y, tree, params, *, sample_weight=None, seed=0, n_jobs=None, verbose=0):
+def train_layers(examples, tree, params, *, seed=0, n_jobs=None, verbose=0):
     """Train one linear ranker per tree node and compile them into layers.
 
-    A node's children are trained on the rows that have a label below the node (teacher-forcing
-    negatives); the root's children on all rows.
+    A node's children are trained on the examples that have a label below the node
+    (teacher-forcing negatives); the root's children on all.
 
     Parameters
     ----------
-    X : csr_matrix of float32, shape (n, n_features)
-        Canonical.
-    Y : csr_matrix of float32, shape (n, n_labels)
-        0/1 indicator, canonical.
+    examples : Examples
     tree : LabelTree
     params : TrainParams
-    sample_weight : ndarray of float32, shape (n,), optional
     seed : int
     n_jobs : int, optional
     verbose : int
@@ -40,49 +36,43 @@ def train_layers(X, Y, tree, params, *, sample_weight=None, seed=0, n_jobs=None,
     Returns
     -------
     layers : list of Layer
+    n_iter : int
+        The largest number of passes the solver made for any node.
 
     Notes
     -----
     Levels do not depend on one another, so the chunks of all nodes of all levels are one pool.
     """
-    Y = _without_idle_rows(Y, sample_weight)
-    levels = _level_rows(Y, tree, sample_weight)
+    levels = _level_examples(examples.Y, tree)
     chunks = [c for level in range(tree.n_levels) for c in _chunks_of_level(tree, level)]
-    costs = [_cost(X, levels, chunk) for chunk in chunks]
+    costs = _costs(examples, levels, chunks)
     batches = _batches(costs, _TASKS)
+    X, source, weight = examples.X, examples.source, examples.weight
     parts = _parallel.run(
         _train_batch,
-        [(X, sample_weight, params, _problems(levels, chunks, b, seed)) for b in batches],
+        [(X, source, weight, params, _problems(levels, chunks, b, seed)) for b in batches],
         [sum(costs[i] for i in batch) for batch in batches],
         n_jobs=n_jobs,
         verbose=verbose,
         what="training rankers",
     )
-    compiled = dict(zip(sum(batches, []), [c for part in parts for c in part], strict=True))
-    return _join_layers(tree, chunks, compiled)
+    results = dict(zip(sum(batches, []), [r for part in parts for r in part], strict=True))
+    by_level = [[] for _ in range(tree.n_levels)]
+    for i, chunk in enumerate(chunks):
+        by_level[chunk[0]].append(results[i][0])
+    layers = [Layer.from_chunks(p, c) for p, c in zip(tree.child_ptr, by_level, strict=True)]
+    return layers, max(n_iter for _, n_iter in results.values())
 
 
-def _without_idle_rows(Y, sample_weight):
-    """Rows of weight zero take no part: as if they had no labels."""
-    if sample_weight is None or sample_weight.all():
-        return Y
-    Y = sp.diags_array((sample_weight > 0).astype(np.float32)) @ Y
-    Y = sp.csr_matrix(Y)
-    Y.eliminate_zeros()
-    return Y
-
-
-def _level_rows(Y, tree, sample_weight):
-    """The rows below each node of every level, as pairs (pointers, rows) from the root down."""
-    n = Y.shape[0]
+def _level_examples(Y, tree):
+    """The examples below each node of every level, as pairs (pointers, examples), root first."""
     below = _slot_indicator(Y, tree)
     levels = [csr_transpose(below)]
     for level in range(tree.n_levels, 1, -1):
         below = _parent_indicator(below, tree.parents(level), tree.n_nodes(level - 1))
         levels.append(csr_transpose(below))
-    idle = sample_weight is not None and not sample_weight.all()
-    everyone = np.flatnonzero(sample_weight) if idle else np.arange(n)
-    levels.append((np.array([0, len(everyone)], dtype=np.int64), everyone.astype(np.int32)))
+    everyone = np.arange(Y.shape[0], dtype=np.int32)
+    levels.append((np.array([0, len(everyone)], dtype=np.int64), everyone))
     return levels[::-1]
 
 
@@ -115,13 +105,15 @@ def _chunks_of_level(tree, level):
     ]
 
 
-def _cost(X, levels, chunk):
-    """Nonzeros of the rows times blocks of 16 children, about what training takes."""
-    level, node, first, end = chunk
-    pointers, rows = levels[level]
-    rows = rows[pointers[node] : pointers[node + 1]]
-    nnz = int((X.indptr[rows + 1] - X.indptr[rows]).sum()) + len(rows)
-    return (nnz + 1) * (1 + (end - first) // 16)
+def _costs(examples, levels, chunks):
+    """Nonzeros of each chunk's examples times its blocks of 16 children: what training takes."""
+    lengths = np.diff(examples.X.indptr)[examples.source] + 1
+    totals = [np.concatenate(([0], np.cumsum(lengths[rows]))) for _, rows in levels]
+    costs = []
+    for level, node, first, end in chunks:
+        lo, hi = levels[level][0][node : node + 2]
+        costs.append(int(totals[level][hi] - totals[level][lo] + 1) * (1 + (end - first) // 16))
+    return costs
 
 
 def _batches(costs, n_batches):
@@ -138,7 +130,7 @@ def _batches(costs, n_batches):
 
 
 def _problems(levels, chunks, batch, seed):
-    """What training needs to know of each chunk: its rows, its positives and its seed."""
+    """What training needs to know of each chunk: its examples, its positives and its seed."""
     return [_problem(levels, chunks[i], seed) for i in batch]
 
 
@@ -155,17 +147,11 @@ def _problem(levels, chunk, seed):
     return problem, seed + (level << 40) + first
 
 
-def _train_batch(X, sample_weight, params, problems):
+def _train_batch(X, source, weight, params, problems):
     """Train and compile chunks: a pure function, so that it may run anywhere."""
     view = CSRView(X)
-    return [
-        compile_chunk(train_columns(view, problem, sample_weight, params, seed), X.shape[1])
-        for problem, seed in problems
-    ]
-
-
-def _join_layers(tree, chunks, compiled):
-    by_level = [[] for _ in range(tree.n_levels)]
-    for i, chunk in enumerate(chunks):
-        by_level[chunk[0]].append(compiled[i])
-    return [Layer.from_chunks(p, c) for p, c in zip(tree.child_ptr, by_level, strict=True)]
+    out = []
+    for problem, seed in problems:
+        columns, n_iter = train_columns(view, problem, source, weight, params, seed)
+        out.append((compile_chunk(columns, X.shape[1]), n_iter))
+    return out

@@ -25,6 +25,7 @@ from sklearn.preprocessing import normalize
 
 from . import _parallel
 from ._core import csr_group_sum, csr_transpose
+from ._examples import distinct_examples
 from ._validation import canonical_csr
 
 KINDS = ("pifa", "pii", "features", "text")
@@ -61,8 +62,14 @@ def pifa(X, Y, *, sample_weight=None, n_jobs=None):
     array([[0.82, 0.58],
            [0.  , 1.  ]], dtype=float32)
     """
+    return _pifa_of_examples(distinct_examples(X, Y, sample_weight), n_jobs)
+
+
+def _pifa_of_examples(examples, n_jobs):
+    X, Y, source, weight = examples
     group_ptr, member = csr_transpose(Y)
-    row_weight = _row_weight(Y, sample_weight)[member]
+    row_weight = _row_weight(Y, weight)[member]
+    member = source[member]
     parts = _parallel.ranges(Y.shape[1], 4 * effective_n_jobs(n_jobs))
     blocks = _parallel.run(
         _pifa_rows,
@@ -110,10 +117,19 @@ def pii(Y, *, sample_weight=None):
     array([[0.71, 0.71],
            [0.  , 1.  ]], dtype=float32)
     """
-    Z = Y.T.tocsr()
-    if sample_weight is not None:
-        Z = Z @ sp.diags_array(sample_weight)
-        Z.eliminate_zeros()
+    weight = np.ones(Y.shape[0]) if sample_weight is None else np.asarray(sample_weight)
+    return _weighted_pii(Y, weight)
+
+
+def _pii_of_examples(examples):
+    weight = examples.weight if examples.weight is not None else np.ones(examples.Y.shape[0])
+    return _weighted_pii(examples.Y, weight)
+
+
+def _weighted_pii(Y, weight):
+    # By the root, so that a row of weight 2 adds to products as the row given twice would.
+    Z = sp.csr_matrix(Y.T @ sp.diags_array(np.sqrt(weight)))
+    Z.eliminate_zeros()
     return normalize(canonical_csr(Z, "y"))
 
 
@@ -139,9 +155,7 @@ def label_text_features(label_text):
     return canonical_csr(vectorizer.fit_transform(label_text), "label_text")
 
 
-def embed_labels(
-    kind, X, Y, *, sample_weight=None, label_features=None, label_text=None, n_jobs=None
-):
+def embed_labels(kind, examples, *, label_features=None, label_text=None, n_jobs=None):
     """Embed labels by one kind, or by several joined with ``+``, such as ``"pifa+features"``.
 
     Each kind's rows have unit norm, and so have those of the result.
@@ -149,9 +163,8 @@ def embed_labels(
     Parameters
     ----------
     kind : str
-    X : csr_matrix of float32, shape (n, m)
-    Y : csr_matrix of float32, shape (n, n_labels)
-    sample_weight : ndarray of shape (n,), optional
+    examples : Examples
+        The distinct training examples.
     label_features : csr_matrix of float32, shape (n_labels, d), optional
         For the kind "features".
     label_text : sequence of str, optional
@@ -165,11 +178,11 @@ def embed_labels(
     Raises
     ------
     ValueError
-        If a kind is unknown or lacks what it is made of.
+        If a kind is unknown.
     """
     makers = {
-        "pifa": lambda: pifa(X, Y, sample_weight=sample_weight, n_jobs=n_jobs),
-        "pii": lambda: pii(Y, sample_weight=sample_weight),
+        "pifa": lambda: _pifa_of_examples(examples, n_jobs),
+        "pii": lambda: _pii_of_examples(examples),
         "features": lambda: normalize(label_features),
         "text": lambda: label_text_features(label_text),
     }

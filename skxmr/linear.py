@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, check_memory
 
 from . import _parallel
 from ._core import LOSSES, POST_PROCESSORS, CSRView, Frontier, Model, TrainParams
+from ._examples import Examples, distinct_examples
 from ._training import train_layers
 from ._validation import (
     check_features,
@@ -107,6 +108,9 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     tree_ : LabelTree
     indexer_ : estimator
         The fitted indexer, or None if a LabelTree was given.
+    n_iter_ : int
+        The largest number of passes the solver made for any node; `max_iter` where one was cut
+        short.
     n_labels_ : int
     n_levels_ : int
         Ranking steps from the root to a label.
@@ -124,7 +128,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     Notes
     -----
     `y` may be a sparse or dense 0/1 indicator matrix or one-dimensional class labels; predictions
-    come in the same kind of container. A label without rows stays rankable, if low; a row without
+    come in the same kind of container. The model does not depend on the order of the rows, and a
+    row of weight 2 counts exactly as the row given twice. A label without rows stays rankable, if low; a row without
     any feature is ranked by the biases.
 
     References
@@ -217,15 +222,14 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         X, y = check_features_and_targets(self, X, y)
         targets = encode_targets(y)
         n_labels = targets.indicator.shape[1]
+        weight = check_sample_weight(sample_weight, X.shape[0])
         problem = _Problem(
-            X,
-            targets.indicator,
-            check_sample_weight(sample_weight, X.shape[0]),
+            distinct_examples(X, targets.indicator, weight),
             _check_label_features(label_features, self.label_embedding, n_labels),
             _check_label_text(label_text, self.label_embedding, n_labels, targets.classes),
         )
-        indexer, tree, layers = self._train(problem)
-        self._set_model(targets, indexer, tree, layers, X.shape[1])
+        trained = self._train(problem)
+        self._set_model(targets, trained, X.shape[1])
         return self
 
     def _train(self, problem):
@@ -236,7 +240,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             self.loss, self.C, self.bias, self.tol, self.max_iter, float(floor)
         )
         train = check_memory(self.memory).cache(_index_and_train, ignore=["n_jobs", "verbose"])
-        indexer, tree, layers = train(
+        trained = train(
             problem,
             self._make_indexer(),
             self.label_embedding,
@@ -246,9 +250,10 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             verbose=self.verbose,
         )
         if floor < self.prune_threshold:
-            m = problem.X.shape[1]
-            layers = [layer.prune(m, self.prune_threshold, self.bias) for layer in layers]
-        return indexer, tree, layers
+            m, threshold = problem.examples.X.shape[1], self.prune_threshold
+            layers = [layer.prune(m, threshold, self.bias) for layer in trained.layers]
+            trained = trained._replace(layers=layers)
+        return trained
 
     def _make_indexer(self):
         if isinstance(self.indexer, LabelTree):
@@ -264,15 +269,17 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     def _draw_seed(self):
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
-    def _set_model(self, targets, indexer, tree, layers, n_features):
-        self.indexer_ = indexer
+    def _set_model(self, targets, trained, n_features):
+        tree = trained.tree
+        self.indexer_ = trained.indexer
         self.tree_ = tree
+        self.n_iter_ = trained.n_iter
         self.n_levels_ = tree.n_levels
         self.n_labels_ = tree.n_labels
         self.multilabel_ = targets.classes is None
         self.classes_ = targets.classes if targets.classes is not None else np.arange(tree.n_labels)
         self._container = targets.container
-        self._model = Model(layers, tree.slot_label, tree.n_labels, n_features)
+        self._model = Model(trained.layers, tree.slot_label, tree.n_labels, n_features)
 
     def _check_params(self):
         split_kind(self.label_embedding)
@@ -478,11 +485,18 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
 class _Problem(NamedTuple):
     """Everything training depends on besides parameters."""
 
-    X: sp.csr_matrix
-    Y: sp.csr_matrix
-    sample_weight: np.ndarray | None
+    examples: Examples
     label_features: sp.csr_matrix | None
     label_text: list | None
+
+
+class _Trained(NamedTuple):
+    """Everything training yields."""
+
+    indexer: BaseEstimator | None
+    tree: LabelTree
+    layers: list
+    n_iter: int
 
 
 def _index_and_train(problem, indexer, label_embedding, params, seed, *, n_jobs, verbose):
@@ -492,26 +506,17 @@ def _index_and_train(problem, indexer, label_embedding, params, seed, *, n_jobs,
     else:
         Z = embed_labels(
             label_embedding,
-            problem.X,
-            problem.Y,
-            sample_weight=problem.sample_weight,
+            problem.examples,
             label_features=problem.label_features,
             label_text=problem.label_text,
             n_jobs=n_jobs,
         )
         tree = indexer.fit(Z).tree_
-    _check_tree(tree, problem.Y.shape[1])
-    layers = train_layers(
-        problem.X,
-        problem.Y,
-        tree,
-        params,
-        sample_weight=problem.sample_weight,
-        seed=seed,
-        n_jobs=n_jobs,
-        verbose=verbose,
+    _check_tree(tree, problem.examples.Y.shape[1])
+    layers, n_iter = train_layers(
+        problem.examples, tree, params, seed=seed, n_jobs=n_jobs, verbose=verbose
     )
-    return indexer, tree, layers
+    return _Trained(indexer, tree, layers, n_iter)
 
 
 def _check_tree(tree, n_labels):

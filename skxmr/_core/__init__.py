@@ -8,6 +8,8 @@ from ._sparse import (
     CSRView,
     csr_check,
     csr_group_sum,
+    csr_hash_rows,
+    csr_rows_equal,
     csr_top_k,
     csr_transpose,
 )
@@ -29,6 +31,8 @@ __all__ = [
     "compile_chunk",
     "csr_check",
     "csr_group_sum",
+    "csr_hash_rows",
+    "csr_rows_equal",
     "csr_top_k",
     "csr_transpose",
     "kmeans",

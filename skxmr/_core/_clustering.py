@@ -26,13 +26,13 @@ def kmeans(view, rows, n_clusters, *, balanced, spherical, max_iter, seed):
     Returns
     -------
     cluster : ndarray of int32, shape (n,)
+    n_iter : int
+        The largest number of iterations a division took.
     """
     params = ffi.new("skx_kmeans_params *", [n_clusters, max_iter, spherical, seed])
     cluster = np.empty(len(rows), dtype=INT)
+    n_iter = ffi.new("int32_t *")
     function = lib.skx_kmeans_balanced if balanced else lib.skx_kmeans_lloyd
-    check(
-        function(
-            KERNELS, view.struct, pointer(rows, INT), len(rows), params, pointer(cluster, INT)
-        )
-    )
-    return cluster
+    rows, out = pointer(rows, INT), pointer(cluster, INT)
+    check(function(KERNELS, view.struct, rows, len(cluster), params, out, n_iter))
+    return cluster, n_iter[0]

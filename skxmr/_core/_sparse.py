@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.sparse as sp
 
-from ._library import FLOAT, INT, LONG, check, ffi, lib, pointer
+from ._library import BYTE, FLOAT, INT, LONG, check, ffi, lib, pointer
 
 _FAULTS = {
     lib.SKX_EPOINTER: "index pointers that fall or lead outside its arrays",
@@ -136,3 +136,33 @@ def csr_top_k(matrix, k):
     scores = np.empty((matrix.shape[0], k), dtype=FLOAT)
     check(lib.skx_csr_top_k(view.struct, k, pointer(labels, INT), pointer(scores, FLOAT)))
     return labels, scores
+
+
+def csr_hash_rows(matrix, seed=None):
+    """Hash the rows of a checked CSR matrix; equal rows have equal hashes.
+
+    Parameters
+    ----------
+    matrix : CSR matrix of shape (n, m)
+    seed : ndarray of uint64, shape (n,), optional
+        Mixed into each row's hash.
+
+    Returns
+    -------
+    hashes : ndarray of uint64, shape (n,)
+    """
+    view = CSRView(matrix)
+    dtype = np.dtype(np.uint64)
+    out = np.empty(matrix.shape[0], dtype=dtype)
+    start = pointer(seed, dtype, "uint64_t[]") if seed is not None else ffi.NULL
+    check(lib.skx_csr_hash_rows(view.struct, start, pointer(out, dtype, "uint64_t[]")))
+    return out
+
+
+def csr_rows_equal(matrix, left, right):
+    """Compare pairs of rows, given as int32 row numbers; a boolean per pair."""
+    view = CSRView(matrix)
+    out = np.empty(len(left), dtype=BYTE)
+    rows = pointer(left, INT), pointer(right, INT)
+    check(lib.skx_csr_compare_rows(view.struct, *rows, len(left), pointer(out, BYTE)))
+    return out.astype(bool)

@@ -25,43 +25,48 @@ class TrainParams(NamedTuple):
 
 
 class NodeProblem(NamedTuple):
-    """Rows of one node (sorted) and, per child, which of them are positive (sorted)."""
+    """Examples of one node (rising) and, per child, which of them are positive (rising)."""
 
-    rows: np.ndarray
+    examples: np.ndarray
     positive_ptr: np.ndarray
     positive: np.ndarray
 
 
-def train_columns(view, problem, weight, params, seed):
-    """Train one linear ranker per child, all on the same rows.
+def train_columns(view, problem, source, weight, params, seed):
+    """Train one linear ranker per child, all on the same examples.
 
     Parameters
     ----------
     view : CSRView
         The checked training matrix.
     problem : NodeProblem
+    source : ndarray of int32
+        The row of the matrix that holds each example's features.
     weight : ndarray of float32 or None
-        The weight of every row of the matrix; positive on the problem's rows.
+        The weight of each example; positive on the problem's.
     params : TrainParams
     seed : int
-        Orders the rows.
+        Orders the examples.
 
     Returns
     -------
     columns : Columns
+    n_iter : int
+        The largest number of passes the solver made.
     """
     width = len(problem.positive_ptr) - 1
-    bound = _feature_bound(view, problem.rows)
+    bound = _feature_bound(view, source[problem.examples])
     capacity = max(16 * bound, min(width * bound, _SCRATCH_WEIGHTS))
     scratch = np.empty(capacity, dtype=INT), np.empty(capacity, dtype=FLOAT)
     features = np.empty(bound, dtype=INT)
-    pieces, done = [], 0
+    pieces, done, n_iter = [], 0, 0
     while done < width or not pieces:
-        piece, n_features, done = _train_from(
-            view, problem, weight, params, seed, done, features, scratch
+        piece, n_features, done, passes = _train_from(
+            view, problem, source, weight, params, seed, done, features, scratch
         )
         pieces.append(piece)
-    return _join_pieces(features[:n_features].copy(), pieces)
+        n_iter = max(n_iter, passes)
+    return _join_pieces(features[:n_features].copy(), pieces), n_iter
 
 
 def _feature_bound(view, rows):
@@ -69,20 +74,22 @@ def _feature_bound(view, rows):
     return int(min(view.shape[1], (indptr[rows + 1] - indptr[rows]).sum()))
 
 
-def _train_from(view, problem, weight, params, seed, first, features, scratch):
+def _train_from(view, problem, source, weight, params, seed, first, features, scratch):
     """Train the children from `first` on, as many as fit into the scratch."""
     width = len(problem.positive_ptr) - 1
     entries, values = scratch
     col_ptr = np.empty(width - first + 1, dtype=LONG)
     bias = np.empty(width - first, dtype=FLOAT)
     buffers = (
-        pointer(problem.rows, INT),
+        pointer(problem.examples, INT),
         pointer(problem.positive_ptr, LONG),
         pointer(problem.positive, INT),
+        pointer(source, INT),
         pointer(weight, FLOAT) if weight is not None else ffi.NULL,
     )
-    node = ffi.new("skx_node *", [len(problem.rows), width, *buffers])
+    node = ffi.new("skx_node *", [len(problem.examples), width, *buffers])
     n_features, done = ffi.new("int64_t *"), ffi.new("int64_t *")
+    n_iter = ffi.new("int32_t *")
     check(
         lib.skx_train_node(
             KERNELS,
@@ -99,6 +106,7 @@ def _train_from(view, problem, weight, params, seed, first, features, scratch):
             pointer(values, FLOAT),
             pointer(bias, FLOAT),
             done,
+            n_iter,
         )
     )
     n = done[0] - first
@@ -108,7 +116,7 @@ def _train_from(view, problem, weight, params, seed, first, features, scratch):
         values[: col_ptr[n]].copy(),
         bias[:n],
     )
-    return piece, n_features[0], done[0]
+    return piece, n_features[0], done[0], n_iter[0]
 
 
 def _params_struct(params, seed):

@@ -51,6 +51,8 @@ class KMeansIndexer(ClusterMixin, BaseEstimator):
         Leaf cluster of each label.
     cluster_centers_ : csr_matrix of float32, shape (n_clusters, n_features)
         Centres of the leaf clusters.
+    n_iter_ : int
+        The largest number of iterations of any division.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         Only where X has string column names.
@@ -107,7 +109,7 @@ class KMeansIndexer(ClusterMixin, BaseEstimator):
         Z = self._prepare(X, reset=True)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         divide = _divide_balanced if self.balanced else _divide_unbalanced
-        self.tree_ = divide(Z, seed, self)
+        self.tree_, self.n_iter_ = divide(Z, seed, self)
         self.labels_ = self.tree_.leaf_clusters
         self.cluster_centers_ = _centres(Z, self.labels_, self.tree_, self.spherical)
         return self
@@ -190,7 +192,10 @@ def _kmeans_rows(Z, rows, n_clusters, seed, options):
 
 
 def _divide_groups(Z, groups, counts, seed, indexer, balanced):
-    """Cluster each group of rows into its number of clusters; one array of clusters per group."""
+    """Cluster each group of rows into its number of clusters.
+
+    Returns an array of clusters per group, and the largest number of iterations.
+    """
     options = {
         "balanced": balanced,
         "spherical": bool(indexer.spherical),
@@ -201,9 +206,10 @@ def _divide_groups(Z, groups, counts, seed, indexer, balanced):
         for i, (rows, count) in enumerate(zip(groups, counts, strict=True))
     ]
     costs = [len(rows) for rows in groups]
-    return _parallel.run(
+    results = _parallel.run(
         _kmeans_rows, tasks, costs, n_jobs=indexer.n_jobs, verbose=0, what="clustering labels"
     )
+    return [clusters for clusters, _ in results], max(n_iter for _, n_iter in results)
 
 
 def _split(rows, clusters, n_clusters):
@@ -238,47 +244,50 @@ def balanced_sizes(n_labels, branching, max_leaf_size):
 
 
 def _divide_balanced(Z, seed, indexer):
-    groups, child_ptr = [_all_rows(Z)], []
+    groups, child_ptr, most = [_all_rows(Z)], [], 1
     for level, size in enumerate(
         balanced_sizes(Z.shape[0], indexer.branching, indexer.max_leaf_size)
     ):
         counts = [min(size, len(rows)) for rows in groups]
-        parts = _divide_groups(Z, groups, counts, seed + level * Z.shape[0], indexer, True)
+        parts, n_iter = _divide_groups(Z, groups, counts, seed + level * Z.shape[0], indexer, True)
+        most = max(most, n_iter)
         groups = [
             piece
             for rows, clusters, count in zip(groups, parts, counts, strict=True)
             for piece in _split(rows, clusters, count)
         ]
         child_ptr.append(np.cumsum([0, *counts]))
-    return _join_tree(child_ptr, groups)
+    return _join_tree(child_ptr, groups), most
 
 
 def _divide_unbalanced(Z, seed, indexer):
     """Divide what is too large; what is not is handed down as an only child."""
-    groups, child_ptr = [_all_rows(Z)], []
+    groups, child_ptr, most = [_all_rows(Z)], [], 1
     while any(len(rows) > indexer.max_leaf_size for rows in groups):
         large = [i for i, rows in enumerate(groups) if len(rows) > indexer.max_leaf_size]
         pieces = {i: [rows] for i, rows in enumerate(groups)}
         seed += len(groups)
-        pieces.update(_divide_large(Z, groups, large, seed, indexer))
+        divided, n_iter = _divide_large(Z, groups, large, seed, indexer)
+        pieces.update(divided)
+        most = max(most, n_iter)
         child_ptr.append(np.cumsum([0] + [len(pieces[i]) for i in range(len(groups))]))
         groups = [piece for i in range(len(groups)) for piece in pieces[i]]
-    return _join_tree(child_ptr, groups)
+    return _join_tree(child_ptr, groups), most
 
 
 def _divide_large(Z, groups, large, seed, indexer):
-    """The non-empty clusters of each large group.
+    """The non-empty clusters of each large group, and the largest number of iterations.
 
     Where Lloyd's algorithm parts next to nothing, as among equal rows, bisection does, so that the
     tree's depth stays logarithmic.
     """
     counts = [min(indexer.branching, len(groups[i])) for i in large]
-    parts = _divide_groups(Z, [groups[i] for i in large], counts, seed, indexer, False)
+    parts, n_iter = _divide_groups(Z, [groups[i] for i in large], counts, seed, indexer, False)
     out = {}
     for i, clusters, count in zip(large, parts, counts, strict=True):
         pieces = [p for p in _split(groups[i], clusters, count) if len(p)]
         if max(map(len, pieces)) > _LARGEST_SHARE * len(groups[i]):
-            (clusters,) = _divide_groups(Z, [groups[i]], [count], seed, indexer, True)
+            (clusters,), _ = _divide_groups(Z, [groups[i]], [count], seed, indexer, True)
             pieces = _split(groups[i], clusters, count)
         out[i] = pieces
-    return out
+    return out, n_iter

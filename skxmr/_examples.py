@@ -1,0 +1,67 @@
+"""Training examples in a canonical order, equal ones merged."""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from ._core import csr_hash_rows, csr_rows_equal
+
+
+class Examples(NamedTuple):
+    """Distinct training examples.
+
+    Example i has the features of row ``source[i]`` of X, the labels of row i of `Y` and the weight
+    ``weight[i]``. X itself is not copied.
+
+    Attributes
+    ----------
+    X : csr_matrix of float32, shape (n_rows, n_features)
+    Y : csr_matrix of float32, shape (n_examples, n_labels)
+    source : ndarray of int32, shape (n_examples,)
+    weight : ndarray of float32, shape (n_examples,), or None where all are 1
+    """
+
+    X: sp.csr_matrix
+    Y: sp.csr_matrix
+    source: np.ndarray
+    weight: np.ndarray | None
+
+
+def distinct_examples(X, Y, sample_weight=None):
+    """Order the rows by their content, merge equal ones and drop those of weight zero.
+
+    Whatever is trained on the result does not depend on the order of the rows, and a row of weight
+    2 is exactly the same as the row given twice.
+
+    Parameters
+    ----------
+    X : csr_matrix of float32, shape (n, n_features)
+        Canonical.
+    Y : csr_matrix of float32, shape (n, n_labels)
+        Canonical 0/1 indicator.
+    sample_weight : ndarray of float32, shape (n,), optional
+
+    Returns
+    -------
+    examples : Examples
+    """
+    hashes = csr_hash_rows(X, csr_hash_rows(Y))
+    order = np.argsort(hashes, kind="stable").astype(np.int32)
+    if sample_weight is not None:
+        order = order[sample_weight[order] > 0]
+    repeats = _repeats(X, Y, hashes, order)
+    source = order[~repeats]
+    weight = np.ones(len(order)) if sample_weight is None else sample_weight[order]
+    starts = np.flatnonzero(~repeats)
+    weight = np.add.reduceat(weight.astype(np.float64), starts).astype(np.float32)
+    return Examples(X, sp.csr_matrix(Y[source]), source, None if (weight == 1).all() else weight)
+
+
+def _repeats(X, Y, hashes, order):
+    """Whether each row in the order equals the one before."""
+    same = np.zeros(len(order), dtype=bool)
+    after = np.flatnonzero(hashes[order[1:]] == hashes[order[:-1]]) + 1
+    left, right = order[after - 1], order[after]
+    same[after] = csr_rows_equal(X, left, right) & csr_rows_equal(Y, left, right)
+    return same
