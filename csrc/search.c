@@ -67,7 +67,8 @@ static void workspace_free(workspace *w)
 typedef struct {
     skx_target target[GROUP];
     int64_t child[GROUP]; /* the chunk's first child */
-    float parent[GROUP];  /* its node's score */
+    const float *bias[GROUP];
+    float parent[GROUP]; /* its node's score */
     int64_t n;
 } group_t;
 
@@ -81,7 +82,8 @@ static void add_chunk(search *s, const skx_layer *layer, int64_t node, int64_t c
     t->chunk.index = layer->index + layer->index_ptr[chunk];
     t->chunk.payload = layer->payload + layer->payload_ptr[chunk];
     t->scores = s->work.scores + group->n * ROOM;
-    memcpy(t->scores, layer->bias + first, (size_t)t->chunk.width * sizeof(float));
+    memset(t->scores, 0, (size_t)t->chunk.width * sizeof(float));
+    group->bias[group->n] = layer->bias + first;
     group->child[group->n] = first;
     group->parent[group->n++] = parent;
 }
@@ -93,6 +95,7 @@ static void score_group(search *s, group_t *group, const int32_t *label, float f
     for (int64_t g = 0; g < group->n; g++) {
         const skx_target *t = &group->target[g];
         int64_t first = group->child[g];
+        for (int64_t c = 0; c < t->chunk.width; c++) t->scores[c] += group->bias[g][c];
         s->kernels->post_process(t->scores, t->chunk.width, group->parent[g], s->params->post_processor, s->params->power);
         for (int64_t c = 0; c < t->chunk.width; c++)
             if (t->scores[c] >= floor)

@@ -2,9 +2,10 @@
 
 from importlib.metadata import version
 
-from . import datasets, embeddings, indexers, metrics
+from . import datasets, embeddings, indexers, metrics, pecos
 from .indexers import KMeansIndexer
 from .linear import XRLinearClassifier
+from .persistence import load
 from .tree import LabelTree
 
 __version__ = version("skxmr")
@@ -16,5 +17,7 @@ __all__ = [
     "datasets",
     "embeddings",
     "indexers",
+    "load",
     "metrics",
+    "pecos",
 ]

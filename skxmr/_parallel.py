@@ -1,6 +1,7 @@
 """Work spread by joblib, with its progress."""
 
 import time
+from itertools import pairwise
 
 from joblib import Parallel, delayed
 
@@ -39,7 +40,7 @@ def ranges(n, n_parts):
     """Split range(n) into at most n_parts non-empty (lo, hi), of nearly equal length."""
     n_parts = max(1, min(n, n_parts))
     edges = [n * i // n_parts for i in range(n_parts + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 class _Progress:

@@ -1,5 +1,7 @@
 """Training of all rankers of a label tree."""
 
+from itertools import chain
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -56,7 +58,7 @@ def train_layers(examples, tree, params, *, seed=0, n_jobs=None, verbose=0):
         verbose=verbose,
         what="training rankers",
     )
-    results = dict(zip(sum(batches, []), [r for part in parts for r in part], strict=True))
+    results = dict(zip(chain(*batches), [r for part in parts for r in part], strict=True))
     by_level = [[] for _ in range(tree.n_levels)]
     for i, chunk in enumerate(chunks):
         by_level[chunk[0]].append(results[i][0])

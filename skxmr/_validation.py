@@ -25,9 +25,7 @@ def check_features_and_targets(estimator, X, y):
     """Validate what fit is given and return X as check_features does, and y unchanged in kind."""
     check_sparse_structure(X, "X")
     check_sparse_structure(y, "y")
-    X, y = validate_data(
-        estimator, X, y, accept_sparse="csr", dtype=np.float32, multi_output=True
-    )
+    X, y = validate_data(estimator, X, y, accept_sparse="csr", dtype=np.float32, multi_output=True)
     return canonical_csr(X, "X"), y
 
 
@@ -135,12 +133,11 @@ def encode_targets(y):
     """Turn a y that passed check_features_and_targets into Targets."""
     if sp.issparse(y):
         container = "sparray" if isinstance(y, sp.sparray) else "spmatrix"
-        return Targets(_check_indicator(canonical_csr(y, "y")), None, container)
+        return Targets(_check_positives(indicator_csr(y, "y")), None, container)
     if y.ndim == 2 and y.shape[1] > 1:
         if y.dtype.kind not in "fiub":
             raise ValueError(f"y must be a 0/1 indicator matrix, got an array of {y.dtype}")
-        _check_binary(y)
-        return Targets(_check_indicator(canonical_csr(y, "y")), None, "dense")
+        return Targets(_check_positives(indicator_csr(y, "y")), None, "dense")
     y = column_or_1d(y, warn=True)
     check_classification_targets(y)
     classes, codes = np.unique(y, return_inverse=True)
@@ -150,17 +147,19 @@ def encode_targets(y):
     return Targets(canonical_csr(indicator, "y"), classes, "classes")
 
 
-def _check_binary(values):
-    bad = values[(values != 0) & (values != 1)]
+def indicator_csr(matrix, name):
+    """Convert a 0/1 matrix to canonical CSR that stores only its ones."""
+    Y = canonical_csr(matrix, name)
+    bad = Y.data[(Y.data != 0) & (Y.data != 1)]
     if len(bad):
-        raise ValueError(f"y must be a 0/1 indicator matrix, but holds {bad.flat[0]!r}")
-
-
-def _check_indicator(Y):
-    _check_binary(Y.data)
+        raise ValueError(f"{name} must be a 0/1 indicator matrix, but holds {bad[0]}")
     if not Y.data.all():
         Y = Y.copy()
         Y.eliminate_zeros()
+    return Y
+
+
+def _check_positives(Y):
     if Y.nnz == 0:
         raise ValueError("y has no positive entry; expected at least one row with a label")
     return Y

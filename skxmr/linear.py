@@ -13,6 +13,8 @@ from sklearn.utils.validation import check_is_fitted, check_memory
 from . import _parallel
 from ._core import LOSSES, POST_PROCESSORS, CSRView, Frontier, Model, TrainParams
 from ._examples import Examples, distinct_examples
+from ._folder import write_folder
+from ._state import classifier_state
 from ._training import train_layers
 from ._validation import (
     check_features,
@@ -28,7 +30,7 @@ from .embeddings import embed_labels, split_kind
 from .indexers import KMeansIndexer
 from .tree import LabelTree
 
-#: With a memory, weights down to this size are cached, so that a search over thresholds trains once.
+#: With a memory, weights down to this size are cached: a search over thresholds trains once.
 _CACHED_THRESHOLD = 0.01
 
 #: Scores of this many labels at most are held at once while all survivors are collected.
@@ -129,8 +131,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     -----
     `y` may be a sparse or dense 0/1 indicator matrix or one-dimensional class labels; predictions
     come in the same kind of container. The model does not depend on the order of the rows, and a
-    row of weight 2 counts exactly as the row given twice. A label without rows stays rankable, if low; a row without
-    any feature is ranked by the biases.
+    row of weight 2 counts exactly as the row given twice. A label without rows stays rankable, if
+    low; a row without any feature is ranked by the biases.
 
     References
     ----------
@@ -229,16 +231,17 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             _check_label_text(label_text, self.label_embedding, n_labels, targets.classes),
         )
         trained = self._train(problem)
-        self._set_model(targets, trained, X.shape[1])
+        tree = trained.tree
+        model = Model(trained.layers, tree.slot_label, tree.n_labels, X.shape[1])
+        classes = targets.classes if targets.classes is not None else np.arange(tree.n_labels)
+        self._set_fitted(tree, model, classes, targets.container, trained.indexer, trained.n_iter)
         return self
 
     def _train(self, problem):
         """Index and train, through the memory if there is one, then prune."""
         cached = self.memory is not None
         floor = min(self.prune_threshold, _CACHED_THRESHOLD) if cached else self.prune_threshold
-        params = TrainParams(
-            self.loss, self.C, self.bias, self.tol, self.max_iter, float(floor)
-        )
+        params = TrainParams(self.loss, self.C, self.bias, self.tol, self.max_iter, float(floor))
         train = check_memory(self.memory).cache(_index_and_train, ignore=["n_jobs", "verbose"])
         trained = train(
             problem,
@@ -269,17 +272,19 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     def _draw_seed(self):
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
-    def _set_model(self, targets, trained, n_features):
-        tree = trained.tree
-        self.indexer_ = trained.indexer
+    def _set_fitted(self, tree, model, classes, container, indexer, n_iter):
+        self.indexer_ = indexer
         self.tree_ = tree
-        self.n_iter_ = trained.n_iter
+        self.n_iter_ = n_iter
         self.n_levels_ = tree.n_levels
         self.n_labels_ = tree.n_labels
-        self.multilabel_ = targets.classes is None
-        self.classes_ = targets.classes if targets.classes is not None else np.arange(tree.n_labels)
-        self._container = targets.container
-        self._model = Model(trained.layers, tree.slot_label, tree.n_labels, n_features)
+        self.multilabel_ = container != "classes"
+        self.classes_ = classes
+        self._container = container
+        self._model = model
+
+    def _check_fitted(self):
+        check_is_fitted(self, "tree_")
 
     def _check_params(self):
         split_kind(self.label_embedding)
@@ -331,7 +336,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         return self._rank(X, k, frontier=frontier)
 
     def _check_rank_input(self, X):
-        check_is_fitted(self)
+        self._check_fitted()
         self._check_search_params()
         return check_features(self, X, reset=False)
 
@@ -441,6 +446,32 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         hits = self._hits(best, y)
         weight = check_sample_weight(sample_weight, len(best))
         return float(np.average(hits, weights=weight))
+
+    def save(self, folder):
+        """Save as a folder of ``.npy`` arrays and one JSON file, without pickles.
+
+        A model that lies there already is replaced in one step: whoever loads meanwhile gets the
+        old model or the new one, and an interruption leaves the old one. The fitted indexer and a
+        memory or random state that is an object are not saved.
+
+        Parameters
+        ----------
+        folder : str or path
+            Absent, empty, or holding a saved model.
+
+        Raises
+        ------
+        FileExistsError
+            If the folder holds anything else.
+        TypeError
+            If `classes_` are neither numbers nor strings.
+
+        See Also
+        --------
+        skxmr.load : The inverse.
+        """
+        self._check_fitted()
+        write_folder(folder, *classifier_state(self))
 
     def explain(self, X, label):
         """Say what each feature contributed to a label's score. Not supported yet."""

@@ -29,6 +29,8 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import sparse
 
+from ._core import csr_top_k
+
 __all__ = [
     "hit_rate_at_10_scorer",
     "hit_rate_at_k",
@@ -516,7 +518,7 @@ def _ranking(Y_ranked, k, shape):
 
 
 def _score_csr(scores, k):
-    """Return scores as canonical CSR; of dense ones only the first k of each row."""
+    """Return scores as canonical CSR; of dense ones those that can be among the first k."""
     is_sparse = sparse.issparse(scores)
     scores = _canonical_csr(scores, "Y_ranked") if is_sparse else scores
     if np.isnan(scores.data if is_sparse else scores).any():
@@ -525,22 +527,24 @@ def _score_csr(scores, k):
 
 
 def _dense_top_k(scores, k):
-    """Return the k highest scores of each row as CSR, of equal ones those of the lower labels."""
+    """Return as CSR the few scores of each row among which are the first k."""
     least = -np.partition(-scores, k - 1, axis=1)[:, k - 1, np.newaxis]
-    above, level = scores > least, scores == least
-    room = k - above.sum(axis=1, keepdims=True)
-    # The lowest of the k may be shared by most of a row, as zero is where little was reached.
-    rows, columns = np.nonzero(above | (level & (np.cumsum(level, axis=1, dtype=np.int32) <= room)))
+    ties = scores == least
+    # Most of a row may tie with its k-th, such as zeros where little was reached: k of them do.
+    first_ties = ties & (np.cumsum(ties, axis=1, dtype=np.int32) <= k)
+    rows, columns = np.nonzero((scores > least) | first_ties)
     return sparse.csr_array((scores[rows, columns], (rows, columns)), shape=scores.shape)
 
 
 def _ranking_from_scores(scores, k):
     """Return the labels of the k best stored scores of each row, -1 where there is none."""
-    labels, best = _csr_top_k(scores, min(k, scores.shape[1]))
+    # Casting doubles to float32 would make ties of close scores, so C sorts only its own kind.
+    top_k = csr_top_k if scores.dtype == np.float32 else _top_k_of_doubles
+    labels, best = top_k(scores, min(k, scores.shape[1]))
     return np.where(best == -np.inf, -1, labels).astype(np.int64)
 
 
-def _csr_top_k(scores, k):
+def _top_k_of_doubles(scores, k):
     """Return labels and scores of the k best stored entries per row, padded with -1 and -inf."""
     counts = np.diff(scores.indptr)
     rows = np.repeat(np.arange(len(counts)), counts)

@@ -1,4 +1,4 @@
-"""The only place that touches the C library: checked pointers in, status codes out as exceptions."""
+"""The only place that touches C: checked pointers in, status codes out as exceptions."""
 
 from ._clustering import kmeans
 from ._layers import CHUNK_WIDTH, Chunk, Columns, Layer, compile_chunk
@@ -17,10 +17,10 @@ from ._training import LOSSES, NodeProblem, TrainParams, train_columns
 
 __all__ = [
     "CHUNK_WIDTH",
-    "CSRView",
     "ISA",
     "LOSSES",
     "POST_PROCESSORS",
+    "CSRView",
     "Chunk",
     "Columns",
     "Frontier",

@@ -42,9 +42,7 @@ def compile_chunk(columns, n_features):
         pointer(columns.entries, INT),
         pointer(columns.values, FLOAT),
     )
-    struct = ffi.new(
-        "skx_columns *", [len(columns.col_ptr) - 1, len(columns.features), *buffers]
-    )
+    struct = ffi.new("skx_columns *", [len(columns.col_ptr) - 1, len(columns.features), *buffers])
     n_slots, n_bytes = ffi.new("int64_t *"), ffi.new("int64_t *")
     check(lib.skx_chunk_size(struct, n_features, n_slots, n_bytes))
     index = np.empty(n_slots[0], dtype=SLOT)
@@ -67,9 +65,7 @@ def read_chunk(chunk, n_features, threshold=0.0):
     width = len(chunk.bias)
     index = pointer(chunk.index, SLOT, "skx_slot[]")
     payload = pointer(chunk.payload, BYTE)
-    struct = ffi.new(
-        "skx_chunk *", [len(chunk.index), len(chunk.payload), width, index, payload]
-    )
+    struct = ffi.new("skx_chunk *", [len(chunk.index), len(chunk.payload), width, index, payload])
     n_weights, n_rows = ffi.new("int64_t *"), ffi.new("int64_t *")
     check(lib.skx_chunk_check(struct, n_features, n_weights, n_rows))
     features = np.empty(n_rows[0], dtype=INT)
@@ -91,7 +87,10 @@ def read_chunk(chunk, n_features, threshold=0.0):
     )
     kept = col_ptr[-1]
     return Columns(
-        features[: n_local[0]].copy(), col_ptr, entries[:kept].copy(), values[:kept].copy(),
+        features[: n_local[0]].copy(),
+        col_ptr,
+        entries[:kept].copy(),
+        values[:kept].copy(),
         chunk.bias,
     )
 

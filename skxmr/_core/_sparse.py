@@ -63,9 +63,7 @@ def csr_transpose(matrix):
     view.struct.data = ffi.NULL
     indptr = np.empty(matrix.shape[1] + 1, dtype=LONG)
     rows = np.empty(view.nnz, dtype=INT)
-    check(
-        lib.skx_csr_transpose(view.struct, pointer(indptr, LONG), pointer(rows, INT), ffi.NULL)
-    )
+    check(lib.skx_csr_transpose(view.struct, pointer(indptr, LONG), pointer(rows, INT), ffi.NULL))
     return indptr, rows
 
 

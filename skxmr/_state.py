@@ -1,0 +1,89 @@
+"""What of a fitted classifier is saved: JSON content and arrays."""
+
+import numbers
+import warnings
+
+import numpy as np
+
+from ._core import Layer
+from ._folder import pack_strings
+from .indexers import KMeansIndexer
+from .tree import LabelTree
+
+#: Indexers that are saved by their parameters.
+INDEXERS = {"KMeansIndexer": KMeansIndexer}
+
+
+def classifier_state(estimator):
+    """Content of the manifest and arrays of a fitted XRLinearClassifier.
+
+    Raises
+    ------
+    TypeError
+        If its classes are neither numbers nor strings.
+    """
+    arrays = _model_arrays(estimator)
+    content = {
+        "class": "XRLinearClassifier",
+        "params": _plain_params(estimator),
+        "n_features": int(estimator.n_features_in_),
+        "n_levels": int(estimator.n_levels_),
+        "n_iter": int(estimator.n_iter_),
+        "container": estimator._container,
+        "classes": _pack_labels(arrays, "classes", estimator.classes_),
+    }
+    if hasattr(estimator, "feature_names_in_"):
+        names = estimator.feature_names_in_
+        content["feature_names"] = _pack_labels(arrays, "feature_names", names)
+    return content, arrays
+
+
+def _model_arrays(estimator):
+    arrays = {"slot_label": estimator.tree_.slot_label}
+    for level, layer in enumerate(estimator._model.layers):
+        for name in Layer.DTYPES:
+            arrays[f"layer.{level}.{name}"] = getattr(layer, name)
+    return arrays
+
+
+def _pack_labels(arrays, name, labels):
+    """Put labels among the arrays; returns how they are stored."""
+    labels = np.asarray(labels)
+    if labels.dtype.kind in "biuf":
+        arrays[name] = labels
+        return "numbers"
+    if not all(isinstance(label, str) for label in labels):
+        raise TypeError(f"only numbers and strings can be saved as {name}, got {labels.dtype}")
+    arrays[f"{name}.bytes"], arrays[f"{name}.pointers"] = pack_strings(labels)
+    return "object" if labels.dtype.kind == "O" else "strings"
+
+
+def _plain_params(estimator):
+    """Parameters as JSON types. Those that have no such form are left out, with a warning."""
+    out = {}
+    for name, value in estimator.get_params(deep=False).items():
+        plain, ok = _plain(value)
+        if ok:
+            out[name] = plain
+        elif name not in ("memory", "random_state"):
+            warnings.warn(
+                f"parameter {name}={value!r} cannot be saved; the loaded estimator has its default",
+                stacklevel=4,
+            )
+    return out
+
+
+def _plain(value):
+    if value is None or isinstance(value, (bool, str)):
+        return value, True
+    if isinstance(value, np.bool_):
+        return bool(value), True
+    if isinstance(value, numbers.Integral):
+        return int(value), True
+    if isinstance(value, numbers.Real):
+        return float(value), True
+    if isinstance(value, LabelTree):
+        return {"class": "LabelTree"}, True
+    if type(value).__name__ in INDEXERS and type(value) is INDEXERS[type(value).__name__]:
+        return {"class": type(value).__name__, "params": _plain_params(value)}, True
+    return None, False

@@ -1,0 +1,7 @@
+"""A real catalogue of texts and subjects, and readers of the usual file formats."""
+
+from ._catalogue import load_catalogue_subjects
+from ._npz import load_npz_pair
+from ._xc_text import load_xc_text, save_xc_text
+
+__all__ = ["load_catalogue_subjects", "load_npz_pair", "load_xc_text", "save_xc_text"]

@@ -1,0 +1,341 @@
+"""The text format of the Extreme Classification Repository.
+
+A file is parsed in blocks of whole lines, and within a block NumPy handles all numbers at once:
+which of them is a label, a feature index or a value follows from the characters around it.
+"""
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils import check_array, check_consistent_length
+
+from .._validation import canonical_csr, indicator_csr
+from ._decimals import parse_decimals
+from ._files import as_path, damaged_file_errors, open_binary
+
+# Small enough for the arrays of a block to stay in the cache.
+_BLOCK_BYTES = 1 << 18
+_BLOCK_ROWS = 4096
+_MAX_INT32 = np.iinfo(np.int32).max
+
+_IN_NUMBER, _PUNCTUATION, _BLANK, _NEWLINE = range(4)
+_KIND_OF_BYTE = np.full(256, _IN_NUMBER, dtype=np.uint8)
+_KIND_OF_BYTE[list(b",:")] = _PUNCTUATION
+_KIND_OF_BYTE[list(b" \t\r")] = _BLANK
+_KIND_OF_BYTE[list(b"\n")] = _NEWLINE
+
+
+def load_xc_text(path, *, zero_based=True):
+    r"""Load a data set in the text format of the Extreme Classification Repository.
+
+    The first line is ``n_samples n_features n_labels``. Each further line is a row:
+    its labels joined by commas, a space, and its features as ``index:value`` joined by spaces,
+    as in ``3,17 0:0.5 12:1.25``. A row without labels starts with the space.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        File to read; decompressed if it ends in ``.gz``, ``.bz2`` or ``.xz``.
+    zero_based : bool, default=True
+        Whether labels and feature indices count from 0, as in the repository, or from 1.
+
+    Returns
+    -------
+    X : csr_matrix of shape (n_samples, n_features), float32
+        Canonical: indices sorted, the values of a feature given twice in a row summed.
+    Y : csr_matrix of shape (n_samples, n_labels), float32
+        Canonical 0/1 indicator; a label given twice in a row counts once.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the header is not three counts, a line does not follow the format, an index is out of
+        range, a value is not finite as float32, the number of rows is not that of the header,
+        or the file is truncated. The message names the file and the line.
+
+    See Also
+    --------
+    save_xc_text : Write this format.
+    load_npz_pair : Read matrices saved by SciPy, which is faster.
+
+    References
+    ----------
+    .. [1] K. Bhatia et al., "The extreme classification repository: multi-label datasets and
+       code", 2016. http://manikvarma.org/downloads/XC/XMLRepository.html
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skxmr.datasets import load_xc_text
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "train.txt")
+    ...     _ = path.write_text("2 4 3\n0,2 1:0.5 3:1.5\n 0:2\n")
+    ...     X, Y = load_xc_text(path)
+    >>> X.toarray()
+    array([[0. , 0.5, 0. , 1.5],
+           [2. , 0. , 0. , 0. ]], dtype=float32)
+    >>> Y.toarray()
+    array([[1., 0., 1.],
+           [0., 0., 0.]], dtype=float32)
+    """
+    path = as_path(path, "path")
+    base = 0 if zero_based else 1
+    with damaged_file_errors(path), open_binary(path, "rb") as file:
+        n_samples, n_features, n_labels = _parse_header(file.readline(), path)
+        blocks = [_empty_block()]
+        n_rows = 0
+        while lines := file.readlines(_BLOCK_BYTES):
+            block = _Block(b"".join(lines), n_rows + 2, path)
+            n_rows += len(lines)
+            _check_rows(n_rows, n_samples, path, at_end=False)
+            blocks.append(block.parse(n_features, n_labels, base))
+    _check_rows(n_rows, n_samples, path, at_end=True)
+    return _assemble(blocks, (n_samples, n_features), (n_samples, n_labels), path)
+
+
+def save_xc_text(path, X, Y, *, zero_based=True):
+    """Save a data set in the text format of the Extreme Classification Repository.
+
+    Values are written as the shortest decimals that read back as the same float32, so that
+    `load_xc_text` returns what was saved.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        File to write; compressed if it ends in ``.gz``, ``.bz2`` or ``.xz``.
+    X : {array-like, sparse matrix} of shape (n, d)
+        Features, rounded to float32.
+    Y : {array-like, sparse matrix} of shape (n, L)
+        0/1 indicator of the labels.
+    zero_based : bool, default=True
+        Whether labels and feature indices are counted from 0, as in the repository, or from 1.
+
+    Raises
+    ------
+    ValueError
+        If X is not finite as float32, Y holds a value other than 0 and 1, or they differ in
+        rows.
+
+    See Also
+    --------
+    load_xc_text : Read this format.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skxmr.datasets import save_xc_text
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "train.txt")
+    ...     save_xc_text(path, [[0.0, 0.1], [1.5, 0.0]], [[1, 1, 0], [0, 0, 0]])
+    ...     print(path.read_text(), end="")
+    2 2 3
+    0,1 1:0.1
+     0:1.5
+    """
+    path = as_path(path, "path")
+    check_consistent_length(X, Y)
+    X = canonical_csr(_checked_copy(X, "X"), "X")
+    Y = indicator_csr(_checked_copy(Y, "Y"), "Y")
+    base = 0 if zero_based else 1
+    with open_binary(path, "wb") as file:
+        file.write(f"{X.shape[0]} {X.shape[1]} {Y.shape[1]}\n".encode("ascii"))
+        for start in range(0, X.shape[0], _BLOCK_ROWS):
+            rows = slice(start, start + _BLOCK_ROWS)
+            file.write(_format_rows(X[rows], Y[rows], base).encode("ascii"))
+
+
+def _parse_header(line, path):
+    """Return the three counts of the first line."""
+    fields = line.split()
+    # A plain count of at most 19 digits: int() alone would take "1_000" and "+5".
+    if len(fields) != 3 or not all(field.isdigit() and len(field) < 20 for field in fields):
+        raise ValueError(
+            f"{path}, line 1: expected the header 'n_samples n_features n_labels', got {line!r:.80}"
+        )
+    n_samples, n_features, n_labels = map(int, fields)
+    if max(n_features, n_labels) > _MAX_INT32:
+        raise ValueError(
+            f"{path}, line 1: n_features and n_labels must be at most {_MAX_INT32}, "
+            f"got {n_features} and {n_labels}"
+        )
+    return n_samples, n_features, n_labels
+
+
+def _check_rows(n_rows, n_samples, path, at_end):
+    """Raise ValueError if there are more rows than the header says or, at the end, fewer."""
+    if n_rows > n_samples:
+        raise ValueError(
+            f"{path}, line {n_samples + 2}: expected the end of the file, the header says "
+            f"{n_samples} rows"
+        )
+    if at_end and n_rows < n_samples:
+        raise ValueError(f"{path}: expected {n_samples} rows as the header says, got {n_rows}")
+
+
+class _Block:
+    """Some whole lines of a file, and the numbers in them.
+
+    Parameters
+    ----------
+    lines : bytes
+    first_line : int
+        Number of the first of them in the file.
+    path : pathlib.Path
+
+    Attributes
+    ----------
+    text : bytes
+        The lines between two newlines, so that every number has a neighbour on both sides.
+    starts, ends : ndarray of shape (n_numbers,), int64
+        Where in `text` each number starts, and the position after its last character.
+    """
+
+    def __init__(self, lines, first_line, path):
+        self.text = b"\n" + lines + (b"" if lines.endswith(b"\n") else b"\n")
+        self.first_line = first_line
+        self.path = path
+        self.codes = np.frombuffer(self.text, dtype=np.uint8)
+        self.kinds = _KIND_OF_BYTE[self.codes]
+        # Whatever separates nothing counts as part of a number, and is reported with it.
+        self.in_number = self.kinds == _IN_NUMBER
+        edges = np.flatnonzero(self.in_number[1:] != self.in_number[:-1]) + 1
+        self.starts, self.ends = edges[::2], edges[1::2]
+
+    def parse(self, n_features, n_labels, base):
+        """Return the labels per row, features per row, labels, features and values."""
+        is_feature = self.codes[self.ends] == ord(":")
+        is_value = self.codes[self.starts - 1] == ord(":")
+        is_label = ~(is_feature | is_value)
+        self._check_punctuation()
+        self._check_order(is_label, is_feature, is_value)
+        numbers, is_integer = parse_decimals(self.text, self.starts, self.ends)
+        self._check_integers(~is_value & ~is_integer)
+        labels = self._indices(numbers, is_label, n_labels, base, "label")
+        features = self._indices(numbers, is_feature, n_features, base, "feature index")
+        values = self._values(numbers, is_value)
+        return self._per_row(is_label), self._per_row(is_feature), labels, features, values
+
+    def _check_punctuation(self):
+        """Raise ValueError unless each comma and colon stands between two numbers."""
+        marks = np.flatnonzero(self.kinds == _PUNCTUATION)
+        wrong = marks[~(self.in_number[marks - 1] & self.in_number[marks + 1])]
+        if len(wrong):
+            mark = chr(self.text[wrong[0]])
+            self._fail(wrong[0], f"expected a number on both sides of each {mark!r}")
+
+    def _check_order(self, is_label, is_feature, is_value):
+        """Raise ValueError unless each row is labels first, then pairs index:value."""
+        before, after = self.kinds[self.starts - 1], self.kinds[self.ends]
+        wrong = is_feature & (before == _PUNCTUATION)
+        wrong |= is_value & (after == _PUNCTUATION)
+        wrong |= is_label & (before == _BLANK)
+        if wrong.any():
+            at = np.argmax(wrong)
+            self._fail(
+                self.starts[at],
+                f"expected 'label,label index:value index:value', "
+                f"got {self._shown(at)} out of place",
+            )
+
+    def _check_integers(self, wrong):
+        """Raise ValueError for the first label or feature index that is marked as wrong."""
+        if wrong.any():
+            at = np.argmax(wrong)
+            self._fail(
+                self.starts[at],
+                f"labels and feature indices must be non-negative integers, got {self._shown(at)}",
+            )
+
+    def _indices(self, numbers, chosen, size, base, what):
+        """Return the chosen numbers counted from 0, as int32."""
+        indices = numbers[chosen] - base
+        wrong = (indices < 0) | (indices >= size)
+        if wrong.any():
+            at = np.flatnonzero(chosen)[np.argmax(wrong)]
+            self._fail(
+                self.starts[at],
+                f"each {what} must be in {base}..{size - 1 + base}, got {self._shown(at)}",
+            )
+        return indices.astype(np.int32)
+
+    def _values(self, numbers, is_value):
+        """Return the feature values, as float32."""
+        with np.errstate(over="ignore"):
+            values = numbers[is_value].astype(np.float32)
+        finite = np.isfinite(values)
+        if not finite.all():
+            at = np.flatnonzero(is_value)[np.argmin(finite)]
+            self._fail(
+                self.starts[at],
+                f"each value must be a number, finite as float32, got {self._shown(at)}",
+            )
+        return values
+
+    def _per_row(self, chosen):
+        """Return how many of the chosen numbers each row has."""
+        newlines = np.flatnonzero(self.kinds == _NEWLINE)
+        return np.diff(np.searchsorted(self.starts[chosen], newlines))
+
+    def _shown(self, at):
+        """Return a number as it stands in the file, for messages."""
+        token = self.text[self.starts[at] : self.ends[at]]
+        return repr(token.decode("utf-8", "replace"))[:60]
+
+    def _fail(self, position, message):
+        """Raise ValueError for the line that holds a position of the text."""
+        line = self.first_line - 1 + self.text.count(b"\n", 0, position)
+        raise ValueError(f"{self.path}, line {line}: {message}")
+
+
+def _empty_block():
+    """Return the parts of a block without rows."""
+    count, index = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int32)
+    return count, count, index, index, np.empty(0, dtype=np.float32)
+
+
+def _assemble(blocks, x_shape, y_shape, path):
+    """Return X and Y from the parts of all blocks."""
+    n_labels, n_features, labels, features, values = map(np.concatenate, zip(*blocks, strict=True))
+    X = sp.csr_matrix((values, features, _indptr(n_features)), shape=x_shape)
+    Y = sp.csr_matrix((np.ones_like(labels, np.float32), labels, _indptr(n_labels)), shape=y_shape)
+    Y.sum_duplicates()
+    Y.data[:] = 1.0
+    return canonical_csr(X, path), Y
+
+
+def _indptr(counts):
+    """Return where each row starts, from the number of entries of each."""
+    return np.concatenate([[0], np.cumsum(counts)])
+
+
+def _checked_copy(matrix, name):
+    """Return a matrix as CSR of its own, with finite values and indices within range."""
+    matrix = check_array(
+        matrix,
+        accept_sparse="csr",
+        dtype="numeric",
+        input_name=name,
+        ensure_min_samples=0,
+        ensure_min_features=0,
+    )
+    matrix = sp.csr_matrix(matrix, copy=True, dtype=np.float64)
+    matrix.check_format(full_check=True)
+    return matrix
+
+
+def _format_rows(X, Y, base):
+    """Return the lines of some rows."""
+    labels = (Y.indices + base).astype(str).tolist()
+    # NumPy writes a float32 with no more digits than tell it from its neighbours.
+    values = X.data.astype(str).tolist()
+    indices = (X.indices + base).astype(str).tolist()
+    pairs = [f"{index}:{value}" for index, value in zip(indices, values, strict=True)]
+    lines = []
+    for i in range(X.shape[0]):
+        row_labels = labels[Y.indptr[i] : Y.indptr[i + 1]]
+        row_pairs = pairs[X.indptr[i] : X.indptr[i + 1]]
+        lines.append(",".join(row_labels) + " " + " ".join(row_pairs) + "\n")
+    return "".join(lines)

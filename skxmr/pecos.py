@@ -1,0 +1,207 @@
+"""Reading model folders of PECOS XR-Linear.
+
+References
+----------
+.. [1] H.-F. Yu, K. Zhong, J. Zhang, W.-C. Chang and I. S. Dhillon, "PECOS: Prediction for enormous
+   and correlated output spaces", Journal of Machine Learning Research 23 (2022).
+"""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from ._core import CHUNK_WIDTH, POST_PROCESSORS, Columns, Layer, Model, compile_chunk
+from ._npz import read_npz_matrix
+from ._validation import canonical_csr
+from .linear import XRLinearClassifier
+from .tree import LabelTree
+
+#: The bias of a label that the PECOS tree does not lead to: it scores lowest.
+_UNREACHABLE = np.float32(np.finfo(np.float32).min)
+
+
+class _Level(NamedTuple):
+    """One level's weights (features and bias row x children) and children of each parent."""
+
+    W: sp.csc_matrix
+    C: sp.csc_matrix
+    bias: float
+    post_processor: str
+    beam_width: int
+
+
+def load(folder):
+    """Load a model that PECOS saved, as a fitted XRLinearClassifier.
+
+    Scores are those PECOS computes for the same post-processor and beam. `post_processor` and
+    `beam_width` are set to what the model was saved with.
+
+    Parameters
+    ----------
+    folder : str or path
+        What XLinearModel.save wrote: ``param.json`` and the folder ``ranker``.
+
+    Returns
+    -------
+    estimator : XRLinearClassifier
+        For sparse indicator y; `indexer_` is None.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing.
+    ValueError
+        If a file is damaged, of another kind of model, or the levels do not fit together.
+
+    Notes
+    -----
+    Ties between nodes of an inner level go to the lower node of `tree_`, whose nodes are in PECOS's
+    order if, as PECOS's own indexer does it, the children of a node are contiguous. A label that
+    PECOS's tree does not lead to is put into the last cluster with the lowest possible score.
+    """
+    folder = Path(folder)
+    ranker = _read_json(folder / "ranker" / "param.json")
+    if ranker.get("model") != "HierarchicalMLModel":
+        raise ValueError(f"{folder} holds a {ranker.get('model')!r}, not a HierarchicalMLModel")
+    depth = _integer(ranker, "depth", folder)
+    levels = [_read_level(folder / "ranker" / f"{d}.model") for d in range(depth)]
+    n_features = _integer(ranker, "nr_features", folder)
+    n_labels = _integer(ranker, "nr_labels", folder)
+    _check_levels(levels, n_features, n_labels, folder)
+    return _to_estimator(levels, n_features, n_labels)
+
+
+def _read_json(path):
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} must hold a JSON object, got {type(content).__name__}")
+    return content
+
+
+def _integer(content, key, path):
+    value = content.get(key)
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**31:
+        raise ValueError(f"{path}: {key} must be a positive integer, got {value!r}")
+    return value
+
+
+def _read_level(folder):
+    params = _read_json(folder / "param.json")
+    W = _canonical_csc(read_npz_matrix(folder / "W.npz"), folder / "W.npz")
+    C = sp.csc_matrix(np.ones((W.shape[1], 1), dtype=np.float32))
+    if (folder / "C.npz").exists():
+        C = _canonical_csc(read_npz_matrix(folder / "C.npz"), folder / "C.npz")
+    options = params.get("pred_kwargs")
+    options = options if isinstance(options, dict) else {}
+    post_processor = options.get("post_processor", "l3-hinge")
+    if not isinstance(post_processor, str) or post_processor not in POST_PROCESSORS:
+        raise ValueError(f"{folder}: unknown post_processor {post_processor!r}")
+    bias = params.get("bias", -1.0)
+    if isinstance(bias, bool) or not isinstance(bias, (int, float)) or not np.isfinite(bias):
+        raise ValueError(f"{folder}: bias must be a finite number, got {bias!r}")
+    return _Level(W, C, float(bias), post_processor, _beam_width(options, folder))
+
+
+def _beam_width(options, folder):
+    return _integer(options, "only_topk", folder) if "only_topk" in options else 10
+
+
+def _canonical_csc(matrix, path):
+    return sp.csc_matrix(canonical_csr(matrix, str(path)))
+
+
+def _check_levels(levels, n_features, n_labels, folder):
+    n_nodes = 1
+    for d, level in enumerate(levels):
+        rows = n_features + (level.bias > 0)
+        n_children = level.W.shape[1]
+        if level.W.shape[0] != rows or level.C.shape != (n_children, n_nodes):
+            raise ValueError(
+                f"{folder}: level {d} has W of shape {level.W.shape} and C of {level.C.shape}, "
+                f"expected {rows} rows and ({n_children}, {n_nodes})"
+            )
+        n_nodes = n_children
+    if n_nodes != n_labels:
+        raise ValueError(f"{folder}: the last level has {n_nodes} labels, expected {n_labels}")
+
+
+def _to_estimator(levels, n_features, n_labels):
+    child_ptr, layers, nodes = [], [], np.zeros(1, dtype=np.int32)
+    for d, level in enumerate(levels):
+        pointers, children = _children(level.C, nodes)
+        weights, bias = _weights(level, n_features, children)
+        if d == len(levels) - 1:
+            missing = np.setdiff1d(np.arange(n_labels, dtype=np.int32), children)
+            pointers, children, weights, bias = _append(missing, pointers, children, weights, bias)
+        layers.append(_compile(pointers, weights, bias, n_features))
+        child_ptr.append(pointers)
+        nodes = children
+    tree = LabelTree(child_ptr, nodes)
+    estimator = XRLinearClassifier(
+        bias=max(0.0, levels[-1].bias),
+        post_processor=levels[-1].post_processor,
+        beam_width=levels[0].beam_width,
+    )
+    model = Model(layers, tree.slot_label, n_labels, n_features)
+    estimator._set_fitted(tree, model, np.arange(n_labels), "spmatrix", None, 1)
+    estimator.n_features_in_ = n_features
+    return estimator
+
+
+def _children(C, nodes):
+    """Pointers and PECOS numbers of the children of the given nodes."""
+    chosen = C[:, nodes]
+    return chosen.indptr.astype(np.int64), chosen.indices.astype(np.int32)
+
+
+def _weights(level, n_features, children):
+    """Weights of the children in order, without the bias row, and their biases."""
+    W = level.W[:, children].tocsc()
+    bias = np.zeros(len(children), dtype=np.float32)
+    if level.bias > 0:
+        bias = W[n_features].toarray().ravel() * np.float32(level.bias)
+    weights = W[:n_features].tocsc()
+    weights.eliminate_zeros()
+    weights.sort_indices()
+    return weights, bias
+
+
+def _append(missing, pointers, children, weights, bias):
+    """Give labels without a slot one in the last cluster."""
+    pointers[-1] += len(missing)
+    empty = sp.csc_matrix((weights.shape[0], len(missing)), dtype=np.float32)
+    return (
+        pointers,
+        np.concatenate([children, missing]),
+        sp.hstack([weights, empty], format="csc", dtype=np.float32),
+        np.concatenate([bias, np.full(len(missing), _UNREACHABLE)]),
+    )
+
+
+def _compile(pointers, weights, bias, n_features):
+    edges = pointers.tolist()
+    chunks = [
+        compile_chunk(_columns(weights, bias, lo, min(lo + CHUNK_WIDTH, end)), n_features)
+        for first, end in pairwise(edges)
+        for lo in range(first, end, CHUNK_WIDTH)
+    ]
+    return Layer.from_chunks(pointers, chunks)
+
+
+def _columns(weights, bias, lo, hi):
+    first, end = weights.indptr[lo], weights.indptr[hi]
+    features, entries = np.unique(weights.indices[first:end], return_inverse=True)
+    return Columns(
+        features.astype(np.int32),
+        (weights.indptr[lo : hi + 1] - first).astype(np.int64),
+        entries.astype(np.int32),
+        np.ascontiguousarray(weights.data[first:end], dtype=np.float32),
+        bias[lo:hi],
+    )
