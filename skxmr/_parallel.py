@@ -25,6 +25,8 @@ def run(function, tasks, costs, *, n_jobs, verbose, what):
     what : str
         What is being done, for the report.
     """
+    if len(tasks) == 1 and not verbose:
+        return [function(*tasks[0])]
     order = sorted(range(len(tasks)), key=lambda i: -costs[i])
     parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator", batch_size=1)
     results = [None] * len(tasks)

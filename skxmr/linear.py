@@ -245,10 +245,10 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         train = check_memory(self.memory).cache(_index_and_train, ignore=["n_jobs", "verbose"])
         trained = train(
             problem,
-            self._make_indexer(),
+            KMeansIndexer() if self.indexer is None else self.indexer,
             self.label_embedding,
             params,
-            self._draw_seed(),
+            self.random_state,
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         )
@@ -257,20 +257,6 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             layers = [layer.prune(m, threshold, self.bias) for layer in trained.layers]
             trained = trained._replace(layers=layers)
         return trained
-
-    def _make_indexer(self):
-        if isinstance(self.indexer, LabelTree):
-            return self.indexer
-        indexer = KMeansIndexer() if self.indexer is None else clone(self.indexer)
-        params = indexer.get_params(deep=False)
-        if "random_state" in params and params["random_state"] is None:
-            indexer.set_params(random_state=self._draw_seed())
-        if "n_jobs" in params and params["n_jobs"] is None:
-            indexer.set_params(n_jobs=self.n_jobs)
-        return indexer
-
-    def _draw_seed(self):
-        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
     def _set_fitted(self, tree, model, classes, container, indexer, n_iter):
         self.indexer_ = indexer
@@ -530,11 +516,16 @@ class _Trained(NamedTuple):
     n_iter: int
 
 
-def _index_and_train(problem, indexer, label_embedding, params, seed, *, n_jobs, verbose):
-    """Build the tree and train its layers: everything that a memory caches."""
+def _index_and_train(problem, indexer, label_embedding, params, random_state, *, n_jobs, verbose):
+    """Build the tree and train its layers: everything that a memory caches.
+
+    Seeds are drawn in here, so that a random_state of None, too, is found in the cache again.
+    """
+    random_state = check_random_state(random_state)
     if isinstance(indexer, LabelTree):
         indexer, tree = None, indexer
     else:
+        indexer = _seeded_clone(indexer, _draw_seed(random_state), n_jobs)
         Z = embed_labels(
             label_embedding,
             problem.examples,
@@ -542,12 +533,29 @@ def _index_and_train(problem, indexer, label_embedding, params, seed, *, n_jobs,
             label_text=problem.label_text,
             n_jobs=n_jobs,
         )
-        tree = indexer.fit(Z).tree_
+        indexer.fit(Z)
+        tree = getattr(indexer, "tree_", None)
     _check_tree(tree, problem.examples.Y.shape[1])
+    seed = _draw_seed(random_state)
     layers, n_iter = train_layers(
         problem.examples, tree, params, seed=seed, n_jobs=n_jobs, verbose=verbose
     )
     return _Trained(indexer, tree, layers, n_iter)
+
+
+def _seeded_clone(indexer, seed, n_jobs):
+    """Clone an indexer; where it leaves its random state or number of jobs open, it gets ours."""
+    indexer = clone(indexer, safe=False)
+    params = indexer.get_params(deep=False) if hasattr(indexer, "get_params") else {}
+    open_ones = {name for name, value in params.items() if value is None}
+    ours = {"random_state": seed, "n_jobs": n_jobs}
+    for name in open_ones & set(ours):
+        indexer.set_params(**{name: ours[name]})
+    return indexer
+
+
+def _draw_seed(random_state):
+    return int(random_state.randint(np.iinfo(np.int32).max))
 
 
 def _check_tree(tree, n_labels):

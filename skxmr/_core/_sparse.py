@@ -14,16 +14,12 @@ _FAULTS = {
 
 
 class CSRView:
-    """An `skx_csr` over a scipy matrix, kept alive together with its arrays."""
+    """An `skx_csr` over a matrix that passed csr_check, kept alive together with its arrays."""
 
     def __init__(self, matrix):
         indptr = np.ascontiguousarray(matrix.indptr, dtype=LONG)
         indices = np.ascontiguousarray(matrix.indices, dtype=INT)
         data = np.ascontiguousarray(matrix.data, dtype=FLOAT)
-        if len(indptr) != matrix.shape[0] + 1:
-            raise ValueError("the matrix has index pointers that do not fit its shape")
-        if len(indices) != len(data):
-            raise ValueError("the matrix has other numbers of indices and values")
         self.nnz = len(indices)
         self.shape = matrix.shape
         self.indptr = indptr
@@ -42,12 +38,28 @@ def csr_check(matrix):
     unsorted : bool
         Whether the only fault found so far is the order of the indices.
     """
+    if not _arrays_fit(matrix):
+        return _FAULTS[lib.SKX_EPOINTER], False
+    if not _indices_fit(matrix):
+        return _FAULTS[lib.SKX_EINDEX], False
     view = CSRView(matrix)
     row = ffi.new("int64_t *")
     status = lib.skx_csr_check(view.struct, view.nnz, row)
     if status == lib.SKX_OK:
         return None, False
     return f"{_FAULTS[status]} (row {row[0]})", status == lib.SKX_EORDER
+
+
+def _arrays_fit(matrix):
+    lengths_fit = len(matrix.indptr) == matrix.shape[0] + 1
+    return lengths_fit and len(matrix.indices) == len(matrix.data)
+
+
+def _indices_fit(matrix):
+    """Whether wider indices than C's may be narrowed: out of range ones could become valid."""
+    if matrix.indices.dtype == INT or len(matrix.indices) == 0:
+        return True
+    return matrix.indices.min() >= 0 and matrix.indices.max() < matrix.shape[1]
 
 
 def csr_transpose(matrix):
