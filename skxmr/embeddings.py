@@ -62,10 +62,10 @@ def pifa(X, Y, *, sample_weight=None, n_jobs=None):
     array([[0.82, 0.58],
            [0.  , 1.  ]], dtype=float32)
     """
-    return _pifa_of_examples(distinct_examples(X, Y, sample_weight), n_jobs)
+    return _pifa_of_examples(distinct_examples(X, Y, sample_weight), n_jobs, 0)
 
 
-def _pifa_of_examples(examples, n_jobs):
+def _pifa_of_examples(examples, n_jobs, verbose):
     X, Y, source, weight = examples
     group_ptr, member = csr_transpose(Y)
     row_weight = _row_weight(Y, weight)[member]
@@ -76,7 +76,7 @@ def _pifa_of_examples(examples, n_jobs):
         [(X, group_ptr, member, row_weight, lo, hi) for lo, hi in parts],
         [hi - lo for lo, hi in parts],
         n_jobs=n_jobs,
-        verbose=0,
+        verbose=verbose,
         what="embedding labels",
     )
     return sp.vstack(blocks, format="csr")
@@ -155,7 +155,7 @@ def label_text_features(label_text):
     return canonical_csr(vectorizer.fit_transform(label_text), "label_text")
 
 
-def embed_labels(kind, examples, *, label_features=None, label_text=None, n_jobs=None):
+def embed_labels(kind, examples, *, label_features=None, label_text=None, n_jobs=None, verbose=0):
     """Embed labels by one kind, or by several joined with ``+``, such as ``"pifa+features"``.
 
     Each kind's rows have unit norm, and so have those of the result.
@@ -170,6 +170,8 @@ def embed_labels(kind, examples, *, label_features=None, label_text=None, n_jobs
     label_text : sequence of str, optional
         For the kind "text".
     n_jobs : int, optional
+    verbose : int, default=0
+        Whether to report progress.
 
     Returns
     -------
@@ -181,7 +183,7 @@ def embed_labels(kind, examples, *, label_features=None, label_text=None, n_jobs
         If a kind is unknown.
     """
     makers = {
-        "pifa": lambda: _pifa_of_examples(examples, n_jobs),
+        "pifa": lambda: _pifa_of_examples(examples, n_jobs, verbose),
         "pii": lambda: _pii_of_examples(examples),
         "features": lambda: normalize(label_features),
         "text": lambda: label_text_features(label_text),

@@ -326,12 +326,12 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         self._check_search_params()
         return check_features(self, X, reset=False)
 
-    def _rank(self, X, k, *, floor=-np.inf, frontier=None):
+    def _rank(self, X, k, *, beam_width=None, floor=-np.inf, frontier=None):
         n_parts = effective_n_jobs(self.n_jobs)
         parts = _parallel.ranges(X.shape[0], 1 if n_parts == 1 else 8 * n_parts)
         options = {
             "k": int(k),
-            "beam_width": int(self.beam_width),
+            "beam_width": int(beam_width or self.beam_width),
             "post_processor": self.post_processor,
             "floor": floor,
             "frontier": frontier,
@@ -385,7 +385,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         """
         X = self._check_rank_input(X)
         if not self.multilabel_:
-            return self.classes_[self._rank(X, 1)[0][:, 0]]
+            return self.classes_[self._best(X)]
         above = float(np.nextafter(np.float32(self.threshold), np.float32(np.inf)))
         predicted = self._survivors(X, floor=above)
         predicted.data = np.ones(predicted.nnz, dtype=np.int64)
@@ -428,10 +428,15 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         score : float
             Share of rows whose highest ranked label is one of theirs.
         """
-        best = self.rank(X, 1)[0][:, 0]
-        hits = self._hits(best, y)
-        weight = check_sample_weight(sample_weight, len(best))
-        return float(np.average(hits, weights=weight))
+        self._check_fitted()
+        if not self.multilabel_:
+            return super().score(X, y, sample_weight)
+        best = self._best(self._check_rank_input(X))
+        Y = check_matrix(y, "y", len(best))
+        if Y.shape[1] != self.n_labels_:
+            raise ValueError(f"y must have {self.n_labels_} columns, got {Y.shape[1]}")
+        hits = np.asarray(Y[np.arange(len(best)), best]).ravel() != 0
+        return float(np.average(hits, weights=check_sample_weight(sample_weight, len(best))))
 
     def save(self, folder):
         """Save as a folder of ``.npy`` arrays and one JSON file, without pickles.
@@ -469,13 +474,13 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         tags.classifier_tags.multi_label = True
         return tags
 
-    def _hits(self, best, y):
-        if not self.multilabel_:
-            return self.classes_[best] == np.asarray(y).ravel()
-        Y = check_matrix(y, "y", len(best))
-        if Y.shape[1] != self.n_labels_:
-            raise ValueError(f"y must have {self.n_labels_} columns, got {Y.shape[1]}")
-        return np.asarray(Y[np.arange(len(best)), best]).ravel() != 0
+    def _best(self, X):
+        """Rank one label per row; where the beam ends in empty nodes, search the whole tree."""
+        best = self._rank(X, 1)[0][:, 0]
+        lost = np.flatnonzero(best < 0)
+        if len(lost):
+            best[lost] = self._rank(X[lost], 1, beam_width=self.tree_.n_slots)[0][:, 0]
+        return best
 
     def _survivors(self, X, floor=-np.inf):
         """Scores of all labels the beam reaches, as CSR."""
@@ -532,6 +537,7 @@ def _index_and_train(problem, indexer, label_embedding, params, random_state, *,
             label_features=problem.label_features,
             label_text=problem.label_text,
             n_jobs=n_jobs,
+            verbose=verbose,
         )
         indexer.fit(Z)
         tree = getattr(indexer, "tree_", None)
