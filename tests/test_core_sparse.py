@@ -118,7 +118,8 @@ def test_arrays_of_disagreeing_lengths_are_refused(array):
 def test_transpose_lists_the_rows_of_each_column(matrix):
     indptr, rows = csr_transpose(matrix)
     pairs = [(j, i) for i in range(matrix.shape[0]) for j, _ in stored_entries(matrix, i)]
-    assert list(zip(np.repeat(range(matrix.shape[1]), np.diff(indptr)), rows)) == sorted(pairs)
+    columns = np.repeat(range(matrix.shape[1]), np.diff(indptr))
+    assert list(zip(columns, rows, strict=True)) == sorted(pairs)
     assert indptr[0] == 0
     assert len(indptr) == matrix.shape[1] + 1
 
@@ -131,7 +132,7 @@ def test_transpose_carries_values(matrix):
     check(lib.skx_csr_transpose(CSRView(matrix).struct, *outputs))
     transposed = [(j, *pair) for i in range(matrix.shape[0]) for j, *pair in triples(matrix, i)]
     columns = np.repeat(range(matrix.shape[1]), np.diff(indptr))
-    assert list(zip(columns, rows, values)) == sorted(transposed)
+    assert list(zip(columns, rows, values, strict=True)) == sorted(transposed)
 
 
 def triples(matrix, row):

@@ -11,9 +11,6 @@ from .._core import CSRView, csr_group_sum, kmeans
 from .._validation import check_boolean, check_features, check_integer
 from ..tree import LabelTree, group_pointers
 
-#: A division that leaves more than this share of the labels together has failed.
-_LARGEST_SHARE = 0.9
-
 #: Dense scores of this many elements at most are held while predicting.
 _SCORE_BLOCK = 1 << 24
 
@@ -24,13 +21,14 @@ class KMeansIndexer(ClusterMixin, BaseEstimator):
     The leaf clusters hold at most `max_leaf_size` labels. In the balanced case every cluster is
     divided by recursive bisection into clusters whose sizes differ by one at the most, and all
     leaves lie equally deep. In the unbalanced case clusters are whatever Lloyd's algorithm finds,
-    and only those that are still too large are divided further.
+    only those that are still too large are divided further, and those that remain too large at
+    the depth of a balanced tree are bisected. Unbalanced trees tend to rank better and cost more.
 
     Parameters
     ----------
     branching : int, default=16
         Children per node, at least 2. The root of a balanced tree has as many as are left over,
-        up to four times this number.
+        up to four times this number; a bisected cluster as many as it needs.
     max_leaf_size : int, default=100
         Labels per leaf cluster, at most.
     balanced : bool, default=True
@@ -261,33 +259,45 @@ def _divide_balanced(Z, seed, indexer):
 
 
 def _divide_unbalanced(Z, seed, indexer):
-    """Divide what is too large; what is not is handed down as an only child."""
+    """Divide what is too large; what is not is handed down as an only child.
+
+    Lloyd's algorithm gets as many levels as a balanced tree would have. What is too large even
+    then, mostly labels that resemble nothing, is bisected, so that the tree stays shallow.
+    """
     groups, child_ptr, most = [_all_rows(Z)], [], 1
+    n_lloyd = _depth(Z.shape[0], indexer)
     while any(len(rows) > indexer.max_leaf_size for rows in groups):
-        large = [i for i, rows in enumerate(groups) if len(rows) > indexer.max_leaf_size]
-        pieces = {i: [rows] for i, rows in enumerate(groups)}
+        balanced = len(child_ptr) >= n_lloyd
+        groups, pointers, n_iter = _divide_large(Z, groups, seed, indexer, balanced)
+        child_ptr.append(pointers)
         seed += len(groups)
-        divided, n_iter = _divide_large(Z, groups, large, seed, indexer)
-        pieces.update(divided)
         most = max(most, n_iter)
-        child_ptr.append(np.cumsum([0] + [len(pieces[i]) for i in range(len(groups))]))
-        groups = [piece for i in range(len(groups)) for piece in pieces[i]]
     return _join_tree(child_ptr, groups), most
 
 
-def _divide_large(Z, groups, large, seed, indexer):
-    """The non-empty clusters of each large group, and the largest number of iterations.
+def _depth(n_labels, indexer):
+    """Levels of a tree with `branching` children per node down to leaves of the largest size."""
+    depth, reach = 0, indexer.max_leaf_size
+    while reach < n_labels:
+        depth, reach = depth + 1, reach * indexer.branching
+    return depth
 
-    Where Lloyd's algorithm parts next to nothing, as among equal rows, bisection does, so that the
-    tree's depth stays logarithmic.
+
+def _divide_large(Z, groups, seed, indexer, balanced):
+    """Divide the groups that are too large.
+
+    Returns the next level's groups, the pointers to them, and the largest number of iterations.
     """
-    counts = [min(indexer.branching, len(groups[i])) for i in large]
-    parts, n_iter = _divide_groups(Z, [groups[i] for i in large], counts, seed, indexer, False)
-    out = {}
-    for i, clusters, count in zip(large, parts, counts, strict=True):
-        pieces = [p for p in _split(groups[i], clusters, count) if len(p)]
-        if max(map(len, pieces)) > _LARGEST_SHARE * len(groups[i]):
-            (clusters,), _ = _divide_groups(Z, [groups[i]], [count], seed, indexer, True)
-            pieces = _split(groups[i], clusters, count)
-        out[i] = pieces
-    return out, n_iter
+    limit = indexer.max_leaf_size
+    large = [rows for rows in groups if len(rows) > limit]
+    counts = [
+        -(-len(rows) // limit) if balanced else min(indexer.branching, len(rows)) for rows in large
+    ]
+    parts, n_iter = _divide_groups(Z, large, counts, seed, indexer, balanced)
+    divided = zip(large, parts, counts, strict=True)
+    pieces = [
+        [p for p in _split(*next(divided)) if len(p)] if len(rows) > limit else [rows]
+        for rows in groups
+    ]
+    pointers = np.cumsum([0] + [len(p) for p in pieces])
+    return [piece for p in pieces for piece in p], pointers, n_iter
