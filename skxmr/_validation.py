@@ -46,7 +46,7 @@ def check_features_and_targets(estimator, X, y):
     return canonical_csr(X, "X"), y
 
 
-def check_matrix(matrix, name, n_rows=None):
+def check_matrix(matrix, name, n_rows=None, *, keep_zeros=False):
     """Validate a matrix that is no estimator's X, such as label features."""
     check_sparse_structure(matrix, name)
     if not sp.issparse(matrix):
@@ -58,14 +58,15 @@ def check_matrix(matrix, name, n_rows=None):
             )
     if n_rows is not None and matrix.shape[0] != n_rows:
         raise ValueError(f"{name} must have {n_rows} rows, got {matrix.shape[0]}")
-    return canonical_csr(matrix, name)
+    return canonical_csr(matrix, name, keep_zeros=keep_zeros)
 
 
-def canonical_csr(matrix, name):
-    """Convert to float32 CSR with int32 indices, sorted, without duplicates, all finite."""
+def canonical_csr(matrix, name, *, keep_zeros=False):
+    """Convert to float32 CSR with int32 indices, sorted, without duplicates or zeros, finite."""
     if matrix.shape[1] > np.iinfo(np.int32).max:
         raise ValueError(f"{name} has {matrix.shape[1]} columns, more than int32 can number")
     if not (isinstance(matrix, sp.csr_matrix) and matrix.dtype == np.float32):
+        check_sparse_structure(matrix, name)
         with np.errstate(over="ignore"):  # what does not fit becomes infinite and is refused below
             matrix = sp.csr_matrix(matrix, dtype=np.float32)
     fault, unsorted = csr_check(matrix)
@@ -73,7 +74,10 @@ def canonical_csr(matrix, name):
         matrix = _summed_copy(matrix, name)
         fault, _ = csr_check(matrix)
     if fault:
-        raise ValueError(f"{name} has {fault}")
+        raise ValueError(f"{name} {fault}")
+    if not keep_zeros and not matrix.data.all():
+        matrix = matrix.copy()
+        matrix.eliminate_zeros()
     if matrix.indices.dtype != np.int32:
         indices = matrix.indices.astype(np.int32)
         indptr = matrix.indptr.astype(np.int64)
@@ -84,7 +88,7 @@ def canonical_csr(matrix, name):
 
 
 def _summed_copy(matrix, name):
-    check_sparse_structure(matrix, name)
+    check_sparse_structure(matrix, name)  # the fault found first need not be the only one
     arrays = (matrix.data.copy(), matrix.indices.copy(), matrix.indptr.copy())
     copy = sp.csr_matrix(arrays, shape=matrix.shape)
     copy.sum_duplicates()
@@ -104,8 +108,8 @@ def check_sparse_structure(matrix, name):
     if matrix.format in ("csr", "csc", "bsr"):
         _check_compressed(matrix, name)
     elif matrix.format == "coo":
-        for axis, (index, size) in enumerate(zip(matrix.coords, matrix.shape, strict=True)):
-            _check_index(index, size, name, ("row", "column")[axis])
+        _check_index(matrix.row, matrix.shape[0], name, "row")
+        _check_index(matrix.col, matrix.shape[1], name, "column")
 
 
 def _check_compressed(matrix, name):
@@ -168,12 +172,9 @@ def encode_targets(y):
 def indicator_csr(matrix, name):
     """Convert a 0/1 matrix to canonical CSR that stores only its ones."""
     Y = canonical_csr(matrix, name)
-    bad = Y.data[(Y.data != 0) & (Y.data != 1)]
+    bad = Y.data[Y.data != 1]
     if len(bad):
         raise ValueError(f"{name} must be a 0/1 indicator matrix, but holds {bad[0]}")
-    if not Y.data.all():
-        Y = Y.copy()
-        Y.eliminate_zeros()
     return Y
 
 

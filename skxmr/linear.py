@@ -483,7 +483,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         best = self._rank(X, 1)[0][:, 0]
         lost = np.flatnonzero(best < 0)
         if len(lost):
-            best[lost] = self._rank(X[lost], 1, beam_width=self.tree_.n_slots)[0][:, 0]
+            best[lost] = self._rank(X[lost], 1, beam_width=self._model.widest)[0][:, 0]
         return best
 
     def _survivors(self, X, floor=-np.inf):
@@ -603,7 +603,7 @@ def _check_frontier(frontier, tree, n_rows):
     check_integer(level, "frontier level", 0)
     if level >= tree.n_levels:
         raise ValueError(f"frontier level must lie in [0, {tree.n_levels}), got {level}")
-    nodes = check_matrix(nodes, "frontier", n_rows)
+    nodes = check_matrix(nodes, "frontier", n_rows, keep_zeros=True)
     if nodes.shape[1] != tree.n_nodes(level):
         raise ValueError(
             f"frontier must have {tree.n_nodes(level)} columns, the nodes of level {level}, "

@@ -107,8 +107,20 @@ def test_a_fault_at_any_place_is_found(matrix, data):
 def test_arrays_of_disagreeing_lengths_are_refused(array):
     matrix = four_rows()
     setattr(matrix, array, getattr(matrix, array)[:-1])
-    with pytest.raises(ValueError, match="the matrix has"):
-        csr_check(matrix)
+    fault, unsorted = csr_check(matrix)
+    assert POINTER in fault
+    assert not unsorted
+
+
+@pytest.mark.parametrize("index", [2**32, 2**32 + 1, -(2**32), 5])
+def test_wide_indices_are_refused_before_they_could_wrap_around(index):
+    matrix = four_rows()
+    matrix.indices = matrix.indices.astype(np.int64)
+    assert csr_check(matrix) == (None, False)
+    matrix.indices[-1] = index
+    fault, unsorted = csr_check(matrix)
+    assert INDEX in fault
+    assert not unsorted
 
 
 # ---- transpose ----

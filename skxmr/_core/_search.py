@@ -60,6 +60,11 @@ class Model:
         """Bytes in all arrays."""
         return sum(layer.nbytes for layer in self.layers) + self.slot_label.nbytes
 
+    @property
+    def widest(self):
+        """Number of nodes of the widest level: a beam that loses nothing."""
+        return max(len(layer.bias) for layer in self.layers)
+
     def largest_result(self, beam_width):
         """Bound how many labels one row's search can reach."""
         widths = np.sort(np.diff(self.layers[-1].child_ptr))[::-1]
@@ -78,7 +83,7 @@ class Model:
         code, power = POST_PROCESSORS[post_processor]
         # Widths beyond what the tree holds change nothing, and fit no C integer.
         k_asked, k = k, min(k, self.n_labels)
-        beam_width = min(beam_width, len(self.slot_label))
+        beam_width = min(beam_width, self.widest)
         labels = np.empty((hi - lo, k), dtype=INT)
         scores = np.empty((hi - lo, k), dtype=FLOAT)
         params = ffi.new("skx_search_params *", [beam_width, k, code, power, floor])

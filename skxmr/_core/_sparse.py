@@ -6,10 +6,10 @@ import scipy.sparse as sp
 from ._library import BYTE, FLOAT, INT, LONG, check, ffi, lib, pointer
 
 _FAULTS = {
-    lib.SKX_EPOINTER: "index pointers that fall or lead outside its arrays",
-    lib.SKX_EINDEX: "a column index outside the matrix",
-    lib.SKX_EORDER: "column indices that are unsorted or occur twice",
-    lib.SKX_EFINITE: "a value that is NaN or infinite",
+    lib.SKX_EPOINTER: "has index pointers that fall or lead outside its arrays",
+    lib.SKX_EINDEX: "has a column index outside the matrix",
+    lib.SKX_EORDER: "has column indices that are unsorted or occur twice",
+    lib.SKX_EFINITE: "contains NaN or infinity",
 }
 
 
@@ -34,7 +34,7 @@ def csr_check(matrix):
     Returns
     -------
     fault : str or None
-        What is wrong with the matrix, in words that complete "has ..."; None if nothing is.
+        What is wrong with the matrix, in words that follow its name; None if nothing is.
     unsorted : bool
         Whether the only fault found so far is the order of the indices.
     """

@@ -1,0 +1,588 @@
+"""Whatever is passed, the answer is right or an error that names what is wrong; never a crash."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from scipy import sparse as sp
+
+from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier
+
+N_ROWS, N_FEATURES, N_LABELS = 30, 12, 6
+METHODS = ["rank", "predict", "decision_function"]
+
+
+def example(seed=0):
+    rng = np.random.default_rng(seed)
+    Y = np.eye(N_LABELS, dtype=np.float32)[np.arange(N_ROWS) % N_LABELS]
+    noise = 0.1 * rng.random((N_ROWS, N_FEATURES - N_LABELS), dtype=np.float32)
+    return np.hstack([Y, noise]), Y
+
+
+X, Y = example()
+
+
+def classifier(**params):
+    return XRLinearClassifier(**{"random_state": 0, **params})
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return classifier().fit(sp.csr_matrix(X), sp.csr_matrix(Y))
+
+
+def changed(matrix, value, dtype=None):
+    matrix = np.array(matrix, dtype=dtype or matrix.dtype)
+    matrix[2, 3] = value
+    return matrix
+
+
+def unsafe(cls, like, **arrays):
+    """A sparse matrix whose arrays were exchanged behind its back: scipy checked nothing."""
+    matrix = cls(like.copy())
+    for name, array in arrays.items():
+        setattr(matrix, name, array)
+    return matrix
+
+
+# ---- X ----
+
+NOT_FINITE = "X contains|X contains NaN or infinity"
+WRONG_X = {
+    "vector": (X[0], "2D array"),
+    "three dimensions": (X[None], "dim 3"),
+    "scalar": (3.0, "2D array"),
+    "nothing": (None, "2D array"),
+    "empty list": ([], "2D array"),
+    "no rows": (X[:0], "0 sample"),
+    "no columns": (X[:, :0], "0 feature"),
+    "no sparse rows": (sp.csr_matrix(X[:0]), "0 sample"),
+    "words": (np.full(X.shape, "a"), "convert string to float"),
+    "ragged": ([[1.0, 2.0], [3.0]], "sequence"),
+    "sparse vector": (sp.coo_array(X[0]), "X must be two-dimensional"),
+    "complex": (X.astype(complex), "Complex data not supported"),
+    "sparse complex": (sp.csr_matrix(X.astype(complex)), "Complex data not supported"),
+}
+for container in (np.asarray, sp.csr_matrix, sp.csc_array, sp.coo_matrix):
+    for bad in (np.nan, np.inf, -np.inf):
+        WRONG_X[f"{bad} in {container.__name__}"] = (container(changed(X, bad)), NOT_FINITE)
+    too_large = container(changed(X, 1e39, np.float64))
+    WRONG_X[f"beyond float32 in {container.__name__}"] = (too_large, NOT_FINITE)
+
+
+@pytest.mark.parametrize("what", WRONG_X)
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+def test_features_that_are_no_matrix_of_finite_numbers(fitted, what):
+    bad, message = WRONG_X[what]
+    with pytest.raises((ValueError, TypeError), match=message):
+        classifier().fit(bad, Y)
+    for method in METHODS:
+        with pytest.raises((ValueError, TypeError), match=message):
+            getattr(fitted, method)(bad)
+    with pytest.raises((ValueError, TypeError), match=message):
+        KMeansIndexer().fit(bad)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_matrix, sp.csr_array, sp.csc_matrix])
+@pytest.mark.parametrize("width", [N_FEATURES - 1, N_FEATURES + 1])
+def test_other_number_of_features_than_in_fit(fitted, container, width):
+    other = container(np.ones((3, width), dtype=np.float32))
+    for method in METHODS:
+        with pytest.raises(ValueError, match=f"X has {width} features.*expecting {N_FEATURES}"):
+            getattr(fitted, method)(other)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint64, np.float64, np.longdouble])
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_matrix])
+def test_any_real_dtype_is_taken(fitted, dtype, container):
+    whole = np.round(X)
+    labels, scores = fitted.rank(container(whole.astype(dtype)))
+    expected = fitted.rank(whole)
+    assert_array_equal(labels, expected[0])
+    assert_array_equal(scores, expected[1])
+
+
+# ---- sparse structure ----
+
+
+def shifted(array, at, by):
+    array = array.copy()
+    array[at] += by
+    return array
+
+
+def replaced(array, at, value):
+    array = array.copy()
+    array[at] = value
+    return array
+
+
+def wide(array, at, by):
+    """As int64, wrong by a multiple of 2**32, which a cast to int32 would hide."""
+    return shifted(array.astype(np.int64), at, by)
+
+
+FAULTS = {
+    "negative index": lambda m: {"indices": replaced(m.indices, 3, -1)},
+    "index too large": lambda m: {"indices": replaced(m.indices, 3, 10**6)},
+    "first index too large": lambda m: {"indices": replaced(m.indices, 3, max(m.shape))},
+    "index wraps in int32": lambda m: {"indices": wide(m.indices, 3, 2**32)},
+    "index wraps below": lambda m: {"indices": wide(m.indices, 3, -(2**32))},
+    "pointers fall": lambda m: {"indptr": replaced(m.indptr, -1, m.indptr[-2] - 1)},
+    "pointer below zero": lambda m: {"indptr": replaced(m.indptr, 1, -5)},
+    "pointers start late": lambda m: {"indptr": replaced(m.indptr, 0, 1)},
+    "pointers end beyond": lambda m: {"indptr": shifted(m.indptr, -1, 10**6)},
+    "pointer wraps in int32": lambda m: {"indptr": wide(m.indptr, -1, 2**32)},
+    "too few pointers": lambda m: {"indptr": m.indptr[:-2]},
+    "too few values": lambda m: {"data": m.data[:-3]},
+    "too few indices": lambda m: {"indices": m.indices[:-3]},
+    "no arrays": lambda m: {"data": m.data[:0], "indices": m.indices[:0]},
+}
+# Some are refused by scipy already, where a csr_array is seen as a csr_matrix.
+REFUSED = "X has|index pointer|indices and data"
+COMPRESSED = [sp.csr_matrix, sp.csr_array, sp.csc_matrix, sp.csc_array, sp.bsr_matrix]
+
+
+def faulty(cls, dense, fault):
+    matrix = cls(dense)
+    if fault == "first index too large":  # max(shape) is the bound of neither rows nor blocks
+        bound = matrix.shape[0] if matrix.format == "csc" else matrix.shape[1]
+        bound //= matrix.blocksize[1] if matrix.format == "bsr" else 1
+        return unsafe(cls, matrix, indices=replaced(matrix.indices, 3, bound))
+    return unsafe(cls, matrix, **FAULTS[fault](matrix))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("cls", COMPRESSED)
+def test_compressed_matrices_that_contradict_themselves(fitted, cls, fault):
+    bad = faulty(cls, X, fault)
+    for method in METHODS:
+        with pytest.raises(ValueError, match=REFUSED):
+            getattr(fitted, method)(bad)
+    with pytest.raises(ValueError, match="X has"):
+        classifier().fit(bad, Y)
+    with pytest.raises(ValueError, match="X has"):
+        KMeansIndexer().fit(bad)
+    with pytest.raises(ValueError, match=REFUSED):
+        KMeansIndexer().fit(X).predict(bad)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("cls", COMPRESSED)
+def test_compressed_labels_that_contradict_themselves(fitted, cls, fault):
+    bad = faulty(cls, Y, fault)
+    with pytest.raises(ValueError, match="y has"):
+        classifier().fit(X, bad)
+    with pytest.raises(ValueError, match="y has"):
+        fitted.score(X, bad)
+    with pytest.raises(ValueError, match="label_features has"):
+        classifier(label_embedding="features").fit(
+            X, Y, label_features=faulty(cls, X[:N_LABELS], fault)
+        )
+    with pytest.raises(ValueError, match="frontier has"):
+        fitted.rank(X, frontier=(0, faulty(cls, np.ones((N_ROWS, 1)), fault)))
+
+
+@pytest.mark.parametrize("cls", [sp.coo_matrix, sp.coo_array])
+@pytest.mark.parametrize(("axis", "value"), [(0, -1), (0, N_ROWS), (1, -1), (1, 10**9)])
+def test_coordinates_outside_the_matrix(fitted, cls, axis, value):
+    bad = cls(X)
+    bad.coords[axis][3] = value
+    for method in METHODS:
+        with pytest.raises(ValueError, match=r"X has a (row|column) index outside"):
+            getattr(fitted, method)(bad)
+    with pytest.raises(ValueError, match=r"X has a (row|column) index outside"):
+        classifier().fit(bad, Y)
+    bad = cls(Y)
+    bad.coords[axis][3] = value
+    with pytest.raises(ValueError, match=r"y has a (row|column) index outside"):
+        classifier().fit(X, bad)
+
+
+@st.composite
+def compressed(draw):
+    """Arrays of a 3 x N_FEATURES matrix, or of its transpose, that may or may not hold together."""
+    by_column = draw(st.booleans())
+    n_major, n_minor = (N_FEATURES, 3) if by_column else (3, N_FEATURES)
+    n = draw(st.integers(0, 6))
+    sane = draw(st.booleans())
+    index = st.integers(0, n_minor - 1) if sane else st.integers(-1, n_minor)
+    pointer = st.integers(0, n) if sane else st.integers(-1, n + 1)
+    indices = draw(st.lists(index, min_size=n, max_size=n))
+    pointers = draw(st.lists(pointer, min_size=n_major, max_size=n_major))
+    indptr = [0, *(sorted(pointers) if sane else pointers)]
+    dtype = draw(st.sampled_from([np.int32, np.int64]))
+    matrix = (sp.csc_matrix if by_column else sp.csr_matrix)((3, N_FEATURES), dtype=np.float32)
+    matrix.data = np.arange(1, n + 1, dtype=np.float32)
+    matrix.indices, matrix.indptr = np.array(indices, dtype=dtype), np.array(indptr, dtype=dtype)
+    return matrix
+
+
+def as_dense(matrix):
+    """The matrix entry by entry, or None where its arrays contradict its shape."""
+    n_major, n_minor = matrix.shape if matrix.format == "csr" else matrix.shape[::-1]
+    indptr = matrix.indptr.tolist()
+    if min(indptr) < 0 or sorted(indptr) != indptr or indptr[-1] > len(matrix.indices):
+        return None
+    dense = np.zeros((n_major, n_minor), dtype=np.float32)
+    for major in range(n_major):
+        for i in range(indptr[major], indptr[major + 1]):
+            if not 0 <= matrix.indices[i] < n_minor:
+                return None
+            dense[major, matrix.indices[i]] += matrix.data[i]
+    return dense if matrix.format == "csr" else dense.T
+
+
+@given(compressed())
+@settings(max_examples=300)
+def test_any_arrays_are_ranked_rightly_or_refused(matrix):
+    clf = FITTED
+    dense = as_dense(matrix)
+    if dense is None:
+        with pytest.raises(ValueError, match="X has"):
+            clf.rank(matrix)
+        with pytest.raises(ValueError, match="X has"):
+            classifier().fit(matrix, [0, 1, 2])
+        return
+    for found, expected in zip(clf.rank(matrix), clf.rank(dense), strict=True):
+        assert_array_equal(found, expected)
+
+
+FITTED = classifier().fit(X, Y)
+
+
+def test_more_columns_than_int32_can_number():
+    with pytest.raises(ValueError, match="X has 2147483649 columns"):
+        classifier().fit(sp.csr_matrix((3, 2**31 + 1), dtype=np.float32), [0, 1, 2])
+
+
+# ---- what is unusual but right ----
+
+
+def reversed_rows(dense, cls=sp.csr_matrix):
+    """The same matrix with unsorted indices and entries in two halves."""
+    matrix = sp.csr_matrix(dense)
+    indices, data, indptr = [], [], [0]
+    for i in range(matrix.shape[0]):
+        row = slice(matrix.indptr[i], matrix.indptr[i + 1])
+        indices += 2 * matrix.indices[row][::-1].tolist()
+        data += 2 * (matrix.data[row][::-1] / 2).tolist()
+        indptr.append(len(indices))
+    arrays = (np.array(data, dtype=np.float32), np.array(indices), np.array(indptr))
+    out = cls(dense.shape, dtype=np.float32)
+    out.data, out.indices, out.indptr = arrays
+    return out
+
+
+@pytest.mark.parametrize("cls", [sp.csr_matrix, sp.csr_array])
+@pytest.mark.parametrize("read_only", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_unsorted_and_split_entries_count_as_their_sum(fitted, cls, read_only, dtype):
+    split = reversed_rows(X, cls)
+    split.data = split.data.astype(dtype)
+    arrays = (split.data, split.indices, split.indptr)
+    before = [array.copy() for array in arrays]
+    for array in arrays:
+        array.setflags(write=not read_only)
+    refit = classifier().fit(split, Y)
+    for found, expected in zip(fitted.rank(split), fitted.rank(X), strict=True):
+        assert_array_equal(found, expected)
+    for found, expected in zip(refit.rank(X), classifier().fit(X, Y).rank(X), strict=True):
+        assert_array_equal(found, expected)
+    assert split.data is arrays[0]
+    for array, copied in zip(arrays, before, strict=True):
+        assert_array_equal(array, copied)
+
+
+@pytest.mark.parametrize("fmt", ["csr", "csc", "coo", "bsr"])
+def test_read_only_arrays_are_taken_and_left_alone(fitted, fmt):
+    frozen_X, frozen_Y = (
+        # Larger blocks would store zeros.
+        sp.bsr_matrix(matrix, blocksize=(1, 1))
+        if fmt == "bsr"
+        else sp.csr_array(matrix).asformat(fmt)
+        for matrix in (X, Y)
+    )
+    for matrix in (frozen_X, frozen_Y):
+        for name in ("data", "indices", "indptr", "row", "col"):
+            if hasattr(matrix, name):
+                getattr(matrix, name).setflags(write=False)
+    clf = classifier().fit(frozen_X, frozen_Y)
+    assert_array_equal(clf.rank(frozen_X)[1], fitted.rank(X)[1])
+
+
+def test_read_only_dense_arrays_are_taken(fitted):
+    frozen = [np.array(X), np.array(Y), np.ones(N_ROWS)]
+    for array in frozen:
+        array.setflags(write=False)
+    clf = classifier().fit(*frozen)
+    assert_array_equal(clf.rank(frozen[0])[1], fitted.rank(X)[1])
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_index_dtypes_make_no_difference(fitted, dtype):
+    matrix = sp.csr_matrix(X)
+    wide_indices = unsafe(
+        sp.csr_matrix,
+        matrix,
+        indices=matrix.indices.astype(dtype),
+        indptr=matrix.indptr.astype(dtype),
+    )
+    assert_array_equal(fitted.rank(wide_indices)[1], fitted.rank(X)[1])
+    clf = classifier().fit(wide_indices, Y)
+    assert_array_equal(clf.rank(wide_indices)[1], fitted.rank(X)[1])
+
+
+def test_entries_whose_sum_overflows(fitted):
+    matrix = sp.csr_matrix((1, N_FEATURES), dtype=np.float32)
+    matrix.data = np.full(2, 3e38, dtype=np.float32)
+    matrix.indices, matrix.indptr = np.array([4, 4]), np.array([0, 2])
+    with pytest.raises(ValueError, match="X contains NaN or infinity"):
+        fitted.rank(matrix)
+
+
+def test_stored_zeros_are_no_labels(fitted):
+    both = sp.csr_matrix((N_ROWS, N_LABELS))
+    both.data = np.tile([1.0, 0.0], N_ROWS)
+    first = np.arange(N_ROWS) % N_LABELS
+    both.indices = np.stack([first, (first + 1) % N_LABELS], axis=1).ravel()
+    both.indptr = np.arange(0, 2 * N_ROWS + 1, 2)
+    clf = classifier().fit(X, both)
+    assert_array_equal(clf.rank(X)[1], fitted.rank(X)[1])
+    assert fitted.score(X, both) == fitted.score(X, Y)
+
+
+# ---- y ----
+
+CODES = np.arange(N_ROWS) % N_LABELS
+WRONG_Y = {
+    "none": (None, "requires y"),
+    "three dimensions": (Y[None], "dim 3"),
+    "no positive": (np.zeros_like(Y), "y has no positive entry"),
+    "no sparse positive": (sp.csr_matrix(Y.shape), "y has no positive entry"),
+    "too few rows": (Y[:-1], "inconsistent numbers of samples"),
+    "too few sparse rows": (sp.csr_matrix(Y[:-1]), "inconsistent numbers of samples"),
+    "too few classes": (CODES[:-1], "inconsistent numbers of samples"),
+    "continuous": (CODES + 0.5, "Unknown label type: continuous"),
+    "NaN class": (np.where(CODES == 0, np.nan, CODES), "y contains NaN"),
+    "complex classes": (CODES.astype(complex), "Complex data not supported"),
+    "words for an indicator": (Y.astype(str), "y must be a 0/1 indicator"),
+    "objects for an indicator": (Y.astype(object), "y must be a 0/1 indicator"),
+    "sets of labels": ([{1, 2}] * N_ROWS, "Unknown label type"),
+    "sparse vector": (sp.coo_array(CODES + 1), "y must be two-dimensional"),
+    "repeated ones": (reversed_rows(4 * Y), "y must be a 0/1 indicator matrix, but holds 4"),
+}
+for value in (2, -1, 0.5, 1e30):
+    WRONG_Y[f"{value} in dense"] = (changed(Y, value), "y must be a 0/1 indicator")
+    WRONG_Y[f"{value} in sparse"] = (sp.csr_array(changed(Y, value)), "y must be a 0/1 indicator")
+for value in (np.nan, np.inf):
+    WRONG_Y[f"{value} in dense"] = (changed(Y, value), "y contains")
+    WRONG_Y[f"{value} in sparse"] = (sp.csr_matrix(changed(Y, value)), "y contains")
+
+
+@pytest.mark.parametrize("what", WRONG_Y)
+def test_labels_that_are_neither_classes_nor_an_indicator(what):
+    bad, message = WRONG_Y[what]
+    with pytest.raises(ValueError, match=message):
+        classifier().fit(X, bad)
+
+
+@pytest.mark.parametrize("bad", [Y[:-1], sp.csr_matrix(Y[:, :-1]), changed(Y, np.nan), CODES])
+def test_score_with_labels_that_do_not_fit(fitted, bad):
+    with pytest.raises(ValueError, match="y "):
+        fitted.score(X, bad)
+
+
+# ---- parameters ----
+
+INTEGERS = [1.5, "2", None, True, np.float64(2)]
+REALS = ["1", None, True, 1j, [1.0]]
+OPTIONS = ["nonsense", None, 1, ["l3-hinge"]]
+WRONG_PARAMETERS = {
+    "C": ([0, -1, np.nan, np.inf], REALS),
+    "bias": ([-0.5, np.nan, np.inf], REALS),
+    "tol": ([0, -1, np.nan, np.inf], REALS),
+    "max_iter": ([0, -3], INTEGERS),
+    "prune_threshold": ([-0.1, np.nan, np.inf], REALS),
+    "threshold": ([np.nan, np.inf, -np.inf], REALS),
+    "beam_width": ([0, -1], INTEGERS),
+    "n_trees": ([0, -1], INTEGERS),
+    "max_clusters_per_label": ([0, -1], INTEGERS),
+    "loss": (OPTIONS, []),
+    "post_processor": (OPTIONS, []),
+    "negative_sampling": ([*OPTIONS, "man"], []),
+    "label_embedding": ([*OPTIONS, "pifa+", "pii+pii"], []),
+    "memory": ([1, object()], []),
+}
+CASES = [
+    (name, value, error)
+    for name, (values, types) in WRONG_PARAMETERS.items()
+    for error, bads in ((ValueError, values), (TypeError, types))
+    for value in bads
+]
+
+
+@pytest.mark.parametrize(("name", "value", "error"), CASES)
+def test_wrong_parameters_are_named(name, value, error):
+    with pytest.raises(error, match=name):
+        classifier(**{name: value}).fit(X, Y)
+
+
+@pytest.mark.parametrize("name", ["beam_width", "post_processor", "threshold"])
+def test_wrong_parameters_set_after_fit_are_named(name):
+    clf = classifier().fit(X, Y).set_params(**{name: None})
+    for method in METHODS:
+        with pytest.raises((TypeError, ValueError), match=name):
+            getattr(clf, method)(X)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("branching", 1, ValueError),
+        ("max_leaf_size", 0, ValueError),
+        ("max_iter", 0, ValueError),
+        *((name, v, TypeError) for name in ("branching", "max_leaf_size") for v in INTEGERS),
+        *((name, v, TypeError) for name in ("balanced", "spherical") for v in (1, None, "yes")),
+    ],
+)
+def test_wrong_parameters_of_the_indexer_are_named(name, value, error):
+    with pytest.raises(error, match=name):
+        KMeansIndexer(**{name: value}).fit(X)
+    with pytest.raises(error, match=name):
+        classifier(indexer=KMeansIndexer(**{name: value})).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("k", "error"),
+    [(0, ValueError), (-2, ValueError), (1.5, TypeError), (None, TypeError), (True, TypeError)],
+)
+def test_k_that_is_no_positive_integer(fitted, k, error):
+    with pytest.raises(error, match="k must be"):
+        fitted.rank(X, k)
+
+
+@pytest.mark.parametrize("k", [np.int64(3), np.uint8(3)])
+def test_k_may_be_an_integer_of_numpy(fitted, k):
+    assert fitted.rank(X, k)[0].shape == (N_ROWS, 3)
+
+
+# ---- what fit may be given besides ----
+
+WRONG_WEIGHTS = {
+    "too few": np.ones(N_ROWS - 1),
+    "a column": np.ones((N_ROWS, 1)),
+    "negative": np.where(np.arange(N_ROWS) == 5, -1.0, 1.0),
+    "NaN": np.where(np.arange(N_ROWS) == 5, np.nan, 1.0),
+    "infinite": np.where(np.arange(N_ROWS) == 5, np.inf, 1.0),
+    "all zero": np.zeros(N_ROWS),
+    "words": ["1"] * N_ROWS,
+    "complex": np.ones(N_ROWS, dtype=complex),
+    "sparse": sp.csr_matrix(np.ones((N_ROWS, 1))),
+}
+
+
+@pytest.mark.parametrize("what", WRONG_WEIGHTS)
+def test_wrong_weights_are_named(fitted, what):
+    with pytest.raises(ValueError, match="sample_weight must be"):
+        classifier().fit(X, Y, sample_weight=WRONG_WEIGHTS[what])
+    with pytest.raises(ValueError, match="sample_weight must be"):
+        fitted.score(X, Y, sample_weight=WRONG_WEIGHTS[what])
+
+
+WRONG_FEATURES = {
+    "none": None,
+    "too few": np.eye(N_LABELS)[:-1],
+    "too many": np.eye(N_LABELS + 1),
+    "vector": np.ones(N_LABELS),
+    "sparse vector": sp.coo_array(np.ones(N_LABELS)),
+    "NaN": np.full((N_LABELS, 2), np.nan),
+    "infinite": np.full((N_LABELS, 2), np.inf),
+    "beyond float32": np.full((N_LABELS, 2), 1e39),
+    "words": np.full((N_LABELS, 2), "a"),
+    "complex": np.ones((N_LABELS, 2), dtype=complex),
+    "sparse, too few": sp.csr_matrix(np.eye(N_LABELS)[:-1]),
+    "sparse NaN": sp.csc_matrix(np.full((N_LABELS, 2), np.nan)),
+}
+
+
+@pytest.mark.parametrize("what", WRONG_FEATURES)
+def test_wrong_label_features_are_named(what):
+    with pytest.raises(ValueError, match="label_features"):
+        classifier(label_embedding="pifa+features").fit(X, Y, label_features=WRONG_FEATURES[what])
+
+
+@pytest.mark.parametrize(
+    "bad", [None, ["a"], ["a"] * 7, [1] * N_LABELS, [b"a"] * N_LABELS, [None] * N_LABELS]
+)
+def test_wrong_label_text_is_named(bad):
+    with pytest.raises(ValueError, match="label_text"):
+        classifier(label_embedding="text").fit(X, Y, label_text=bad)
+
+
+@pytest.mark.parametrize(
+    ("level", "nodes", "error"),
+    [
+        (-1, np.ones((N_ROWS, 1)), ValueError),
+        (9, np.ones((N_ROWS, 1)), ValueError),
+        (0.5, np.ones((N_ROWS, 1)), TypeError),
+        (0, np.ones((N_ROWS, 2)), ValueError),
+        (1, np.ones((N_ROWS, 5)), ValueError),
+        (0, np.ones((N_ROWS - 1, 1)), ValueError),
+        (0, np.ones(N_ROWS), ValueError),
+        (0, np.full((N_ROWS, 1), np.nan), ValueError),
+        (0, None, ValueError),
+    ],
+)
+def test_wrong_frontiers_are_named(level, nodes, error):
+    clf = classifier(indexer=LabelTree.from_clusters([0, 1, 2, 0, 1, 2])).fit(X, Y)
+    with pytest.raises(error, match="frontier"):
+        clf.rank(X, frontier=(level, nodes))
+
+
+# ---- what was fitted before ----
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"X": X * np.nan, "y": Y},
+        {"X": X, "y": 2 * Y},
+        {"X": X[:, :3], "y": Y[:-1]},
+        {"X": X, "y": Y, "sample_weight": np.zeros(N_ROWS)},
+        {"X": X, "y": Y, "label_features": np.ones((2, 2))},
+        {"X": faulty(sp.csr_matrix, X[:, :7], "negative index"), "y": Y},
+    ],
+)
+def test_a_failed_fit_loses_nothing(given):
+    clf = classifier().fit(X, Y)
+    before = clf.rank(X)
+    with pytest.raises(ValueError, match=" "):
+        clf.fit(**given)
+    for found, expected in zip(clf.rank(X), before, strict=True):
+        assert_array_equal(found, expected)
+
+
+def test_a_training_that_fails_loses_nothing():
+    class Failing:
+        def fit(self, Z):
+            raise RuntimeError("no tree today")
+
+    clf = classifier().fit(X, Y)
+    before = clf.rank(X)
+    with pytest.raises(RuntimeError, match="no tree today"):
+        clf.set_params(indexer=Failing()).fit(X, np.eye(3)[np.arange(N_ROWS) % 3])
+    for found, expected in zip(clf.rank(X), before, strict=True):
+        assert_array_equal(found, expected)
+
+
+def test_good_input_gives_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clf = classifier().fit(sp.csr_array(X.astype(np.float64)), sp.csr_array(Y))
+        clf.predict(X)
+        clf.decision_function(sp.csc_matrix(X))
+        clf.score(X, Y)

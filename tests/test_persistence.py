@@ -1,0 +1,700 @@
+"""Saved models: the same after loading, and never more than an error when damaged."""
+
+import json
+import os
+import pickle
+import shutil
+import struct
+import zlib
+from copy import deepcopy
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from scipy import sparse as sp
+from sklearn.base import clone
+
+import skxmr
+from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier
+
+N_ROWS, N_FEATURES, N_LABELS = 60, 14, 9
+INDEXER = KMeansIndexer(branching=2, max_leaf_size=2)
+
+
+def example(seed=0):
+    rng = np.random.default_rng(seed)
+    X = sp.random(N_ROWS, N_FEATURES, 0.4, "csr", dtype=np.float32, random_state=seed)
+    Y = (rng.random((N_ROWS, N_LABELS)) < 0.2).astype(np.float32)
+    Y[np.arange(N_LABELS), np.arange(N_LABELS)] = 1
+    return X, Y
+
+
+X, Y = example()
+CODES = Y.argmax(axis=1)
+
+
+def classifier(**params):
+    return XRLinearClassifier(**{"indexer": INDEXER, "random_state": 0, "beam_width": 3, **params})
+
+
+def assert_same_estimator(found, expected):
+    for a, b in zip(found.rank(X, N_LABELS), expected.rank(X, N_LABELS), strict=True):
+        assert_array_equal(a, b)
+    for method in ("predict", "decision_function"):
+        a, b = getattr(found, method)(X), getattr(expected, method)(X)
+        assert type(a) is type(b)
+        assert a.dtype == b.dtype
+        dense = (m.toarray() if sp.issparse(m) else m for m in (a, b))
+        assert_array_equal(*dense)
+    for name in ("n_features_in_", "n_labels_", "n_levels_", "n_iter_", "multilabel_", "tree_"):
+        assert getattr(found, name) == getattr(expected, name)
+    assert_array_equal(found.classes_, expected.classes_)
+    assert found.classes_.dtype == expected.classes_.dtype
+
+
+TARGETS = {
+    "dense": Y,
+    "csr_matrix": sp.csr_matrix(Y),
+    "csr_array": sp.csr_array(Y),
+    "ints": CODES - 3,
+    "uint8": CODES.astype(np.uint8),
+    "floats": CODES + 0.0,
+    "bools": CODES > 3,
+    "strings": np.array([f"é {i}" for i in range(N_LABELS)])[CODES],
+    "empty string": np.array(["", *"abcdefgh"])[CODES],
+    "objects": np.array([f"label {i}" * i for i in range(N_LABELS)], dtype=object)[CODES],
+    "one class": np.zeros(N_ROWS, dtype=int),
+}
+
+
+# ---- round trips ----
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_loaded_model_is_the_one_saved(tmp_path, name, mmap):
+    clf = classifier().fit(X, TARGETS[name])
+    clf.save(tmp_path / "model")
+    assert_same_estimator(skxmr.load(tmp_path / "model", mmap=mmap), clf)
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+@pytest.mark.parametrize(
+    "duplicate",
+    [deepcopy, lambda clf: pickle.loads(pickle.dumps(clf))],
+    ids=["deepcopy", "pickle"],
+)
+def test_a_loaded_model_can_be_copied_and_saved_again(tmp_path, duplicate, mmap):
+    clf = classifier().fit(X, TARGETS["strings"])
+    clf.save(tmp_path / "a")
+    loaded = skxmr.load(tmp_path / "a", mmap=mmap)
+    assert_same_estimator(duplicate(loaded), clf)
+    loaded.save(tmp_path / "b")
+    assert_same_estimator(skxmr.load(tmp_path / "b"), clf)
+
+
+@pytest.mark.parametrize("mmap_mode", [None, "r"])
+def test_joblib_dump(tmp_path, mmap_mode):
+    clf = classifier().fit(X, Y)
+    joblib.dump(clf, tmp_path / "model.joblib")
+    assert_same_estimator(joblib.load(tmp_path / "model.joblib", mmap_mode=mmap_mode), clf)
+
+
+@pytest.mark.parametrize("folder", ["absent", "absent/below", "empty"])
+def test_folders_are_made(tmp_path, folder):
+    (tmp_path / "empty").mkdir()
+    clf = classifier().fit(X, Y)
+    clf.save(str(tmp_path / folder))
+    assert_same_estimator(skxmr.load(str(tmp_path / folder)), clf)
+
+
+def test_parameters_are_kept(tmp_path):
+    params = {
+        "C": 2.5,
+        "loss": "log_loss",
+        "bias": 0.5,
+        "tol": 0.01,
+        "max_iter": 7,
+        "prune_threshold": 0.02,
+        "beam_width": 4,
+        "post_processor": "sigmoid",
+        "threshold": 0.25,
+        "label_embedding": "pii",
+        "indexer": KMeansIndexer(branching=3, max_leaf_size=5, balanced=False, random_state=1),
+        "n_jobs": 1,
+        "random_state": 8,
+        "verbose": 0,
+    }
+    clf = classifier(**params).fit(X, Y)
+    clf.save(tmp_path)
+    loaded = skxmr.load(tmp_path)
+    assert repr(loaded.get_params()) == repr(clf.get_params())
+    assert_same_estimator(clone(loaded).fit(X, Y), clf)
+    assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+
+
+def test_numpy_scalars_are_kept_as_numbers(tmp_path):
+    params = {"C": np.float32(0.5), "beam_width": np.int64(2), "threshold": np.float64(0.25)}
+    classifier(**params).fit(X, Y).save(tmp_path)
+    assert {k: skxmr.load(tmp_path).get_params()[k] for k in params} == params
+
+
+def test_a_label_tree_given_as_indexer_is_kept(tmp_path):
+    tree = LabelTree([[0, 2], [0, 5, 10]], [0, 1, 2, 3, 4, 5, 6, 7, 8, 0])
+    clf = classifier(indexer=tree).fit(X, Y)
+    clf.save(tmp_path)
+    loaded = skxmr.load(tmp_path)
+    assert loaded.indexer == loaded.tree_ == tree
+    assert_same_estimator(loaded, clf)
+
+
+def test_what_cannot_be_kept_is_said(tmp_path):
+    class Halves:
+        def fit(self, Z):
+            self.tree_ = LabelTree.from_clusters(np.arange(Z.shape[0]) // 5)
+
+    clf = classifier(indexer=Halves()).fit(X, Y)
+    with pytest.warns(UserWarning, match="indexer"):
+        clf.save(tmp_path)
+    loaded = skxmr.load(tmp_path)
+    assert loaded.indexer is None
+    assert_same_estimator(loaded, clf)
+
+
+def test_memory_and_random_state_objects_are_left_out(tmp_path):
+    memory = joblib.Memory(tmp_path / "cache", verbose=0)
+    state = np.random.RandomState(0)
+    classifier(memory=memory, random_state=state).fit(X, Y).save(tmp_path / "model")
+    loaded = skxmr.load(tmp_path / "model")
+    assert loaded.memory is None
+    assert loaded.random_state is None
+
+
+def test_feature_names_are_kept(tmp_path):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X.toarray(), columns=[f"f{j}" for j in range(N_FEATURES)])
+    clf = classifier().fit(frame, Y)
+    clf.save(tmp_path)
+    loaded = skxmr.load(tmp_path)
+    assert_array_equal(loaded.feature_names_in_, clf.feature_names_in_)
+    assert_array_equal(loaded.predict(frame), clf.predict(frame))
+    with pytest.raises(ValueError, match="feature names should match"):
+        loaded.predict(frame[frame.columns[::-1]])
+
+
+def test_mapped_arrays_cannot_be_written(tmp_path):
+    classifier().fit(X, Y).save(tmp_path)
+    layer = skxmr.load(tmp_path, mmap=True)._model.layers[0]
+    assert not layer.payload.flags.writeable
+    assert not layer.bias.flags.writeable
+
+
+def test_unfitted_has_nothing_to_save(tmp_path):
+    with pytest.raises(Exception, match="not fitted"):
+        classifier().save(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+# ---- saving over something ----
+
+
+def test_a_saved_model_is_replaced(tmp_path):
+    first, second = classifier().fit(X, Y), classifier(C=0.1).fit(X, CODES)
+    first.save(tmp_path)
+    mapped = skxmr.load(tmp_path, mmap=True)
+    second.save(tmp_path)
+    assert_same_estimator(skxmr.load(tmp_path), second)
+    assert len(list(tmp_path.iterdir())) == 2  # one manifest, one set of arrays
+    if os.name != "nt":
+        assert_same_estimator(mapped, first)
+
+
+@pytest.mark.parametrize(
+    "name", ["notes.txt", "arrays", "arrays-0123456789abcde", "skxmr.json.bak"]
+)
+def test_other_files_are_never_written_to(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(FileExistsError, match=name):
+        classifier().fit(X, Y).save(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "model").write_text("mine")
+    with pytest.raises(FileExistsError, match="folder"):
+        classifier().fit(X, Y).save(tmp_path / "model")
+    assert (tmp_path / "model").read_text() == "mine"
+
+
+class Interrupted(BaseException):
+    """Not an Exception, as KeyboardInterrupt is none."""
+
+
+@pytest.mark.parametrize(
+    ("target", "calls_before"),
+    [
+        ("numpy.lib.format.write_array", 0),
+        ("numpy.lib.format.write_array", 5),
+        ("os.fsync", 3),
+        ("os.replace", 0),
+        ("pathlib.Path.rename", 0),
+        ("json.dump", 0),
+    ],
+)
+def test_an_interrupted_save_leaves_the_old_model(tmp_path, monkeypatch, target, calls_before):
+    old = classifier().fit(X, Y)
+    old.save(tmp_path)
+    calls = []
+    module, name = target.rsplit(".", 1)
+    owner = {"numpy.lib.format": np.lib.format, "os": os, "pathlib.Path": Path, "json": json}[
+        module
+    ]
+    real = getattr(owner, name)
+
+    def interrupted(*args, **kwargs):
+        calls.append(1)
+        if len(calls) > calls_before:
+            raise Interrupted
+        return real(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, interrupted)
+        with pytest.raises(Interrupted):
+            classifier(C=0.1).fit(X, CODES).save(tmp_path)
+    assert_same_estimator(skxmr.load(tmp_path), old)
+    new = classifier(C=0.1).fit(X, CODES)
+    new.save(tmp_path)  # what is left over is not in the way
+    assert_same_estimator(skxmr.load(tmp_path), new)
+
+
+def test_a_first_save_that_is_interrupted_leaves_no_model(tmp_path, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", interrupted)
+        with pytest.raises(Interrupted):
+            classifier().fit(X, Y).save(tmp_path / "model")
+    with pytest.raises(FileNotFoundError):
+        skxmr.load(tmp_path / "model")
+
+
+# ---- damaged models ----
+
+TEXT_CLASSES = np.array([f"label {i}" for i in range(N_LABELS)])
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """A saved model with every kind of array."""
+    folder = tmp_path_factory.mktemp("saved") / "model"
+    clf = classifier().fit(X, TEXT_CLASSES[CODES])
+    clf.feature_names_in_ = np.array([f"f{j}" for j in range(N_FEATURES)], dtype=object)
+    clf.save(folder)
+    return folder
+
+
+@pytest.fixture
+def model(original, tmp_path):
+    """A copy of it, to be damaged."""
+    return Path(shutil.copytree(original, tmp_path / "model"))
+
+
+def manifest_of(folder):
+    return json.loads((folder / "skxmr.json").read_text())
+
+
+def write_manifest(folder, manifest):
+    (folder / "skxmr.json").write_text(json.dumps(manifest))
+
+
+def array_file(folder, name):
+    return folder / manifest_of(folder)["arrays_in"] / f"{name}.npy"
+
+
+def array_names(folder):
+    return sorted(manifest_of(folder)["arrays"])
+
+
+def forge(folder, name, array):
+    """Replace an array, and its shape and checksum, as an attacker would."""
+    np.save(array_file(folder, name), array, allow_pickle=array.dtype.hasobject)
+    manifest = manifest_of(folder)
+    if not array.dtype.hasobject:
+        crc = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        manifest["arrays"][name] = {"shape": list(array.shape), "crc32": crc}
+    write_manifest(folder, manifest)
+
+
+DAMAGED = "the saved model"
+
+
+def assert_refused(folder):
+    for mmap in (False, True):
+        with pytest.raises(ValueError, match=DAMAGED):
+            skxmr.load(folder, mmap=mmap)
+
+
+def load_or_refuse(folder, mmap):
+    """The estimator, or None where it is refused in the right words."""
+    try:
+        return skxmr.load(folder, mmap=mmap)
+    except ValueError as error:
+        if DAMAGED not in str(error):
+            raise
+        return None
+
+
+def assert_refused_or_harmless(folder):
+    """A model that is accepted may rank nonsense, but it must rank."""
+    for mmap in (False, True):
+        clf = load_or_refuse(folder, mmap)
+        if clf is None:
+            continue
+        rows = np.random.default_rng(0).standard_normal((5, clf.n_features_in_))
+        if hasattr(clf, "feature_names_in_"):
+            del clf.feature_names_in_  # their lack would be warned of
+        for beam_width in (1, 3, 100):
+            clf.set_params(beam_width=beam_width)
+            labels, _ = clf.rank(rows.astype(np.float32), N_LABELS + 1)
+            assert labels.min() >= -1
+            assert labels.max() < clf.n_labels_
+
+
+def test_no_model_is_a_file_not_found(tmp_path):
+    for folder in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(FileNotFoundError, match="no saved model"):
+            skxmr.load(folder)
+
+
+def test_the_copy_that_is_damaged_below_is_sound(model):
+    assert_refused_or_harmless(model)
+    assert_array_equal(skxmr.load(model).classes_, TEXT_CLASSES)
+
+
+def test_missing_arrays_are_refused(original, tmp_path):
+    for i, name in enumerate(array_names(original)):
+        folder = Path(shutil.copytree(original, tmp_path / str(i)))
+        array_file(folder, name).unlink()
+        assert_refused(folder)
+
+
+def test_truncated_arrays_are_refused(original, tmp_path):
+    folder = Path(shutil.copytree(original, tmp_path / "model"))
+    for name in array_names(original):
+        file = array_file(folder, name)
+        whole = file.read_bytes()
+        for length in {0, 3, 9, 60, len(whole) - 1, len(whole) // 2}:
+            file.write_bytes(whole[:length])
+            assert_refused(folder)
+        file.write_bytes(whole + b"\0")
+        assert_refused(folder)
+        file.write_bytes(whole)
+    skxmr.load(folder)
+
+
+def test_flipped_bytes_are_refused(original, tmp_path):
+    folder = Path(shutil.copytree(original, tmp_path / "model"))
+    rng = np.random.default_rng(0)
+    for name in array_names(original):
+        file = array_file(folder, name)
+        whole = bytearray(file.read_bytes())
+        header = 10 + struct.unpack("<H", whole[8:10])[0]
+        if len(whole) == header:
+            continue
+        for at in rng.integers(header, len(whole), size=8):
+            damaged = bytearray(whole)
+            damaged[at] ^= 1 << rng.integers(8)
+            file.write_bytes(damaged)
+            assert_refused(folder)
+        file.write_bytes(whole)
+    skxmr.load(folder)
+
+
+HOSTILE_HEADERS = [
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000,), }",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999999,), }",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (-1, -1), }",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (0, -1), }",
+    "{'descr': '<f4', 'fortran_order': True, 'shape': (1, 1), }",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': 'many', }",
+    "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }",
+    "{'descr': '>f4', 'fortran_order': False, 'shape': (1,), }",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'more': 1}",
+    "__import__('os').getcwd()",
+    "()" * 2000,
+    "",
+]
+
+
+@pytest.mark.parametrize("header", HOSTILE_HEADERS)
+@pytest.mark.parametrize("name", ["layer.0.bias", "classes.bytes"])
+def test_hostile_headers_are_refused(model, name, header):
+    text = header.encode("latin1")
+    content = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + b"\0" * 4
+    array_file(model, name).write_bytes(content)
+    manifest = manifest_of(model)
+    manifest["arrays"][name] = {"shape": [1], "crc32": zlib.crc32(b"\0" * 4)}
+    write_manifest(model, manifest)
+    assert_refused(model)
+
+
+@pytest.mark.parametrize("version", [b"\x02\x00", b"\x03\x00", b"\x09\x00"])
+def test_other_versions_of_npy_are_refused(model, version):
+    file = array_file(model, "slot_label")
+    whole = bytearray(file.read_bytes())
+    whole[6:8] = version
+    file.write_bytes(whole)
+    assert_refused(model)
+
+
+def test_pickles_are_never_loaded(model):
+    class Evil:
+        def __reduce__(self):
+            return (Path(model / "pwned").touch, ())
+
+    forge(model, "slot_label", np.array([Evil()], dtype=object))
+    assert_refused(model)
+    assert not (model / "pwned").exists()
+
+
+FORGERIES = {
+    "empty": lambda a: a[:0],
+    "one shorter": lambda a: a[:-1],
+    "one longer": lambda a: np.concatenate([a, a[:1]]),
+    "two dimensions": lambda a: a[None],
+    "no dimension": lambda a: a[:1].reshape(()),
+    "bytes": lambda a: a.view(np.uint8),
+    "wider": lambda a: a.astype(np.float64) if a.dtype.names is None else a.view(np.uint64),
+    "big endian": lambda a: a.astype(a.dtype.newbyteorder(">")),
+    "complex": lambda a: np.zeros(a.shape, dtype=complex),
+}
+
+
+@pytest.mark.parametrize("how", FORGERIES)
+def test_forged_shapes_and_dtypes_are_refused_or_harmless(original, tmp_path, how):
+    for i, name in enumerate(array_names(original)):
+        folder = Path(shutil.copytree(original, tmp_path / str(i)))
+        array = np.load(array_file(folder, name))
+        forged = FORGERIES[how](array)
+        forge(folder, name, forged)
+        # Some names have no such form: bytes stay bytes, and empty arrays stay empty.
+        same = forged.dtype == array.dtype and forged.shape == array.shape
+        (assert_refused_or_harmless if same else assert_refused)(folder)
+
+
+EXTREMES = [0, 1, -1, 2, 127, 255, 2**15, 2**31 - 1, -(2**31), 2**31, 2**62, -(2**63), 2**63 - 1]
+
+
+@st.composite
+def edits(draw):
+    """Which arrays to damage: (position in the list of names, element, new bytes)."""
+    return draw(
+        st.lists(
+            st.tuples(
+                st.integers(0, 10**6),
+                st.integers(0, 10**6),
+                st.one_of(
+                    st.sampled_from(EXTREMES).map(lambda v: struct.pack("<q", v)),
+                    st.floats(width=32).map(lambda v: struct.pack("<f", v)),
+                    st.binary(min_size=1, max_size=16),
+                ),
+            ),
+            min_size=1,
+            max_size=3,
+        )
+    )
+
+
+@given(edits(), st.booleans())
+@settings(max_examples=250)
+def test_forged_contents_are_refused_or_harmless(tmp_path_factory, edits, structural):
+    """With a checksum that fits, so that only the structure of the model is left to object."""
+    original, folder = forgery_workshop(tmp_path_factory)
+    names = array_names(original)
+    if structural:  # the pointers decide where everything else is looked for
+        names = [n for n in names if n.endswith(("ptr", "index", "slot_label", "pointers"))]
+    touched = set()
+    for which, where, content in edits:
+        name = names[which % len(names)]
+        array = np.load(array_file(folder, name))
+        raw = bytearray(array.tobytes())
+        if not raw:
+            continue
+        at = where % len(raw)
+        if structural:
+            at -= at % array.dtype.itemsize
+        content = content[: len(raw) - at]
+        raw[at : at + len(content)] = content
+        forge(folder, name, np.frombuffer(bytes(raw), array.dtype).reshape(array.shape))
+        touched.add(name)
+    assert_refused_or_harmless(folder)
+    for name in touched:
+        shutil.copy(array_file(original, name), array_file(folder, name))
+    shutil.copy(original / "skxmr.json", folder / "skxmr.json")
+
+
+_WORKSHOP = {}
+
+
+def forgery_workshop(tmp_path_factory):
+    """A model and its copy, made once: copying for each example would be most of the time."""
+    if not _WORKSHOP:
+        base = tmp_path_factory.mktemp("forgery")
+        classifier().fit(X, TEXT_CLASSES[CODES]).save(base / "model")
+        shutil.copytree(base / "model", base / "copy")
+        _WORKSHOP["folders"] = base / "model", base / "copy"
+    return _WORKSHOP["folders"]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3.4e38])
+def test_weights_that_are_no_finite_numbers_do_no_harm(original, tmp_path, value):
+    for name in array_names(original):
+        if name.endswith(".bias"):
+            folder = Path(shutil.copytree(original, tmp_path / name))
+            forge(folder, name, np.full_like(np.load(array_file(folder, name)), value))
+            assert_refused_or_harmless(folder)
+
+
+# ---- damaged manifests ----
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "null",
+        "[]",
+        "3",
+        '"skxmr model"',
+        "{}",
+        "\x00",
+        "[" * 100_000,
+        '{"format": "other", "version": 1}',
+        '{"format": "skxmr model"}',
+        '{"format": "skxmr model", "version": 2}',
+        '{"format": "skxmr model", "version": 1}',
+        '{"format": "skxmr model", "version": 1, "n_levels": ' + "9" * 10_000 + "}",
+    ],
+)
+def test_manifests_that_are_none_are_refused(model, text):
+    (model / "skxmr.json").write_text(text)
+    assert_refused(model)
+
+
+def test_a_manifest_that_is_not_utf8_is_refused(model):
+    (model / "skxmr.json").write_bytes(b'{"format": "\xff"}')
+    assert_refused(model)
+
+
+def test_a_truncated_manifest_is_refused(model):
+    whole = (model / "skxmr.json").read_bytes()
+    for length in range(0, len(whole) - 2, 37):
+        (model / "skxmr.json").write_bytes(whole[:length])
+        assert_refused(model)
+
+
+WRONG_VALUES = [None, True, -1, 0, 2**31, 2**80, 1.5, float("nan"), "x", "../..", [], [[]], {}]
+
+
+def test_wrong_values_in_the_manifest_are_refused_or_harmless(model):
+    manifest = manifest_of(model)
+    for key in manifest:
+        for value in WRONG_VALUES:
+            write_manifest(model, {**manifest, key: value})
+            assert_refused_or_harmless(model)
+        write_manifest(model, {k: v for k, v in manifest.items() if k != key})
+        assert_refused_or_harmless(model)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("format", "other"),
+        ("version", 2),
+        ("class", "KMeansIndexer"),
+        ("class", "os.system"),
+        ("params", []),
+        ("params", {"unheard_of": 1}),
+        ("params", {"beam_width": 0}),
+        ("params", {"post_processor": "none"}),
+        ("params", {"loss": ["log_loss"]}),
+        ("params", {"indexer": "KMeansIndexer"}),
+        ("params", {"indexer": {"class": "Popen", "params": {}}}),
+        ("params", {"indexer": {"class": "KMeansIndexer", "params": {"unheard_of": 1}}}),
+        ("params", {"indexer": {"class": "KMeansIndexer"}}),
+        ("n_features", 0),
+        ("n_features", 1),
+        ("n_features", 2**31),
+        ("n_features", "14"),
+        ("n_features", True),
+        ("n_levels", 0),
+        ("n_levels", 99),
+        ("n_levels", 2**60),
+        ("n_iter", "many"),
+        ("container", "list"),
+        ("container", None),
+        ("classes", "numbers"),
+        ("classes", "pickle"),
+        ("feature_names", "numbers"),
+        ("feature_names", 3),
+        ("arrays", []),
+        ("arrays", {}),
+        ("arrays_in", "arrays-ffffffffffffffff"),
+        ("arrays_in", "."),
+        ("arrays_in", ""),
+        ("arrays_in", "../model"),
+        ("arrays_in", "/etc"),
+        ("arrays_in", "arrays-0123456789abcdef/../.."),
+        ("arrays_in", "arrays-0123456789abcdef\n"),
+    ],
+)
+def test_wrong_manifest_fields_are_refused(model, key, value):
+    write_manifest(model, {**manifest_of(model), key: value})
+    assert_refused(model)
+
+
+def test_wrong_parameters_in_the_manifest_are_refused_or_harmless(model):
+    manifest = manifest_of(model)
+    for name in manifest["params"]:
+        # Numbers of workers are no damage, and larger ones than the machine has are the caller's.
+        for value in [v for v in WRONG_VALUES if name != "n_jobs"]:
+            params = {**manifest["params"], name: value}
+            write_manifest(model, {**manifest, "params": params})
+            assert_refused_or_harmless(model)
+
+
+@pytest.mark.parametrize("spec", [None, 3, [], {}, {"shape": None}, {"shape": [1], "crc32": "x"}])
+def test_wrong_entries_of_arrays_are_refused(model, spec):
+    manifest = manifest_of(model)
+    for name in manifest["arrays"]:
+        write_manifest(model, {**manifest, "arrays": {**manifest["arrays"], name: spec}})
+        assert_refused(model)
+
+
+def test_arrays_are_not_looked_for_outside_the_folder(model, tmp_path):
+    arrays = manifest_of(model)["arrays_in"]
+    shutil.move(model / arrays, tmp_path / arrays)
+    for name in (f"../{arrays}", str(tmp_path / arrays)):
+        write_manifest(model, {**manifest_of(model), "arrays_in": name})
+        assert_refused(model)
+
+
+def test_strings_that_are_not_utf8_are_refused(model):
+    data = np.load(array_file(model, "classes.bytes"))
+    data[0] = 0xFF
+    forge(model, "classes.bytes", data)
+    assert_refused(model)
+
+
+@pytest.mark.parametrize("values", [[0], [], [0, 5, 3], [-1, 5], [0, 2**40], [5]])
+def test_string_pointers_that_lead_astray_are_refused(model, values):
+    forge(model, "classes.pointers", np.array(values, dtype=np.int64))
+    assert_refused(model)
