@@ -1,6 +1,7 @@
 """Checks of what users pass, before any of it is looked at by C."""
 
 import numbers
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,18 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from ._core import csr_check
+
+
+@contextmanager
+def unchanged_on_failure(estimator):
+    """Give an estimator its attributes back if fitting it fails or is interrupted."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 def check_features(estimator, X, *, reset):
@@ -184,8 +197,11 @@ def _check_positives(Y):
     return Y
 
 
-def check_sample_weight(sample_weight, n_rows):
-    """Return sample weights as float32, or None where there are none."""
+def check_sample_weight(sample_weight, n_rows, scale=1.0):
+    """Return sample weights as float32, or None where there are none.
+
+    `scale` is what they will be multiplied with: the products must be valid as well.
+    """
     if sample_weight is None:
         return None
     weight = np.asarray(sample_weight)
@@ -199,6 +215,11 @@ def check_sample_weight(sample_weight, n_rows):
     weight = weight.astype(np.float32)
     if not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
         raise ValueError("sample_weight must be finite, not negative and not all zero")
+    products = weight[weight > 0] * np.float32(scale)
+    if not (np.isfinite(products).all() and products.all()):
+        raise ValueError(
+            f"sample_weight times {scale!r} must neither overflow nor vanish in single precision"
+        )
     return weight
 
 
@@ -222,10 +243,13 @@ def check_real(value, name, least, *, above=False):
     """Check that a parameter is a finite number of at least (or above) `least`."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
-    value = float(value)
-    if not np.isfinite(value) or value < least or (above and value == least):
+    with np.errstate(over="ignore", under="ignore"):
+        single = np.float32(value)
+    if not np.isfinite(single) or single < least or (above and single == least):
         bound = "above" if above else "at least"
-        raise ValueError(f"{name} must be finite and {bound} {least}, got {value!r}")
+        raise ValueError(
+            f"{name} must be finite and {bound} {least} in single precision, got {value!r}"
+        )
 
 
 def check_option(value, name, options):

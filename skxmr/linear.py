@@ -25,6 +25,7 @@ from ._validation import (
     check_real,
     check_sample_weight,
     encode_targets,
+    unchanged_on_failure,
 )
 from .embeddings import embed_labels, split_kind
 from .indexers import KMeansIndexer
@@ -225,16 +226,18 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             If `n_trees` or `max_clusters_per_label` is above 1.
         """
         self._check_params()
+        with unchanged_on_failure(self):
+            return self._fit(X, y, sample_weight, label_features, label_text)
+
+    def _fit(self, X, y, sample_weight, label_features, label_text):
         X, y = check_features_and_targets(self, X, y)
         targets = encode_targets(y)
         n_labels = targets.indicator.shape[1]
-        weight = check_sample_weight(sample_weight, X.shape[0])
-        problem = _Problem(
-            distinct_examples(X, targets.indicator, weight),
-            _check_label_features(label_features, self.label_embedding, n_labels),
-            _check_label_text(label_text, self.label_embedding, n_labels, targets.classes),
-        )
-        trained = self._train(problem)
+        weight = check_sample_weight(sample_weight, X.shape[0], self.C)
+        label_features = _check_label_features(label_features, self.label_embedding, n_labels)
+        label_text = _check_label_text(label_text, self.label_embedding, n_labels, targets.classes)
+        examples = distinct_examples(X, targets.indicator, weight)
+        trained = self._train(_Problem(examples, label_features, label_text))
         tree = trained.tree
         model = Model(trained.layers, tree.slot_label, tree.n_labels, X.shape[1])
         classes = targets.classes if targets.classes is not None else np.arange(tree.n_labels)

@@ -37,6 +37,11 @@ X, Y = example()
 CODES = Y.argmax(axis=1)
 
 
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+
+
 def classifier(**params):
     return XRLinearClassifier(**{"indexer": INDEXER, "random_state": 0, "beam_width": 3, **params})
 

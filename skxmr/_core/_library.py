@@ -14,6 +14,10 @@ BYTE = np.dtype(np.uint8)
 _CTYPES = {FLOAT: "float[]", INT: "int32_t[]", LONG: "int64_t[]", BYTE: "uint8_t[]"}
 
 
+#: The largest C int; a limit beyond it is none.
+MAX_INT = np.iinfo(np.int32).max
+
+
 def check(status):
     """Raise the exception that a C status stands for."""
     if status == lib.SKX_OK:

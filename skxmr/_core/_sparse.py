@@ -57,9 +57,10 @@ def _arrays_fit(matrix):
 
 def _indices_fit(matrix):
     """Whether wider indices than C's may be narrowed: out of range ones could become valid."""
-    if matrix.indices.dtype == INT or len(matrix.indices) == 0:
+    used = matrix.indices[: max(0, matrix.indptr[-1])]
+    if used.dtype == INT or len(used) == 0:
         return True
-    return matrix.indices.min() >= 0 and matrix.indices.max() < matrix.shape[1]
+    return used.min() >= 0 and used.max() < matrix.shape[1]
 
 
 def csr_transpose(matrix):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._layers import Columns
-from ._library import FLOAT, INT, KERNELS, LONG, check, ffi, lib, pointer
+from ._library import FLOAT, INT, KERNELS, LONG, MAX_INT, check, ffi, lib, pointer
 
 LOSSES = {"squared_hinge": lib.SKX_SQUARED_HINGE, "log_loss": lib.SKX_LOG_LOSS}
 
@@ -124,7 +124,7 @@ def _params_struct(params, seed):
         "skx_train_params *",
         [
             LOSSES[params.loss],
-            params.max_iter,
+            min(params.max_iter, MAX_INT),
             params.C,
             params.bias,
             params.tol,

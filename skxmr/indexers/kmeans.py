@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import _parallel
 from .._core import CSRView, csr_group_sum, kmeans
-from .._validation import check_boolean, check_features, check_integer
+from .._validation import check_boolean, check_features, check_integer, unchanged_on_failure
 from ..tree import LabelTree, group_pointers
 
 #: Dense scores of this many elements at most are held while predicting.
@@ -104,6 +104,10 @@ class KMeansIndexer(ClusterMixin, BaseEstimator):
         self
         """
         self._check_params()
+        with unchanged_on_failure(self):
+            return self._fit(X)
+
+    def _fit(self, X):
         Z = self._prepare(X, reset=True)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         divide = _divide_balanced if self.balanced else _divide_unbalanced
