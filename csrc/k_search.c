@@ -43,7 +43,8 @@ static int64_t find_blocks(const probe_t *probes, int64_t n, int64_t n_direct, h
         uint32_t rank = (uint32_t)__builtin_popcountll(slot->bits & (bit - 1));
         int64_t base = 4 * (int64_t)slot->base, room = c->n_bytes - base;
         if (room < 2 * (int64_t)(rank + 2)) continue;
-        hits[n_hits++] = (hit_t){c->payload + base, probes[i].target, rank, (uint32_t)(room < 65536 ? room : 65536), 0, probes[i].x};
+        room = room < 65536 ? room : 65536;
+        hits[n_hits++] = (hit_t){c->payload + base, probes[i].target, rank, (uint32_t)room, 0, probes[i].x};
         __builtin_prefetch(c->payload + base + 2 * rank);
     }
     return n_hits;

@@ -83,24 +83,27 @@ static void shuffle(int32_t *order, int64_t n, uint64_t *state)
 }
 
 /* Each pass visits the active rows in a new random order: a fixed one takes six times the passes, because the rows pull
- * the bias weight about in the same order every time. Once the active rows are solved all are visited again, so that few
- * hard rows, such as equal ones with contrary labels, do not keep the many easy ones busy. Ends when, over all rows, no
- * lane's projected gradients differ by more than tol, or after as many visits as max_iter passes over all rows make. */
+ * the bias weight about in the same order every time. All rows are visited again once the active ones are solved, so that
+ * few hard rows, such as equal ones with contrary labels, do not keep the many easy ones busy, or once the active ones had
+ * as many visits as all have in a pass, so that rows which never get below a tiny tol do not take all. Ends when, over all
+ * rows, no lane's projected gradients differ by more than tol, or after as many visits as max_iter passes make. */
 int SKX_NAME(skx_solve_squared_hinge)(const skx_block *b)
 {
     lanes shrink_above = lanes_set(FLT_MAX);
     int64_t active = b->n_rows;
     uint64_t random = b->seed;
-    int64_t visits = 0, most = b->n_rows * b->max_iter;
+    int64_t visits = 0, most = b->n_rows * b->max_iter, since_all = 0;
     activate_all(b);
     while (visits < most) {
         gap_t gap;
         int64_t seen = active;
         visits += active;
+        since_all = active == b->n_rows ? 0 : since_all + active;
         shuffle(b->order, active, &random);
         active = sweep(b, active, &shrink_above, &gap);
-        if (active == 0 || largest_gap(&gap, b->live) <= b->tol) {
-            if (seen == b->n_rows) break;
+        int solved = active == 0 || largest_gap(&gap, b->live) <= b->tol;
+        if (solved || since_all >= b->n_rows) {
+            if (solved && seen == b->n_rows) break;
             activate_all(b);
             active = b->n_rows;
             shrink_above = lanes_set(FLT_MAX);

@@ -55,7 +55,8 @@ typedef struct {
 } skx_csr;
 
 /* One pass over an untrusted matrix whose indices and data hold nnz elements each. Names the first fault in the returned
- * status (SKX_EPOINTER, SKX_EINDEX, SKX_EORDER or SKX_EFINITE) and its row in *row (-1 without a fault). data may be NULL. */
+ * status (SKX_EPOINTER, SKX_EINDEX, SKX_EORDER or SKX_EFINITE) and its row in *row (-1 without a fault, and where the row
+ * pointers do not start at 0). data may be NULL. */
 int skx_csr_check(const skx_csr *a, int64_t nnz, int64_t *row);
 
 /* The transpose: indptr has n_cols + 1 elements, indices and data a's number of nonzeros; rows come out sorted.
@@ -157,10 +158,10 @@ typedef struct {
 typedef struct {
     int64_t width;           /* children, 1 .. SKX_CHUNK_WIDTH */
     int64_t n_local;         /* length of features */
-    const int32_t *features; /* strictly rising */
+    const int32_t *features; /* strictly rising, in [0, n_features) */
     const int64_t *col_ptr;  /* width + 1 */
     const int32_t *entries;  /* positions in features, strictly rising within a column */
-    const float *values;
+    const float *values;     /* finite, none zero */
 } skx_columns;
 
 /* How many slots and payload bytes the compiled chunk needs. SKX_EARG where it would outgrow the 32-bit offsets. */
@@ -231,7 +232,8 @@ typedef struct {
     float floor;        /* only labels with at least this score are reported; -inf for all */
 } skx_search_params;
 
-/* Where the search of each row begins: the nodes node[ptr[i] .. ptr[i+1]) of level `level` with their scores. */
+/* Where the search of each row begins: the nodes node[ptr[i] .. ptr[i+1]) of level `level` with their scores. More nodes
+ * than the beam holds are cut to the best. */
 typedef struct {
     int64_t level;
     const int64_t *ptr;

@@ -50,7 +50,8 @@ static int work_prepare(node_work *work, const skx_csr *x, const skx_node *node,
         skx_row *row = &work->rows[i];
         row->begin = work->x.indptr[i];
         row->length = (int32_t)(work->x.indptr[i + 1] - row->begin);
-        row->sq_norm = (float)(square_norm(work->x.entries + row->begin, row->length) + (double)params->bias * params->bias);
+        double square = square_norm(work->x.entries + row->begin, row->length);
+        row->sq_norm = (float)(square + (double)params->bias * params->bias);
         row->cost = params->C * (node->weight ? node->weight[node->examples[i]] : 1.0f);
         if (!(row->cost > 0.0f)) return SKX_EARG;
     }

@@ -136,6 +136,8 @@ class LabelTree:
         level : int
             From 1, the root's children, to n_levels, the slots.
         """
+        if not 1 <= level <= self.n_levels:
+            raise ValueError(f"level must lie in [1, {self.n_levels}], got {level}")
         pointers = self.child_ptr[level - 1]
         return np.repeat(np.arange(len(pointers) - 1, dtype=np.int32), np.diff(pointers))
 
@@ -252,11 +254,21 @@ def _as_integers(values, name):
 
 
 def _frozen(array, dtype):
-    if array.dtype == dtype and not array.flags.writeable and array.flags.c_contiguous:
+    """Return an array nobody can write to: the array itself if it is one, else a copy."""
+    if array.dtype == dtype and array.flags.c_contiguous and _is_read_only(array):
         return array
     array = np.array(array, dtype=dtype)
     array.setflags(write=False)
     return array
+
+
+def _is_read_only(array):
+    """Whether neither the array nor an array it is a view of can be written to."""
+    while isinstance(array, np.ndarray):
+        if array.flags.writeable:
+            return False
+        array = array.base
+    return True
 
 
 def _as_pointers(values, level):

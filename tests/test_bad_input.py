@@ -62,7 +62,6 @@ WRONG_X = {
     "no sparse rows": (sp.csr_matrix(X[:0]), "0 sample"),
     "words": (np.full(X.shape, "a"), "convert string to float"),
     "ragged": ([[1.0, 2.0], [3.0]], "sequence"),
-    "sparse vector": (sp.coo_array(X[0]), "X must be two-dimensional"),
     "complex": (X.astype(complex), "Complex data not supported"),
     "sparse complex": (sp.csr_matrix(X.astype(complex)), "Complex data not supported"),
 }
@@ -190,14 +189,14 @@ def test_compressed_labels_that_contradict_themselves(fitted, cls, fault):
 @pytest.mark.parametrize(("axis", "value"), [(0, -1), (0, N_ROWS), (1, -1), (1, 10**9)])
 def test_coordinates_outside_the_matrix(fitted, cls, axis, value):
     bad = cls(X)
-    bad.coords[axis][3] = value
+    (bad.row, bad.col)[axis][3] = value
     for method in METHODS:
         with pytest.raises(ValueError, match=r"X has a (row|column) index outside"):
             getattr(fitted, method)(bad)
     with pytest.raises(ValueError, match=r"X has a (row|column) index outside"):
         classifier().fit(bad, Y)
     bad = cls(Y)
-    bad.coords[axis][3] = value
+    (bad.row, bad.col)[axis][3] = value
     with pytest.raises(ValueError, match=r"y has a (row|column) index outside"):
         classifier().fit(X, bad)
 
@@ -372,7 +371,6 @@ WRONG_Y = {
     "words for an indicator": (Y.astype(str), "y must be a 0/1 indicator"),
     "objects for an indicator": (Y.astype(object), "y must be a 0/1 indicator"),
     "sets of labels": ([{1, 2}] * N_ROWS, "Unknown label type"),
-    "sparse vector": (sp.coo_array(CODES + 1), "y must be two-dimensional"),
     "repeated ones": (reversed_rows(4 * Y), "y must be a 0/1 indicator matrix, but holds 4"),
 }
 for value in (2, -1, 0.5, 1e30):
@@ -498,7 +496,6 @@ WRONG_FEATURES = {
     "too few": np.eye(N_LABELS)[:-1],
     "too many": np.eye(N_LABELS + 1),
     "vector": np.ones(N_LABELS),
-    "sparse vector": sp.coo_array(np.ones(N_LABELS)),
     "NaN": np.full((N_LABELS, 2), np.nan),
     "infinite": np.full((N_LABELS, 2), np.inf),
     "beyond float32": np.full((N_LABELS, 2), 1e39),
@@ -541,6 +538,18 @@ def test_wrong_frontiers_are_named(level, nodes, error):
     clf = classifier(indexer=LabelTree.from_clusters([0, 1, 2, 0, 1, 2])).fit(X, Y)
     with pytest.raises(error, match="frontier"):
         clf.rank(X, frontier=(level, nodes))
+
+
+@pytest.mark.skipif(sp.coo_array(X[0]).ndim == 2, reason="this scipy has no sparse vectors")
+def test_sparse_vectors_are_refused(fitted):
+    with pytest.raises(ValueError, match="X must be two-dimensional"):
+        fitted.rank(sp.coo_array(X[0]))
+    with pytest.raises(ValueError, match="X must be two-dimensional"):
+        classifier().fit(sp.coo_array(X[0]), Y)
+    with pytest.raises(ValueError, match="y must be two-dimensional"):
+        classifier().fit(X, sp.coo_array(CODES + 1))
+    with pytest.raises(ValueError, match="label_features must be two-dimensional"):
+        classifier().fit(X, Y, label_features=sp.coo_array(np.ones(N_LABELS)))
 
 
 # ---- what was fitted before ----

@@ -2,6 +2,7 @@ import os
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def compute(model, X, positive):
     }
     rows, columns = np.arange(n, dtype=np.int32), {}
     for loss in ("squared_hinge", "log_loss"):
-        params = TrainParams(loss, 0.1, 1.0, 1e-4, 1000, 0.0)
+        params = TrainParams(loss, 1.0, 1.0, 1e-4, 1000, 0.0)
         columns[loss], _ = train_columns(view, node_problem(positive), rows, None, params, 1)
     options = {"spherical": False, "max_iter": 50, "seed": 0}
     clusters = {b: kmeans(view, rows, 5, balanced=b, **options)[0] for b in (True, False)}
@@ -65,6 +66,7 @@ def run_python(isa, *arguments):
     return subprocess.run(
         [sys.executable, *map(str, arguments)],
         env={**os.environ, "SKXMR_ISA": isa},
+        cwd=Path(__file__).parent,  # not the repository, whose skxmr need not be the one installed
         capture_output=True,
         text=True,
         check=False,
@@ -100,7 +102,7 @@ def test_every_instruction_set_trains_to_the_same_optimum(results, loss):
     there, here = (dense_weights(result[1][loss], 90) for result in results)
     np.testing.assert_allclose(there, here, atol=1e-3)
     _, X, positive = make_case()
-    A, cost = with_constant(X, 1.0), np.full(X.shape[0], 0.1)
+    A, cost = with_constant(X, 1.0), np.full(X.shape[0], 1.0)
     for c, column in enumerate(positive.T):
         sign = np.where(column, 1.0, -1.0)
         best = objective(loss, A, sign, cost, solve(loss, A, sign, cost))[0]

@@ -275,3 +275,19 @@ def test_the_export_needs_networkx(monkeypatch):
     monkeypatch.setitem(sys.modules, "networkx", None)
     with pytest.raises(ImportError, match="networkx"):
         example().to_networkx()
+
+
+@pytest.mark.parametrize("level", [-1, 0, 4])
+def test_only_levels_below_the_root_have_parents(level):
+    tree = LabelTree([[0, 2], [0, 1, 3], [0, 0, 3, 5]], [0, 2, 3, 1, 2])
+    with pytest.raises(ValueError, match="level"):
+        tree.parents(level)
+
+
+def test_a_read_only_view_of_writable_memory_is_copied():
+    base = np.array([0, 1], dtype=np.int32)
+    view = base.view()
+    view.setflags(write=False)
+    tree = LabelTree([[0, 2]], view)
+    base[:] = [1, 0]
+    assert tree == LabelTree([[0, 2]], [0, 1])
