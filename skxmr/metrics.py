@@ -30,6 +30,7 @@ import numpy as np
 from scipy import sparse
 
 from ._core import csr_top_k
+from ._validation import check_sparse_structure
 
 __all__ = [
     "hit_rate_at_10_scorer",
@@ -562,11 +563,7 @@ def _top_k_of_doubles(scores, k):
 
 def _canonical_csr(matrix, name):
     """Return a sparse matrix as a new CSR array with sorted and summed indices."""
-    if hasattr(matrix, "check_format"):
-        try:
-            matrix.check_format(full_check=True)
-        except ValueError as error:
-            raise ValueError(f"{name} must be a valid sparse matrix: {error}") from error
+    check_sparse_structure(matrix, name)
     csr = sparse.csr_array(matrix, copy=True)
     csr.sum_duplicates()
     return csr

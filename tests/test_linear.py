@@ -98,6 +98,22 @@ def test_finds_planted_labels(loss, indexer):
     assert clf.score(X_new, Y_new) == 1
 
 
+@LOSSES
+@pytest.mark.parametrize("C", [10, 1e4, 1e8])
+def test_finds_planted_labels_for_any_large_C(loss, C):
+    X, Y = planted()
+    assert classifier(loss=loss, C=C, beam_width=N_LABELS).fit(X, Y).score(X, Y) == 1
+
+
+@LOSSES
+@pytest.mark.parametrize(("scale", "C"), [(1e-3, 1e8), (1e3, 1.0), (1e8, 1.0)])
+def test_finds_planted_labels_whatever_the_scale_of_features(loss, scale, C):
+    X, Y = planted()
+    X = X * np.float32(scale)
+    params = {"C": C, "prune_threshold": 0.0, "beam_width": N_LABELS}
+    assert classifier(loss=loss, **params).fit(X, Y).score(X, Y) == 1
+
+
 @INDEXERS
 def test_finds_the_cell_of_a_checkerboard(indexer):
     # Neither the row nor the column alone says the label; their sum of weights does.
@@ -615,12 +631,24 @@ def chances(n_rows=300, seed=0):
 EXACT = {"tol": 1e-3, "max_iter": 10000, "prune_threshold": 0}
 
 
-@pytest.mark.parametrize("C", [0.01, 0.1])
+@pytest.mark.parametrize("C", [0.01, 0.1, 1.0, 10.0])
 def test_probabilities_of_labels_are_those_of_logistic_regression(C):
     X, Y = chances()
     found = logistic(C=C, **EXACT).fit(X, Y).predict_proba(X)
     expected = np.stack([reference_probability(X, y, C) for y in Y.T], axis=1)
     assert_allclose(found, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("C", [0.1, 1.0, 10.0])
+def test_probabilities_of_repeated_rows_are_those_of_logistic_regression(C):
+    # Of the 100 equal rows of each group some are positive: large weights that pull both ways.
+    percent = [10, 40, 75]
+    X = np.repeat(np.eye(3, dtype=np.float32), 100, axis=0)
+    positive = np.tile(np.arange(100), 3) < np.repeat(percent, 100)
+    found = logistic(C=C, **EXACT).fit(X, positive).predict_proba(X)[::100, 1]
+    assert_allclose(found, reference_probability(X, positive, C)[::100], atol=2e-3)
+    if C == 10:
+        assert_allclose(found, np.divide(percent, 100), atol=5e-3)
 
 
 def test_probability_is_the_product_along_the_path():

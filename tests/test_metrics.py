@@ -370,9 +370,9 @@ class TestErrors:
     def test_sparse_index_out_of_range(self, container, index):
         broken = container(self.Y.astype(float))
         broken.indices[0] = index
-        with pytest.raises(ValueError, match=r"Y_true must be a valid sparse matrix"):
+        with pytest.raises(ValueError, match=r"Y_true has a \w+ index outside"):
             metrics.precision_at_k(broken, self.ranking)
-        with pytest.raises(ValueError, match=r"Y_ranked must be a valid sparse matrix"):
+        with pytest.raises(ValueError, match=r"Y_ranked has a \w+ index outside"):
             metrics.precision_at_k(self.Y, broken)
 
     @pytest.mark.parametrize("label", [3, -2])
