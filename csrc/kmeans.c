@@ -68,13 +68,27 @@ static int64_t recut(bisection *b, int64_t lo, int64_t hi, int64_t n_left)
     return moved;
 }
 
-/* Start from two different rows of the group as centres. */
+static int rows_equal(const skx_local *z, int32_t i, int32_t j)
+{
+    const skx_entry *a = z->entries + z->indptr[i], *b = z->entries + z->indptr[j];
+    int64_t n = z->indptr[i + 1] - z->indptr[i];
+    if (n != z->indptr[j + 1] - z->indptr[j]) return 0;
+    for (int64_t p = 0; p < n; p++)
+        if (a[p].feature != b[p].feature || a[p].value != b[p].value) return 0;
+    return 1;
+}
+
+/* Start from a random row and the first unlike it behind another random place: equal rows would show no direction. */
 static void seed_direction(bisection *b, int64_t lo, int64_t hi)
 {
-    int64_t n = hi - lo, first = random_below(&b->random, n), second = random_below(&b->random, n - 1);
+    int64_t n = hi - lo;
+    int32_t first = b->rows[lo + random_below(&b->random, n)], second = first;
+    int64_t place = random_below(&b->random, n);
+    for (int64_t step = 0; step < n && rows_equal(&b->z, first, second); step++)
+        second = b->rows[lo + (place + step) % n];
     memset(b->direction, 0, (size_t)b->z.n_features * sizeof *b->direction);
-    add_row(&b->z, b->rows[lo + first], 1.0f, b->direction);
-    add_row(&b->z, b->rows[lo + (second < first ? second : second + 1)], -1.0f, b->direction);
+    add_row(&b->z, first, 1.0f, b->direction);
+    add_row(&b->z, second, -1.0f, b->direction);
 }
 
 /* Balanced 2-means of rows[lo .. hi), 0 < n_left < hi - lo; afterwards the left half comes first. */

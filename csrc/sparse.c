@@ -71,8 +71,8 @@ static void take_sum(float *sum, const int32_t *columns, int64_t n, int normalis
         sum[columns[p]] = 0.0f;
     }
     if (!normalise || square <= 0.0) return;
-    float inverse = (float)(1.0 / sqrt(square));
-    for (int64_t p = 0; p < n; p++) data[p] *= inverse;
+    double inverse = 1.0 / sqrt(square);
+    for (int64_t p = 0; p < n; p++) data[p] = (float)(data[p] * inverse);
 }
 
 int skx_csr_group_sum(const skx_csr *x, const int64_t *group_ptr, const int32_t *member, const float *weight, int64_t lo,

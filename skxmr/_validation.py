@@ -10,6 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from ._core import csr_check
+from .tree import LabelTree
 
 
 @contextmanager
@@ -64,11 +65,11 @@ def check_matrix(matrix, name, n_rows=None, *, keep_zeros=False):
     check_sparse_structure(matrix, name)
     if not sp.issparse(matrix):
         matrix = np.asarray(matrix)
-        if matrix.ndim != 2 or matrix.dtype.kind not in "fiub":
-            raise ValueError(
-                f"{name} must be a two-dimensional matrix of numbers, got an array of "
-                f"{matrix.dtype} with shape {matrix.shape}"
-            )
+    if matrix.ndim != 2 or matrix.shape[1] == 0 or matrix.dtype.kind not in "fiub":
+        raise ValueError(
+            f"{name} must be a two-dimensional matrix of real numbers with at least one column, "
+            f"got {matrix.dtype} with shape {matrix.shape}"
+        )
     if n_rows is not None and matrix.shape[0] != n_rows:
         raise ValueError(f"{name} must have {n_rows} rows, got {matrix.shape[0]}")
     return canonical_csr(matrix, name, keep_zeros=keep_zeros)
@@ -212,10 +213,12 @@ def check_sample_weight(sample_weight, n_rows, scale=1.0):
             f"sample_weight must be {n_rows} numbers, one per row of X, got an array of "
             f"{weight.dtype} with shape {weight.shape}"
         )
-    weight = weight.astype(np.float32)
+    with np.errstate(over="ignore"):  # what does not fit becomes infinite and is refused below
+        weight = weight.astype(np.float32)
     if not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
         raise ValueError("sample_weight must be finite, not negative and not all zero")
-    products = weight[weight > 0] * np.float32(scale)
+    with np.errstate(over="ignore", under="ignore"):
+        products = weight[weight > 0] * np.float32(scale)
     if not (np.isfinite(products).all() and products.all()):
         raise ValueError(
             f"sample_weight times {scale!r} must neither overflow nor vanish in single precision"
@@ -243,13 +246,33 @@ def check_real(value, name, least, *, above=False):
     """Check that a parameter is a finite number of at least (or above) `least`."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
-    with np.errstate(over="ignore", under="ignore"):
-        single = np.float32(value)
+    try:
+        with np.errstate(over="ignore", under="ignore"):
+            single = np.float32(value)
+    except OverflowError:  # an integer beyond any float
+        single = np.float32(np.inf)
     if not np.isfinite(single) or single < least or (above and single == least):
         bound = "above" if above else "at least"
         raise ValueError(
-            f"{name} must be finite and {bound} {least} in single precision, got {value!r}"
+            f"{name} must be finite and {bound} {least} in single precision, got {value!r:.40}"
         )
+
+
+def check_n_jobs(n_jobs):
+    """Check that n_jobs is what joblib takes."""
+    if n_jobs is None:
+        return
+    if isinstance(n_jobs, (bool, np.bool_)) or not isinstance(n_jobs, numbers.Integral):
+        raise TypeError(f"n_jobs must be an integer or None, got {n_jobs!r}")
+    if n_jobs == 0:
+        raise ValueError("n_jobs must not be 0: a positive number, or -1 for all processors")
+
+
+def check_indexer(indexer, name):
+    """Check that an indexer is None, a LabelTree or an object that can be fitted."""
+    fits = callable(getattr(indexer, "fit", None)) and not isinstance(indexer, type)
+    if not (indexer is None or isinstance(indexer, LabelTree) or fits):
+        raise TypeError(f"{name} must be an indexer with a fit method, or a LabelTree: {indexer!r}")
 
 
 def check_option(value, name, options):

@@ -90,7 +90,7 @@ def _row_weight(Y, sample_weight):
     counts = np.maximum(np.diff(Y.indptr), 1)
     weight = 1 / np.sqrt(counts)
     if sample_weight is not None:
-        weight *= sample_weight
+        weight *= sample_weight / np.max(sample_weight)  # the scale is lost in the norm anyway
     return weight.astype(np.float32)
 
 
@@ -128,7 +128,7 @@ def _pii_of_examples(examples):
 
 def _weighted_pii(Y, weight):
     # By the root, so that a row of weight 2 adds to products as the row given twice would.
-    Z = sp.csr_matrix(Y.T @ sp.diags_array(np.sqrt(weight)))
+    Z = sp.csr_matrix(Y.T @ sp.diags_array(np.sqrt(weight / np.max(weight))))
     Z.eliminate_zeros()
     return normalize(canonical_csr(Z, "y"))
 

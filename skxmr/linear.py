@@ -1,5 +1,7 @@
 """XR-Linear: recursive linear ranking over a label tree."""
 
+import os
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +21,10 @@ from ._training import train_layers
 from ._validation import (
     check_features,
     check_features_and_targets,
+    check_indexer,
     check_integer,
     check_matrix,
+    check_n_jobs,
     check_option,
     check_real,
     check_sample_weight,
@@ -31,7 +35,8 @@ from .embeddings import embed_labels, split_kind
 from .indexers import KMeansIndexer
 from .tree import LabelTree
 
-#: With a memory, weights down to this size are cached: a search over thresholds trains once.
+#: With a memory, weights down to this size are cached (all of them, if a smaller threshold is
+#: asked for), so that a search over thresholds trains once.
 _CACHED_THRESHOLD = 0.01
 
 #: Ranks better than a balanced tree, for a third more training time.
@@ -236,7 +241,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         weight = check_sample_weight(sample_weight, X.shape[0], self.C)
         label_features = _check_label_features(label_features, self.label_embedding, n_labels)
         label_text = _check_label_text(label_text, self.label_embedding, n_labels, targets.classes)
-        examples = distinct_examples(X, targets.indicator, weight)
+        examples = distinct_examples(_bare(X), targets.indicator, weight)
         trained = self._train(_Problem(examples, label_features, label_text))
         tree = trained.tree
         model = Model(trained.layers, tree.slot_label, tree.n_labels, X.shape[1])
@@ -246,10 +251,13 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
 
     def _train(self, problem):
         """Index and train, through the memory if there is one, then prune."""
-        cached = self.memory is not None
-        floor = min(self.prune_threshold, _CACHED_THRESHOLD) if cached else self.prune_threshold
-        params = TrainParams(self.loss, self.C, self.bias, self.tol, self.max_iter, float(floor))
-        train = check_memory(self.memory).cache(_index_and_train, ignore=["n_jobs", "verbose"])
+        memory = os.fspath(self.memory) if isinstance(self.memory, os.PathLike) else self.memory
+        floor = self._trained_threshold()
+        # One type per number and bare matrices: a memory tells 1 from 1.0, and sees scipy's flags.
+        params = TrainParams(
+            self.loss, *map(float, (self.C, self.bias, self.tol)), int(self.max_iter), floor
+        )
+        train = check_memory(memory).cache(_index_and_train, ignore=["n_jobs", "verbose"])
         trained = train(
             problem,
             _DEFAULT_INDEXER if self.indexer is None else self.indexer,
@@ -264,6 +272,12 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             layers = [layer.prune(m, threshold, self.bias) for layer in trained.layers]
             trained = trained._replace(layers=layers)
         return trained
+
+    def _trained_threshold(self):
+        """Threshold to train with: with a memory, one that serves many to prune with later."""
+        if self.memory is None:
+            return float(self.prune_threshold)
+        return _CACHED_THRESHOLD if self.prune_threshold >= _CACHED_THRESHOLD else 0.0
 
     def _set_fitted(self, tree, model, classes, container, indexer, n_iter):
         self.indexer_ = indexer
@@ -288,6 +302,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         check_real(self.tol, "tol", 0, above=True)
         check_integer(self.max_iter, "max_iter", 1)
         check_real(self.prune_threshold, "prune_threshold", 0)
+        check_indexer(self.indexer, "indexer")
         check_integer(self.n_trees, "n_trees", 1)
         check_integer(self.max_clusters_per_label, "max_clusters_per_label", 1)
         for name in ("n_trees", "max_clusters_per_label"):
@@ -299,6 +314,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         check_integer(self.beam_width, "beam_width", 1)
         check_option(self.post_processor, "post_processor", tuple(POST_PROCESSORS))
         check_real(self.threshold, "threshold", -np.inf)
+        check_n_jobs(self.n_jobs)
 
     # ---- ranking ----
 
@@ -393,7 +409,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         X = self._check_rank_input(X)
         if not self.multilabel_:
             return self.classes_[self._best(X)]
-        above = float(np.nextafter(np.float32(self.threshold), np.float32(np.inf)))
+        with np.errstate(over="ignore"):  # above the largest number there is infinity
+            above = float(np.nextafter(np.float32(self.threshold), np.float32(np.inf)))
         predicted = self._survivors(X, floor=above)
         predicted.data = np.ones(predicted.nnz, dtype=np.int64)
         return predicted.toarray() if self._container == "dense" else self._mirror(predicted)
@@ -413,13 +430,18 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         -------
         probabilities : {ndarray, sparse matrix} of float32, shape (n_samples, n_labels)
             In the container of y, 0 for labels not reached. For one-dimensional y, rows are scaled
-            to sum to one.
+            to sum to one; where all underflow, the predicted class has it all.
         """
         X = self._check_rank_input(X)
         if self._container in ("spmatrix", "sparray"):
             return self._mirror(self._survivors(X))
         scores = self._dense_scores(X)
-        return scores if self.multilabel_ else scores / scores.sum(axis=1, keepdims=True)
+        if self.multilabel_:
+            return scores
+        lost = np.flatnonzero(scores.sum(axis=1) == 0)
+        if len(lost):
+            scores[lost, self._best(X[lost])] = 1
+        return scores / scores.sum(axis=1, keepdims=True)
 
     def score(self, X, y, sample_weight=None):
         """Precision at 1, which for one-dimensional y is the accuracy.
@@ -511,6 +533,11 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         return sp.csr_array(matrix) if self._container == "sparray" else matrix
 
 
+def _bare(matrix):
+    """The same matrix, with none of the flags that scipy notes on an object as it learns them."""
+    return sp.csr_matrix((matrix.data, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
 class _Problem(NamedTuple):
     """Everything training depends on besides parameters."""
 
@@ -582,7 +609,7 @@ def _check_tree(tree, n_labels):
 
 def _check_label_features(label_features, kind, n_labels):
     if label_features is not None:
-        return check_matrix(label_features, "label_features", n_labels)
+        return _bare(check_matrix(label_features, "label_features", n_labels))
     if "features" in split_kind(kind):
         raise ValueError(f"label_embedding={kind!r} needs label_features, got None")
     return None
@@ -595,13 +622,19 @@ def _check_label_text(label_text, kind, n_labels, classes):
         if "text" in split_kind(kind):
             raise ValueError(f"label_embedding={kind!r} needs label_text, got None")
         return None
+    if isinstance(label_text, str) or not isinstance(label_text, Iterable):
+        raise TypeError(f"label_text must be a sequence of strings, got {label_text!r}")
     label_text = list(label_text)
     if len(label_text) != n_labels or not all(isinstance(t, str) for t in label_text):
         raise ValueError(f"label_text must be {n_labels} strings, one per label")
+    if not any(text.strip() for text in label_text):
+        raise ValueError("label_text must hold some text, got blanks only")
     return label_text
 
 
 def _check_frontier(frontier, tree, n_rows):
+    if not isinstance(frontier, tuple) or len(frontier) != 2:
+        raise TypeError(f"frontier must be a pair (level, nodes), got {frontier!r}")
     level, nodes = frontier
     check_integer(level, "frontier level", 0)
     if level >= tree.n_levels:

@@ -18,17 +18,18 @@ from ._core import CHUNK_WIDTH, POST_PROCESSORS, Columns, Layer, Model, compile_
 from ._npz import read_npz_matrix
 from ._validation import canonical_csr
 from .linear import XRLinearClassifier
-from .tree import LabelTree
+from .tree import LabelTree, group_pointers
 
-#: The bias of a label that the PECOS tree does not lead to: it scores lowest.
-_UNREACHABLE = np.float32(np.finfo(np.float32).min)
+#: The bias of a label that the PECOS tree does not lead to: it scores lowest, and its fourth power
+#: is still finite.
+_UNREACHABLE = np.float32(-1e9)
 
 
 class _Level(NamedTuple):
-    """One level's weights (features and bias row x children) and children of each parent."""
+    """One level's weights (children x features and bias) and children of each parent (a row)."""
 
-    W: sp.csc_matrix
-    C: sp.csc_matrix
+    W: sp.csr_matrix
+    C: sp.csr_matrix
     bias: float
     post_processor: str
     beam_width: int
@@ -94,10 +95,10 @@ def _integer(content, key, path):
 
 def _read_level(folder):
     params = _read_json(folder / "param.json")
-    W = _canonical_csc(read_npz_matrix(folder / "W.npz"), folder / "W.npz")
-    C = sp.csc_matrix(np.ones((W.shape[1], 1), dtype=np.float32))
+    W = _transposed(folder / "W.npz")
+    C = sp.csr_matrix(np.ones((1, W.shape[0]), dtype=np.float32))
     if (folder / "C.npz").exists():
-        C = _canonical_csc(read_npz_matrix(folder / "C.npz"), folder / "C.npz")
+        C = _transposed(folder / "C.npz")
     options = params.get("pred_kwargs")
     options = options if isinstance(options, dict) else {}
     post_processor = options.get("post_processor", "l3-hinge")
@@ -113,20 +114,25 @@ def _beam_width(options, folder):
     return _integer(options, "only_topk", folder) if "only_topk" in options else 10
 
 
-def _canonical_csc(matrix, path):
-    return sp.csc_matrix(canonical_csr(matrix, str(path)))
+def _transposed(path):
+    """The transpose of a matrix on disk, which takes no memory per feature of a CSC matrix."""
+    return canonical_csr(read_npz_matrix(path).T, str(path))
 
 
 def _check_levels(levels, n_features, n_labels, folder):
     n_nodes = 1
     for d, level in enumerate(levels):
         rows = n_features + (level.bias > 0)
-        n_children = level.W.shape[1]
-        if level.W.shape[0] != rows or level.C.shape != (n_children, n_nodes):
+        n_children = level.W.shape[0]
+        if level.W.shape[1] != rows or level.C.shape != (n_nodes, n_children):
             raise ValueError(
-                f"{folder}: level {d} has W of shape {level.W.shape} and C of {level.C.shape}, "
-                f"expected {rows} rows and ({n_children}, {n_nodes})"
+                f"{folder}: level {d} has W of shape {level.W.shape[::-1]} and C of "
+                f"{level.C.shape[::-1]}, expected {rows} rows and ({n_children}, {n_nodes})"
             )
+        if d < len(levels) - 1 and np.bincount(level.C.indices).max(initial=0) > 1:
+            raise ValueError(f"{folder}: a node of level {d} has several parents; only labels may")
+        if level.post_processor != levels[0].post_processor:
+            raise ValueError(f"{folder}: the levels have different values of post_processor")
         n_nodes = n_children
     if n_nodes != n_labels:
         raise ValueError(f"{folder}: the last level has {n_nodes} labels, expected {n_labels}")
@@ -157,30 +163,30 @@ def _to_estimator(levels, n_features, n_labels):
 
 def _children(C, nodes):
     """Pointers and PECOS numbers of the children of the given nodes."""
-    chosen = C[:, nodes]
+    chosen = C[nodes]
     return chosen.indptr.astype(np.int64), chosen.indices.astype(np.int32)
 
 
 def _weights(level, n_features, children):
-    """Weights of the children in order, without the bias row, and their biases."""
-    W = level.W[:, children].tocsc()
+    """Weights of the children in order (a row each), and apart from them their biases."""
+    W = level.W[children]
+    rows = np.repeat(np.arange(len(children)), np.diff(W.indptr))
+    is_bias = W.indices == n_features
     bias = np.zeros(len(children), dtype=np.float32)
-    if level.bias > 0:
-        bias = W[n_features].toarray().ravel() * np.float32(level.bias)
-    weights = W[:n_features].tocsc()
-    weights.eliminate_zeros()
-    weights.sort_indices()
-    return weights, bias
+    bias[rows[is_bias]] = W.data[is_bias] * np.float32(level.bias)
+    indptr = group_pointers(rows[~is_bias], len(children))
+    parts = (W.data[~is_bias], W.indices[~is_bias], indptr)
+    return sp.csr_matrix(parts, shape=(len(children), n_features)), bias
 
 
 def _append(missing, pointers, children, weights, bias):
     """Give labels without a slot one in the last cluster."""
     pointers[-1] += len(missing)
-    empty = sp.csc_matrix((weights.shape[0], len(missing)), dtype=np.float32)
+    empty = sp.csr_matrix((len(missing), weights.shape[1]), dtype=np.float32)
     return (
         pointers,
         np.concatenate([children, missing]),
-        sp.hstack([weights, empty], format="csc", dtype=np.float32),
+        sp.vstack([weights, empty], format="csr", dtype=np.float32),
         np.concatenate([bias, np.full(len(missing), _UNREACHABLE)]),
     )
 

@@ -86,12 +86,13 @@ class Model:
         beam_width = min(beam_width, self.widest)
         labels = np.empty((hi - lo, k), dtype=INT)
         scores = np.empty((hi - lo, k), dtype=FLOAT)
+        model = self._c_model()  # held here: another thread may replace the one that is kept
         params = ffi.new("skx_search_params *", [beam_width, k, code, power, floor])
         start = _FrontierView(frontier) if frontier is not None else None
         check(
             lib.skx_rank(
                 KERNELS,
-                self._c_model(),
+                model.struct,
                 view.struct,
                 start.struct if start else ffi.NULL,
                 params,
@@ -104,9 +105,10 @@ class Model:
         return _pad(labels, scores, k_asked)
 
     def _c_model(self):
-        if self._view is None:
-            self._view = _ModelView(self)
-        return self._view.struct
+        view = self._view
+        if view is None:
+            view = self._view = _ModelView(self)
+        return view
 
 
 class _ModelView:

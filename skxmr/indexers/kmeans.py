@@ -8,7 +8,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import _parallel
 from .._core import CSRView, csr_group_sum, kmeans
-from .._validation import check_boolean, check_features, check_integer, unchanged_on_failure
+from .._validation import (
+    check_boolean,
+    check_features,
+    check_integer,
+    check_n_jobs,
+    unchanged_on_failure,
+)
 from ..tree import LabelTree, group_pointers
 
 #: Dense scores of this many elements at most are held while predicting.
@@ -153,6 +159,7 @@ class KMeansIndexer(ClusterMixin, BaseEstimator):
         check_integer(self.branching, "branching", 2)
         check_integer(self.max_leaf_size, "max_leaf_size", 1)
         check_integer(self.max_iter, "max_iter", 1)
+        check_n_jobs(self.n_jobs)
         check_boolean(self.balanced, "balanced")
         check_boolean(self.spherical, "spherical")
 
