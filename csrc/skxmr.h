@@ -65,7 +65,7 @@ int skx_csr_transpose(const skx_csr *a, int64_t *indptr, int32_t *indices, float
 
 /* Row g - lo of the output is the sum of weight[e] * x[member[e]] over group_ptr[g] <= e < group_ptr[g+1], for lo <= g < hi;
  * divided by its Euclidean norm where normalise is set. indices and data hold capacity elements; SKX_ECAPACITY if that is
- * too few (the sum of the members' lengths is always enough). Members must lie in [0, x->n_rows). */
+ * too few (the sum of the members' lengths is always enough), SKX_EFINITE if a sum overflows. Members must lie in [0, x->n_rows). */
 int skx_csr_group_sum(const skx_csr *x, const int64_t *group_ptr, const int32_t *member, const float *weight, int64_t lo,
                       int64_t hi, int normalise, int64_t capacity, int64_t *indptr, int32_t *indices, float *data);
 
@@ -131,6 +131,7 @@ typedef struct {
  * Child c's weights are entries[col_ptr[c - first] .. col_ptr[c - first + 1]): positions in `features`, rising, and values;
  * capacity elements each. bias[c - first] is the child's bias weight times the constant feature.
  * *n_iter: the largest number of passes any block took.
+ * SKX_EFINITE where a row's squared norm or a weight overflows.
  * SKX_ECAPACITY where feature_capacity is too small or not even the first block fits (16 * *n_features is always enough). */
 int skx_train_node(const skx_kernels *kernels, const skx_csr *x, const skx_node *node, const skx_train_params *params,
                    int64_t first, int64_t feature_capacity, int64_t capacity, int64_t *n_features, int32_t *features,

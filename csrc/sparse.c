@@ -62,7 +62,7 @@ static void add_row(const skx_csr *x, int64_t i, float weight, float *sum, bitse
 }
 
 /* Move the sum at the n columns into data and leave it zero. */
-static void take_sum(float *sum, const int32_t *columns, int64_t n, int normalise, float *data)
+static int take_sum(float *sum, const int32_t *columns, int64_t n, int normalise, float *data)
 {
     double square = 0.0;
     for (int64_t p = 0; p < n; p++) {
@@ -70,9 +70,11 @@ static void take_sum(float *sum, const int32_t *columns, int64_t n, int normalis
         square += (double)data[p] * data[p];
         sum[columns[p]] = 0.0f;
     }
-    if (!normalise || square <= 0.0) return;
+    if (!isfinite(square)) return SKX_EFINITE;
+    if (!normalise || square <= 0.0) return SKX_OK;
     double inverse = 1.0 / sqrt(square);
     for (int64_t p = 0; p < n; p++) data[p] = (float)(data[p] * inverse);
+    return SKX_OK;
 }
 
 int skx_csr_group_sum(const skx_csr *x, const int64_t *group_ptr, const int32_t *member, const float *weight, int64_t lo,
@@ -93,7 +95,7 @@ int skx_csr_group_sum(const skx_csr *x, const int64_t *group_ptr, const int32_t 
         }
         for (int64_t e = group_ptr[g]; e < group_ptr[g + 1]; e++) add_row(x, member[e], weight[e], sum, &columns);
         int64_t n = bitset_drain(&columns, indices + used);
-        take_sum(sum, indices + used, n, normalise, data + used);
+        status = take_sum(sum, indices + used, n, normalise, data + used);
         indptr[g - lo + 1] = used + n;
     }
     bitset_free(&columns);

@@ -54,6 +54,7 @@ static int work_prepare(node_work *work, const skx_csr *x, const skx_node *node,
         row->sq_norm = (float)(square + (double)params->bias * params->bias);
         row->cost = params->C * (node->weight ? node->weight[node->examples[i]] : 1.0f);
         if (!(row->cost > 0.0f)) return SKX_EARG;
+        if (!isfinite(row->sq_norm)) return SKX_EFINITE;
     }
     return SKX_OK;
 }
@@ -113,8 +114,15 @@ static int solve_block(const skx_kernels *kernels, node_work *work, const skx_tr
     return (params->loss == SKX_SQUARED_HINGE ? kernels->solve_squared_hinge : kernels->solve_log_loss)(&block);
 }
 
+static int all_finite(const float *values, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(values[i])) return 0;
+    return 1;
+}
+
 /* Append the block's weights behind col_ptr[0] and set col_ptr[1 .. lanes] and the biases. */
-static void emit_block(const skx_kernels *kernels, const node_work *work, const skx_train_params *params, int lanes,
+static int emit_block(const skx_kernels *kernels, const node_work *work, const skx_train_params *params, int lanes,
                        int64_t *col_ptr, int32_t *entries, float *values, float *bias)
 {
     int64_t count[SKX_LANES] = {0}, cursor[SKX_LANES];
@@ -124,6 +132,9 @@ static void emit_block(const skx_kernels *kernels, const node_work *work, const 
     kernels->emit_weights(work->w, work->x.n_features, params->threshold, cursor, entries, values);
     const float *bias_w = work->w + work->x.n_features * SKX_LANES;
     for (int b = 0; b < lanes; b++) bias[b] = fabsf(bias_w[b]) >= params->threshold ? bias_w[b] * params->bias : 0.0f;
+    int finite = all_finite(values + col_ptr[0], col_ptr[lanes] - col_ptr[0]) && all_finite(bias_w, lanes) &&
+                 all_finite(bias, lanes);
+    return finite ? SKX_OK : SKX_EFINITE;
 }
 
 static int train_blocks(const skx_kernels *kernels, node_work *work, const skx_node *node, const skx_train_params *params,
@@ -139,7 +150,8 @@ static int train_blocks(const skx_kernels *kernels, node_work *work, const skx_n
         if (status != SKX_OK) return status;
         int iterations = solve_block(kernels, work, params, lanes);
         if (iterations > *n_iter) *n_iter = iterations;
-        emit_block(kernels, work, params, lanes, col_ptr + (c - first), entries, values, bias + (c - first));
+        status = emit_block(kernels, work, params, lanes, col_ptr + (c - first), entries, values, bias + (c - first));
+        if (status != SKX_OK) return status;
         *done = c + lanes;
     }
     return SKX_OK;

@@ -54,7 +54,10 @@ def distinct_examples(X, Y, sample_weight=None):
     source = order[~repeats]
     weight = np.ones(len(order)) if sample_weight is None else sample_weight[order]
     starts = np.flatnonzero(~repeats)
-    weight = np.add.reduceat(weight.astype(np.float64), starts).astype(np.float32)
+    with np.errstate(over="ignore"):
+        weight = np.add.reduceat(weight.astype(np.float64), starts).astype(np.float32)
+    if not np.isfinite(weight).all():
+        raise ValueError("sample_weight adds up beyond single precision over equal rows")
     return Examples(X, sp.csr_matrix(Y[source]), source, None if (weight == 1).all() else weight)
 
 

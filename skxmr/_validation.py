@@ -33,6 +33,7 @@ def check_features(estimator, X, *, reset):
     if not reset and _is_ready(estimator, X):
         return canonical_csr(X, "X")
     check_sparse_structure(X, "X")
+    X = widened(X)
     X = validate_data(estimator, X, accept_sparse="csr", dtype=np.float32, reset=reset)
     return canonical_csr(X, "X")
 
@@ -56,6 +57,7 @@ def check_features_and_targets(estimator, X, y):
     """Validate what fit is given and return X as check_features does, and y unchanged in kind."""
     check_sparse_structure(X, "X")
     check_sparse_structure(y, "y")
+    X, y = widened(X), widened(y)
     X, y = validate_data(estimator, X, y, accept_sparse="csr", dtype=np.float32, multi_output=True)
     return canonical_csr(X, "X"), y
 
@@ -81,6 +83,7 @@ def canonical_csr(matrix, name, *, keep_zeros=False):
         raise ValueError(f"{name} has {matrix.shape[1]} columns, more than int32 can number")
     if not (isinstance(matrix, sp.csr_matrix) and matrix.dtype == np.float32):
         check_sparse_structure(matrix, name)
+        matrix = widened(matrix)
         with np.errstate(over="ignore"):  # what does not fit becomes infinite and is refused below
             matrix = sp.csr_matrix(matrix, dtype=np.float32)
     fault, unsorted = csr_check(matrix)
@@ -107,6 +110,13 @@ def _summed_copy(matrix, name):
     copy = sp.csr_matrix(arrays, shape=matrix.shape)
     copy.sum_duplicates()
     return copy
+
+
+def widened(matrix):
+    """Give a sparse matrix of integers float64 values: sums of duplicates might wrap around."""
+    if sp.issparse(matrix) and matrix.dtype.kind in "iu":
+        return matrix.astype(np.float64)
+    return matrix
 
 
 def check_sparse_structure(matrix, name):
@@ -232,14 +242,14 @@ def check_boolean(value, name):
         raise TypeError(f"{name} must be True or False, got {value!r}")
 
 
-def check_integer(value, name, least, *, none_ok=False):
-    """Check that a parameter is an integer of at least `least`."""
-    if value is None and none_ok:
-        return
+def check_integer(value, name, least, most=None):
+    """Check that a parameter is an integer of at least `least`, and at most `most`."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name} must be an integer, got {value!r}")
     if value < least:
         raise ValueError(f"{name} must be at least {least}, got {value!r}")
+    if most is not None and value > most:
+        raise ValueError(f"{name} must be at most {most}, got {value!r}")
 
 
 def check_real(value, name, least, *, above=False):

@@ -26,7 +26,7 @@ from sklearn.preprocessing import normalize
 from . import _parallel
 from ._core import csr_group_sum, csr_transpose
 from ._examples import distinct_examples
-from ._validation import canonical_csr
+from ._validation import canonical_csr, check_matrix, check_sample_weight, indicator_csr
 
 KINDS = ("pifa", "pii", "features", "text")
 
@@ -39,10 +39,10 @@ def pifa(X, Y, *, sample_weight=None, n_jobs=None):
 
     Parameters
     ----------
-    X : csr_matrix of float32, shape (n, m)
-    Y : csr_matrix of float32, shape (n, n_labels)
+    X : {array-like, sparse matrix} of shape (n, m)
+    Y : {array-like, sparse matrix} of shape (n, n_labels)
         0/1 indicator of the labels.
-    sample_weight : ndarray of shape (n,), optional
+    sample_weight : array-like of shape (n,), optional
         w above.
     n_jobs : int, optional
         As in joblib.
@@ -62,7 +62,10 @@ def pifa(X, Y, *, sample_weight=None, n_jobs=None):
     array([[0.82, 0.58],
            [0.  , 1.  ]], dtype=float32)
     """
-    return _pifa_of_examples(distinct_examples(X, Y, sample_weight), n_jobs, 0)
+    X = check_matrix(X, "X")
+    Y = indicator_csr(check_matrix(Y, "Y", X.shape[0]), "Y")
+    weight = check_sample_weight(sample_weight, X.shape[0])
+    return _pifa_of_examples(distinct_examples(X, Y, weight), n_jobs, 0)
 
 
 def _pifa_of_examples(examples, n_jobs, verbose):
@@ -99,9 +102,9 @@ def pii(Y, *, sample_weight=None):
 
     Parameters
     ----------
-    Y : csr_matrix of float32, shape (n, n_labels)
+    Y : {array-like, sparse matrix} of shape (n, n_labels)
         0/1 indicator of the labels.
-    sample_weight : ndarray of shape (n,), optional
+    sample_weight : array-like of shape (n,), optional
         Weighs the rows.
 
     Returns
@@ -117,8 +120,9 @@ def pii(Y, *, sample_weight=None):
     array([[0.71, 0.71],
            [0.  , 1.  ]], dtype=float32)
     """
-    weight = np.ones(Y.shape[0]) if sample_weight is None else np.asarray(sample_weight)
-    return _weighted_pii(Y, weight)
+    Y = indicator_csr(check_matrix(Y, "Y"), "Y")
+    weight = check_sample_weight(sample_weight, Y.shape[0])
+    return _weighted_pii(Y, np.ones(Y.shape[0]) if weight is None else weight)
 
 
 def _pii_of_examples(examples):

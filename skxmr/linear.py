@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from importlib.metadata import version
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ from ._validation import (
     check_real,
     check_sample_weight,
     encode_targets,
+    indicator_csr,
     unchanged_on_failure,
 )
 from .embeddings import embed_labels, split_kind
@@ -264,6 +266,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             self.label_embedding,
             params,
             self.random_state,
+            version("skxmr"),
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         )
@@ -339,7 +342,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             Their scores; padded with -inf.
         """
         X = self._check_rank_input(X)
-        check_integer(k, "k", 1)
+        check_integer(k, "k", 1, np.iinfo(np.int32).max)
         if frontier is not None:
             frontier = _check_frontier(frontier, self.tree_, X.shape[0])
         return self._rank(X, k, frontier=frontier)
@@ -461,7 +464,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         if not self.multilabel_:
             return super().score(X, y, sample_weight)
         best = self._best(self._check_rank_input(X))
-        Y = check_matrix(y, "y", len(best))
+        Y = indicator_csr(check_matrix(y, "y", len(best)), "y")
         if Y.shape[1] != self.n_labels_:
             raise ValueError(f"y must have {self.n_labels_} columns, got {Y.shape[1]}")
         hits = np.asarray(Y[np.arange(len(best)), best]).ravel() != 0
@@ -555,8 +558,12 @@ class _Trained(NamedTuple):
     n_iter: int
 
 
-def _index_and_train(problem, indexer, label_embedding, params, random_state, *, n_jobs, verbose):
+def _index_and_train(
+    problem, indexer, label_embedding, params, random_state, library, *, n_jobs, verbose
+):
     """Build the tree and train its layers: everything that a memory caches.
+
+    The library's version is an argument so that another version does not find this one's results.
 
     Seeds are drawn in here, so that a random_state of None, too, is found in the cache again.
     """
@@ -645,7 +652,8 @@ def _check_frontier(frontier, tree, n_rows):
             f"frontier must have {tree.n_nodes(level)} columns, the nodes of level {level}, "
             f"got {nodes.shape[1]}"
         )
-    return Frontier(int(level), nodes.indptr.astype(np.int64), nodes.indices, nodes.data)
+    arrays = map(np.ascontiguousarray, (nodes.indptr.astype(np.int64), nodes.indices, nodes.data))
+    return Frontier(int(level), *arrays)
 
 
 def _rank_rows(model, X, lo, hi, options):

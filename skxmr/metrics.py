@@ -30,7 +30,7 @@ import numpy as np
 from scipy import sparse
 
 from ._core import csr_top_k
-from ._validation import check_sparse_structure
+from ._validation import check_sparse_structure, widened
 
 __all__ = [
     "hit_rate_at_10_scorer",
@@ -540,7 +540,8 @@ def _dense_top_k(scores, k):
 def _ranking_from_scores(scores, k):
     """Return the labels of the k best stored scores of each row, -1 where there is none."""
     # Casting doubles to float32 would make ties of close scores, so C sorts only its own kind.
-    top_k = csr_top_k if scores.dtype == np.float32 else _top_k_of_doubles
+    fits = scores.dtype == np.float32 and scores.shape[1] <= np.iinfo(np.int32).max
+    top_k = csr_top_k if fits else _top_k_of_doubles
     labels, best = top_k(scores, min(k, scores.shape[1]))
     return np.where(best == -np.inf, -1, labels).astype(np.int64)
 
@@ -564,7 +565,7 @@ def _top_k_of_doubles(scores, k):
 def _canonical_csr(matrix, name):
     """Return a sparse matrix as a new CSR array with sorted and summed indices."""
     check_sparse_structure(matrix, name)
-    csr = sparse.csr_array(matrix, copy=True)
+    csr = sparse.csr_array(widened(matrix), copy=True)
     csr.sum_duplicates()
     return csr
 

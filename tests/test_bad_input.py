@@ -11,6 +11,7 @@ from scipy import sparse as sp
 from sklearn.exceptions import NotFittedError
 
 from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier
+from skxmr.metrics import precision_at_k
 
 N_ROWS, N_FEATURES, N_LABELS = 30, 12, 6
 METHODS = ["rank", "predict", "decision_function"]
@@ -626,3 +627,115 @@ def test_good_input_gives_no_warning():
         clf.predict(X)
         clf.decision_function(sp.csc_matrix(X))
         clf.score(X, Y)
+
+
+# ---- extremes and things of another kind ----
+
+
+@pytest.mark.parametrize("name", ["C", "tol", "bias", "prune_threshold", "threshold"])
+def test_integers_beyond_any_float_are_named(name):
+    with pytest.raises(ValueError, match=name):
+        classifier(**{name: 10**400}).fit(X, Y)
+
+
+@pytest.mark.parametrize("bad", ["nonsense", 3, KMeansIndexer])
+def test_what_cannot_index_is_named(bad):
+    with pytest.raises(TypeError, match="indexer"):
+        classifier(indexer=bad).fit(X, Y)
+
+
+@pytest.mark.parametrize("bad", [[""] * N_LABELS, ["  "] * N_LABELS, 7, "abcdef"])
+def test_label_text_must_be_texts(bad):
+    with pytest.raises((TypeError, ValueError), match="label_text"):
+        classifier(label_embedding="text").fit(X, Y, label_text=bad)
+
+
+@pytest.mark.parametrize(
+    "bad", [np.zeros((N_LABELS, 0)), sp.csr_matrix(np.ones((N_LABELS, 2), dtype=complex))]
+)
+def test_label_features_must_be_real_and_some(bad):
+    with pytest.raises(ValueError, match="label_features"):
+        classifier(label_embedding="features").fit(X, Y, label_features=bad)
+
+
+@pytest.mark.parametrize("bad", [5, (1,), np.ones(3)])
+def test_a_frontier_must_be_a_pair(fitted, bad):
+    with pytest.raises(TypeError, match="frontier"):
+        fitted.rank(X, frontier=bad)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("weight", [1e-40, 1e20, 1e38])
+def test_extreme_weights_are_taken(weight):
+    clf = classifier().fit(X, Y, sample_weight=np.full(N_ROWS, weight))
+    assert np.isfinite(clf.rank(X, N_LABELS)[1]).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_weights_beyond_single_precision_are_named():
+    with pytest.raises(ValueError, match="sample_weight"):
+        classifier().fit(X, Y, sample_weight=np.full(N_ROWS, 1e39))
+
+
+def test_tiny_features_are_taken():
+    clf = classifier(indexer=KMeansIndexer(max_leaf_size=2)).fit(X * np.float32(1e-40), Y)
+    assert sorted(clf.tree_.slot_label) == list(range(N_LABELS))
+
+
+@pytest.mark.filterwarnings("error")
+def test_nothing_scores_above_the_largest_number():
+    clf = classifier(threshold=3.4028234e38).fit(X, sp.csr_matrix(Y))
+    assert clf.predict(X).nnz == 0
+
+
+@pytest.mark.parametrize("value", ["x", 1.5, [], 0, True])
+@pytest.mark.parametrize("make", [classifier, KMeansIndexer])
+def test_n_jobs_must_be_a_number_of_jobs(make, value):
+    with pytest.raises((TypeError, ValueError), match="n_jobs"):
+        make(n_jobs=value).fit(X, Y)
+
+
+@pytest.mark.parametrize("loss", ["squared_hinge", "log_loss"])
+def test_a_bias_whose_square_overflows_is_refused(loss):
+    with pytest.raises(ValueError, match="single precision"):
+        classifier(loss=loss, bias=1e20).fit(X, Y)
+
+
+def test_no_weight_is_infinite_for_the_largest_C():
+    clf = classifier(C=3e38).fit(X, Y)
+    assert all(np.isfinite(layer.bias).all() for layer in clf._model.layers)
+    with pytest.raises(ValueError, match="single precision"):
+        classifier(loss="log_loss", C=3e38).fit(X, Y)
+
+
+@pytest.mark.parametrize("indexer", [None, LabelTree([[0, N_LABELS]], range(N_LABELS))])
+def test_features_whose_squares_overflow_are_refused(indexer):
+    with pytest.raises(ValueError, match="single precision"):
+        classifier(indexer=indexer).fit(X * np.float32(1e30), Y)
+
+
+def test_weights_of_equal_rows_that_overflow_together_are_named():
+    twice = np.vstack([X, X]), np.vstack([Y, Y])
+    with pytest.raises(ValueError, match="sample_weight"):
+        classifier().fit(*twice, sample_weight=np.full(2 * N_ROWS, 3e38))
+
+
+def test_duplicates_do_not_wrap_around_in_narrow_integers():
+    # 1 + 255 + 1 is 1 in eight bits.
+    entries = np.array([1, 255, 1], dtype=np.uint8), ([0, 0, 0], [0, 0, 0])
+    narrow = sp.coo_matrix(entries, shape=Y.shape)
+    with pytest.raises(ValueError, match="y must be a 0/1 indicator"):
+        classifier().fit(X, narrow)
+    with pytest.raises(ValueError, match="Y_true"):
+        precision_at_k(narrow, np.zeros((N_ROWS, 1), dtype=int))
+
+
+@pytest.mark.parametrize("wrong", [7 * Y, -Y])
+def test_score_wants_the_indicators_that_fit_wants(fitted, wrong):
+    with pytest.raises(ValueError, match="y must be a 0/1 indicator"):
+        fitted.score(X, wrong)
+
+
+def test_more_labels_than_can_be_numbered_are_not_asked_for(fitted):
+    with pytest.raises(ValueError, match="k must be at most"):
+        fitted.rank(X, k=10**30)

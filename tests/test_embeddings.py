@@ -120,3 +120,32 @@ def test_joined_kinds_weigh_alike():
 def test_unknown_kinds_are_refused(kind):
     with pytest.raises(ValueError, match="label_embedding must be one of"):
         split_kind(kind)
+
+
+@pytest.mark.parametrize("container", [sp.csc_matrix, sp.coo_array, np.asarray])
+def test_any_container_will_do(container):
+    X, Y = np.eye(3, dtype=np.float32), np.array([[1, 0], [1, 1], [0, 1]], dtype=np.float32)
+    expected = pifa(sp.csr_matrix(X), sp.csr_matrix(Y)).toarray()
+    assert_allclose(pifa(container(X), container(Y)).toarray(), expected)
+    assert_allclose(pii(container(Y)).toarray(), pii(sp.csr_matrix(Y)).toarray())
+
+
+def test_what_is_no_matrix_of_examples_is_named():
+    X, Y = sp.eye(4, format="csr", dtype=np.float32), sp.csr_matrix(np.ones((4, 2)))
+    with pytest.raises(ValueError, match="Y must have 4 rows"):
+        pifa(X, Y[:3])
+    with pytest.raises(ValueError, match="Y must be a 0/1 indicator"):
+        pifa(X, 2 * Y)
+    with pytest.raises(ValueError, match="sample_weight"):
+        pifa(X, Y, sample_weight=np.ones(5))
+    X.indices[0] = 10**8
+    with pytest.raises(ValueError, match="X has a column index outside"):
+        pifa(X, Y)
+    with pytest.raises(ValueError, match="Y must be a 0/1 indicator"):
+        pii(3 * Y)
+
+
+def test_tiny_features_have_unit_embeddings():
+    X = sp.csr_matrix(np.full((3, 2), 1e-42, dtype=np.float32))
+    Z = pifa(X, np.ones((3, 1)))
+    assert_allclose(Z.multiply(Z).sum(axis=1), 1, rtol=1e-3)

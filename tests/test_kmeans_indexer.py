@@ -290,3 +290,10 @@ def test_one_iteration_is_the_least_and_the_most_allowed():
     Z = random_embeddings(100)
     assert indexer(max_leaf_size=5, max_iter=1).fit(Z).n_iter_ == 1
     assert indexer(max_leaf_size=5, max_iter=50).fit(Z).n_iter_ > 1
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_two_groups_of_equal_labels_are_parted(seed):
+    side = np.arange(24) % 2
+    fitted = KMeansIndexer(max_leaf_size=12, random_state=seed).fit(np.eye(2)[side])
+    assert len(set(zip(side, fitted.labels_, strict=True))) == 2

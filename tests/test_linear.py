@@ -1,8 +1,10 @@
 """XRLinearClassifier on data whose answer is known by construction."""
 
 import copy
+import itertools
 import pickle
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -16,9 +18,11 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import normalize
 
+import skxmr._core._search
 import skxmr.linear
 from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier
 from skxmr._core import CSRView, Model
+from skxmr._core._library import ffi
 from skxmr.embeddings import label_text_features, pifa, pii
 
 N_LABELS = 24
@@ -1124,3 +1128,80 @@ def test_silent_by_default(capsys):
     classifier().fit(X, Y).rank(X)
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
+
+
+# ---- many threads, and memories ----
+
+
+def test_threads_may_be_the_first_to_rank(monkeypatch):
+    # Slow construction and poisoned memory on release: a view freed while in use is noticed.
+    class SlowView(skxmr._core._search._ModelView):
+        made = itertools.count()
+
+        def __init__(self, model):
+            super().__init__(model)
+            time.sleep(0.002 * (next(SlowView.made) % 4))
+
+        def __del__(self):
+            ffi.memmove(self._array, b"\xff" * ffi.sizeof(self._array), ffi.sizeof(self._array))
+
+    X, Y = noisy(n_rows=2000)
+    clf = classifier(max_iter=3).fit(X, Y)
+    expected = clf.rank(X)
+    monkeypatch.setattr(skxmr._core._search, "_ModelView", SlowView)
+    for _ in range(10):
+        fresh = pickle.loads(pickle.dumps(clf)).set_params(n_jobs=4)
+        assert_same_ranking(fresh.rank(X), expected)
+
+
+def test_memory_may_be_a_path(tmp_path):
+    X, Y = noisy()
+    assert_same_model(classifier(memory=tmp_path).fit(X, Y), classifier().fit(X, Y))
+
+
+def test_memory_does_not_mind_what_scipy_noted_on_a_matrix(tmp_path, trainings):
+    X, Y = map(sp.csr_matrix, noisy())
+    classifier(memory=str(tmp_path)).fit(X, Y)
+    assert X.has_canonical_format
+    assert Y.has_canonical_format
+    classifier(memory=str(tmp_path)).fit(X, Y)
+    assert len(trainings) == 1
+
+
+@pytest.mark.parametrize(
+    "params", [{"C": 1}, {"C": np.float64(1)}, {"max_iter": np.int64(100)}, {"bias": 1}]
+)
+def test_memory_does_not_mind_the_types_of_numbers(tmp_path, trainings, params):
+    X, Y = noisy()
+    classifier(memory=str(tmp_path)).fit(X, Y)
+    classifier(memory=str(tmp_path), **params).fit(X, Y)
+    assert len(trainings) == 1
+
+
+def test_tiny_thresholds_share_one_training(tmp_path, trainings):
+    X, Y = noisy()
+    for threshold in (0, 0.001, 0.005):
+        classifier(memory=str(tmp_path), prune_threshold=threshold).fit(X, Y)
+    assert len(trainings) == 1
+
+
+# ---- probabilities that vanish ----
+
+
+@pytest.mark.filterwarnings("error")
+def test_probabilities_where_the_beam_ends_in_an_empty_node():
+    X, y = planted_classes()
+    tree = LabelTree([[0, 3], [0, 3, 3, 6]], range(6))
+    clf = logistic(tree, beam_width=1).fit(X, y)
+    far = X.toarray() * -50
+    found = clf.predict_proba(far)
+    assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
+    assert_array_equal(clf.classes_[found.argmax(axis=1)], clf.predict(far))
+
+
+@pytest.mark.filterwarnings("error")
+def test_probabilities_that_all_underflow():
+    X, y = planted_classes()
+    far = np.random.default_rng(0).standard_normal((2000, X.shape[1])) * 1e4
+    found = logistic(DEEP).fit(X, y).predict_proba(far)
+    assert_allclose(found.sum(axis=1), 1, rtol=1e-6)

@@ -723,3 +723,9 @@ class TestScorers:
     def test_class_labels_without_classes(self):
         with pytest.raises(TypeError, match=r"estimator must have classes_ where Y is 1-D"):
             metrics.ndcg_at_5_scorer(ColumnRanker().fit(X, Y), X, y)
+
+
+def test_columns_beyond_int32_are_columns():
+    shape, entry = (1, 2**32), ([0], [3 * 10**9])
+    Y_true = sparse.csr_array(sparse.coo_array((np.ones(1, np.float32), entry), shape=shape))
+    assert metrics.precision_at_k(Y_true, Y_true) == 1.0

@@ -720,3 +720,13 @@ def test_strings_that_are_not_utf8_are_refused(model):
 def test_string_pointers_that_lead_astray_are_refused(model, values):
     forge(model, "classes.pointers", np.array(values, dtype=np.int64))
     assert_refused(model)
+
+
+def test_n_jobs_of_a_saved_model_is_checked(tmp_path):
+    clf = XRLinearClassifier(random_state=0).fit(np.eye(3, dtype=np.float32), ["a", "b", "c"])
+    clf.save(tmp_path)
+    manifest = json.loads((tmp_path / "skxmr.json").read_text())
+    manifest["params"]["n_jobs"] = "x"
+    (tmp_path / "skxmr.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match="the saved model"):
+        skxmr.load(tmp_path)

@@ -25,6 +25,11 @@ def check(status):
     name = ffi.string(lib.skx_status_name(status)).decode()
     if status == lib.SKX_ENOMEM:
         raise MemoryError("skxmr ran out of memory")
+    if status == lib.SKX_EFINITE:
+        raise ValueError(
+            "X, sample_weight, C or bias is so large that training leaves single precision; "
+            "scale it down"
+        )
     raise ValueError(f"the C core refused its arguments: {name}")
 
 

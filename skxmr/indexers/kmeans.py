@@ -184,6 +184,7 @@ class KMeansIndexer(ClusterMixin, BaseEstimator):
 
 
 def _row_squares(matrix):
+    matrix = matrix.astype(np.float64)
     return np.asarray(matrix.multiply(matrix).sum(axis=1), dtype=np.float64).ravel()
 
 

@@ -452,3 +452,36 @@ def test_a_row_major_matrix_is_taken(model):
     after = skxmr.pecos.load(model).rank(np.ones((1, 7), dtype=np.float32))
     for found, expected in zip(after, before, strict=True):
         assert_array_equal(found, expected)
+
+
+def test_many_features_cost_nothing_where_there_are_no_weights(tmp_path):
+    folder = save(tmp_path, random_levels(np.random.default_rng(0), 5, [[0] * 4]))
+    many = 2**31 - 1
+    sp.save_npz(folder / "ranker/0.model/W.npz", sp.csc_matrix((many, 4), dtype="f4"))
+    edit_json(folder / "ranker/param.json", nr_features=many - 1)
+    clf = skxmr.pecos.load(folder)
+    assert clf.n_features_in_ == many - 1
+    assert clf._model.nbytes < 1000
+
+
+def test_inner_nodes_with_several_parents_are_refused(tmp_path):
+    # Each level would multiply the tree by its number of parents.
+    levels = [(np.ones((3, 50), "f4"), np.ones((50, k), "f4")) for k in (1, 50, 50, 50)]
+    with pytest.raises(ValueError, match="several parents"):
+        skxmr.pecos.load(save(tmp_path, levels))
+
+
+def test_unreachable_labels_have_finite_scores(tmp_path):
+    levels = random_levels(np.random.default_rng(0), 8, TREES["labels nowhere"])
+    clf = skxmr.pecos.load(save(tmp_path, levels))
+    for power in (1, 2, 3, 4):
+        clf.set_params(post_processor=f"log-l{power}-hinge", beam_width=10)
+        assert np.isfinite(clf.decision_function(np.ones((1, 8), dtype="f4")).data).all()
+
+
+def test_levels_with_different_post_processors_are_refused(tmp_path):
+    folder = save(tmp_path, random_levels(np.random.default_rng(0), 8, TREES["contiguous"]))
+    options = {"only_topk": 20, "post_processor": "sigmoid"}
+    edit_json(folder / "ranker/0.model/param.json", pred_kwargs=options)
+    with pytest.raises(ValueError, match="post_processor"):
+        skxmr.pecos.load(folder)
