@@ -20,13 +20,4 @@ static inline int64_t random_below(uint64_t *state, int64_t n)
 /* A number in [0, 1). */
 static inline double random_unit(uint64_t *state) { return (double)(random_next(state) >> 11) * 0x1p-53; }
 
-static inline void random_permutation(uint64_t *state, int64_t n, int32_t *out)
-{
-    for (int64_t i = 0; i < n; i++) {
-        int64_t j = random_below(state, i + 1);
-        out[i] = out[j];
-        out[j] = (int32_t)i;
-    }
-}
-
 #endif

@@ -278,11 +278,11 @@ def check_n_jobs(n_jobs):
         raise ValueError("n_jobs must not be 0: a positive number, or -1 for all processors")
 
 
-def check_indexer(indexer, name):
+def check_indexer(indexer):
     """Check that an indexer is None, a LabelTree or an object that can be fitted."""
     fits = callable(getattr(indexer, "fit", None)) and not isinstance(indexer, type)
     if not (indexer is None or isinstance(indexer, LabelTree) or fits):
-        raise TypeError(f"{name} must be an indexer with a fit method, or a LabelTree: {indexer!r}")
+        raise TypeError(f"indexer must have a fit method or be a LabelTree, got {indexer!r}")
 
 
 def check_option(value, name, options):

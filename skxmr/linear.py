@@ -305,7 +305,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         check_real(self.tol, "tol", 0, above=True)
         check_integer(self.max_iter, "max_iter", 1)
         check_real(self.prune_threshold, "prune_threshold", 0)
-        check_indexer(self.indexer, "indexer")
+        check_indexer(self.indexer)
         check_integer(self.n_trees, "n_trees", 1)
         check_integer(self.max_clusters_per_label, "max_clusters_per_label", 1)
         for name in ("n_trees", "max_clusters_per_label"):
@@ -388,10 +388,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             the lowest float32 else. For two classes, shape (n_samples,): the second class's score
             minus the first's.
         """
-        X = self._check_rank_input(X)
-        if self._container in ("spmatrix", "sparray"):
-            return self._mirror(self._survivors(X))
-        scores = self._dense_scores(X)
+        scores = self._scores(self._check_rank_input(X))
         if not self.multilabel_ and self.n_labels_ == 2:
             return scores[:, 1] - scores[:, 0]
         return scores
@@ -436,9 +433,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             to sum to one; where all underflow, the predicted class has it all.
         """
         X = self._check_rank_input(X)
-        if self._container in ("spmatrix", "sparray"):
-            return self._mirror(self._survivors(X))
-        scores = self._dense_scores(X)
+        scores = self._scores(X)
         if self.multilabel_:
             return scores
         lost = np.flatnonzero(scores.sum(axis=1) == 0)
@@ -513,6 +508,12 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         if len(lost):
             best[lost] = self._rank(X[lost], 1, beam_width=self._model.widest)[0][:, 0]
         return best
+
+    def _scores(self, X):
+        """Scores of the labels the beam reaches, in the container of y."""
+        if self._container in ("spmatrix", "sparray"):
+            return self._mirror(self._survivors(X))
+        return self._dense_scores(X)
 
     def _survivors(self, X, floor=-np.inf):
         """Scores of all labels the beam reaches, as CSR."""
