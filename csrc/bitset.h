@@ -26,6 +26,25 @@ static inline void bitset_add(bitset *s, int64_t i)
     s->summary[i >> 12] |= UINT64_C(1) << (i >> 6 & 63);
 }
 
+/* ranks[i] = how many members lie below 64 * i. NULL if memory is short. */
+static inline uint32_t *bitset_ranks(const bitset *s)
+{
+    uint32_t *ranks = (uint32_t *)malloc((size_t)(s->n_words + 1) * sizeof *ranks);
+    if (!ranks) return NULL;
+    ranks[0] = 0;
+    for (int64_t w = 0; w < s->n_words; w++) ranks[w + 1] = ranks[w] + (uint32_t)__builtin_popcountll(s->words[w]);
+    return ranks;
+}
+
+/* How many members lie below i. */
+static inline int32_t bitset_rank(const bitset *s, const uint32_t *ranks, int32_t i)
+{
+    uint64_t lower = s->words[i >> 6] & ((UINT64_C(1) << (i & 63)) - 1);
+    return (int32_t)(ranks[i >> 6] + (uint32_t)__builtin_popcountll(lower));
+}
+
+static inline int64_t bitset_size(const bitset *s, const uint32_t *ranks) { return ranks[s->n_words]; }
+
 /* Write the members in rising order to out and empty the set. Returns their number. */
 static inline int64_t bitset_drain(bitset *s, int32_t *out)
 {

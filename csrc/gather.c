@@ -27,19 +27,12 @@ static void copy_rows(const skx_csr *x, const int32_t *rows, skx_local *out, bit
 /* Replace every column by its rank among those seen. */
 static int renumber(skx_local *out, const bitset *seen)
 {
-    uint32_t *before = malloc((size_t)seen->n_words * sizeof *before), count = 0;
-    if (!before) return SKX_ENOMEM;
-    for (int64_t w = 0; w < seen->n_words; w++) {
-        before[w] = count;
-        count += (uint32_t)__builtin_popcountll(seen->words[w]);
-    }
-    for (int64_t p = 0; p < out->indptr[out->n_rows]; p++) {
-        int32_t j = out->entries[p].feature;
-        uint64_t lower = seen->words[j >> 6] & ((UINT64_C(1) << (j & 63)) - 1);
-        out->entries[p].feature = (int32_t)(before[j >> 6] + (uint32_t)__builtin_popcountll(lower));
-    }
-    out->n_features = count;
-    free(before);
+    uint32_t *ranks = bitset_ranks(seen);
+    if (!ranks) return SKX_ENOMEM;
+    for (int64_t p = 0; p < out->indptr[out->n_rows]; p++)
+        out->entries[p].feature = bitset_rank(seen, ranks, out->entries[p].feature);
+    out->n_features = bitset_size(seen, ranks);
+    free(ranks);
     return SKX_OK;
 }
 

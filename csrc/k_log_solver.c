@@ -28,12 +28,11 @@ static inline vf solve_t(vf m, vf alpha, vf q, vf cost)
     return t;
 }
 
-/* Visit row i; worst gathers the largest |alpha / cost - sigmoid(-margin)|, which is 0 at the optimum. */
-static inline void visit(const skx_block *b, int64_t i, lanes *worst, float *bias_w)
+/* Visit a row; worst gathers the largest |alpha / cost - sigmoid(-margin)|, which is 0 at the optimum. */
+static inline void visit(const skx_block *b, skx_row *row, lanes *worst, lanes *bias_w)
 {
-    const skx_row *row = &b->rows[i];
     vf q = vf_set(row->sq_norm), cost = vf_set(row->cost), inverse = vf_set(1.0f / row->cost);
-    lanes dot = row_dot(b, row, bias_w), alpha = lanes_load(b->alpha + i * SKX_LANES), step;
+    lanes dot = row_dot(b, row, *bias_w), alpha = lanes_load(row->alpha), step;
     lane_mask positive = mask_from_bits(row->positive), live = mask_from_bits(b->live);
     EACH_VECTOR(j)
     {
@@ -46,7 +45,7 @@ static inline void visit(const skx_block *b, int64_t i, lanes *worst, float *bia
         step.v[j] = (vf)((vi)(next - alpha.v[j]) ^ flip);
         alpha.v[j] = next;
     }
-    lanes_store(b->alpha + i * SKX_LANES, alpha);
+    lanes_store(row->alpha, alpha);
     row_add(b, row, step, bias_w);
 }
 
@@ -54,15 +53,16 @@ static inline void visit(const skx_block *b, int64_t i, lanes *worst, float *bia
  * error of tol in the margin, or after max_iter passes. */
 int SKX_NAME(skx_solve_log_loss)(const skx_block *b)
 {
-    float *bias_w = b->w + b->n_features * SKX_LANES;
+    lanes bias_w = lanes_load(b->w + b->n_features * SKX_LANES);
     int iter = 0;
     while (iter++ < b->max_iter) {
         lanes worst = lanes_set(0.0f);
-        for (int64_t i = 0; i < b->n_rows; i++) visit(b, i, &worst, bias_w);
+        for (int64_t i = 0; i < b->n_rows; i++) visit(b, skx_block_row(b, b->at[i]), &worst, &bias_w);
         float lane[SKX_LANES], largest = 0.0f;
         lanes_store(lane, worst);
         for (int j = 0; j < SKX_LANES; j++) largest = fmaxf(largest, lane[j]);
         if (largest <= 0.25f * b->tol) break;
     }
+    lanes_store(b->w + b->n_features * SKX_LANES, bias_w);
     return iter < b->max_iter ? iter : b->max_iter;
 }

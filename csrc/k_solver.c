@@ -20,15 +20,14 @@ static inline float largest_gap(const gap_t *g, uint16_t live)
     return gap;
 }
 
-/* Visit row i. Returns whether it stays active: not if it is solved well enough in every lane for now (its projected
+/* Visit a row. Returns whether it stays active: not if it is solved well enough in every lane for now (its projected
  * gradient is within a quarter of the tolerance), or shrunk (at its bound, its gradient beyond the last pass's largest). */
-static inline int visit(const skx_block *b, int64_t i, const lanes *shrink_above, gap_t *gap, float *bias_w)
+static inline int visit(const skx_block *b, skx_row *row, const lanes *shrink_above, gap_t *gap, lanes *bias_w)
 {
     const vf zero = vf_set(0.0f);
-    const skx_row *row = &b->rows[i];
     float diagonal = 0.5f / row->cost;
     vf inverse = vf_set(1.0f / (row->sq_norm + diagonal));
-    lanes dot = row_dot(b, row, bias_w), alpha = lanes_load(b->alpha + i * SKX_LANES), step, next;
+    lanes dot = row_dot(b, row, *bias_w), alpha = lanes_load(row->alpha), step, next;
     lane_mask positive = mask_from_bits(row->positive), live = mask_from_bits(b->live), moves, active;
     EACH_VECTOR(j)
     {
@@ -46,7 +45,7 @@ static inline int visit(const skx_block *b, int64_t i, const lanes *shrink_above
         step.v[j] = (vf)((vi)(next.v[j] - alpha.v[j]) ^ flip);
     }
     if (mask_bits(moves)) {
-        lanes_store(b->alpha + i * SKX_LANES, next);
+        lanes_store(row->alpha, next);
         row_add(b, row, step, bias_w);
     }
     return mask_bits(active) != 0;
@@ -55,28 +54,29 @@ static inline int visit(const skx_block *b, int64_t i, const lanes *shrink_above
 /* One pass over the active rows in the given order; those that stay active are kept together. Returns their number. */
 static int64_t sweep(const skx_block *b, int64_t active, const lanes *shrink_above, gap_t *gap)
 {
-    float *bias_w = b->w + b->n_features * SKX_LANES;
+    lanes bias_w = lanes_load(b->w + b->n_features * SKX_LANES);
     int64_t kept = 0;
     gap->max = lanes_set(-FLT_MAX);
     gap->min = lanes_set(FLT_MAX);
     for (int64_t s = 0; s < active; s++) {
-        int32_t i = b->order[s];
+        uint32_t at = b->order[s];
         row_prefetch(b, s, active);
-        if (visit(b, i, shrink_above, gap, bias_w)) b->order[kept++] = i;
+        if (visit(b, skx_block_row(b, at), shrink_above, gap, &bias_w)) b->order[kept++] = at;
     }
+    lanes_store(b->w + b->n_features * SKX_LANES, bias_w);
     return kept;
 }
 
 static void activate_all(const skx_block *b)
 {
-    for (int64_t i = 0; i < b->n_rows; i++) b->order[i] = (int32_t)i;
+    memcpy(b->order, b->at, (size_t)b->n_rows * sizeof *b->order);
 }
 
-static void shuffle(int32_t *order, int64_t n, uint64_t *state)
+static void shuffle(uint32_t *order, int64_t n, uint64_t *state)
 {
     for (int64_t i = n - 1; i > 0; i--) {
         int64_t j = random_below(state, i + 1);
-        int32_t t = order[i];
+        uint32_t t = order[i];
         order[i] = order[j];
         order[j] = t;
     }

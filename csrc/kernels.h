@@ -3,6 +3,8 @@
 #define SKX_KERNELS_H
 #include "skxmr.h"
 
+#include <stddef.h>
+
 enum { SKX_LANES = 16 }; /* children trained together: one cache line of float32 */
 
 /* A nonzero of a gathered row. Its two halves are always read together, so they lie together. */
@@ -11,30 +13,37 @@ typedef struct {
     float value;
 } skx_entry;
 
-/* A gathered row as a solver sees it: everything it reads before the nonzeros, in one cache line. */
+/* A gathered row as a solver sees it: everything that belongs to it in one piece of memory. Rows are visited in random
+ * order, and a few neighbouring cache lines cost hardly more than one. */
 typedef struct {
-    int64_t begin; /* of its entries */
+    float alpha[SKX_LANES]; /* dual variables */
+    float sq_norm;          /* the constant feature included */
+    float cost;             /* C of the row */
     int32_t length;
-    float sq_norm;     /* the constant feature included */
-    float cost;        /* C of the row */
+    int32_t padded;    /* length of entries: rounded up to SKX_PADDING by entries of value 0 */
     uint16_t positive; /* bit b: the row is a positive of lane b */
+    skx_entry entries[];
 } skx_row;
 
-/* A node's rows with up to 16 of its children, as the solvers see them. Lane b of row i is w[i * 16 + b]. */
+enum { SKX_LINE = 64, SKX_PADDING = 4 };
+
+/* A node's rows with up to 16 of its children, as the solvers see them. Lane b of row i is w[i * 16 + b]. A row is named by
+ * where it begins in rows, in lines. */
 typedef struct {
     int64_t n_rows;
     int64_t n_features;
-    const skx_row *rows;
-    const skx_entry *entries;
-    uint16_t live; /* lanes in use */
+    uint8_t *rows;     /* skx_row, each from the beginning of a line; alpha is zero on entry */
+    const uint32_t *at; /* (n_rows), the rows */
+    uint32_t *order;    /* (n_rows), scratch */
+    uint16_t live;      /* lanes in use */
     float bias;
     float tol;
     int max_iter;
     uint64_t seed;
-    float *w;       /* (n_features + 1, 16), zero on entry; the last row is the bias weight */
-    float *alpha;   /* (n_rows, 16), zero on entry */
-    int32_t *order; /* (n_rows), scratch */
+    float *w; /* (n_features + 1, 16), zero on entry; the last row is the bias weight, and what padding points to */
 } skx_block;
+
+static inline skx_row *skx_block_row(const skx_block *b, uint32_t at) { return (skx_row *)(b->rows + (size_t)at * SKX_LINE); }
 
 /* Where a query's nonzeros meet one chunk. */
 typedef struct {

@@ -1,57 +1,55 @@
 /* Training of one tree node: all its children see the same rows, so these are gathered and renumbered once and then
  * serve blocks of 16 children in turn. */
-#include "gather.h"
+#include "huge.h"
 #include "kernels.h"
+#include "rows.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct {
-    skx_local x;
-    skx_row *rows;
-    int32_t *order;
-    float *alpha;
+    skx_rows x;
+    uint32_t *order;
     float *w;
 } node_work;
 
 static void work_free(node_work *work)
 {
-    skx_local_free(&work->x);
-    free(work->rows);
+    skx_rows_free(&work->x);
     free(work->order);
-    free(work->alpha);
     free(work->w);
 }
 
-static void *aligned(int64_t lines) { return aligned_alloc(64, (size_t)(lines + 1) * 64); }
-
-static double square_norm(const skx_entry *entries, int64_t n)
+static double square_norm(const skx_row *row)
 {
     double square = 0.0;
-    for (int64_t p = 0; p < n; p++) square += (double)entries[p].value * entries[p].value;
+    for (int32_t p = 0; p < row->length; p++) square += (double)row->entries[p].value * row->entries[p].value;
     return square;
 }
 
-/* Gather, and compute what does not depend on the child. order serves as the list of the examples' rows. */
-static int work_prepare(node_work *work, const skx_csr *x, const skx_node *node, const skx_train_params *params)
+static int gather_examples(node_work *work, const skx_csr *x, const skx_node *node)
 {
     int64_t n = node->n_examples;
-    work->order = malloc((size_t)(n + 1) * sizeof *work->order);
-    if (!work->order) return SKX_ENOMEM;
-    for (int64_t i = 0; i < n; i++) work->order[i] = node->source ? node->source[node->examples[i]] : node->examples[i];
-    int status = skx_local_gather(x, work->order, n, &work->x);
+    int32_t *source = malloc((size_t)(n + 1) * sizeof *source);
+    if (!source) return SKX_ENOMEM;
+    for (int64_t i = 0; i < n; i++) source[i] = node->source ? node->source[node->examples[i]] : node->examples[i];
+    int status = skx_rows_gather(x, source, n, &work->x);
+    free(source);
+    return status;
+}
+
+/* Gather, and compute what does not depend on the child. */
+static int work_prepare(node_work *work, const skx_csr *x, const skx_node *node, const skx_train_params *params)
+{
+    int status = gather_examples(work, x, node);
     if (status != SKX_OK) return status;
-    work->rows = malloc((size_t)(n + 1) * sizeof *work->rows);
-    work->alpha = aligned(n);
-    work->w = aligned(work->x.n_features + 1);
-    if (!work->rows || !work->alpha || !work->w) return SKX_ENOMEM;
-    for (int64_t i = 0; i < n; i++) {
-        skx_row *row = &work->rows[i];
-        row->begin = work->x.indptr[i];
-        row->length = (int32_t)(work->x.indptr[i + 1] - row->begin);
-        double square = square_norm(work->x.entries + row->begin, row->length);
-        row->sq_norm = (float)(square + (double)params->bias * params->bias);
+    work->order = malloc((size_t)(work->x.n_rows + 1) * sizeof *work->order);
+    work->w = skx_huge_alloc((size_t)(work->x.n_features + 1) * SKX_LANES * sizeof *work->w);
+    if (!work->order || !work->w) return SKX_ENOMEM;
+    for (int64_t i = 0; i < work->x.n_rows; i++) {
+        skx_row *row = skx_rows_row(&work->x, i);
+        row->sq_norm = (float)(square_norm(row) + (double)params->bias * params->bias);
         row->cost = params->C * (node->weight ? node->weight[node->examples[i]] : 1.0f);
         if (!(row->cost > 0.0f)) return SKX_EARG;
         if (!isfinite(row->sq_norm)) return SKX_EFINITE;
@@ -79,15 +77,20 @@ static int64_t find_row(const int32_t *rows, int64_t from, int64_t n, int32_t ro
     return lo < n && rows[lo] == row ? lo : n;
 }
 
-static int mark_positives(node_work *work, const skx_node *node, int64_t first, int lanes)
+/* Set the rows back to the beginning, with the positives of `lanes` children. */
+static int start_block(node_work *work, const skx_node *node, int64_t first, int lanes)
 {
-    for (int64_t i = 0; i < node->n_examples; i++) work->rows[i].positive = 0;
+    for (int64_t i = 0; i < node->n_examples; i++) {
+        skx_row *row = skx_rows_row(&work->x, i);
+        memset(row->alpha, 0, sizeof row->alpha);
+        row->positive = 0;
+    }
     for (int b = 0; b < lanes; b++) {
         int64_t at = 0;
         for (int64_t e = node->positive_ptr[first + b]; e < node->positive_ptr[first + b + 1]; e++) {
             at = find_row(node->examples, at, node->n_examples, node->positive[e]);
             if (at == node->n_examples) return SKX_EARG;
-            work->rows[at].positive |= (uint16_t)(1u << b);
+            skx_rows_row(&work->x, at)->positive |= (uint16_t)(1u << b);
         }
     }
     return SKX_OK;
@@ -98,19 +101,17 @@ static int solve_block(const skx_kernels *kernels, node_work *work, const skx_tr
     skx_block block = {
         .n_rows = work->x.n_rows,
         .n_features = work->x.n_features,
-        .rows = work->rows,
-        .entries = work->x.entries,
+        .rows = work->x.rows,
+        .at = work->x.at,
+        .order = work->order,
         .live = (uint16_t)((1u << lanes) - 1),
         .bias = params->bias,
         .tol = params->tol,
         .max_iter = params->max_iter,
         .seed = params->seed,
         .w = work->w,
-        .alpha = work->alpha,
-        .order = work->order,
     };
     memset(work->w, 0, (size_t)(work->x.n_features + 1) * SKX_LANES * sizeof *work->w);
-    memset(work->alpha, 0, (size_t)work->x.n_rows * SKX_LANES * sizeof *work->alpha);
     return (params->loss == SKX_SQUARED_HINGE ? kernels->solve_squared_hinge : kernels->solve_log_loss)(&block);
 }
 
@@ -146,7 +147,7 @@ static int train_blocks(const skx_kernels *kernels, node_work *work, const skx_n
         int64_t left = node->n_children - c;
         int lanes = left < SKX_LANES ? (int)left : SKX_LANES;
         if (lanes * work->x.n_features > capacity - col_ptr[c - first]) return c > first ? SKX_OK : SKX_ECAPACITY;
-        int status = mark_positives(work, node, c, lanes);
+        int status = start_block(work, node, c, lanes);
         if (status != SKX_OK) return status;
         int iterations = solve_block(kernels, work, params, lanes);
         if (iterations > *n_iter) *n_iter = iterations;

@@ -1,0 +1,21 @@
+/* The training rows of a tree node, gathered in the form the solvers want. */
+#ifndef SKX_ROWS_H
+#define SKX_ROWS_H
+#include "kernels.h"
+
+typedef struct {
+    int64_t n_rows;
+    int64_t n_features;
+    uint8_t *rows;     /* skx_row, one after the other */
+    uint32_t *at;      /* where each begins, in lines */
+    int32_t *features; /* the columns that occur, rising */
+} skx_rows;
+
+/* Copy rows source[0 .. n) of x, features renumbered. Of each row, the entries and their numbers are set. SKX_OK or SKX_ENOMEM; free
+ * with skx_rows_free, also after a failure. */
+int skx_rows_gather(const skx_csr *x, const int32_t *source, int64_t n, skx_rows *out);
+void skx_rows_free(skx_rows *rows);
+
+static inline skx_row *skx_rows_row(const skx_rows *r, int64_t i) { return (skx_row *)(r->rows + (size_t)r->at[i] * SKX_LINE); }
+
+#endif
