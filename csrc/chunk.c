@@ -4,16 +4,48 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* A row is stored dense if that costs at most 1.6 times the bytes of its pairs: a vector at a time beats one at a time. */
-static int store_dense(int64_t n, int64_t width)
+/* A row of a wide chunk is stored dense if that costs at most 1.6 times the bytes of its pairs: a vector at a time beats one
+ * at a time. */
+static int store_dense(int64_t n, int64_t width, int64_t value_bytes)
 {
-    int64_t pairs = n * SKX_PAIR_BYTES, dense = dense_bytes(width);
-    return 5 * dense <= 8 * pairs || pairs == dense;
+    int64_t pairs = n * (value_bytes + 1), dense = dense_bytes(width, value_bytes);
+    return width > SKX_NARROW && (5 * dense <= 8 * pairs || pairs == dense);
 }
 
-static int64_t row_bytes(int64_t n, int64_t width)
+static int64_t row_bytes(int64_t n, int64_t width, int64_t value_bytes)
 {
-    return store_dense(n, width) ? dense_bytes(width) : n * SKX_PAIR_BYTES;
+    if (width <= SKX_NARROW) return (int64_t)sizeof(uint16_t) + n * value_bytes;
+    return store_dense(n, width, value_bytes) ? dense_bytes(width, value_bytes) : n * (value_bytes + 1);
+}
+
+/* Round to half precision: to the nearest, ties to even, and nothing but zero to zero. */
+static uint16_t half_from(float value)
+{
+    uint32_t bits, sign;
+    memcpy(&bits, &value, sizeof bits);
+    sign = bits >> 16 & 0x8000;
+    float magnitude = fabsf(value), step = 0x1p-24f; /* the spacing of subnormals */
+    if (magnitude == 0.0f) return (uint16_t)sign;
+    if (magnitude < 0x1p-14f) {
+        float rounded = nearbyintf(magnitude / step);
+        return (uint16_t)(sign | (rounded < 1.0f ? 1 : (uint32_t)rounded));
+    }
+    bits = (bits & 0x7fffffff) - (112u << 23);
+    return (uint16_t)(sign | ((bits + 0xfff + (bits >> 13 & 1)) >> 13));
+}
+
+static void store_value(uint8_t *p, float value, int64_t value_bytes)
+{
+    uint16_t half = value_bytes == SKX_FLOAT16 ? half_from(value) : 0;
+    memcpy(p, value_bytes == SKX_FLOAT16 ? (const void *)&half : (const void *)&value, (size_t)value_bytes);
+}
+
+static int values_fit(const skx_columns *c, int64_t value_bytes)
+{
+    const float most = value_bytes == SKX_FLOAT16 ? 65504.0f : INFINITY;
+    for (int64_t p = 0; p < c->col_ptr[c->width]; p++)
+        if (fabsf(c->values[p]) > most) return 0;
+    return 1;
 }
 
 /* length[e] = the number of weights of local feature e. NULL if memory is short. */
@@ -32,14 +64,14 @@ typedef struct {
 } block_t;
 
 /* The block that begins at local feature `first`, counting only features that kept a weight. */
-static block_t block_at(const skx_columns *c, const int32_t *length, int64_t first)
+static block_t block_at(const skx_columns *c, const int32_t *length, int64_t value_bytes, int64_t first)
 {
     block_t b = {first, first, (uint32_t)(c->features[first] / SKX_BLOCK), 0, 0, 0};
     for (; b.last < c->n_local && (uint32_t)(c->features[b.last] / SKX_BLOCK) == b.key; b.last++) {
         if (length[b.last] == 0) continue;
         b.bits |= UINT64_C(1) << (c->features[b.last] % SKX_BLOCK);
         b.n_rows++;
-        b.n_bytes += row_bytes(length[b.last], c->width);
+        b.n_bytes += row_bytes(length[b.last], c->width, value_bytes);
     }
     if (b.n_rows) b.n_bytes = (b.n_bytes + 2 * (b.n_rows + 1) + 3) / 4 * 4;
     return b;
@@ -53,14 +85,17 @@ static int64_t slots_for(int64_t n_blocks, int64_t n_features)
     return slots < direct ? slots : direct;
 }
 
-int skx_chunk_size(const skx_columns *c, int64_t n_features, int64_t *n_slots, int64_t *n_bytes)
+static int value_bytes_valid(int64_t value_bytes) { return value_bytes == SKX_FLOAT16 || value_bytes == SKX_FLOAT32; }
+
+int skx_chunk_size(const skx_columns *c, int64_t n_features, int value_bytes, int64_t *n_slots, int64_t *n_bytes)
 {
-    if (c->width < 1 || c->width > SKX_CHUNK_WIDTH) return SKX_EARG;
+    if (c->width < 1 || c->width > SKX_CHUNK_WIDTH || !value_bytes_valid(value_bytes)) return SKX_EARG;
+    if (!values_fit(c, value_bytes)) return SKX_EFINITE;
     int32_t *length = row_lengths(c);
     if (!length) return SKX_ENOMEM;
     int64_t n_blocks = 0, bytes = 0;
     for (int64_t e = 0; e < c->n_local;) {
-        block_t b = block_at(c, length, e);
+        block_t b = block_at(c, length, value_bytes, e);
         n_blocks += b.n_rows > 0;
         bytes += b.n_bytes;
         e = b.last;
@@ -80,7 +115,8 @@ static skx_slot *new_slot(skx_slot *index, int64_t n_slots, int64_t n_features, 
 }
 
 /* Write the offsets of a block's rows; place[e] becomes the address of row e. */
-static void write_offsets(const skx_columns *c, const int32_t *length, const block_t *b, uint8_t *block, uint8_t **place)
+static void write_offsets(const skx_columns *c, const int32_t *length, const block_t *b, int64_t value_bytes, uint8_t *block,
+                          uint8_t **place)
 {
     uint16_t start = (uint16_t)(2 * (b->n_rows + 1));
     int64_t rank = 0;
@@ -88,40 +124,55 @@ static void write_offsets(const skx_columns *c, const int32_t *length, const blo
         if (length[e] == 0) continue;
         memcpy(block + 2 * rank++, &start, sizeof start);
         place[e] = block + start;
-        start = (uint16_t)(start + row_bytes(length[e], c->width));
+        start = (uint16_t)(start + row_bytes(length[e], c->width, value_bytes));
     }
     memcpy(block + 2 * rank, &start, sizeof start);
 }
 
-/* Columns come in order, so each row's pairs end up in order. filled[e] counts those written. */
-static void write_values(const skx_columns *c, const int32_t *length, uint8_t *const *place, int32_t *filled)
+static void add_to_mask(uint8_t *mask, int64_t child)
+{
+    uint16_t bits = (uint16_t)(load_u16(mask) | 1u << child);
+    memcpy(mask, &bits, sizeof bits);
+}
+
+/* Columns come in order, so each row's values end up in order. filled[e] counts those written. */
+static void write_values(const skx_columns *c, const int32_t *length, int64_t value_bytes, uint8_t *const *place,
+                         int32_t *filled)
 {
     for (int64_t col = 0; col < c->width; col++) {
         for (int64_t p = c->col_ptr[col]; p < c->col_ptr[col + 1]; p++) {
             int32_t e = c->entries[p];
-            int64_t n = length[e], at = store_dense(n, c->width) ? col : filled[e];
-            memcpy(place[e] + 4 * at, &c->values[p], sizeof(float));
-            if (!store_dense(n, c->width)) place[e][4 * n + filled[e]++] = (uint8_t)col;
+            int64_t n = length[e], at = value_bytes * filled[e];
+            if (c->width <= SKX_NARROW) {
+                add_to_mask(place[e], col);
+                at += (int64_t)sizeof(uint16_t);
+            } else if (store_dense(n, c->width, value_bytes)) {
+                at = value_bytes * col;
+            } else {
+                place[e][value_bytes * n + filled[e]] = (uint8_t)col;
+            }
+            store_value(place[e] + at, c->values[p], value_bytes);
+            filled[e]++;
         }
     }
 }
 
-static void write_blocks(const skx_columns *c, int64_t n_features, int64_t n_slots, const int32_t *length, skx_slot *index,
-                         uint8_t *payload, uint8_t **place)
+static void write_blocks(const skx_columns *c, int64_t n_features, int64_t value_bytes, int64_t n_slots,
+                         const int32_t *length, skx_slot *index, uint8_t *payload, uint8_t **place)
 {
     int64_t base = 0;
     for (int64_t e = 0; e < c->n_local;) {
-        block_t b = block_at(c, length, e);
+        block_t b = block_at(c, length, value_bytes, e);
         e = b.last;
         if (b.n_rows == 0) continue;
         *new_slot(index, n_slots, n_features, b.key) = (skx_slot){b.bits, (uint32_t)(base / 4), b.key};
-        write_offsets(c, length, &b, payload + base, place);
+        write_offsets(c, length, &b, value_bytes, payload + base, place);
         base += b.n_bytes;
     }
 }
 
-int skx_chunk_write(const skx_columns *c, int64_t n_features, int64_t n_slots, int64_t n_bytes, skx_slot *index,
-                    uint8_t *payload)
+int skx_chunk_write(const skx_columns *c, int64_t n_features, int value_bytes, int64_t n_slots, int64_t n_bytes,
+                    skx_slot *index, uint8_t *payload)
 {
     int32_t *length = row_lengths(c), *filled = calloc((size_t)c->n_local + 1, sizeof *filled);
     uint8_t **place = malloc(((size_t)c->n_local + 1) * sizeof *place);
@@ -131,8 +182,8 @@ int skx_chunk_write(const skx_columns *c, int64_t n_features, int64_t n_slots, i
         memset(index, 0, (size_t)n_slots * sizeof *index);
         if (n_slots == direct_slots(n_features))
             for (int64_t s = 0; s < n_slots; s++) index[s].key = (uint32_t)s;
-        write_blocks(c, n_features, n_slots, length, index, payload, place);
-        write_values(c, length, place, filled);
+        write_blocks(c, n_features, value_bytes, n_slots, length, index, payload, place);
+        write_values(c, length, value_bytes, place, filled);
     }
     free(length);
     free(filled);
@@ -142,45 +193,77 @@ int skx_chunk_write(const skx_columns *c, int64_t n_features, int64_t n_slots, i
 
 /* ---- reading ---- */
 
+enum form { MASKED, DENSE, PAIRS };
+
 typedef struct {
     const uint8_t *data;
     int64_t bytes;
-    int dense;
-    int64_t n; /* weights: those stored as pairs, or the nonzeros of a dense row */
+    int64_t value_bytes;
+    enum form form;
+    int64_t stored; /* values, zeros of a dense row included */
 } row_t;
 
-static float row_value(const row_t *r, int64_t i) { return load_f32(r->data + 4 * i); }
-
-static int64_t row_child(const row_t *r, int64_t i) { return r->dense ? i : r->data[4 * (r->bytes / SKX_PAIR_BYTES) + i]; }
-
-static int64_t row_stored(const row_t *r, int64_t width) { return r->dense ? width : r->bytes / SKX_PAIR_BYTES; }
-
-static row_t row_open(const uint8_t *block, int64_t rank, int64_t width)
+static row_t row_open(const skx_chunk *chunk, const uint8_t *block, int64_t rank)
 {
-    int64_t start = load_u16(block + 2 * rank), end = load_u16(block + 2 * rank + 2);
-    row_t r = {block + start, end - start, end - start == dense_bytes(width), 0};
-    for (int64_t i = 0; i < row_stored(&r, width); i++) r.n += row_value(&r, i) != 0.0f;
+    int64_t start = load_u16(block + 2 * rank), bytes = load_u16(block + 2 * rank + 2) - start;
+    row_t r = {block + start, bytes, chunk->value_bytes, PAIRS, bytes / (chunk->value_bytes + 1)};
+    if (chunk->width <= SKX_NARROW) {
+        r.form = MASKED;
+        r.stored = bytes < 2 ? 0 : __builtin_popcount(load_u16(r.data));
+    } else if (bytes == dense_bytes(chunk->width, chunk->value_bytes)) {
+        r.form = DENSE;
+        r.stored = chunk->width;
+    }
     return r;
 }
 
-static int padding_is_zero(const row_t *r, int64_t width)
+static float row_value(const row_t *r, int64_t i)
 {
-    for (int64_t i = width; 4 * i < r->bytes; i++)
+    return load_value(r->data + (r->form == MASKED ? 2 : 0) + i * r->value_bytes, r->value_bytes);
+}
+
+static int64_t row_child(const row_t *r, int64_t i)
+{
+    if (r->form == DENSE) return i;
+    if (r->form == PAIRS) return r->data[r->stored * r->value_bytes + i];
+    uint32_t mask = load_u16(r->data);
+    for (; i > 0; i--) mask &= mask - 1;
+    return __builtin_ctz(mask);
+}
+
+static int64_t row_nonzeros(const row_t *r)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < r->stored; i++) n += row_value(r, i) != 0.0f;
+    return n;
+}
+
+static int padding_is_zero(const row_t *r)
+{
+    for (int64_t i = r->stored; r->value_bytes * i < r->bytes; i++)
         if (row_value(r, i) != 0.0f) return 0;
     return 1;
 }
 
+/* Whether the row's length is one that its form can have. */
+static int length_valid(const row_t *r)
+{
+    if (r->form == MASKED) return r->stored > 0 && r->bytes == 2 + r->stored * r->value_bytes;
+    if (r->form == PAIRS) return r->stored > 0 && r->bytes == r->stored * (r->value_bytes + 1);
+    return padding_is_zero(r);
+}
+
 static int row_valid(const row_t *r, int64_t width)
 {
-    int64_t last = -1, stored = row_stored(r, width);
-    if (!r->dense && (r->bytes == 0 || r->bytes % SKX_PAIR_BYTES)) return 0;
-    for (int64_t i = 0; i < stored; i++) {
+    int64_t last = -1;
+    if (!length_valid(r)) return 0;
+    for (int64_t i = 0; i < r->stored; i++) {
         int64_t child = row_child(r, i);
         if (child <= last || child >= width || !isfinite(row_value(r, i))) return 0;
-        if (!r->dense && row_value(r, i) == 0.0f) return 0;
+        if (r->form != DENSE && row_value(r, i) == 0.0f) return 0;
         last = child;
     }
-    return !r->dense || (r->n > 0 && padding_is_zero(r, width));
+    return row_nonzeros(r) > 0;
 }
 
 /* A block must hold its offsets, and these must rise inside the payload, before any row is looked at. */
@@ -192,9 +275,9 @@ static int block_valid(const skx_chunk *chunk, const skx_slot *slot, int64_t *n_
     for (int64_t r = 0; r < rows; r++) {
         int64_t start = load_u16(block + 2 * r), end = load_u16(block + 2 * r + 2);
         if (end < start || end > room) return 0;
-        row_t row = row_open(block, r, chunk->width);
+        row_t row = row_open(chunk, block, r);
         if (!row_valid(&row, chunk->width)) return 0;
-        *n_weights += row.n;
+        *n_weights += row_nonzeros(&row);
     }
     *n_rows += rows;
     return 1;
@@ -214,7 +297,7 @@ int skx_chunk_check(const skx_chunk *chunk, int64_t n_features, int64_t *n_weigh
 {
     int64_t n_direct = direct_slots(n_features), n = chunk->n_slots;
     *n_weights = *n_rows = 0;
-    if (chunk->width < 1 || chunk->width > SKX_CHUNK_WIDTH) return SKX_EMODEL;
+    if (chunk->width < 1 || chunk->width > SKX_CHUNK_WIDTH || !value_bytes_valid(chunk->value_bytes)) return SKX_EMODEL;
     if (n != n_direct && (n > n_direct || (n & (n - 1)))) return SKX_EMODEL;
     for (int64_t s = 0; s < n; s++) {
         if (!slot_valid(chunk, n_features, s)) return SKX_EMODEL;
@@ -234,10 +317,10 @@ typedef struct {
     float *values;
 } read_t;
 
-static void read_row(read_t *out, const row_t *row, int64_t width, int32_t feature)
+static void read_row(read_t *out, const row_t *row, int32_t feature)
 {
     int64_t kept = 0;
-    for (int64_t i = 0; i < row_stored(row, width); i++) {
+    for (int64_t i = 0; i < row->stored; i++) {
         float value = row_value(row, i);
         if (value == 0.0f || fabsf(value) < out->threshold) continue;
         int64_t child = row_child(row, i);
@@ -260,8 +343,8 @@ static void read_chunk(read_t *out, const skx_chunk *chunk, int64_t n_features)
         const skx_slot *slot = find_slot(chunk->index, chunk->n_slots, n_direct, (uint32_t)key);
         int64_t rank = 0;
         for (uint64_t bits = slot ? slot->bits : 0; bits; bits &= bits - 1) {
-            row_t row = row_open(chunk->payload + 4 * (int64_t)slot->base, rank++, chunk->width);
-            read_row(out, &row, chunk->width, (int32_t)(key * SKX_BLOCK + __builtin_ctzll(bits)));
+            row_t row = row_open(chunk, chunk->payload + 4 * (int64_t)slot->base, rank++);
+            read_row(out, &row, (int32_t)(key * SKX_BLOCK + __builtin_ctzll(bits)));
         }
     }
 }

@@ -5,55 +5,80 @@
 
 #include <math.h>
 
+/* A nonzero of a row that meets a chunk: first where its slot should be, then where its weights are. */
 typedef struct {
-    const uint8_t *where; /* a block's beginning, then a row's beginning */
+    union {
+        const skx_slot *slot;
+        const uint8_t *where; /* a block's beginning, then a row's beginning */
+    };
     const skx_target *target;
+    float x;
+    int32_t feature;
     uint32_t rank;  /* of the row in its block */
     uint32_t room;  /* bytes from the block's beginning to the payload's end, at most 65536 */
     uint32_t bytes; /* of the row */
-    float x;
-} hit_t;
-
-typedef struct {
-    const skx_target *target;
-    int32_t feature;
-    float x;
 } probe_t;
 
-static void prefetch_slots(const probe_t *probes, int64_t n, int64_t n_direct)
+/* Note where the slots of a target's nonzeros first .. last should be, and prefetch them. Without always_inline GCC drops
+ * prefetches from functions without a result. */
+static inline __attribute__((always_inline)) void open_probes(const skx_target *t, int64_t first, int64_t last,
+                                                              int64_t n_direct, probe_t *out)
 {
-    for (int64_t i = 0; i < n; i++) {
-        const skx_chunk *c = &probes[i].target->chunk;
-        uint32_t key = (uint32_t)probes[i].feature / SKX_BLOCK;
-        if (c->n_slots) __builtin_prefetch(&c->index[c->n_slots == n_direct ? key : hash_slot(key, c->n_slots)]);
+    int64_t n_slots = t->chunk.n_slots;
+    for (int64_t p = first; p < last; p++, out++) {
+        uint32_t key = (uint32_t)t->indices[p] / SKX_BLOCK;
+        out->slot = t->chunk.index + (n_slots == n_direct ? key : hash_slot(key, n_slots));
+        out->target = t;
+        out->feature = t->indices[p];
+        out->x = t->data[p];
+        __builtin_prefetch(out->slot);
     }
 }
 
-/* Keep the probes whose feature has a row, and prefetch the offsets of their blocks. A model that was checked never fails
- * the bounds below; they are here so that one changed behind our back cannot lead outside its arrays either. */
-static int64_t find_blocks(const probe_t *probes, int64_t n, int64_t n_direct, hit_t *hits)
+/* The slot of a probe's feature in a hash table, from where it should be on, or one without bits. */
+static inline const skx_slot *follow(const probe_t *probe, uint32_t key)
+{
+    static const skx_slot none = {0, 0, 0};
+    const skx_chunk *c = &probe->target->chunk;
+    const skx_slot *slot = probe->slot;
+    for (int64_t step = 0; step < c->n_slots && slot->bits; step++) {
+        if (slot->key == key) return slot;
+        slot = slot + 1 < c->index + c->n_slots ? slot + 1 : c->index;
+    }
+    return &none;
+}
+
+/* Keep the probes whose feature has a row, and prefetch the offsets of their blocks. Whether one has is a coin's toss, so
+ * no branch depends on it. A model that was checked never fails the bounds below; they are here so that one changed behind
+ * our back cannot lead outside its arrays either. */
+static inline __attribute__((always_inline)) int64_t find_blocks(probe_t *probes, int64_t n)
 {
     int64_t n_hits = 0;
     for (int64_t i = 0; i < n; i++) {
-        const skx_chunk *c = &probes[i].target->chunk;
-        uint32_t feature = (uint32_t)probes[i].feature;
-        const skx_slot *slot = find_slot(c->index, c->n_slots, n_direct, feature / SKX_BLOCK);
+        const skx_target *target = probes[i].target;
+        const skx_chunk *c = &target->chunk;
+        uint32_t feature = (uint32_t)probes[i].feature, key = feature / SKX_BLOCK;
+        const skx_slot *slot = probes[i].slot->key == key ? probes[i].slot : follow(&probes[i], key);
         uint64_t bit = UINT64_C(1) << (feature % SKX_BLOCK);
-        if (!slot || !(slot->bits & bit)) continue;
-        uint32_t rank = (uint32_t)__builtin_popcountll(slot->bits & (bit - 1));
         int64_t base = 4 * (int64_t)slot->base, room = c->n_bytes - base;
-        if (room < 2 * (int64_t)(rank + 2)) continue;
-        room = room < 65536 ? room : 65536;
-        hits[n_hits++] = (hit_t){c->payload + base, probes[i].target, rank, (uint32_t)room, 0, probes[i].x};
-        __builtin_prefetch(c->payload + base + 2 * rank);
+        uint32_t rank = (uint32_t)__builtin_popcountll(slot->bits & (bit - 1));
+        int hit = (slot->bits & bit) != 0 && room >= 2 * ((int64_t)rank + 2);
+        probe_t *out = &probes[n_hits]; /* field by field: a copied struct would wait for its parts to be stored */
+        out->x = probes[i].x;
+        out->target = target;
+        out->where = c->payload + (hit ? base : 0);
+        out->rank = rank;
+        out->room = (uint32_t)(room < 65536 ? room : 65536);
+        __builtin_prefetch(out->where + (hit ? 2 * rank : 0));
+        n_hits += hit;
     }
     return n_hits;
 }
 
-static void find_rows(hit_t *hits, int64_t n)
+static inline __attribute__((always_inline)) void find_rows(probe_t *hits, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
-        hit_t *h = &hits[i];
+        probe_t *h = &hits[i];
         uint32_t start = load_u16(h->where + 2 * h->rank), end = load_u16(h->where + 2 * h->rank + 2);
         h->bytes = start <= end && end <= h->room ? end - start : 0;
         h->where += start;
@@ -62,64 +87,93 @@ static void find_rows(hit_t *hits, int64_t n)
     }
 }
 
-static inline void add_dense(float *scores, const uint8_t *row, int64_t width, float x)
+static inline void add_dense(float *scores, const uint8_t *row, int64_t width, int64_t value_bytes, float x)
 {
     int64_t c = 0;
     for (; c + SKX_VL <= width; c += SKX_VL) {
         vf v;
-        memcpy(&v, row + 4 * c, sizeof v);
+        if (value_bytes == SKX_FLOAT16)
+            v = vf_load_half(row + 2 * c);
+        else
+            memcpy(&v, row + 4 * c, sizeof v);
         vf_store(scores + c, vf_load(scores + c) + vf_set(x) * v);
     }
     for (; c < width; c += 4) {
         vf4 v, s;
-        memcpy(&v, row + 4 * c, sizeof v);
+        for (int i = 0; i < 4; i++) v[i] = load_value(row + value_bytes * (c + i), value_bytes);
         memcpy(&s, scores + c, sizeof s);
         s += x * v;
         memcpy(scores + c, &s, sizeof s);
     }
 }
 
-static inline void add_pairs(float *scores, const uint8_t *row, uint32_t n, float x)
+static inline void add_pairs(float *scores, const uint8_t *row, uint32_t n, int64_t value_bytes, float x)
 {
-    const uint8_t *child = row + 4 * n;
-    for (uint32_t i = 0; i < n; i++) scores[child[i]] += x * load_f32(row + 4 * i);
+    const uint8_t *child = row + value_bytes * n;
+    for (uint32_t i = 0; i < n; i++) scores[child[i]] += x * load_value(row + value_bytes * i, value_bytes);
 }
 
-static void add_rows(const hit_t *hits, int64_t n)
+/* A row of a narrow chunk: its values spread to the lanes of its mask. The mask is followed no further than the row. */
+static inline void add_masked(float *scores, const uint8_t *row, uint32_t bytes, int64_t value_bytes, float x)
+{
+    if (bytes < 2) return;
+    uint32_t mask = load_u16(row), n = (bytes - 2) / (uint32_t)value_bytes;
+    row += 2;
+#if defined(__AVX512VL__) && defined(__AVX512BW__)
+    __mmask16 there = (__mmask16)((1u << (n < 16 ? n : 16)) - 1);
+    vf packed = value_bytes == SKX_FLOAT16 ? vf_from_half((vh)_mm256_maskz_loadu_epi16(there, row))
+                                           : (vf)_mm512_maskz_loadu_ps(there, row);
+    vf_store(scores, vf_load(scores) + vf_set(x) * (vf)_mm512_maskz_expand_ps((__mmask16)mask, (__m512)packed));
+#else
+    for (uint32_t i = 0; i < n && mask; i++, mask &= mask - 1)
+        scores[__builtin_ctz(mask)] += x * load_value(row + value_bytes * i, value_bytes);
+#endif
+}
+
+static inline __attribute__((always_inline)) void add_row(const probe_t *h, int64_t value_bytes)
+{
+    int64_t width = h->target->chunk.width;
+    if (width <= SKX_NARROW)
+        add_masked(h->target->scores, h->where, h->bytes, value_bytes, h->x);
+    else if (h->bytes == dense_bytes(width, value_bytes))
+        add_dense(h->target->scores, h->where, width, value_bytes, h->x);
+    else
+        add_pairs(h->target->scores, h->where, h->bytes / (uint32_t)(value_bytes + 1), value_bytes, h->x);
+}
+
+static void add_rows(const probe_t *hits, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
-        const hit_t *h = &hits[i];
-        if (h->bytes == dense_bytes(h->target->chunk.width))
-            add_dense(h->target->scores, h->where, h->target->chunk.width, h->x);
+        if (hits[i].target->chunk.value_bytes == SKX_FLOAT32)
+            add_row(&hits[i], SKX_FLOAT32);
         else
-            add_pairs(h->target->scores, h->where, h->bytes / SKX_PAIR_BYTES, h->x);
+            add_row(&hits[i], SKX_FLOAT16);
     }
 }
 
-static void run_tile(const probe_t *probes, int64_t n, int64_t n_direct, hit_t *hits)
+static void run_tile(probe_t *probes, int64_t n)
 {
-    prefetch_slots(probes, n, n_direct);
-    int64_t n_hits = find_blocks(probes, n, n_direct, hits);
-    find_rows(hits, n_hits);
-    add_rows(hits, n_hits);
+    n = find_blocks(probes, n);
+    find_rows(probes, n);
+    add_rows(probes, n);
 }
 
-void SKX_NAME(skx_accumulate)(const skx_target *targets, int64_t n_targets, int64_t n_features, const int32_t *indices,
-                              const float *data, int64_t n)
+void SKX_NAME(skx_accumulate)(const skx_target *targets, int64_t n_targets, int64_t n_features)
 {
     probe_t probes[SKX_TILE];
-    hit_t hits[SKX_TILE];
     int64_t n_direct = direct_slots(n_features), filled = 0;
-    for (int64_t t = 0; t < n_targets; t++) {
-        for (int64_t p = 0; p < n; p++) {
-            probes[filled++] = (probe_t){&targets[t], indices[p], data[p]};
-            if (filled == SKX_TILE) {
-                run_tile(probes, filled, n_direct, hits);
-                filled = 0;
-            }
+    for (const skx_target *t = targets; t < targets + n_targets; t++) {
+        if (t->chunk.n_slots == 0) continue;
+        for (int64_t first = 0, last; first < t->n; first = last) {
+            last = t->n - first < SKX_TILE - filled ? t->n : first + SKX_TILE - filled;
+            open_probes(t, first, last, n_direct, probes + filled);
+            filled += last - first;
+            if (filled < SKX_TILE) break;
+            run_tile(probes, filled);
+            filled = 0;
         }
     }
-    run_tile(probes, filled, n_direct, hits);
+    run_tile(probes, filled);
 }
 
 static inline vf hinge_power(vf v, int power)
@@ -149,12 +203,24 @@ static void log_sigmoid(float *scores, int64_t n, float parent)
     }
 }
 
-void SKX_NAME(skx_post_process)(float *scores, int64_t n, float parent, int post_processor, int power)
+void SKX_NAME(skx_post_process)(float *scores, const float *bias, int64_t n, float parent, int post_processor, int power)
 {
+    for (int64_t c = 0; c < n; c++) scores[c] += bias[c];
     if (post_processor == SKX_LOG_SIGMOID) {
         log_sigmoid(scores, n, parent);
         return;
     }
     for (int64_t c = 0; c < n; c += SKX_VL) /* scores have room for 256 lanes */
         vf_store(scores + c, post_one(vf_load(scores + c), vf_set(parent), post_processor, power));
+}
+
+int64_t SKX_NAME(skx_survivors)(const float *scores, int64_t n, float least, uint8_t *out)
+{
+    int64_t kept = 0;
+    for (int64_t c = 0; c < n; c += SKX_VL) {
+        uint32_t bits = vi_bits(vf_load(scores + c) >= vf_set(least));
+        if (n - c < SKX_VL) bits &= (1u << (n - c)) - 1;
+        for (; bits; bits &= bits - 1) out[kept++] = (uint8_t)(c + __builtin_ctz(bits));
+    }
+    return kept;
 }

@@ -14,4 +14,5 @@ const skx_kernels SKX_NAME(skx_kernels) = {
     .dot_vector = SKX_NAME(skx_dot_vector),
     .accumulate = SKX_NAME(skx_accumulate),
     .post_process = SKX_NAME(skx_post_process),
+    .survivors = SKX_NAME(skx_survivors),
 };

@@ -45,9 +45,12 @@ typedef struct {
 
 static inline skx_row *skx_block_row(const skx_block *b, uint32_t at) { return (skx_row *)(b->rows + (size_t)at * SKX_LINE); }
 
-/* Where a query's nonzeros meet one chunk. */
+/* A row that meets one chunk. */
 typedef struct {
     skx_chunk chunk;
+    const int32_t *indices; /* the row's n nonzeros */
+    const float *data;
+    int64_t n;
     float *scores; /* room for 256 lanes, so that no child number can lead outside */
 } skx_target;
 
@@ -66,11 +69,12 @@ struct skx_kernels {
     /* Products of a row with a dense matrix (n_features, width), row-major, and with a dense vector. */
     void (*dot_matrix)(const skx_entry *entries, int64_t n, const float *b, int64_t width, float *out);
     float (*dot_vector)(const skx_entry *entries, int64_t n, const float *b);
-    /* target.scores += query . chunk for every target. */
-    void (*accumulate)(const skx_target *targets, int64_t n_targets, int64_t n_features, const int32_t *indices,
-                       const float *data, int64_t n);
-    /* scores[j] = f(scores[j]) joined with the parent's score, by post-processor. */
-    void (*post_process)(float *scores, int64_t n, float parent, int post_processor, int power);
+    /* target.scores += row . chunk for every target. */
+    void (*accumulate)(const skx_target *targets, int64_t n_targets, int64_t n_features);
+    /* scores[j] = f(scores[j] + bias[j]) joined with the parent's score, by post-processor. */
+    void (*post_process)(float *scores, const float *bias, int64_t n, float parent, int post_processor, int power);
+    /* The positions of the scores >= least, n <= 256, in rising order. Returns their number. */
+    int64_t (*survivors)(const float *scores, int64_t n, float least, uint8_t *out);
 };
 
 #endif

@@ -5,11 +5,11 @@
 
 #include <string.h>
 
-enum { SKX_PAIR_BYTES = 5 }; /* a float32 and a uint8 */
+enum { SKX_NARROW = 16 }; /* chunks of up to this width store rows with a mask */
 
 static inline int64_t direct_slots(int64_t n_features) { return (n_features + SKX_BLOCK - 1) / SKX_BLOCK; }
 
-static inline int64_t dense_bytes(int64_t width) { return (width + 3) / 4 * 4 * (int64_t)sizeof(float); }
+static inline int64_t dense_bytes(int64_t width, int64_t value_bytes) { return (width + 3) / 4 * 4 * value_bytes; }
 
 /* The first slot to try for a block in a hash table of n_slots (a power of two): multiplicative hashing. */
 static inline int64_t hash_slot(uint32_t key, int64_t n_slots)
@@ -29,6 +29,24 @@ static inline float load_f32(const uint8_t *p)
     float v;
     memcpy(&v, p, sizeof v);
     return v;
+}
+
+/* The value of a half-precision number. Exact: the exponent is put right by a product, which also serves subnormals. */
+static inline float half_value(uint16_t half)
+{
+    uint32_t bits = (uint32_t)(half & 0x7fff) << 13, sign = (uint32_t)(half & 0x8000) << 16;
+    float magnitude;
+    memcpy(&magnitude, &bits, sizeof magnitude);
+    magnitude *= 0x1p112f;
+    memcpy(&bits, &magnitude, sizeof bits);
+    bits |= sign;
+    memcpy(&magnitude, &bits, sizeof bits);
+    return magnitude;
+}
+
+static inline float load_value(const uint8_t *p, int64_t value_bytes)
+{
+    return value_bytes == SKX_FLOAT32 ? load_f32(p) : half_value(load_u16(p));
 }
 
 /* The slot of a block, or NULL where the chunk has no row in it. Ends for any table, well formed or not. */

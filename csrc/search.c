@@ -1,4 +1,5 @@
-/* Beam search through compiled layers, and the check of such layers. */
+/* Beam search through compiled layers, a block of rows at a time. At each level the chunks that the rows of the block need
+ * are visited in the order in which they lie in memory, so that what one row fetched serves the next. */
 #include "kernels.h"
 #include "layout.h"
 #include "topk.h"
@@ -7,27 +8,49 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GROUP = 32, ROOM = 256 }; /* chunks scored together; lanes per chunk, so that no uint8 can lead outside */
+enum {
+    GROUP = 32,          /* chunks scored together */
+    ROOM = 256,          /* lanes per chunk, so that no uint8 can lead outside */
+    BLOCK_ROWS = 2048,   /* rows searched together, at most */
+    BLOCK_BYTES = 1 << 22 /* what their candidates may take, unless one row needs more */
+};
+
+/* A node of a row's beam whose children are to be scored. */
+typedef struct {
+    int32_t row; /* of the block */
+    int32_t node;
+    float score;
+} visit_t;
 
 typedef struct {
-    uint64_t *keys;   /* the best candidates of the level at hand */
-    int32_t *node;    /* the beam */
+    selector best;  /* of the children scored so far */
+    int64_t n_beam; /* the beam: node[0 .. n_beam) and score, best first */
+    int32_t *node;
     float *score;
-    float *scores;    /* (GROUP, ROOM) */
-    uint8_t *seen;    /* one per label; only where labels have copies */
-} workspace;
+} row_t;
 
 typedef struct {
     const skx_kernels *kernels;
     const skx_model *model;
     const skx_search_params *params;
-    const int32_t *indices; /* the row */
-    const float *data;
-    int64_t n;
-    workspace work;
+    const skx_csr *x;
+    int64_t first_row; /* of the block */
+    int64_t n_rows;
+    int64_t beam; /* nodes a row's beam has room for */
+    int64_t room; /* candidates a row's selector has room for */
+    row_t *rows;
+    uint64_t *keys;
+    int32_t *node;
+    float *score;
+    visit_t *visits, *sorted; /* of all rows */
+    uint32_t *count;          /* visits per node */
+    float *scores;            /* (GROUP, ROOM) */
+    uint8_t *seen;            /* one per label; only where labels have copies */
 } search;
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static int64_t n_children(const skx_layer *layer) { return layer->child_ptr[layer->n_nodes]; }
 
@@ -39,125 +62,214 @@ static int64_t n_kept(const skx_model *model, const skx_search_params *params, i
     return params->k > n / model->max_copies ? n : least(params->k * model->max_copies, n);
 }
 
-static int workspace_allocate(workspace *w, const skx_model *model, const skx_search_params *params)
+/* ---- memory ---- */
+
+static void search_free(search *s)
 {
-    int64_t largest = 1;
-    for (int64_t l = 0; l < model->n_layers; l++) {
-        int64_t kept = n_kept(model, params, l);
-        if (kept > largest) largest = kept;
-    }
-    w->keys = malloc((size_t)(2 * largest) * sizeof *w->keys);
-    w->node = malloc((size_t)largest * sizeof *w->node);
-    w->score = malloc((size_t)largest * sizeof *w->score);
-    w->scores = aligned_alloc(64, GROUP * ROOM * sizeof *w->scores);
-    w->seen = model->max_copies > 1 ? calloc((size_t)model->n_labels, 1) : NULL;
-    return w->keys && w->node && w->score && w->scores && (w->seen || model->max_copies == 1);
+    free(s->rows);
+    free(s->keys);
+    free(s->node);
+    free(s->score);
+    free(s->visits);
+    free(s->sorted);
+    free(s->count);
+    free(s->scores);
+    free(s->seen);
 }
 
-static void workspace_free(workspace *w)
+/* Rows per block: few enough that what belongs to them stays in a near cache. */
+static int64_t block_rows(const search *s, int64_t n)
 {
-    free(w->keys);
-    free(w->node);
-    free(w->score);
-    free(w->scores);
-    free(w->seen);
+    int64_t bytes = 16 * s->room + 32 * s->beam + (int64_t)sizeof(row_t);
+    return most(1, least(n, least(BLOCK_ROWS, BLOCK_BYTES / bytes)));
+}
+
+static int search_allocate(search *s, int64_t n)
+{
+    const skx_model *model = s->model;
+    int64_t n_nodes = 1;
+    s->beam = 1;
+    s->room = 1;
+    for (int64_t l = 0; l < model->n_layers; l++) {
+        int64_t kept = n_kept(model, s->params, l);
+        s->room = most(s->room, kept);
+        if (l < model->n_layers - 1) s->beam = most(s->beam, kept);
+        n_nodes = most(n_nodes, model->layers[l].n_nodes);
+    }
+    size_t rows = (size_t)block_rows(s, n), beams = rows * (size_t)s->beam;
+    s->rows = malloc(rows * sizeof *s->rows);
+    s->keys = malloc(rows * (size_t)s->room * 2 * sizeof *s->keys);
+    s->node = malloc(beams * sizeof *s->node);
+    s->score = malloc(beams * sizeof *s->score);
+    s->visits = malloc(beams * sizeof *s->visits);
+    s->sorted = malloc(beams * sizeof *s->sorted);
+    s->count = malloc((size_t)(n_nodes + 1) * sizeof *s->count);
+    s->scores = aligned_alloc(64, GROUP * ROOM * sizeof *s->scores);
+    s->seen = model->max_copies > 1 ? calloc((size_t)model->n_labels, 1) : NULL;
+    for (size_t r = 0; s->rows && r < rows; r++) {
+        s->rows[r].node = s->node + r * (size_t)s->beam;
+        s->rows[r].score = s->score + r * (size_t)s->beam;
+    }
+    return s->rows && s->keys && s->node && s->score && s->visits && s->sorted && s->count && s->scores &&
+           (s->seen || model->max_copies == 1);
+}
+
+/* ---- one level ---- */
+
+/* Whether no child of a node can score above the node itself: then nodes below the worst that is kept need no visit. */
+static int children_bounded(const search *s, float parent)
+{
+    switch (s->params->post_processor) {
+    case SKX_SIGMOID:
+    case SKX_HINGE: return parent >= 0.0f;
+    case SKX_LOG_SIGMOID:
+    case SKX_LOG_HINGE: return 1;
+    default: return 0;
+    }
+}
+
+/* Collect the nodes first .. last of every row's beam whose children may still be among the row's best. */
+static int64_t collect_visits(search *s, int64_t first, int64_t last, float floor)
+{
+    int64_t n = 0;
+    for (int64_t r = 0; r < s->n_rows; r++) {
+        row_t *row = &s->rows[r];
+        if (first > 0 && row->best.n > row->best.k) skx_selector_shrink(&row->best);
+        for (int64_t i = first; i < least(last, row->n_beam); i++) {
+            float score = row->score[i];
+            int hopeless = score < floor || key_make(score, 0) <= row->best.threshold;
+            if (hopeless && children_bounded(s, score)) continue;
+            s->visits[n++] = (visit_t){(int32_t)r, row->node[i], score};
+        }
+    }
+    return n;
+}
+
+/* Order the visits by node, where they are enough for that to pay. Returns them. */
+static const visit_t *sort_visits(search *s, int64_t n, int64_t n_nodes)
+{
+    if (n < 2 || n < n_nodes / 8) return s->visits;
+    uint32_t start = 0;
+    memset(s->count, 0, (size_t)n_nodes * sizeof *s->count);
+    for (int64_t v = 0; v < n; v++) s->count[s->visits[v].node]++;
+    for (int64_t p = 0; p < n_nodes; p++) {
+        uint32_t size = s->count[p];
+        s->count[p] = start;
+        start += size;
+    }
+    for (int64_t v = 0; v < n; v++) s->sorted[s->count[s->visits[v].node]++] = s->visits[v];
+    return s->sorted;
 }
 
 /* Chunks waiting to be scored together. */
 typedef struct {
     skx_target target[GROUP];
     int64_t child[GROUP]; /* the chunk's first child */
-    const float *bias[GROUP];
-    float parent[GROUP]; /* its node's score */
+    const visit_t *visit[GROUP];
     int64_t n;
 } group_t;
 
-static void add_chunk(search *s, const skx_layer *layer, int64_t node, int64_t chunk, float parent, group_t *group)
+static void add_chunk(search *s, const skx_layer *layer, const visit_t *visit, int64_t chunk, group_t *group)
 {
-    int64_t first = layer->child_ptr[node] + SKX_CHUNK_WIDTH * (chunk - layer->chunk_ptr[node]);
+    int64_t first = layer->child_ptr[visit->node] + SKX_CHUNK_WIDTH * (chunk - layer->chunk_ptr[visit->node]);
+    int64_t begin = s->x->indptr[s->first_row + visit->row];
     skx_target *t = &group->target[group->n];
-    t->chunk.width = least(SKX_CHUNK_WIDTH, layer->child_ptr[node + 1] - first);
+    t->chunk.width = least(SKX_CHUNK_WIDTH, layer->child_ptr[visit->node + 1] - first);
     t->chunk.n_slots = layer->index_ptr[chunk + 1] - layer->index_ptr[chunk];
     t->chunk.n_bytes = layer->payload_ptr[chunk + 1] - layer->payload_ptr[chunk];
+    t->chunk.value_bytes = layer->value_bytes;
     t->chunk.index = layer->index + layer->index_ptr[chunk];
     t->chunk.payload = layer->payload + layer->payload_ptr[chunk];
-    t->scores = s->work.scores + group->n * ROOM;
+    t->indices = s->x->indices + begin;
+    t->data = s->x->data + begin;
+    t->n = s->x->indptr[s->first_row + visit->row + 1] - begin;
+    t->scores = s->scores + group->n * ROOM;
     memset(t->scores, 0, (size_t)t->chunk.width * sizeof(float));
-    group->bias[group->n] = layer->bias + first;
     group->child[group->n] = first;
-    group->parent[group->n++] = parent;
+    group->visit[group->n++] = visit;
 }
 
-/* Score the waiting chunks and hand their children to the selector: under their label at the last layer, else as nodes. */
-static void score_group(search *s, group_t *group, const int32_t *label, float floor, selector *best)
+/* Score the waiting chunks and hand their children to their rows: under their label at the last layer, else as nodes. */
+static void score_group(search *s, const skx_layer *layer, group_t *group, const int32_t *label, float floor)
 {
-    s->kernels->accumulate(group->target, group->n, s->model->n_features, s->indices, s->data, s->n);
+    uint8_t survivor[ROOM];
+    s->kernels->accumulate(group->target, group->n, s->model->n_features);
     for (int64_t g = 0; g < group->n; g++) {
         const skx_target *t = &group->target[g];
         int64_t first = group->child[g];
-        for (int64_t c = 0; c < t->chunk.width; c++) t->scores[c] += group->bias[g][c];
-        s->kernels->post_process(t->scores, t->chunk.width, group->parent[g], s->params->post_processor, s->params->power);
-        for (int64_t c = 0; c < t->chunk.width; c++)
-            if (t->scores[c] >= floor)
-                selector_push(best, key_make(t->scores[c], label ? label[first + c] : (int32_t)(first + c)));
+        selector *best = &s->rows[group->visit[g]->row].best;
+        s->kernels->post_process(t->scores, layer->bias + first, t->chunk.width, group->visit[g]->score,
+                                 s->params->post_processor, s->params->power);
+        float enough = best->threshold && key_score(best->threshold) > floor ? key_score(best->threshold) : floor;
+        int64_t n = s->kernels->survivors(t->scores, t->chunk.width, enough, survivor);
+        for (int64_t i = 0; i < n; i++) {
+            int64_t child = first + survivor[i];
+            selector_push(best, key_make(t->scores[survivor[i]], label ? label[child] : (int32_t)child));
+        }
     }
     group->n = 0;
 }
 
-/* Score the children of the beam's n nodes. Returns how many of the best are in work.keys, in falling order. */
-static int64_t search_layer(search *s, int64_t l, int64_t n)
+static void score_visits(search *s, const skx_layer *layer, const visit_t *visits, int64_t n, const int32_t *label, float floor)
 {
-    const skx_layer *layer = &s->model->layers[l];
-    int last = l == s->model->n_layers - 1;
-    selector best = selector_make(s->work.keys, n_kept(s->model, s->params, l));
-    const int32_t *label = last ? s->model->slot_label : NULL;
-    float floor = last ? s->params->floor : -INFINITY;
     group_t group;
     group.n = 0;
-    for (int64_t i = 0; i < n; i++) {
-        int32_t node = s->work.node[i];
-        for (int64_t chunk = layer->chunk_ptr[node]; chunk < layer->chunk_ptr[node + 1]; chunk++) {
-            add_chunk(s, layer, node, chunk, s->work.score[i], &group);
-            if (group.n == GROUP) score_group(s, &group, label, floor, &best);
+    for (int64_t v = 0; v < n; v++) {
+        for (int64_t chunk = layer->chunk_ptr[visits[v].node]; chunk < layer->chunk_ptr[visits[v].node + 1]; chunk++) {
+            add_chunk(s, layer, &visits[v], chunk, &group);
+            if (group.n == GROUP) score_group(s, layer, &group, label, floor);
         }
     }
-    score_group(s, &group, label, floor, &best);
-    return skx_selector_finish(&best);
+    score_group(s, layer, &group, label, floor);
 }
 
+/* Score the children of the rows' beams and leave each row's best in its selector, in falling order. The best node of a
+ * beam comes first, then twice as many at a time: often the later ones cannot change the result any more. */
+static void search_layer(search *s, int64_t l)
+{
+    const skx_layer *layer = &s->model->layers[l];
+    int last_layer = l == s->model->n_layers - 1;
+    const int32_t *label = last_layer ? s->model->slot_label : NULL;
+    float floor = last_layer ? s->params->floor : -INFINITY;
+    int64_t kept = n_kept(s->model, s->params, l), widest = 0;
+    for (int64_t r = 0; r < s->n_rows; r++) {
+        s->rows[r].best = selector_make(s->keys + 2 * s->room * r, kept);
+        widest = most(widest, s->rows[r].n_beam);
+    }
+    for (int64_t first = 0, last = 1; first < widest; first = last, last = 2 * last + 1) {
+        int64_t n = collect_visits(s, first, last, floor);
+        score_visits(s, layer, sort_visits(s, n, layer->n_nodes), n, label, floor);
+    }
+    for (int64_t r = 0; r < s->n_rows; r++) skx_selector_finish(&s->rows[r].best);
+}
+
+static void take_beam(row_t *row)
+{
+    row->n_beam = row->best.n;
+    for (int64_t i = 0; i < row->n_beam; i++) {
+        row->node[i] = key_id(row->best.keys[i]);
+        row->score[i] = key_score(row->best.keys[i]);
+    }
+}
+
+/* ---- a block of rows ---- */
+
 /* Labels come in falling order, so the first copy seen is the largest. */
-static void write_labels(search *s, int64_t n, int32_t *labels, float *scores)
+static void write_labels(search *s, const selector *best, int32_t *labels, float *scores)
 {
     int64_t out = 0, k = s->params->k;
-    for (int64_t i = 0; i < n && out < k; i++) {
-        int32_t label = key_id(s->work.keys[i]);
-        if (s->work.seen && s->work.seen[label]) continue;
-        if (s->work.seen) s->work.seen[label] = 1;
+    for (int64_t i = 0; i < best->n && out < k; i++) {
+        int32_t label = key_id(best->keys[i]);
+        if (s->seen && s->seen[label]) continue;
+        if (s->seen) s->seen[label] = 1;
         labels[out] = label;
-        scores[out++] = key_score(s->work.keys[i]);
+        scores[out++] = key_score(best->keys[i]);
     }
-    for (int64_t i = 0; s->work.seen && i < out; i++) s->work.seen[labels[i]] = 0;
+    for (int64_t i = 0; s->seen && i < out; i++) s->seen[labels[i]] = 0;
     for (; out < k; out++) {
         labels[out] = -1;
         scores[out] = -INFINITY;
     }
-}
-
-static void take_beam(workspace *w, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) {
-        w->node[i] = key_id(w->keys[i]);
-        w->score[i] = key_score(w->keys[i]);
-    }
-}
-
-static void search_row(search *s, int64_t level, int64_t n, int32_t *labels, float *scores)
-{
-    for (int64_t l = level; l < s->model->n_layers; l++) {
-        n = search_layer(s, l, n);
-        if (l < s->model->n_layers - 1) take_beam(&s->work, n);
-    }
-    write_labels(s, n, labels, scores);
 }
 
 /* The root's score is what leaves its children's as they are. */
@@ -166,25 +278,32 @@ static float root_score(int post_processor)
     return post_processor == SKX_SIGMOID || post_processor == SKX_HINGE ? 1.0f : 0.0f;
 }
 
-/* Load row i's part of the frontier, or the root, into the beam. A wide frontier is cut like any level: best first. */
-static int64_t load_frontier(search *s, const skx_frontier *frontier, int64_t i)
+/* Load row i's part of the frontier, or the root, into a beam. A wide frontier is cut like any level: best first. */
+static void load_frontier(search *s, const skx_frontier *frontier, int64_t i, row_t *row, uint64_t *keys)
 {
-    if (!frontier) {
-        s->work.node[0] = 0;
-        s->work.score[0] = root_score(s->params->post_processor);
-        return 1;
-    }
-    if (frontier->level == 0) {
-        s->work.node[0] = 0;
-        s->work.score[0] = frontier->ptr[i + 1] > frontier->ptr[i] ? frontier->score[frontier->ptr[i]] : -INFINITY;
-        return least(1, frontier->ptr[i + 1] - frontier->ptr[i]);
-    }
-    selector best = selector_make(s->work.keys, n_kept(s->model, s->params, frontier->level - 1));
+    row->n_beam = 1;
+    row->node[0] = 0;
+    row->score[0] = root_score(s->params->post_processor);
+    if (!frontier) return;
+    int64_t kept = frontier->level > 0 ? n_kept(s->model, s->params, frontier->level - 1) : 1;
+    row->best = selector_make(keys, kept);
     for (int64_t p = frontier->ptr[i]; p < frontier->ptr[i + 1]; p++)
-        selector_push(&best, key_make(frontier->score[p], frontier->node[p]));
-    int64_t n = skx_selector_finish(&best);
-    take_beam(&s->work, n);
-    return n;
+        selector_push(&row->best, key_make(frontier->score[p], frontier->node[p]));
+    skx_selector_finish(&row->best);
+    take_beam(row);
+}
+
+static void search_block(search *s, const skx_frontier *frontier, int32_t *labels, float *scores)
+{
+    for (int64_t r = 0; r < s->n_rows; r++)
+        load_frontier(s, frontier, s->first_row + r, &s->rows[r], s->keys + 2 * s->room * r);
+    for (int64_t l = frontier ? frontier->level : 0; l < s->model->n_layers; l++) {
+        search_layer(s, l);
+        if (l == s->model->n_layers - 1) break;
+        for (int64_t r = 0; r < s->n_rows; r++) take_beam(&s->rows[r]);
+    }
+    for (int64_t r = 0; r < s->n_rows; r++)
+        write_labels(s, &s->rows[r].best, labels + r * s->params->k, scores + r * s->params->k);
 }
 
 static int frontier_valid(const skx_model *model, const skx_frontier *f, int64_t lo, int64_t hi)
@@ -211,62 +330,14 @@ int skx_rank(const skx_kernels *kernels, const skx_model *model, const skx_csr *
              const skx_search_params *params, int64_t lo, int64_t hi, int32_t *labels, float *scores)
 {
     if (!arguments_valid(model, x, params, lo, hi) || !frontier_valid(model, frontier, lo, hi)) return SKX_EARG;
-    search s = {.kernels = kernels, .model = model, .params = params};
-    int status = workspace_allocate(&s.work, model, params) ? SKX_OK : SKX_ENOMEM;
-    for (int64_t i = lo; i < hi && status == SKX_OK; i++) {
-        s.indices = x->indices + x->indptr[i];
-        s.data = x->data + x->indptr[i];
-        s.n = x->indptr[i + 1] - x->indptr[i];
-        int64_t n = load_frontier(&s, frontier, i);
-        search_row(&s, frontier ? frontier->level : 0, n, labels + (i - lo) * params->k, scores + (i - lo) * params->k);
+    search s = {.kernels = kernels, .model = model, .params = params, .x = x};
+    int status = search_allocate(&s, hi - lo) ? SKX_OK : SKX_ENOMEM;
+    int64_t step = block_rows(&s, hi - lo);
+    for (int64_t i = lo; i < hi && status == SKX_OK; i += step) {
+        s.first_row = i;
+        s.n_rows = least(step, hi - i);
+        search_block(&s, frontier, labels + (i - lo) * params->k, scores + (i - lo) * params->k);
     }
-    workspace_free(&s.work);
+    search_free(&s);
     return status;
-}
-
-/* ---- checks of a layer ---- */
-
-static int pointers_valid(const int64_t *ptr, int64_t n, int64_t end)
-{
-    if (ptr[0] != 0 || ptr[n] != end) return 0;
-    for (int64_t i = 0; i < n; i++)
-        if (ptr[i + 1] < ptr[i]) return 0;
-    return 1;
-}
-
-static int node_valid(const skx_layer *layer, int64_t n_features, int64_t node)
-{
-    int64_t width = layer->child_ptr[node + 1] - layer->child_ptr[node], n_weights, n_rows;
-    int64_t chunks = layer->chunk_ptr[node + 1] - layer->chunk_ptr[node];
-    if (chunks != (width + SKX_CHUNK_WIDTH - 1) / SKX_CHUNK_WIDTH) return 0;
-    for (int64_t c = layer->chunk_ptr[node]; c < layer->chunk_ptr[node + 1]; c++) {
-        skx_chunk chunk = {
-            .n_slots = layer->index_ptr[c + 1] - layer->index_ptr[c],
-            .n_bytes = layer->payload_ptr[c + 1] - layer->payload_ptr[c],
-            .width = least(SKX_CHUNK_WIDTH, width),
-            .index = layer->index + layer->index_ptr[c],
-            .payload = layer->payload + layer->payload_ptr[c],
-        };
-        if (skx_chunk_check(&chunk, n_features, &n_weights, &n_rows) != SKX_OK) return 0;
-        width -= chunk.width;
-    }
-    return 1;
-}
-
-int skx_layer_check(const skx_layer *layer, int64_t n_features, int64_t n_slots, int64_t n_bytes, int64_t *where)
-{
-    *where = -1;
-    if (!pointers_valid(layer->child_ptr, layer->n_nodes, layer->child_ptr[layer->n_nodes]) ||
-        !pointers_valid(layer->chunk_ptr, layer->n_nodes, layer->n_chunks) ||
-        !pointers_valid(layer->index_ptr, layer->n_chunks, n_slots) ||
-        !pointers_valid(layer->payload_ptr, layer->n_chunks, n_bytes))
-        return SKX_EMODEL;
-    for (int64_t node = 0; node < layer->n_nodes; node++) {
-        *where = node;
-        if (!node_valid(layer, n_features, node)) return SKX_EMODEL;
-    }
-    for (int64_t c = 0; c < layer->child_ptr[layer->n_nodes]; c++)
-        if (!isfinite(layer->bias[c])) return SKX_EMODEL;
-    *where = -1;
-    return SKX_OK;
 }

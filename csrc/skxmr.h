@@ -144,10 +144,15 @@ int skx_train_node(const skx_kernels *kernels, const skx_csr *x, const skx_node 
  * in order ("direct"), or an open-addressed hash table of the blocks that occur, whose size is a power of two below the
  * direct size. A slot says which of its 64 features have a row, and where in the payload they lie:
  *     uint16 start[rows + 1]    byte offsets from the block's beginning, rows in order of their features
- *     per row                   dense: one float32 per child, padded to a multiple of 4; or
- *                               pairs: n float32 values, then their n child numbers, uint8, rising
- * A row is dense if and only if it has the dense length. Blocks begin at multiples of 4 bytes. */
+ *     per row, by the chunk's width:
+ *     up to 16                  a mask, uint16, of the children that have a weight, then their values, rising
+ *     more, dense               one value per child, padded by zeros to a multiple of 4; or
+ *     more, pairs               n values, then their n child numbers, uint8, rising
+ * A row of a wide chunk is dense if and only if it has the dense length. Values are float32 or float16 throughout a layer.
+ * Blocks begin at multiples of 4 bytes. */
 enum skx_layout { SKX_CHUNK_WIDTH = 240, SKX_BLOCK = 64 };
+
+enum skx_value_bytes { SKX_FLOAT16 = 2, SKX_FLOAT32 = 4 };
 
 typedef struct {
     uint64_t bits; /* bit j: feature 64 * key + j has a row */
@@ -165,17 +170,20 @@ typedef struct {
     const float *values;     /* finite, none zero */
 } skx_columns;
 
-/* How many slots and payload bytes the compiled chunk needs. SKX_EARG where it would outgrow the 32-bit offsets. */
-int skx_chunk_size(const skx_columns *columns, int64_t n_features, int64_t *n_slots, int64_t *n_bytes);
+/* How many slots and payload bytes the compiled chunk needs, with values of that many bytes. SKX_EARG where it would outgrow
+ * the 32-bit offsets, SKX_EFINITE where a value outgrows float16. */
+int skx_chunk_size(const skx_columns *columns, int64_t n_features, int value_bytes, int64_t *n_slots, int64_t *n_bytes);
 
-/* Compile into index[n_slots] and payload[n_bytes], with the sizes that skx_chunk_size gave. */
-int skx_chunk_write(const skx_columns *columns, int64_t n_features, int64_t n_slots, int64_t n_bytes, skx_slot *index,
-                    uint8_t *payload);
+/* Compile into index[n_slots] and payload[n_bytes], with the sizes that skx_chunk_size gave. float16 values are rounded to
+ * the nearest, but none to zero. */
+int skx_chunk_write(const skx_columns *columns, int64_t n_features, int value_bytes, int64_t n_slots, int64_t n_bytes,
+                    skx_slot *index, uint8_t *payload);
 
 typedef struct {
     int64_t n_slots;
     int64_t n_bytes;
     int64_t width;
+    int64_t value_bytes; /* enum skx_value_bytes */
     const skx_slot *index;
     const uint8_t *payload;
 } skx_chunk;
@@ -195,6 +203,7 @@ int skx_chunk_read(const skx_chunk *chunk, int64_t n_features, float threshold, 
 typedef struct {
     int64_t n_nodes;
     int64_t n_chunks;
+    int64_t value_bytes; /* enum skx_value_bytes */
     const int64_t *child_ptr;
     const int64_t *chunk_ptr;
     const int64_t *index_ptr;   /* n_chunks + 1, into index */

@@ -35,6 +35,23 @@ static inline vf vf_load(const float *p)
     return v;
 }
 
+typedef uint16_t vh __attribute__((vector_size(2 * SKX_VL)));
+
+/* Half-precision numbers, widened exactly: the exponent is put right by a product, which also serves subnormals. */
+static inline vf vf_from_half(vh half)
+{
+    vi bits = __builtin_convertvector(half, vi);
+    vf magnitude = (vf)((bits & 0x7fff) << 13) * 0x1p112f;
+    return (vf)((vi)magnitude | (bits & 0x8000) << 16);
+}
+
+static inline vf vf_load_half(const uint8_t *p)
+{
+    vh half;
+    memcpy(&half, p, sizeof half);
+    return vf_from_half(half);
+}
+
 static inline void vf_store(float *p, vf v) { memcpy(p, &v, sizeof v); }
 
 static inline vf vf_set(float x) { return x - (vf){0}; }

@@ -28,6 +28,7 @@ def classifier_state(estimator):
         "params": _plain_params(estimator),
         "n_features": int(estimator.n_features_in_),
         "n_levels": int(estimator.n_levels_),
+        "weight_dtype": estimator._model.layers[0].weight_dtype,
         "n_iter": int(estimator.n_iter_),
         "container": estimator._container,
         "classes": _pack_labels(arrays, "classes", estimator.classes_),

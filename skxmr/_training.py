@@ -20,7 +20,9 @@ from ._core import (
 _TASKS = 200
 
 
-def train_layers(examples, tree, params, *, seed=0, n_jobs=None, verbose=0):
+def train_layers(
+    examples, tree, params, *, weight_dtype="float32", seed=0, n_jobs=None, verbose=0
+):
     """Train one linear ranker per tree node and compile them into layers.
 
     A node's children are trained on the examples that have a label below the node
@@ -31,6 +33,7 @@ def train_layers(examples, tree, params, *, seed=0, n_jobs=None, verbose=0):
     examples : Examples
     tree : LabelTree
     params : TrainParams
+    weight_dtype : {"float32", "float16"}
     seed : int
     n_jobs : int, optional
     verbose : int
@@ -52,7 +55,10 @@ def train_layers(examples, tree, params, *, seed=0, n_jobs=None, verbose=0):
     X, source, weight = examples.X, examples.source, examples.weight
     parts = _parallel.run(
         _train_batch,
-        [(X, source, weight, params, _problems(levels, chunks, b, seed)) for b in batches],
+        [
+            (X, source, weight, params, weight_dtype, _problems(levels, chunks, b, seed))
+            for b in batches
+        ],
         [sum(costs[i] for i in batch) for batch in batches],
         n_jobs=n_jobs,
         verbose=verbose,
@@ -149,11 +155,11 @@ def _problem(levels, chunk, seed):
     return problem, seed + (level << 40) + first
 
 
-def _train_batch(X, source, weight, params, problems):
+def _train_batch(X, source, weight, params, weight_dtype, problems):
     """Train and compile chunks: a pure function, so that it may run anywhere."""
     view = CSRView(X)
     out = []
     for problem, seed in problems:
         columns, n_iter = train_columns(view, problem, source, weight, params, seed)
-        out.append((compile_chunk(columns, X.shape[1]), n_iter))
+        out.append((compile_chunk(columns, X.shape[1], weight_dtype), n_iter))
     return out

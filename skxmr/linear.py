@@ -14,7 +14,15 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_memory
 
 from . import _parallel
-from ._core import LOSSES, POST_PROCESSORS, CSRView, Frontier, Model, TrainParams
+from ._core import (
+    LOSSES,
+    POST_PROCESSORS,
+    WEIGHT_DTYPES,
+    CSRView,
+    Frontier,
+    Model,
+    TrainParams,
+)
 from ._examples import Examples, distinct_examples
 from ._folder import write_folder
 from ._state import classifier_state
@@ -93,6 +101,9 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     prune_threshold : float, default=0.1
         Weights smaller than this are dropped after training. Takes effect in fit; with `memory`,
         fitting again for another threshold costs next to nothing.
+    weight_dtype : {"float32", "float16"}, default="float32"
+        How the weights are stored. Half precision takes a third less memory and ranks as well, but
+        for labels whose scores nearly tie. Takes effect in fit, as `prune_threshold` does.
     beam_width : int, default=10
         Nodes kept per level.
     post_processor : str, default="l3-hinge"
@@ -106,7 +117,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         Only 1 is supported so far.
     memory : str, path or joblib.Memory, default=None
         Caches training by everything but what only matters for ranking, so that a grid over
-        `prune_threshold`, `beam_width`, `post_processor` and `threshold` trains each fold once.
+        `prune_threshold`, `weight_dtype`, `beam_width`, `post_processor` and `threshold` trains
+        each fold once.
     n_jobs : int, default=None
         As in joblib; results do not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -175,6 +187,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         tol=0.1,
         max_iter=100,
         prune_threshold=0.1,
+        weight_dtype="float32",
         beam_width=10,
         post_processor="l3-hinge",
         threshold=0.5,
@@ -194,6 +207,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         self.tol = tol
         self.max_iter = max_iter
         self.prune_threshold = prune_threshold
+        self.weight_dtype = weight_dtype
         self.beam_width = beam_width
         self.post_processor = post_processor
         self.threshold = threshold
@@ -265,16 +279,17 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             _DEFAULT_INDEXER if self.indexer is None else self.indexer,
             self.label_embedding,
             params,
+            "float32" if self.memory is not None else self.weight_dtype,
             self.random_state,
             version("skxmr"),
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         )
-        if floor < self.prune_threshold:
-            m, threshold = problem.examples.X.shape[1], self.prune_threshold
-            layers = [layer.prune(m, threshold, self.bias) for layer in trained.layers]
-            trained = trained._replace(layers=layers)
-        return trained
+        stored = "float32" if self.memory is not None else self.weight_dtype
+        if (floor, stored) == (self.prune_threshold, self.weight_dtype):
+            return trained
+        how = (problem.examples.X.shape[1], self.prune_threshold, self.bias, self.weight_dtype)
+        return trained._replace(layers=[layer.prune(*how) for layer in trained.layers])
 
     def _trained_threshold(self):
         """Threshold to train with: with a memory, one that serves many to prune with later."""
@@ -305,6 +320,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         check_real(self.tol, "tol", 0, above=True)
         check_integer(self.max_iter, "max_iter", 1)
         check_real(self.prune_threshold, "prune_threshold", 0)
+        check_option(self.weight_dtype, "weight_dtype", tuple(WEIGHT_DTYPES))
         check_indexer(self.indexer)
         check_integer(self.n_trees, "n_trees", 1)
         check_integer(self.max_clusters_per_label, "max_clusters_per_label", 1)
@@ -560,7 +576,16 @@ class _Trained(NamedTuple):
 
 
 def _index_and_train(
-    problem, indexer, label_embedding, params, random_state, library, *, n_jobs, verbose
+    problem,
+    indexer,
+    label_embedding,
+    params,
+    weight_dtype,
+    random_state,
+    library,
+    *,
+    n_jobs,
+    verbose,
 ):
     """Build the tree and train its layers: everything that a memory caches.
 
@@ -586,7 +611,13 @@ def _index_and_train(
     _check_tree(tree, problem.examples.Y.shape[1])
     seed = _draw_seed(random_state)
     layers, n_iter = train_layers(
-        problem.examples, tree, params, seed=seed, n_jobs=n_jobs, verbose=verbose
+        problem.examples,
+        tree,
+        params,
+        weight_dtype=weight_dtype,
+        seed=seed,
+        n_jobs=n_jobs,
+        verbose=verbose,
     )
     return _Trained(indexer, tree, layers, n_iter)
 

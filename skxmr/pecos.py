@@ -14,9 +14,17 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from ._core import CHUNK_WIDTH, POST_PROCESSORS, Columns, Layer, Model, compile_chunk
+from ._core import (
+    CHUNK_WIDTH,
+    POST_PROCESSORS,
+    WEIGHT_DTYPES,
+    Columns,
+    Layer,
+    Model,
+    compile_chunk,
+)
 from ._npz import read_npz_matrix
-from ._validation import canonical_csr
+from ._validation import canonical_csr, check_option
 from .linear import XRLinearClassifier
 from .tree import LabelTree, group_pointers
 
@@ -35,7 +43,7 @@ class _Level(NamedTuple):
     beam_width: int
 
 
-def load(folder):
+def load(folder, *, weight_dtype="float32"):
     """Load a model that PECOS saved, as a fitted XRLinearClassifier.
 
     Scores are those PECOS computes for the same post-processor and beam. `post_processor` and
@@ -45,6 +53,8 @@ def load(folder):
     ----------
     folder : str or path
         What XLinearModel.save wrote: ``param.json`` and the folder ``ranker``.
+    weight_dtype : {"float32", "float16"}, default="float32"
+        How the weights are stored; as they are, or rounded.
 
     Returns
     -------
@@ -64,6 +74,7 @@ def load(folder):
     order if, as PECOS's own indexer does it, the children of a node are contiguous. A label that
     PECOS's tree does not lead to is put into the last cluster with the lowest possible score.
     """
+    check_option(weight_dtype, "weight_dtype", tuple(WEIGHT_DTYPES))
     folder = Path(folder)
     ranker = _read_json(folder / "ranker" / "param.json")
     if ranker.get("model") != "HierarchicalMLModel":
@@ -73,7 +84,7 @@ def load(folder):
     n_features = _integer(ranker, "nr_features", folder)
     n_labels = _integer(ranker, "nr_labels", folder)
     _check_levels(levels, n_features, n_labels, folder)
-    return _to_estimator(levels, n_features, n_labels)
+    return _to_estimator(levels, n_features, n_labels, weight_dtype)
 
 
 def _read_json(path):
@@ -138,7 +149,7 @@ def _check_levels(levels, n_features, n_labels, folder):
         raise ValueError(f"{folder}: the last level has {n_nodes} labels, expected {n_labels}")
 
 
-def _to_estimator(levels, n_features, n_labels):
+def _to_estimator(levels, n_features, n_labels, weight_dtype):
     child_ptr, layers, nodes = [], [], np.zeros(1, dtype=np.int32)
     for d, level in enumerate(levels):
         pointers, children = _children(level.C, nodes)
@@ -146,12 +157,13 @@ def _to_estimator(levels, n_features, n_labels):
         if d == len(levels) - 1:
             missing = np.setdiff1d(np.arange(n_labels, dtype=np.int32), children)
             pointers, children, weights, bias = _append(missing, pointers, children, weights, bias)
-        layers.append(_compile(pointers, weights, bias, n_features))
+        layers.append(_compile(pointers, weights, bias, n_features, weight_dtype))
         child_ptr.append(pointers)
         nodes = children
     tree = LabelTree(child_ptr, nodes)
     estimator = XRLinearClassifier(
         bias=max(0.0, levels[-1].bias),
+        weight_dtype=weight_dtype,
         post_processor=levels[-1].post_processor,
         beam_width=levels[0].beam_width,
     )
@@ -191,10 +203,12 @@ def _append(missing, pointers, children, weights, bias):
     )
 
 
-def _compile(pointers, weights, bias, n_features):
+def _compile(pointers, weights, bias, n_features, weight_dtype):
     edges = pointers.tolist()
     chunks = [
-        compile_chunk(_columns(weights, bias, lo, min(lo + CHUNK_WIDTH, end)), n_features)
+        compile_chunk(
+            _columns(weights, bias, lo, min(lo + CHUNK_WIDTH, end)), n_features, weight_dtype
+        )
         for first, end in pairwise(edges)
         for lo in range(first, end, CHUNK_WIDTH)
     ]

@@ -96,8 +96,12 @@ def _read_layers(reader):
     n_levels, n_features = reader.get("n_levels", int), reader.get("n_features", int)
     if n_levels < 1 or not 1 <= n_features <= np.iinfo(np.int32).max:
         reader.fail(f"{n_levels} levels, {n_features} features")
+    weight_dtype = reader.get("weight_dtype", str)
     layers = [
-        Layer(**{k: reader.array(f"layer.{level}.{k}", d) for k, d in Layer.DTYPES.items()})
+        Layer(
+            **{k: reader.array(f"layer.{level}.{k}", d) for k, d in Layer.DTYPES.items()},
+            weight_dtype=weight_dtype,
+        )
         for level in range(n_levels)
     ]
     slot_label = reader.array("slot_label", np.dtype(np.int32))

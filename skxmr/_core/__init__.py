@@ -1,7 +1,7 @@
 """The only place that touches C: checked pointers in, status codes out as exceptions."""
 
 from ._clustering import kmeans
-from ._layers import CHUNK_WIDTH, Chunk, Columns, Layer, compile_chunk
+from ._layers import CHUNK_WIDTH, WEIGHT_DTYPES, Chunk, Columns, Layer, compile_chunk
 from ._library import ISA
 from ._search import POST_PROCESSORS, Frontier, Model
 from ._sparse import (
@@ -20,6 +20,7 @@ __all__ = [
     "ISA",
     "LOSSES",
     "POST_PROCESSORS",
+    "WEIGHT_DTYPES",
     "CSRView",
     "Chunk",
     "Columns",

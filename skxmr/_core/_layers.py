@@ -1,6 +1,6 @@
 """Compiled layers: the rankers of one tree level, as plain arrays laid out for the search."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +8,12 @@ import numpy as np
 from ._library import BYTE, FLOAT, INT, LONG, check, ffi, lib, pointer
 
 CHUNK_WIDTH = lib.SKX_CHUNK_WIDTH
+
+#: How weights can be stored -> bytes of each.
+WEIGHT_DTYPES = {"float32": lib.SKX_FLOAT32, "float16": lib.SKX_FLOAT16}
+
+#: The largest finite float16.
+_MOST_FLOAT16 = 65504.0
 
 #: One slot of a chunk's index, as skx_slot in the C header.
 SLOT = np.dtype([("bits", "<u8"), ("base", "<u4"), ("key", "<u4")])
@@ -32,10 +38,22 @@ class Chunk(NamedTuple):
     index: np.ndarray
     payload: np.ndarray
     bias: np.ndarray
+    weight_dtype: str
 
 
-def compile_chunk(columns, n_features):
-    """Compile columns into a chunk."""
+def compile_chunk(columns, n_features, weight_dtype="float32"):
+    """Compile columns into a chunk.
+
+    Raises
+    ------
+    ValueError
+        If a weight outgrows the type.
+    """
+    if weight_dtype == "float16" and np.abs(columns.values).max(initial=0) > _MOST_FLOAT16:
+        raise ValueError(
+            f"weight_dtype='float16' holds weights up to {_MOST_FLOAT16:.0f}, but X is scaled so "
+            "that larger ones were trained; use 'float32'"
+        )
     buffers = (
         pointer(columns.features, INT),
         pointer(columns.col_ptr, LONG),
@@ -44,20 +62,22 @@ def compile_chunk(columns, n_features):
     )
     struct = ffi.new("skx_columns *", [len(columns.col_ptr) - 1, len(columns.features), *buffers])
     n_slots, n_bytes = ffi.new("int64_t *"), ffi.new("int64_t *")
-    check(lib.skx_chunk_size(struct, n_features, n_slots, n_bytes))
+    value_bytes = WEIGHT_DTYPES[weight_dtype]
+    check(lib.skx_chunk_size(struct, n_features, value_bytes, n_slots, n_bytes))
     index = np.empty(n_slots[0], dtype=SLOT)
     payload = np.empty(n_bytes[0], dtype=BYTE)
     check(
         lib.skx_chunk_write(
             struct,
             n_features,
+            value_bytes,
             n_slots[0],
             n_bytes[0],
             pointer(index, SLOT, "skx_slot[]"),
             pointer(payload, BYTE),
         )
     )
-    return Chunk(index, payload, columns.bias)
+    return Chunk(index, payload, columns.bias, weight_dtype)
 
 
 def read_chunk(chunk, n_features, threshold=0.0):
@@ -65,7 +85,8 @@ def read_chunk(chunk, n_features, threshold=0.0):
     width = len(chunk.bias)
     index = pointer(chunk.index, SLOT, "skx_slot[]")
     payload = pointer(chunk.payload, BYTE)
-    struct = ffi.new("skx_chunk *", [len(chunk.index), len(chunk.payload), width, index, payload])
+    sizes = [len(chunk.index), len(chunk.payload), width, WEIGHT_DTYPES[chunk.weight_dtype]]
+    struct = ffi.new("skx_chunk *", [*sizes, index, payload])
     n_weights, n_rows = ffi.new("int64_t *"), ffi.new("int64_t *")
     check(lib.skx_chunk_check(struct, n_features, n_weights, n_rows))
     features = np.empty(n_rows[0], dtype=INT)
@@ -111,6 +132,8 @@ class Layer:
     payload : ndarray of uint8
     bias : ndarray of float32, shape (n_children,)
         Bias weight times the value of the constant feature.
+    weight_dtype : {"float32", "float16"}
+        How the payload's values are stored.
     """
 
     child_ptr: np.ndarray
@@ -120,6 +143,7 @@ class Layer:
     index: np.ndarray
     payload: np.ndarray
     bias: np.ndarray
+    weight_dtype: str = "float32"
 
     DTYPES = {
         "child_ptr": LONG,
@@ -142,6 +166,7 @@ class Layer:
             index=_join([c.index for c in chunks], SLOT),
             payload=_join([c.payload for c in chunks], BYTE),
             bias=_join([c.bias for c in chunks], FLOAT),
+            weight_dtype=chunks[0].weight_dtype if chunks else "float32",
         )
 
     @property
@@ -152,7 +177,7 @@ class Layer:
     @property
     def nbytes(self):
         """Bytes in all arrays."""
-        return sum(getattr(self, f.name).nbytes for f in fields(self))
+        return sum(getattr(self, name).nbytes for name in self.DTYPES)
 
     def children_of_chunk(self, c):
         """Range of children of chunk c, as (first, end)."""
@@ -167,14 +192,15 @@ class Layer:
             self.index[self.index_ptr[c] : self.index_ptr[c + 1]],
             self.payload[self.payload_ptr[c] : self.payload_ptr[c + 1]],
             self.bias[first:end],
+            self.weight_dtype,
         )
 
     def columns(self, c, n_features, threshold=0.0):
         """Weights of chunk c, column by column, without those below a threshold."""
         return read_chunk(self.chunk(c), n_features, threshold)
 
-    def prune(self, n_features, threshold, bias_scale):
-        """Return the layer without weights below a threshold.
+    def prune(self, n_features, threshold, bias_scale, weight_dtype="float32"):
+        """Return the layer without weights below a threshold, the others stored as told.
 
         A bias is dropped when its weight, that is the bias divided by ``bias_scale``, is below it.
         """
@@ -183,7 +209,7 @@ class Layer:
             columns = self.columns(c, n_features, threshold)
             kept = np.abs(columns.bias) >= np.float32(threshold) * np.float32(abs(bias_scale))
             bias = np.where(kept, columns.bias, np.float32(0))
-            chunks.append(compile_chunk(columns._replace(bias=bias), n_features))
+            chunks.append(compile_chunk(columns._replace(bias=bias), n_features, weight_dtype))
         return Layer.from_chunks(self.child_ptr, chunks)
 
     def check(self, n_features):
@@ -192,6 +218,8 @@ class Layer:
             array = getattr(self, name)
             if array.dtype != dtype or array.ndim != 1 or not array.flags.c_contiguous:
                 raise ValueError(f"{name} is not a one-dimensional array of {dtype}")
+        if self.weight_dtype not in WEIGHT_DTYPES:
+            raise ValueError(f"weight_dtype is {self.weight_dtype!r}")
         n_nodes = len(self.child_ptr) - 1
         if n_nodes < 0 or len(self.chunk_ptr) != n_nodes + 1 or len(self.index_ptr) < 1:
             raise ValueError("the layer's pointers have other lengths than its nodes ask for")
@@ -220,7 +248,13 @@ class LayerView:
             pointer(layer.bias, FLOAT),
         ]
         self.struct = ffi.new(
-            "skx_layer *", [len(layer.child_ptr) - 1, layer.n_chunks, *self._buffers]
+            "skx_layer *",
+            [
+                len(layer.child_ptr) - 1,
+                layer.n_chunks,
+                WEIGHT_DTYPES[layer.weight_dtype],
+                *self._buffers,
+            ],
         )
 
 
