@@ -341,3 +341,56 @@ int skx_rank(const skx_kernels *kernels, const skx_model *model, const skx_csr *
     search_free(&s);
     return status;
 }
+
+/* ---- a single row ---- */
+
+static int row_check(const int32_t *indices, const float *data, int64_t n, int64_t n_features)
+{
+    int32_t last = -1;
+    for (int64_t p = 0; p < n; p++) {
+        if (indices[p] < 0 || indices[p] >= n_features) return SKX_EINDEX;
+        if (indices[p] <= last) return SKX_EORDER;
+        if (!isfinite(data[p])) return SKX_EFINITE;
+        last = indices[p];
+    }
+    return SKX_OK;
+}
+
+/* The nonzeros of a dense row, in arrays of n elements. Returns their number. */
+static int64_t sparse_row(const float *dense, int64_t n, int32_t *indices, float *data)
+{
+    int64_t filled = 0;
+    for (int64_t f = 0; f < n; f++) {
+        indices[filled] = (int32_t)f;
+        data[filled] = dense[f];
+        filled += dense[f] != 0.0f;
+    }
+    return filled;
+}
+
+static int rank_sparse_row(const skx_kernels *kernels, const skx_model *model, const int32_t *indices, const float *data,
+                           int64_t n, const skx_search_params *params, int32_t *labels, float *scores)
+{
+    int status = row_check(indices, data, n, model->n_features);
+    const int64_t indptr[2] = {0, n};
+    const skx_csr x = {1, model->n_features, indptr, indices, data};
+    return status == SKX_OK ? skx_rank(kernels, model, &x, NULL, params, 0, 1, labels, scores) : status;
+}
+
+int skx_rank_row(const skx_kernels *kernels, const skx_model *model, const int32_t *indices, const float *data, int64_t n,
+                 const skx_search_params *params, int32_t *labels, float *scores)
+{
+    if (n < 0) return SKX_EARG;
+    if (indices) return rank_sparse_row(kernels, model, indices, data, n, params, labels, scores);
+    if (n != model->n_features) return SKX_EARG;
+    int32_t *found = malloc((size_t)(n + 1) * sizeof *found);
+    float *values = malloc((size_t)(n + 1) * sizeof *values);
+    int status = SKX_ENOMEM;
+    if (found && values) {
+        int64_t filled = sparse_row(data, n, found, values);
+        status = rank_sparse_row(kernels, model, found, values, filled, params, labels, scores);
+    }
+    free(found);
+    free(values);
+    return status;
+}

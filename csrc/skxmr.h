@@ -258,4 +258,10 @@ typedef struct {
 int skx_rank(const skx_kernels *kernels, const skx_model *model, const skx_csr *x, const skx_frontier *frontier,
              const skx_search_params *params, int64_t lo, int64_t hi, int32_t *labels, float *scores);
 
+/* Rank labels for a single row that was not checked, from the root. indices[n] and data[n] are its nonzeros; where indices is
+ * NULL, data[n] is the dense row. SKX_EINDEX, SKX_EORDER or SKX_EFINITE where it is no valid row of n_features columns. labels
+ * and scores hold k elements. */
+int skx_rank_row(const skx_kernels *kernels, const skx_model *model, const int32_t *indices, const float *data, int64_t n,
+                 const skx_search_params *params, int32_t *labels, float *scores);
+
 #endif

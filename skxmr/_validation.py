@@ -53,6 +53,56 @@ def _is_ready(estimator, X):
     )
 
 
+_CSR = (sp.csr_matrix, sp.csr_array)
+
+
+def bare_row(X, n_features):
+    """Take a single row apart without looking at its content.
+
+    Returns
+    -------
+    row : tuple (indices, values), ndarray or None
+        The arrays of a CSR matrix of one row or of a pair; a dense float32 row as it is. None for
+        everything else, and where the arrays could not be handed to C as they are.
+    """
+    kind = type(X)
+    if kind in _CSR:
+        indices, values, indptr = X.indices, X.data, X.indptr
+        if X.shape != (1, n_features) or indptr[0] != 0 or indptr[1] != len(values):
+            return None
+    elif kind is tuple and len(X) == 2:
+        indices, values = X
+        if type(indices) is not np.ndarray or type(values) is not np.ndarray:
+            return None
+    else:
+        ready = kind is np.ndarray and X.shape == (1, n_features) and X.dtype == np.float32
+        return X if ready and X.flags.c_contiguous else None
+    if indices.ndim != 1 or values.ndim != 1:
+        return None
+    ready = indices.flags.c_contiguous and values.flags.c_contiguous
+    return (indices, values) if ready else None
+
+
+def pair_to_csr(pair, n_features):
+    """Make a matrix of one row from a pair (indices, values), after checking it."""
+    if len(pair) != 2:
+        raise ValueError(f"X as a tuple must be a pair (indices, values), got {len(pair)} elements")
+    indices, values = (np.atleast_1d(np.asarray(part)) for part in pair)
+    if indices.ndim != 1 or indices.shape != values.shape:
+        raise ValueError(
+            "X as a pair (indices, values) must hold two one-dimensional arrays of equal length, "
+            f"got shapes {indices.shape} and {values.shape}"
+        )
+    if len(indices) and indices.dtype.kind not in "iu":
+        raise TypeError(f"X as a pair must have integer indices, got {indices.dtype}")
+    if values.dtype.kind not in "fiub":
+        raise TypeError(f"X as a pair must have real values, got {values.dtype}")
+    if len(indices) and not 0 <= indices.min() <= indices.max() < n_features:
+        raise ValueError(f"X as a pair must have indices in [0, {n_features})")
+    pointers = np.array([0, len(indices)])
+    return sp.csr_matrix((values, indices.astype(np.int64), pointers), shape=(1, n_features))
+
+
 def check_features_and_targets(estimator, X, y):
     """Validate what fit is given and return X as check_features does, and y unchanged in kind."""
     check_sparse_structure(X, "X")

@@ -28,6 +28,7 @@ from ._folder import write_folder
 from ._state import classifier_state
 from ._training import train_layers
 from ._validation import (
+    bare_row,
     check_features,
     check_features_and_targets,
     check_indexer,
@@ -39,6 +40,7 @@ from ._validation import (
     check_sample_weight,
     encode_targets,
     indicator_csr,
+    pair_to_csr,
     unchanged_on_failure,
 )
 from .embeddings import embed_labels, split_kind
@@ -340,9 +342,13 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     def rank(self, X, k=10, *, frontier=None):
         """Rank the k best labels of each row.
 
+        A single row takes a short way that costs little more than its search: float32, as CSR with
+        int32 indices, dense, or as a pair. Any number of threads may rank with one model.
+
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or tuple
+            A tuple is one row's nonzeros, a pair (indices, values) of one-dimensional arrays.
         k : int, default=10
             At least 1. Where it exceeds what the beam reaches, rows are padded.
         frontier : tuple (level, nodes), optional
@@ -357,11 +363,30 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         scores : ndarray of float32, shape (n_samples, k)
             Their scores; padded with -inf.
         """
+        ranking = self._rank_one(X, k) if frontier is None else None
+        if ranking is not None:
+            return ranking
+        self._check_fitted()
+        if isinstance(X, tuple):
+            X = pair_to_csr(X, self.n_features_in_)
         X = self._check_rank_input(X)
         check_integer(k, "k", 1, np.iinfo(np.int32).max)
         if frontier is not None:
             frontier = _check_frontier(frontier, self.tree_, X.shape[0])
+        self._model.row_ranker(int(k), int(self.beam_width), self.post_processor)
         return self._rank(X, k, frontier=frontier)
+
+    def _rank_one(self, X, k):
+        """Rank a single row if it and the options need no more checks than C makes, else None."""
+        model = getattr(self, "_model", None)
+        plain = type(k) is int and type(self.beam_width) is int
+        if model is None or not plain or hasattr(self, "feature_names_in_"):
+            return None
+        ranker = model.known_row_ranker(k, self.beam_width, self.post_processor)
+        row = None if ranker is None else bare_row(X, ranker.n_features)
+        if row is None:
+            return None
+        return ranker.sparse(*row) if isinstance(row, tuple) else ranker.dense(row)
 
     def _check_rank_input(self, X):
         self._check_fitted()

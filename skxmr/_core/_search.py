@@ -17,6 +17,16 @@ POST_PROCESSORS = {
 }
 
 
+#: Options whose rankers a model keeps.
+_MOST_ROW_RANKERS = 64
+
+# Looked up once: a row's search takes microseconds.
+_INTS, _FLOATS = ffi.typeof("int32_t[]"), ffi.typeof("float[]")
+_from_buffer, _rank_row = ffi.from_buffer, lib.skx_rank_row
+_OK = lib.SKX_OK
+_BAD_ROW = (lib.SKX_EINDEX, lib.SKX_EORDER, lib.SKX_EFINITE)
+
+
 class Frontier(NamedTuple):
     """Where the search of each row begins.
 
@@ -51,9 +61,10 @@ class Model:
         self.n_labels = n_labels
         self.n_features = n_features
         self._view = None
+        self._row_rankers = {}
 
     def __getstate__(self):
-        return {**self.__dict__, "_view": None}
+        return {**self.__dict__, "_view": None, "_row_rankers": {}}
 
     @property
     def nbytes(self):
@@ -80,14 +91,11 @@ class Model:
         scores : ndarray of float32, shape (hi - lo, k)
             Padded with -inf.
         """
-        code, power = POST_PROCESSORS[post_processor]
-        # Widths beyond what the tree holds change nothing, and fit no C integer.
+        params = self._search_params(k, beam_width, post_processor, floor)
         k_asked, k = k, min(k, self.n_labels)
-        beam_width = min(beam_width, self.widest)
         labels = np.empty((hi - lo, k), dtype=INT)
         scores = np.empty((hi - lo, k), dtype=FLOAT)
         model = self._c_model()  # held here: another thread may replace the one that is kept
-        params = ffi.new("skx_search_params *", [beam_width, k, code, power, floor])
         start = _FrontierView(frontier) if frontier is not None else None
         check(
             lib.skx_rank(
@@ -104,11 +112,86 @@ class Model:
         )
         return _pad(labels, scores, k_asked)
 
+    def row_ranker(self, k, beam_width, post_processor):
+        """Return the `RowRanker` for these options, which must be valid; made on first use."""
+        key = k, beam_width, post_processor
+        ranker = self._row_rankers.get(key)
+        if ranker is None:
+            if len(self._row_rankers) >= _MOST_ROW_RANKERS:
+                self._row_rankers = {}
+            ranker = self._row_rankers[key] = RowRanker(self, *key)
+        return ranker
+
+    def known_row_ranker(self, k, beam_width, post_processor):
+        """Return the `RowRanker` for these options if it was made before, else None."""
+        try:
+            return self._row_rankers.get((k, beam_width, post_processor))
+        except TypeError:  # not hashable, so never valid
+            return None
+
+    def _search_params(self, k, beam_width, post_processor, floor=-np.inf):
+        code, power = POST_PROCESSORS[post_processor]
+        # Widths beyond what the tree holds change nothing, and fit no C integer.
+        sizes = [min(beam_width, self.widest), min(k, self.n_labels)]
+        return ffi.new("skx_search_params *", [*sizes, code, power, floor])
+
     def _c_model(self):
         view = self._view
         if view is None:
             view = self._view = _ModelView(self)
         return view
+
+
+class RowRanker:
+    """Ranks one row at a time in one C call, which checks the row.
+
+    What a call needs besides the row is made once. Calls share nothing they write to, so that any
+    number of threads may make them at once.
+    """
+
+    def __init__(self, model, k, beam_width, post_processor):
+        self.n_features = model.n_features
+        self._view = model._c_model()
+        self._params = model._search_params(k, beam_width, post_processor)
+        self._k_asked, self._k = k, min(k, model.n_labels)
+
+    def sparse(self, indices, values):
+        """Rank for a row's nonzeros, two contiguous one-dimensional arrays of equal length.
+
+        Returns
+        -------
+        ranking : tuple (labels, scores), each of shape (1, k), or None
+            None where the arrays are no canonical row of this model's features.
+        """
+        if indices.dtype != INT or values.dtype != FLOAT or len(indices) != len(values):
+            return None
+        return self._rank(_from_buffer(_INTS, indices), _from_buffer(_FLOATS, values), len(values))
+
+    def dense(self, row):
+        """Rank for a dense row of float32; see `sparse`."""
+        return self._rank(ffi.NULL, _from_buffer(_FLOATS, row), row.size)
+
+    def _rank(self, indices, values, n):
+        labels = np.empty((1, self._k), dtype=INT)
+        scores = np.empty((1, self._k), dtype=FLOAT)
+        status = _rank_row(
+            KERNELS,
+            self._view.struct,
+            indices,
+            values,
+            n,
+            self._params,
+            _from_buffer(_INTS, labels),
+            _from_buffer(_FLOATS, scores),
+        )
+        if status == _OK:
+            return (labels, scores) if self._k == self._k_asked else self._pad(labels, scores)
+        if status in _BAD_ROW:
+            return None
+        return check(status)
+
+    def _pad(self, labels, scores):
+        return _pad(labels, scores, self._k_asked)
 
 
 class _ModelView:
