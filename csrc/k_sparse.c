@@ -1,13 +1,27 @@
 /* Products of a gathered row with dense matrices and vectors. */
 #include "k_table.h"
 
-void SKX_NAME(skx_dot_matrix)(const skx_entry *entries, int64_t n, const float *b, int64_t width, float *restrict out)
+enum { WIDE = 16 }; /* columns whose sums stay in registers */
+
+static void dot_columns(const skx_entry *entries, int64_t n, const float *b, int64_t width, float *restrict out)
 {
-    for (int64_t c = 0; c < width; c++) out[c] = 0.0f;
+    vf sum[WIDE / SKX_VL];
+    for (int v = 0; v < WIDE / SKX_VL; v++) sum[v] = vf_set(0.0f);
     for (int64_t p = 0; p < n; p++) {
         const float *row = b + entries[p].feature * width;
-        float x = entries[p].value;
-        for (int64_t c = 0; c < width; c++) out[c] += x * row[c];
+        for (int v = 0; v < WIDE / SKX_VL; v++) sum[v] += vf_set(entries[p].value) * vf_load(row + v * SKX_VL);
+    }
+    for (int v = 0; v < WIDE / SKX_VL; v++) vf_store(out + v * SKX_VL, sum[v]);
+}
+
+void SKX_NAME(skx_dot_matrix)(const skx_entry *entries, int64_t n, const float *b, int64_t width, float *restrict out)
+{
+    int64_t first = 0;
+    for (; first + WIDE <= width; first += WIDE) dot_columns(entries, n, b + first, width, out + first);
+    for (int64_t c = first; c < width; c++) out[c] = 0.0f;
+    for (int64_t p = 0; p < n && first < width; p++) {
+        const float *row = b + entries[p].feature * width;
+        for (int64_t c = first; c < width; c++) out[c] += entries[p].value * row[c];
     }
 }
 

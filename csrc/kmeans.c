@@ -9,6 +9,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Large groups are divided by a sample of their rows first: the centres a sample ends with are nearly those of all, and the
+ * few iterations over all rows that follow (POLISH at most) change little. */
+enum { SAMPLE = 256, SAMPLE_SHARE = 8, POLISH = 3 };
+
+/* How many of n rows to begin with: all, if that is not far more than what a sample is anyway. */
+static int64_t sample_size(int64_t n, int64_t n_clusters)
+{
+    int64_t size = SAMPLE * n_clusters > n / SAMPLE_SHARE ? SAMPLE * n_clusters : n / SAMPLE_SHARE;
+    return 2 * size < n ? size : n;
+}
+
+/* Put a random choice of m of the rows first. */
+static void draw_sample(int32_t *rows, int64_t n, int64_t m, uint64_t *random)
+{
+    for (int64_t i = 0; i < m && m < n; i++) {
+        int64_t j = i + random_below(random, n - i);
+        int32_t t = rows[i];
+        rows[i] = rows[j];
+        rows[j] = t;
+    }
+}
+
 /* ---- balanced: recursive bisection ---- */
 
 typedef struct {
@@ -28,12 +50,23 @@ static void add_row(const skx_local *z, int32_t i, float sign, float *sum)
     for (int64_t p = z->indptr[i]; p < z->indptr[i + 1]; p++) sum[z->entries[p].feature] += sign * z->entries[p].value;
 }
 
+/* In eight sums, so that one addition need not wait for the other. */
+static double square_norm(const float *v, int64_t n)
+{
+    double sum[8] = {0.0}, square = 0.0;
+    int64_t f = 0;
+    for (; f + 8 <= n; f += 8)
+        for (int u = 0; u < 8; u++) sum[u] += (double)v[f + u] * v[f + u];
+    for (; f < n; f++) sum[0] += (double)v[f] * v[f];
+    for (int u = 0; u < 8; u++) square += sum[u];
+    return square;
+}
+
 /* The factor that makes a centre of a sum of n rows. */
 static float centre_scale(const float *sum, int64_t n_features, int64_t n, int spherical)
 {
     if (!spherical) return n > 0 ? 1.0f / (float)n : 0.0f;
-    double square = 0.0;
-    for (int64_t f = 0; f < n_features; f++) square += (double)sum[f] * sum[f];
+    double square = square_norm(sum, n_features);
     return square > 0.0 ? (float)(1.0 / sqrt(square)) : 0.0f;
 }
 
@@ -91,8 +124,8 @@ static void seed_direction(bisection *b, int64_t lo, int64_t hi)
     add_row(&b->z, second, -1.0f, b->direction);
 }
 
-/* Balanced 2-means of rows[lo .. hi), 0 < n_left < hi - lo; afterwards the left half comes first. */
-static void bisect(bisection *b, int64_t lo, int64_t hi, int64_t n_left)
+/* Cut rows[lo .. hi) along the direction and correct the direction, until nothing moves or max_iter times. */
+static void iterate(bisection *b, int64_t lo, int64_t hi, int64_t n_left, int32_t max_iter)
 {
     size_t size = (size_t)b->z.n_features * sizeof *b->total;
     memset(b->total, 0, size);
@@ -101,14 +134,23 @@ static void bisect(bisection *b, int64_t lo, int64_t hi, int64_t n_left)
         add_row(&b->z, b->rows[i], 1.0f, b->total);
         b->side[b->rows[i]] = 0;
     }
-    seed_direction(b, lo, hi);
-    for (int32_t iter = 1; iter <= b->params->max_iter; iter++) {
+    for (int32_t iter = 1; iter <= max_iter; iter++) {
         if (iter > b->n_iter) b->n_iter = iter;
         if (recut(b, lo, hi, n_left) == 0) break;
         centre_direction(b, n_left, hi - lo - n_left);
     }
+}
+
+/* Balanced 2-means of rows[lo .. hi), 0 < n_left < hi - lo; afterwards the left half comes first. */
+static void bisect(bisection *b, int64_t lo, int64_t hi, int64_t n_left)
+{
+    int64_t n = hi - lo, m = sample_size(n, 2);
+    draw_sample(b->rows + lo, n, m, &b->random);
+    seed_direction(b, lo, lo + m);
+    if (m < n) iterate(b, lo, lo + m, (n_left * m + n / 2) / n, b->params->max_iter);
+    iterate(b, lo, hi, n_left, m < n && POLISH < b->params->max_iter ? POLISH : b->params->max_iter);
     int64_t l = lo, r = lo + n_left;
-    for (int64_t i = 0; i < hi - lo; i++) {
+    for (int64_t i = 0; i < n; i++) {
         int32_t row = key_id(b->keys[i]);
         b->rows[b->side[row] ? l++ : r++] = row;
     }
@@ -184,7 +226,11 @@ typedef struct {
     float *sums;    /* (n_features, k) */
     float *offset;  /* half of each centre's squared norm */
     float *scores;  /* (k) */
-    double *nearest; /* of each row: squared distance to the nearest seed */
+    float *scale;   /* (k): what makes a centre of a sum */
+    double *square_sum; /* (k): the sums' squared norms */
+    int32_t *rows;   /* a permutation of z's rows; those at work come first */
+    double *nearest; /* of each of them: squared distance to the nearest seed */
+    double *square;  /* and its squared norm */
     int64_t *count;
     uint64_t random;
 } lloyd;
@@ -196,22 +242,22 @@ static double row_square(const skx_local *z, int64_t i)
     return square;
 }
 
-/* A row drawn in proportion to its squared distance to the seeds so far. */
-static int64_t draw_row(lloyd *m)
+/* One of the n rows at work, drawn in proportion to its squared distance to the seeds so far. */
+static int32_t draw_row(lloyd *m, int64_t n)
 {
     double total = 0.0;
-    for (int64_t i = 0; i < m->z.n_rows; i++) total += m->nearest[i];
-    if (!(total > 0.0)) return random_below(&m->random, m->z.n_rows);
+    for (int64_t i = 0; i < n; i++) total += m->nearest[i];
+    if (!(total > 0.0)) return m->rows[random_below(&m->random, n)];
     double goal = random_unit(&m->random) * total;
-    for (int64_t i = 0; i < m->z.n_rows; i++) {
+    for (int64_t i = 0; i < n; i++) {
         goal -= m->nearest[i];
-        if (goal < 0.0) return i;
+        if (goal < 0.0) return m->rows[i];
     }
-    return m->z.n_rows - 1;
+    return m->rows[n - 1];
 }
 
 /* Make row s centre c and bring the distances up to date. The sums serve as a dense copy of the row. */
-static void plant_seed(lloyd *m, int64_t c, int64_t s)
+static void plant_seed(lloyd *m, int64_t n, int64_t c, int32_t s)
 {
     memset(m->sums, 0, (size_t)m->z.n_features * sizeof *m->sums);
     for (int64_t p = m->z.indptr[s]; p < m->z.indptr[s + 1]; p++) {
@@ -221,53 +267,81 @@ static void plant_seed(lloyd *m, int64_t c, int64_t s)
     }
     double square = row_square(&m->z, s);
     m->offset[c] = (float)(0.5 * square);
-    for (int64_t i = 0; i < m->z.n_rows; i++) {
-        int64_t p = m->z.indptr[i];
-        double dot = m->kernels->dot_vector(m->z.entries + p, m->z.indptr[i + 1] - p, m->sums);
-        double distance = fmax(0.0, square + row_square(&m->z, i) - 2.0 * dot);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t p = m->z.indptr[m->rows[i]];
+        double dot = m->kernels->dot_vector(m->z.entries + p, m->z.indptr[m->rows[i] + 1] - p, m->sums);
+        double distance = fmax(0.0, square + m->square[i] - 2.0 * dot);
         if (c == 0 || distance < m->nearest[i]) m->nearest[i] = distance;
     }
 }
 
-static int32_t nearest_centre(const lloyd *m, int64_t i)
+/* k-means++: seeds far from one another. */
+static void plant_seeds(lloyd *m, int64_t n)
 {
-    int64_t p = m->z.indptr[i], best = 0;
-    m->kernels->dot_matrix(m->z.entries + p, m->z.indptr[i + 1] - p, m->centres, m->k, m->scores);
+    for (int64_t i = 0; i < n; i++) m->square[i] = row_square(&m->z, m->rows[i]);
+    for (int64_t c = 0; c < m->k; c++) plant_seed(m, n, c, c ? draw_row(m, n) : m->rows[random_below(&m->random, n)]);
+}
+
+static int32_t nearest_centre(const lloyd *m, int32_t row)
+{
+    int64_t p = m->z.indptr[row], best = 0;
+    m->kernels->dot_matrix(m->z.entries + p, m->z.indptr[row + 1] - p, m->centres, m->k, m->scores);
     for (int64_t c = 1; c < m->k; c++)
         if (m->scores[c] - m->offset[c] > m->scores[best] - m->offset[best]) best = c;
     return (int32_t)best;
 }
 
-static int64_t assign(lloyd *m, int32_t *cluster)
+static int64_t assign(lloyd *m, int64_t n, int32_t *cluster)
 {
     int64_t moved = 0;
-    for (int64_t i = 0; i < m->z.n_rows; i++) {
-        int32_t c = nearest_centre(m, i);
-        moved += c != cluster[i];
-        cluster[i] = c;
+    for (int64_t i = 0; i < n; i++) {
+        int32_t row = m->rows[i], c = nearest_centre(m, row);
+        moved += c != cluster[row];
+        cluster[row] = c;
     }
     return moved;
 }
 
+/* What makes centres of the sums, and their offsets. */
+static void centre_scales(lloyd *m)
+{
+    int64_t k = m->k;
+    memset(m->square_sum, 0, (size_t)k * sizeof *m->square_sum);
+    for (int64_t f = 0; f < m->z.n_features; f++)
+        for (int64_t c = 0; c < k; c++) m->square_sum[c] += (double)m->sums[f * k + c] * m->sums[f * k + c];
+    for (int64_t c = 0; c < k; c++) {
+        double square = m->square_sum[c], scale = 1.0 / (double)m->count[c];
+        if (m->count[c] == 0) continue;
+        if (m->params->spherical) scale = square > 0.0 ? 1.0 / sqrt(square) : 0.0;
+        m->scale[c] = (float)scale;
+        m->offset[c] = (float)(0.5 * scale * scale * square);
+    }
+}
+
 /* New centres; a cluster that lost all its rows keeps its old one. */
-static void update_centres(lloyd *m, const int32_t *cluster)
+static void update_centres(lloyd *m, int64_t n, const int32_t *cluster)
 {
     int64_t d = m->z.n_features, k = m->k;
     memset(m->sums, 0, (size_t)(d * k) * sizeof *m->sums);
     memset(m->count, 0, (size_t)k * sizeof *m->count);
-    for (int64_t i = 0; i < m->z.n_rows; i++) {
-        m->count[cluster[i]]++;
-        for (int64_t p = m->z.indptr[i]; p < m->z.indptr[i + 1]; p++)
-            m->sums[m->z.entries[p].feature * k + cluster[i]] += m->z.entries[p].value;
+    for (int64_t i = 0; i < n; i++) {
+        int32_t row = m->rows[i];
+        m->count[cluster[row]]++;
+        for (int64_t p = m->z.indptr[row]; p < m->z.indptr[row + 1]; p++)
+            m->sums[m->z.entries[p].feature * k + cluster[row]] += m->z.entries[p].value;
     }
-    for (int64_t c = 0; c < k; c++) {
-        double square = 0.0;
-        if (m->count[c] == 0) continue;
-        for (int64_t f = 0; f < d; f++) square += (double)m->sums[f * k + c] * m->sums[f * k + c];
-        double scale = m->params->spherical ? (square > 0.0 ? 1.0 / sqrt(square) : 0.0) : 1.0 / (double)m->count[c];
-        for (int64_t f = 0; f < d; f++) m->centres[f * k + c] = (float)(scale * m->sums[f * k + c]);
-        m->offset[c] = (float)(0.5 * scale * scale * square);
-    }
+    centre_scales(m);
+    for (int64_t f = 0; f < d; f++)
+        for (int64_t c = 0; c < k; c++)
+            if (m->count[c]) m->centres[f * k + c] = m->scale[c] * m->sums[f * k + c];
+}
+
+/* Assign the first n rows and move the centres, in turn, until no row changes or max_iter times. */
+static int32_t lloyd_iterate(lloyd *m, int64_t n, int32_t max_iter, int32_t *cluster)
+{
+    int32_t iter = 1;
+    for (; assign(m, n, cluster) && iter < max_iter; iter++) update_centres(m, n, cluster);
+    return iter;
 }
 
 static int lloyd_allocate(lloyd *m)
@@ -277,9 +351,13 @@ static int lloyd_allocate(lloyd *m)
     m->sums = malloc(size * sizeof *m->sums);
     m->offset = malloc((size_t)m->k * sizeof *m->offset);
     m->scores = malloc((size_t)m->k * sizeof *m->scores);
+    m->scale = malloc((size_t)m->k * sizeof *m->scale);
+    m->square_sum = malloc((size_t)m->k * sizeof *m->square_sum);
+    m->rows = malloc((size_t)(m->z.n_rows + 1) * sizeof *m->rows);
     m->nearest = malloc((size_t)(m->z.n_rows + 1) * sizeof *m->nearest);
+    m->square = malloc((size_t)(m->z.n_rows + 1) * sizeof *m->square);
     m->count = malloc((size_t)m->k * sizeof *m->count);
-    return m->centres && m->sums && m->offset && m->scores && m->nearest && m->count;
+    return m->centres && m->sums && m->offset && m->scores && m->scale && m->square_sum && m->rows && m->nearest && m->square && m->count;
 }
 
 static void lloyd_free(lloyd *m)
@@ -289,7 +367,11 @@ static void lloyd_free(lloyd *m)
     free(m->sums);
     free(m->offset);
     free(m->scores);
+    free(m->scale);
+    free(m->square_sum);
+    free(m->rows);
     free(m->nearest);
+    free(m->square);
     free(m->count);
 }
 
@@ -301,10 +383,16 @@ int skx_kmeans_lloyd(const skx_kernels *kernels, const skx_csr *z, const int32_t
     int status = skx_local_gather(z, rows, n, &m.z);
     if (status == SKX_OK && !lloyd_allocate(&m)) status = SKX_ENOMEM;
     if (status == SKX_OK) {
-        for (int64_t i = 0; i < n; i++) cluster[i] = -1;
-        for (int64_t c = 0; c < m.k; c++) plant_seed(&m, c, c ? draw_row(&m) : random_below(&m.random, n));
-        *n_iter = 1;
-        for (; assign(&m, cluster) && *n_iter < params->max_iter; (*n_iter)++) update_centres(&m, cluster);
+        int64_t sample = sample_size(n, m.k);
+        int32_t most = params->max_iter;
+        for (int64_t i = 0; i < n; i++) {
+            m.rows[i] = (int32_t)i;
+            cluster[i] = -1;
+        }
+        draw_sample(m.rows, n, sample, &m.random);
+        plant_seeds(&m, sample);
+        *n_iter = lloyd_iterate(&m, sample, most, cluster);
+        if (sample < n) lloyd_iterate(&m, n, POLISH < most ? POLISH : most, cluster);
     }
     lloyd_free(&m);
     return status;

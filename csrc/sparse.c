@@ -77,6 +77,16 @@ static int take_sum(float *sum, const int32_t *columns, int64_t n, int normalise
     return SKX_OK;
 }
 
+enum { AHEAD = 8 }; /* members between a prefetch and its use */
+
+/* Members lie anywhere in the matrix. Without always_inline GCC drops prefetches from functions without a result. */
+static inline __attribute__((always_inline)) void prefetch_row(const skx_csr *x, int32_t row)
+{
+    int64_t begin = x->indptr[row];
+    __builtin_prefetch(x->indices + begin);
+    __builtin_prefetch(x->data + begin);
+}
+
 int skx_csr_group_sum(const skx_csr *x, const int64_t *group_ptr, const int32_t *member, const float *weight, int64_t lo,
                       int64_t hi, int normalise, int64_t capacity, int64_t *indptr, int32_t *indices, float *data)
 {
@@ -93,7 +103,10 @@ int skx_csr_group_sum(const skx_csr *x, const int64_t *group_ptr, const int32_t 
             status = SKX_ECAPACITY;
             break;
         }
-        for (int64_t e = group_ptr[g]; e < group_ptr[g + 1]; e++) add_row(x, member[e], weight[e], sum, &columns);
+        for (int64_t e = group_ptr[g]; e < group_ptr[g + 1]; e++) {
+            if (e + AHEAD < group_ptr[hi]) prefetch_row(x, member[e + AHEAD]);
+            add_row(x, member[e], weight[e], sum, &columns);
+        }
         int64_t n = bitset_drain(&columns, indices + used);
         status = take_sum(sum, indices + used, n, normalise, data + used);
         indptr[g - lo + 1] = used + n;
