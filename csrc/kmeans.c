@@ -47,11 +47,13 @@ static void centre_direction(bisection *b, int64_t n_left, int64_t n_right)
     for (int64_t f = 0; f < d; f++) b->direction[f] = ls * b->left[f] - rs * b->direction[f];
 }
 
-/* Put the n_left rows furthest along the direction on the left; the sum of the left half follows. Returns how many moved. */
+/* Put the n_left rows furthest along the direction on the left; the sum of the left half follows. Returns how many moved;
+ * when cancelled, 0, and the keys hold no meaning. */
 static int64_t recut(bisection *b, int64_t lo, int64_t hi, int64_t n_left)
 {
     int64_t moved = 0, n = hi - lo;
     for (int64_t i = 0; i < n; i++) {
+        if (i % SKX_POLL == 0 && skx_cancelled(b->params->cancel)) return 0;
         int32_t row = b->rows[lo + i];
         int64_t p = b->z.indptr[row];
         float s = b->kernels->dot_vector(b->z.entries + p, b->z.indptr[row + 1] - p, b->direction);
@@ -107,6 +109,7 @@ static void bisect(bisection *b, int64_t lo, int64_t hi, int64_t n_left)
         if (recut(b, lo, hi, n_left) == 0) break;
         centre_direction(b, n_left, hi - lo - n_left);
     }
+    if (skx_cancelled(b->params->cancel)) return;
     int64_t l = lo, r = lo + n_left;
     for (int64_t i = 0; i < hi - lo; i++) {
         int32_t row = key_id(b->keys[i]);
@@ -117,7 +120,7 @@ static void bisect(bisection *b, int64_t lo, int64_t hi, int64_t n_left)
 /* Divide rows[lo .. hi) among the clusters first .. first + k. Sizes are the floor or the ceiling of (hi - lo) / k. */
 static void divide(bisection *b, int64_t lo, int64_t hi, int64_t first, int64_t k, int32_t *cluster)
 {
-    while (k > 1) {
+    while (k > 1 && !skx_cancelled(b->params->cancel)) {
         int64_t n = hi - lo, k_left = k / 2, large = n % k;
         int64_t n_left = k_left * (n / k) + (large < k_left ? large : k_left);
         bisect(b, lo, hi, n_left);
@@ -168,6 +171,7 @@ int skx_kmeans_balanced(const skx_kernels *kernels, const skx_csr *z, const int3
         for (int64_t i = 0; i < n; i++) b.rows[i] = (int32_t)i;
         divide(&b, 0, n, 0, params->n_clusters, cluster);
         *n_iter = b.n_iter;
+        if (skx_cancelled(params->cancel)) status = SKX_ECANCELLED;
     }
     bisection_free(&b);
     return status;
@@ -238,10 +242,12 @@ static int32_t nearest_centre(const lloyd *m, int64_t i)
     return (int32_t)best;
 }
 
+/* Returns how many rows changed their cluster; 0 when cancelled. */
 static int64_t assign(lloyd *m, int32_t *cluster)
 {
     int64_t moved = 0;
     for (int64_t i = 0; i < m->z.n_rows; i++) {
+        if (i % SKX_POLL == 0 && skx_cancelled(m->params->cancel)) return 0;
         int32_t c = nearest_centre(m, i);
         moved += c != cluster[i];
         cluster[i] = c;
@@ -302,9 +308,11 @@ int skx_kmeans_lloyd(const skx_kernels *kernels, const skx_csr *z, const int32_t
     if (status == SKX_OK && !lloyd_allocate(&m)) status = SKX_ENOMEM;
     if (status == SKX_OK) {
         for (int64_t i = 0; i < n; i++) cluster[i] = -1;
-        for (int64_t c = 0; c < m.k; c++) plant_seed(&m, c, c ? draw_row(&m) : random_below(&m.random, n));
+        for (int64_t c = 0; c < m.k && !skx_cancelled(params->cancel); c++)
+            plant_seed(&m, c, c ? draw_row(&m) : random_below(&m.random, n));
         *n_iter = 1;
         for (; assign(&m, cluster) && *n_iter < params->max_iter; (*n_iter)++) update_centres(&m, cluster);
+        if (skx_cancelled(params->cancel)) status = SKX_ECANCELLED;
     }
     lloyd_free(&m);
     return status;

@@ -4,6 +4,8 @@
  *   - The library is stateless: no globals, no threads, no I/O. Everything is passed in, inputs first and const, outputs last.
  *   - Memory belongs to the caller. Functions allocate scratch only and free it before they return.
  *   - A function that can fail returns an enum skx_status; on anything but SKX_OK the outputs hold no meaning.
+ *   - Functions that may take long end soon with SKX_ECANCELLED once *cancel of their params is not 0, which another thread may
+ *     set at any time; cancel may be NULL.
  *   - Row pointers and sizes are int64, indices int32, values float32.
  *   - Functions that take a kernel table (skx_kernels) give the same result for every table up to rounding, and exactly the
  *     same result for the same table however the work is divided into ranges.
@@ -27,7 +29,8 @@ enum skx_status {
     SKX_EORDER = 6,    /* the column indices of a row are not strictly rising */
     SKX_EFINITE = 7,   /* a value is NaN or infinite */
     SKX_ECAPACITY = 8, /* an output array is too small */
-    SKX_EMODEL = 9     /* a compiled layer contradicts itself */
+    SKX_EMODEL = 9,    /* a compiled layer contradicts itself */
+    SKX_ECANCELLED = 10 /* the caller set *cancel */
 };
 
 /* The name of a status, such as "SKX_ENOMEM"; "unknown" for any other number. */
@@ -86,6 +89,7 @@ typedef struct {
     int max_iter;       /* at least 1 */
     int spherical;      /* divide centres by their norm (then rows should have norm 1) */
     uint64_t seed;
+    const volatile int32_t *cancel;
 } skx_kmeans_params;
 
 /* Cluster the rows z[rows[0]], ..., z[rows[n-1]] into params->n_clusters groups whose sizes differ by one at the most, by
@@ -110,6 +114,7 @@ typedef struct {
     float tol;       /* positive: see train.c for the stopping rule of each loss */
     float threshold; /* weights with |w| < threshold are dropped, and zeros always */
     uint64_t seed;
+    const volatile int32_t *cancel;
 } skx_train_params;
 
 /* What the problem of one tree node is: the examples it sees (rising numbers) and for each child c those that are positive,

@@ -1,16 +1,28 @@
-"""Work spread by joblib, with its progress."""
+"""Work spread over threads, or by joblib over whatever it was told to use, with its progress."""
 
+import queue
+import threading
 import time
+from contextlib import closing
 from itertools import pairwise
 
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
+from joblib.parallel import SequentialBackend, ThreadingBackend, get_active_backend
+
+from ._core import CancelFlag
+
+#: Seconds after which a waiting thread looks up, where waiting itself cannot be interrupted.
+_LOOK_UP = 0.5
 
 
-def run(function, tasks, costs, *, n_jobs, verbose, what):
+def run(function, tasks, costs, *, n_jobs, verbose, what, brief=False):
     """Call a function on every task, dearest tasks first, and return the results in task order.
 
     Tasks are pure: they may run in threads, processes or on other machines, whatever
     ``joblib.parallel_config`` says. Threads are preferred, since C releases the GIL.
+
+    An interruption of the waiting thread, such as KeyboardInterrupt, ends the calls into C that
+    run in its threads, and goes on once these have returned.
 
     Parameters
     ----------
@@ -24,18 +36,81 @@ def run(function, tasks, costs, *, n_jobs, verbose, what):
         Whether to report progress.
     what : str
         What is being done, for the report.
+    brief : bool
+        Whether an interruption can wait for the end of a task, so that a single worker needs no
+        thread of its own.
     """
-    if len(tasks) == 1 and not verbose:
-        return [function(*tasks[0])]
     order = sorted(range(len(tasks)), key=lambda i: -costs[i])
-    parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator", batch_size=1)
     results = [None] * len(tasks)
-    stream = parallel(delayed(function)(*tasks[i]) for i in order)
-    with _Progress(sum(costs), what, verbose) as progress:
-        for i, result in zip(order, stream, strict=True):
+    stream = _stream(function, tasks, order, n_jobs, brief)
+    with closing(stream), _Progress(sum(costs), what, verbose) as progress:
+        for i, result in stream:
             results[i] = result
             progress.add(costs[i])
     return results
+
+
+def _stream(function, tasks, order, n_jobs, brief):
+    """A generator of pairs (number of a task, its result)."""
+    backend, _ = get_active_backend(prefer="threads")
+    if type(backend) not in (ThreadingBackend, SequentialBackend):
+        return _by_joblib(function, tasks, order, n_jobs)
+    n_workers = min(len(tasks), effective_n_jobs(n_jobs))
+    # Only the main thread is ever interrupted, and only while it runs Python.
+    if n_workers <= 1 and (brief or threading.current_thread() is not threading.main_thread()):
+        return ((i, function(*tasks[i])) for i in order)
+    return _in_threads(function, tasks, order, n_workers)
+
+
+def _by_joblib(function, tasks, order, n_jobs):
+    parallel = Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1)
+    yield from zip(order, parallel(delayed(function)(*tasks[i]) for i in order), strict=True)
+
+
+def _in_threads(function, tasks, order, n_workers):
+    """Threads of our own: joblib's would go on with what they have begun after an interruption."""
+    flag, todo, done = CancelFlag(), queue.SimpleQueue(), queue.SimpleQueue()
+    for i in order:
+        todo.put(i)
+    arguments = (function, tasks, flag, todo, done)
+    threads = [
+        threading.Thread(target=_work, args=arguments, daemon=True) for _ in range(n_workers)
+    ]
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in order:
+            i, result, error = _wait(done)
+            if error is not None:
+                raise error
+            yield i, result
+    finally:
+        flag.set()
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
+
+
+def _work(function, tasks, flag, todo, done):
+    """Do tasks until there are none or the flag is set."""
+    with flag.watched():
+        while not flag.is_set():
+            try:
+                i = todo.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                done.put((i, function(*tasks[i]), None))
+            except BaseException as error:
+                done.put((i, None, error))
+
+
+def _wait(done):
+    while True:
+        try:
+            return done.get(timeout=_LOOK_UP)
+        except queue.Empty:
+            continue
 
 
 def ranges(n, n_parts):

@@ -47,6 +47,9 @@ _DEFAULT_INDEXER = KMeansIndexer(max_leaf_size=400, balanced=False)
 #: Scores of this many labels at most are held at once while all survivors are collected.
 _RESULT_BLOCK = 1 << 22
 
+#: Rows times beam width of what is ranked at a time: an interruption waits for its end.
+_BRIEF_RANKING = 1 << 16
+
 #: Post-processors whose scores lie in [0, 1]; labels the beam did not reach score 0.
 _PRODUCTS = ("sigmoid", "l1-hinge", "l2-hinge", "l3-hinge", "l4-hinge")
 
@@ -353,11 +356,13 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         return check_features(self, X, reset=False)
 
     def _rank(self, X, k, *, beam_width=None, floor=-np.inf, frontier=None):
+        beam_width = int(beam_width or self.beam_width)
         n_parts = effective_n_jobs(self.n_jobs)
-        parts = _parallel.ranges(X.shape[0], 1 if n_parts == 1 else 8 * n_parts)
+        n_brief = X.shape[0] * min(beam_width, self._model.widest) // _BRIEF_RANKING + 1
+        parts = _parallel.ranges(X.shape[0], max(n_brief, 1 if n_parts == 1 else 8 * n_parts))
         options = {
             "k": int(k),
-            "beam_width": int(beam_width or self.beam_width),
+            "beam_width": beam_width,
             "post_processor": self.post_processor,
             "floor": floor,
             "frontier": frontier,
@@ -369,6 +374,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             n_jobs=self.n_jobs,
             verbose=0,
             what="ranking",
+            brief=True,
         )
         labels, scores = zip(*results, strict=True)
         return np.concatenate(labels), np.concatenate(scores)

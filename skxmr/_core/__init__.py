@@ -1,8 +1,9 @@
 """The only place that touches C: checked pointers in, status codes out as exceptions."""
 
+from ._cancel import CancelFlag
 from ._clustering import kmeans
 from ._layers import CHUNK_WIDTH, Chunk, Columns, Layer, compile_chunk
-from ._library import ISA
+from ._library import ISA, Cancelled
 from ._search import POST_PROCESSORS, Frontier, Model
 from ._sparse import (
     CSRView,
@@ -21,6 +22,8 @@ __all__ = [
     "LOSSES",
     "POST_PROCESSORS",
     "CSRView",
+    "CancelFlag",
+    "Cancelled",
     "Chunk",
     "Columns",
     "Frontier",
