@@ -131,6 +131,7 @@ static void write_labels(search *s, int64_t n, int32_t *labels, float *scores)
     int64_t out = 0, k = s->params->k;
     for (int64_t i = 0; i < n && out < k; i++) {
         int32_t label = key_id(s->work.keys[i]);
+        if (label < 0 || label >= s->model->n_labels) continue; /* in a mapped model, nobody may have looked at them */
         if (s->work.seen && s->work.seen[label]) continue;
         if (s->work.seen) s->work.seen[label] = 1;
         labels[out] = label;

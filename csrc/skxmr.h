@@ -9,7 +9,8 @@
  *   - Row pointers and sizes are int64, indices int32, values float32.
  *   - Functions that take a kernel table (skx_kernels) give the same result for every table up to rounding, and exactly the
  *     same result for the same table however the work is divided into ranges.
- *   - Matrices that enter were accepted by skx_csr_check, models by skx_layer_check; nothing else is assumed of them.
+ *   - Matrices that enter were accepted by skx_csr_check, models by skx_layer_check; nothing else is assumed of them. The search
+ *     relies on a model's pointers only: any bytes in index, payload, bias and slot_label lead to some ranking.
  *
  * This file is read by cffi as it stands, so preprocessor lines are one line long and constants are enums.
  */
@@ -216,9 +217,9 @@ typedef struct {
     int64_t n_features;
     int64_t n_layers; /* at least 1; layer 0 has one node, the root */
     const skx_layer *layers;
-    const int32_t *slot_label; /* the label of each child of the last layer */
+    const int32_t *slot_label; /* the label of each child of the last layer; slots of labels out of range are passed over */
     int64_t n_labels;
-    int64_t max_copies; /* the largest number of slots that share a label */
+    int64_t max_copies; /* the largest number of slots that share a label, at least 1; if wrong, too few labels may be found */
 } skx_model;
 
 /* f(v) of a child's margin v, and how it joins its parent's score (see the name). The root's children join nothing. */

@@ -28,6 +28,8 @@ def classifier_state(estimator):
         "params": _plain_params(estimator),
         "n_features": int(estimator.n_features_in_),
         "n_levels": int(estimator.n_levels_),
+        "n_labels": int(estimator.n_labels_),
+        "max_copies": int(estimator._model.max_copies),
         "n_iter": int(estimator.n_iter_),
         "container": estimator._container,
         "classes": _pack_labels(arrays, "classes", estimator.classes_),

@@ -207,6 +207,29 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
+    # ---- attributes that a loaded model makes when they are first asked for ----
+
+    def __getattr__(self, name):
+        deferred = vars(self).get("_deferred", {})
+        make = deferred.get(name)
+        if make is not None:
+            setattr(self, name, make())
+            deferred.pop(name, None)
+        return super().__getattribute__(name)  # made just now, maybe by another thread, or an error
+
+    def __getstate__(self):
+        self._make_deferred()
+        return dict(super().__getstate__())
+
+    def _defer(self, name, make):
+        vars(self).setdefault("_deferred", {})[name] = make
+        vars(self).pop(name, None)
+
+    def _make_deferred(self):
+        for name in tuple(vars(self).get("_deferred", ())):
+            getattr(self, name)
+        vars(self).pop("_deferred", None)
+
     # ---- fit ----
 
     def fit(self, X, y, sample_weight=None, *, label_features=None, label_text=None):
@@ -297,7 +320,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         self._model = model
 
     def _check_fitted(self):
-        check_is_fitted(self, "tree_")
+        check_is_fitted(self, "n_labels_")
 
     def _check_params(self):
         split_kind(self.label_embedding)

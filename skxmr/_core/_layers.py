@@ -188,6 +188,18 @@ class Layer:
 
     def check(self, n_features):
         """Raise ValueError unless every array is of its kind and the layer holds together."""
+        self.check_pointers()
+        where = ffi.new("int64_t *")
+        view = LayerView(self)
+        sizes = (len(self.index), len(self.payload))
+        if lib.skx_layer_check(view.struct, n_features, *sizes, where) != lib.SKX_OK:
+            raise ValueError(f"the layer's weights are malformed (node {where[0]})")
+
+    def check_pointers(self):
+        """Check what a search relies on: all that decides where weights are looked for.
+
+        Takes time by the number of nodes, not of weights.
+        """
         for name, dtype in self.DTYPES.items():
             array = getattr(self, name)
             if array.dtype != dtype or array.ndim != 1 or not array.flags.c_contiguous:
@@ -197,13 +209,18 @@ class Layer:
             raise ValueError("the layer's pointers have other lengths than its nodes ask for")
         if len(self.payload_ptr) != self.n_chunks + 1:
             raise ValueError("index_ptr and payload_ptr have different lengths")
-        if self.child_ptr[-1] != len(self.bias):
-            raise ValueError("the layer has another number of biases than of children")
-        where = ffi.new("int64_t *")
-        view = LayerView(self)
-        sizes = (len(self.index), len(self.payload))
-        if lib.skx_layer_check(view.struct, n_features, *sizes, where) != lib.SKX_OK:
-            raise ValueError(f"the layer's weights are malformed (node {where[0]})")
+        ends = {"child_ptr": self.bias, "index_ptr": self.index, "payload_ptr": self.payload}
+        for name, array in ends.items():
+            pointers = getattr(self, name)
+            if (
+                pointers[0] != 0
+                or pointers[-1] != len(array)
+                or (pointers[1:] < pointers[:-1]).any()
+            ):
+                raise ValueError(f"the layer's {name} falls or leads outside its array")
+        chunk_ptr = chunk_pointers(self.child_ptr)
+        if chunk_ptr[-1] != self.n_chunks or not np.array_equal(self.chunk_ptr, chunk_ptr):
+            raise ValueError("the layer's chunk_ptr does not give every node its chunks")
 
 
 class LayerView:
