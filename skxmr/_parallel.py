@@ -1,21 +1,21 @@
-"""Work spread over threads, or by joblib over whatever it was told to use, with its progress."""
+"""Work spread over threads, or by joblib over whatever it was told to use."""
 
+import itertools
 import queue
 import threading
-import time
-from contextlib import closing
-from itertools import pairwise
+from contextlib import closing, contextmanager
 
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.parallel import SequentialBackend, ThreadingBackend, get_active_backend
 
+from . import _progress
 from ._core import CancelFlag
 
 #: Seconds after which a waiting thread looks up, where waiting itself cannot be interrupted.
 _LOOK_UP = 0.5
 
 
-def run(function, tasks, costs, *, n_jobs, verbose, what, brief=False):
+def run(function, tasks, costs, *, n_jobs, what, part=1.0, brief=False):
     """Call a function on every task, dearest tasks first, and return the results in task order.
 
     Tasks are pure: they may run in threads, processes or on other machines, whatever
@@ -32,22 +32,55 @@ def run(function, tasks, costs, *, n_jobs, verbose, what, brief=False):
     costs : sequence of float
         What each task costs, in any unit.
     n_jobs : int or None
-    verbose : int
-        Whether to report progress.
     what : str
-        What is being done, for the report.
+        The phase of the work, for those who are told of its progress.
+    part : float
+        What part of the phase this is.
     brief : bool
         Whether an interruption can wait for the end of a task, so that a single worker needs no
         thread of its own.
     """
     order = sorted(range(len(tasks)), key=lambda i: -costs[i])
     results = [None] * len(tasks)
-    stream = _stream(function, tasks, order, n_jobs, brief)
-    with closing(stream), _Progress(sum(costs), what, verbose) as progress:
-        for i, result in stream:
+    with closing(_stream(function, tasks, order, n_jobs, brief)) as stream:
+        for i, result in _reported(stream, costs, what, part):
             results[i] = result
-            progress.add(costs[i])
     return results
+
+
+@contextmanager
+def in_order(function, tasks, costs, *, n_jobs, what):
+    """Do the same, but give an iterator of the results in task order, which keeps none of them.
+
+    Tasks are begun in order, too, so that few results have to wait for their turn; except that
+    with several workers uncommonly dear ones come first, lest one of them is begun last.
+    """
+    limit = 2 * sum(costs) / max(1, len(costs))
+    few = effective_n_jobs(n_jobs) == 1
+    order = sorted(
+        range(len(tasks)), key=lambda i: -costs[i] if costs[i] > limit and not few else 0
+    )
+    with closing(_stream(function, tasks, order, n_jobs, False)) as stream:
+        yield _sorted(_reported(stream, costs, what, 1.0))
+
+
+def _reported(stream, costs, what, part):
+    scale = part / max(1, sum(costs))
+    for i, result in stream:
+        _progress.advance(what, scale * costs[i])
+        yield i, result
+
+
+def _sorted(stream):
+    """The results of a stream in the order of their tasks."""
+    early = {}
+    for i in itertools.count():
+        while i not in early:
+            try:
+                done, early[done] = next(stream)
+            except StopIteration:
+                return
+        yield early.pop(i)
 
 
 def _stream(function, tasks, order, n_jobs, brief):
@@ -110,53 +143,11 @@ def _wait(done):
         try:
             return done.get(timeout=_LOOK_UP)
         except queue.Empty:
-            continue
+            _progress.refresh()
 
 
 def ranges(n, n_parts):
     """Split range(n) into at most n_parts non-empty (lo, hi), of nearly equal length."""
     n_parts = max(1, min(n, n_parts))
     edges = [n * i // n_parts for i in range(n_parts + 1)]
-    return list(pairwise(edges))
-
-
-class _Progress:
-    """A tqdm bar if tqdm is installed, else a line every few seconds."""
-
-    INTERVAL = 5.0
-
-    def __init__(self, total, what, verbose):
-        self.total, self.what, self.verbose = total, what, verbose
-        self.done = 0.0
-        self.bar = None
-
-    def __enter__(self):
-        self.start = self.last = time.monotonic()
-        if self.verbose:
-            self.bar = _make_bar(self.what)
-        return self
-
-    def __exit__(self, *exc):
-        if self.bar is not None:
-            self.bar.close()
-        elif self.verbose and exc[0] is None:
-            print(f"{self.what}: done in {time.monotonic() - self.start:.1f} s", flush=True)
-
-    def add(self, cost):
-        self.done += cost
-        share = self.done / self.total if self.total else 1.0
-        if self.bar is not None:
-            self.bar.update(100 * share - self.bar.n)
-        elif self.verbose and time.monotonic() - self.last >= self.INTERVAL:
-            self.last = time.monotonic()
-            left = (self.last - self.start) * (1 - share) / share
-            print(f"{self.what}: {100 * share:.0f} %, about {left:.0f} s left", flush=True)
-
-
-def _make_bar(what):
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        return None
-    layout = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-    return tqdm(total=100, desc=what, bar_format=layout)
+    return list(itertools.pairwise(edges))

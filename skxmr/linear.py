@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_memory
 
-from . import _parallel
+from . import _parallel, _progress, _training, embeddings
 from ._core import LOSSES, POST_PROCESSORS, CSRView, Frontier, Model, TrainParams
 from ._examples import Examples, distinct_examples
 from ._folder import write_folder
@@ -34,7 +34,7 @@ from ._validation import (
     unchanged_on_failure,
 )
 from .embeddings import embed_labels, split_kind
-from .indexers import KMeansIndexer
+from .indexers import KMeansIndexer, kmeans
 from .tree import LabelTree
 
 #: With a memory, weights down to this size are cached (all of them, if a smaller threshold is
@@ -270,7 +270,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         label_features = _check_label_features(label_features, self.label_embedding, n_labels)
         label_text = _check_label_text(label_text, self.label_embedding, n_labels, targets.classes)
         examples = distinct_examples(_bare(X), targets.indicator, weight)
-        trained = self._train(_Problem(examples, label_features, label_text))
+        with _progress.reporting("fitting", _foreseen(examples, self.indexer), self.verbose):
+            trained = self._train(_Problem(examples, label_features, label_text))
         tree = trained.tree
         model = Model(trained.layers, tree.slot_label, tree.n_labels, X.shape[1])
         classes = targets.classes if targets.classes is not None else np.arange(tree.n_labels)
@@ -285,7 +286,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         params = TrainParams(
             self.loss, *map(float, (self.C, self.bias, self.tol)), int(self.max_iter), floor
         )
-        train = check_memory(memory).cache(_index_and_train, ignore=["n_jobs", "verbose"])
+        train = check_memory(memory).cache(_index_and_train, ignore=["n_jobs"])
         trained = train(
             problem,
             _DEFAULT_INDEXER if self.indexer is None else self.indexer,
@@ -294,7 +295,6 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             self.random_state,
             version("skxmr"),
             n_jobs=self.n_jobs,
-            verbose=self.verbose,
         )
         if floor < self.prune_threshold:
             m, threshold = problem.examples.X.shape[1], self.prune_threshold
@@ -395,7 +395,6 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             [(self._model, X, lo, hi, options) for lo, hi in parts],
             [hi - lo for lo, hi in parts],
             n_jobs=self.n_jobs,
-            verbose=0,
             what="ranking",
             brief=True,
         )
@@ -588,9 +587,21 @@ class _Trained(NamedTuple):
     n_iter: int
 
 
-def _index_and_train(
-    problem, indexer, label_embedding, params, random_state, library, *, n_jobs, verbose
-):
+def _foreseen(examples, indexer):
+    """Nanoseconds that the phases of a fit may take, as far as can be said before they begin."""
+    lengths = np.diff(examples.X.indptr)[examples.source] + 1
+    n_summed = int((lengths * np.diff(examples.Y.indptr)).sum())
+    n_levels = kmeans.depth(examples.Y.shape[1], _DEFAULT_INDEXER)
+    if isinstance(indexer, LabelTree):
+        return {_training.PHASE: 1}
+    return {
+        embeddings.PHASE: embeddings.COST * n_summed,
+        kmeans.PHASE: kmeans.COST * n_summed * n_levels,
+        _training.PHASE: _training.COST * (2 * n_levels * int(lengths.sum()) + 9 * n_summed),
+    }
+
+
+def _index_and_train(problem, indexer, label_embedding, params, random_state, library, *, n_jobs):
     """Build the tree and train its layers: everything that a memory caches.
 
     The library's version is an argument so that another version does not find this one's results.
@@ -602,22 +613,24 @@ def _index_and_train(
         indexer, tree = None, indexer
     else:
         indexer = _seeded_clone(indexer, _draw_seed(random_state), n_jobs)
-        Z = embed_labels(
-            label_embedding,
-            problem.examples,
-            label_features=problem.label_features,
-            label_text=problem.label_text,
-            n_jobs=n_jobs,
-            verbose=verbose,
-        )
-        indexer.fit(Z)
-        tree = getattr(indexer, "tree_", None)
+        tree = _index(problem, indexer, label_embedding, n_jobs)
     _check_tree(tree, problem.examples.Y.shape[1])
     seed = _draw_seed(random_state)
-    layers, n_iter = train_layers(
-        problem.examples, tree, params, seed=seed, n_jobs=n_jobs, verbose=verbose
-    )
+    layers, n_iter = train_layers(problem.examples, tree, params, seed=seed, n_jobs=n_jobs)
     return _Trained(indexer, tree, layers, n_iter)
+
+
+def _index(problem, indexer, label_embedding, n_jobs):
+    """Fit an indexer to the labels' embeddings, which nobody needs any longer than that."""
+    Z = embed_labels(
+        label_embedding,
+        problem.examples,
+        label_features=problem.label_features,
+        label_text=problem.label_text,
+        n_jobs=n_jobs,
+    )
+    indexer.fit(Z)
+    return getattr(indexer, "tree_", None)
 
 
 def _seeded_clone(indexer, seed, n_jobs):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import joblib
 import numpy as np
@@ -143,7 +144,7 @@ def test_a_flag_is_watched_by_its_thread_only_and_no_longer_than_asked():
 
 
 def run(function, tasks, **options):
-    options = {"n_jobs": 2, "verbose": 0, "what": "", **options}
+    options = {"n_jobs": 2, "what": "", **options}
     return _parallel.run(function, tasks, [1.0] * len(tasks), **options)
 
 
@@ -170,6 +171,28 @@ def test_the_first_failure_ends_all_and_is_raised(n_jobs):
     assert n_seen < 50
     time.sleep(0.05)
     assert len(seen) == n_seen  # nobody goes on
+
+
+@pytest.mark.parametrize("n_jobs", [1, 3])
+@pytest.mark.parametrize("cancelled_at", [0, 7, None])
+def test_results_in_order_and_none_kept(n_jobs, cancelled_at):
+    class Result(np.ndarray):
+        pass
+
+    def make(i):
+        time.sleep(0.003 * (i % 3))
+        return np.full(3, i).view(Result)
+
+    tasks, costs, alive = [(i,) for i in range(12)], [1.0] * 11 + [50.0], []
+    with _parallel.in_order(make, tasks, costs, n_jobs=n_jobs, what="") as results:
+        for i, result in enumerate(results):
+            assert result[0] == i
+            alive.append(weakref.ref(result))
+            if i == cancelled_at:
+                break
+            del result
+            assert sum(ref() is not None for ref in alive) <= 2
+    assert len(alive) == 12 if cancelled_at is None else cancelled_at + 1
 
 
 def test_work_in_other_threads_needs_no_main_thread():

@@ -2,7 +2,8 @@
 
 from ._cancel import CancelFlag
 from ._clustering import kmeans
-from ._layers import CHUNK_WIDTH, Chunk, Columns, Layer, compile_chunk
+from ._growing import GrowingArray
+from ._layers import CHUNK_WIDTH, Chunk, Columns, Layer, chunk_pointers, compile_chunk
 from ._library import ISA, Cancelled
 from ._search import POST_PROCESSORS, Frontier, Model
 from ._sparse import (
@@ -27,10 +28,12 @@ __all__ = [
     "Chunk",
     "Columns",
     "Frontier",
+    "GrowingArray",
     "Layer",
     "Model",
     "NodeProblem",
     "TrainParams",
+    "chunk_pointers",
     "compile_chunk",
     "csr_check",
     "csr_group_sum",

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._growing import GrowingArray
 from ._library import BYTE, FLOAT, INT, LONG, check, ffi, lib, pointer
 
 CHUNK_WIDTH = lib.SKX_CHUNK_WIDTH
@@ -133,15 +134,20 @@ class Layer:
 
     @classmethod
     def from_chunks(cls, child_ptr, chunks):
-        """Join the chunks of a level, given in order."""
+        """Join the chunks of a level, given in order; of an iterator, one is held at a time."""
+        index, payload, bias = (GrowingArray(dtype) for dtype in (SLOT, BYTE, FLOAT))
+        for chunk in chunks:
+            index.append(chunk.index)
+            payload.append(chunk.payload)
+            bias.append(chunk.bias)
         return cls(
             child_ptr=child_ptr,
             chunk_ptr=chunk_pointers(child_ptr),
-            index_ptr=_pointers([len(c.index) for c in chunks]),
-            payload_ptr=_pointers([len(c.payload) for c in chunks]),
-            index=_join([c.index for c in chunks], SLOT),
-            payload=_join([c.payload for c in chunks], BYTE),
-            bias=_join([c.bias for c in chunks], FLOAT),
+            index_ptr=index.pointers(),
+            payload_ptr=payload.pointers(),
+            index=index.take(),
+            payload=payload.take(),
+            bias=bias.take(),
         )
 
     @property
@@ -178,13 +184,14 @@ class Layer:
 
         A bias is dropped when its weight, that is the bias divided by ``bias_scale``, is below it.
         """
-        chunks = []
-        for c in range(self.n_chunks):
+        limit = np.float32(threshold) * np.float32(abs(bias_scale))
+
+        def pruned(c):
             columns = self.columns(c, n_features, threshold)
-            kept = np.abs(columns.bias) >= np.float32(threshold) * np.float32(abs(bias_scale))
-            bias = np.where(kept, columns.bias, np.float32(0))
-            chunks.append(compile_chunk(columns._replace(bias=bias), n_features))
-        return Layer.from_chunks(self.child_ptr, chunks)
+            bias = np.where(np.abs(columns.bias) >= limit, columns.bias, np.float32(0))
+            return compile_chunk(columns._replace(bias=bias), n_features)
+
+        return Layer.from_chunks(self.child_ptr, map(pruned, range(self.n_chunks)))
 
     def check(self, n_features):
         """Raise ValueError unless every array is of its kind and the layer holds together."""
@@ -248,7 +255,3 @@ def chunk_pointers(child_ptr):
 
 def _pointers(sizes):
     return np.concatenate(([0], np.cumsum(sizes, dtype=LONG))).astype(LONG)
-
-
-def _join(arrays, dtype):
-    return np.concatenate(arrays) if arrays else np.empty(0, dtype=dtype)
