@@ -66,6 +66,7 @@ def in_order(function, tasks, costs, *, n_jobs, what):
 
 def _reported(stream, costs, what, part):
     scale = part / max(1, sum(costs))
+    _progress.advance(what, 0.0)  # it begins
     for i, result in stream:
         _progress.advance(what, scale * costs[i])
         yield i, result

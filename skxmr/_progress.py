@@ -22,8 +22,8 @@ def reporting(what, estimates, verbose):
     what : str
         What is being done.
     estimates : dict of str to float
-        The phases in their order and what each is expected to cost, in one unit. They may be
-        revised by `expect`.
+        The phases in their order and the seconds each is expected to take, roughly: what counts are
+        their proportions. They may be revised by `expect`.
     verbose : int
         Whether to report at all.
     """
@@ -37,9 +37,9 @@ def reporting(what, estimates, verbose):
         _local.progress = before
 
 
-def expect(phase, cost):
-    """Revise what a phase is expected to cost."""
-    _tell("expect", phase, cost)
+def expect(phase, seconds):
+    """Revise what a phase is expected to take."""
+    _tell("expect", phase, seconds)
 
 
 def advance(phase, share):
@@ -62,60 +62,51 @@ class _Progress:
     """A tqdm bar if tqdm is installed, else a line every few seconds."""
 
     def __init__(self, what, estimates):
-        self.what, self.costs = what, dict(estimates)
-        self.phase, self.share = next(iter(self.costs)), 0.0
+        self.what, self.estimates = what, dict(estimates)
+        self.phase, self.share = next(iter(self.estimates)), 0.0
         self.start = self.phase_start = self.shown = time.monotonic()
+        self.end = self.foreseen_end()
         self.bar = _make_bar(what)
 
-    def expect(self, phase, cost):
-        if phase in self.costs:
-            self.costs[phase] = cost
+    def expect(self, phase, seconds):
+        if phase in self.estimates:
+            self.estimates[phase] = seconds
 
     def advance(self, phase, share):
-        if phase not in self.costs:
+        if phase not in self.estimates:
             return
         if phase != self.phase:
             self.phase, self.share, self.phase_start = phase, 0.0, time.monotonic()
         self.share = min(1.0, self.share + share)
+        self.end = self.foreseen_end()
         self.show()
 
-    def seconds_left(self):
+    def foreseen_end(self):
         """By the pace so far: of the phase for what is left of it, of all phases for the others."""
-        now, phases = time.monotonic(), list(self.costs)
+        now, phases = time.monotonic(), list(self.estimates)
         at = phases.index(self.phase)
-        before = sum(self.costs[p] for p in phases[:at])
-        after = sum(self.costs[p] for p in phases[at + 1 :])
-        cost, in_phase = self.costs[self.phase], now - self.phase_start
-        done = before + cost * self.share
-        if done <= 0:
-            return None
-        overall = pace = (now - self.start) / done
+        before = sum(self.estimates[p] for p in phases[:at])
+        after = sum(self.estimates[p] for p in phases[at + 1 :])
+        phase, in_phase = self.estimates[self.phase], now - self.phase_start
+        overall = pace = (now - self.start + 1) / (before + phase * self.share + 1)
         if in_phase >= _SETTLED[0] and self.share >= _SETTLED[1]:
-            pace = in_phase / (cost * self.share)
-        return pace * cost * (1 - self.share) + overall * after
+            pace = in_phase / (phase * self.share)
+        return now + pace * phase * (1 - self.share) + overall * after
 
     def show(self):
-        left, now = self.seconds_left(), time.monotonic()
-        if self.bar is None and (left is None or now - self.shown < _INTERVAL):
+        now = time.monotonic()
+        if self.bar is None and now - self.shown < _INTERVAL:
             return
         self.shown = now
-        if self.bar is not None:
-            self._show_bar(left)
-        else:
-            print(
-                f"{self.what}: {self.phase}, {self._percent(left):.0f} %, {_about(left)}",
-                flush=True,
-            )
-
-    def _show_bar(self, left):
-        self.bar.n = self._percent(left)
+        spent = now - self.start
+        left = max(self.end - now, 0.05 * spent if self.share < 1 else 0.0)
+        percent = 100 * spent / max(spent + left, 1e-9)
+        if self.bar is None:
+            print(f"{self.what}: {self.phase}, {percent:.0f} %, {_about(left)}", flush=True)
+            return
+        self.bar.n = percent
         self.bar.set_description_str(f"{self.what}: {self.phase}", refresh=False)
         self.bar.set_postfix_str(_about(left))
-
-    def _percent(self, left):
-        """Share of the time, so that it agrees with what is said to be left."""
-        spent = time.monotonic() - self.start
-        return 0.0 if left is None else 100 * spent / max(spent + left, 1e-9)
 
     def finish(self):
         took = time.monotonic() - self.start
@@ -132,8 +123,6 @@ class _Progress:
 
 
 def _about(seconds):
-    if seconds is None:
-        return ""
     if seconds < 100:
         return f"about {seconds:.0f} s left"
     return f"about {seconds / 60:.0f} min left"

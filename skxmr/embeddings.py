@@ -27,9 +27,9 @@ from ._examples import distinct_examples
 from ._sums import group_sums
 from ._validation import canonical_csr, check_matrix, check_sample_weight, indicator_csr
 
-#: The phase of a fit, and its nanoseconds per nonzero summed, roughly: to foresee the time left.
+#: The phase of a fit, and its seconds per nonzero summed, roughly: to foresee the time left.
 PHASE = "embedding labels"
-COST = 60
+COST = 40e-9
 
 KINDS = ("pifa", "pii", "features", "text")
 

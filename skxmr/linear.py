@@ -588,7 +588,7 @@ class _Trained(NamedTuple):
 
 
 def _foreseen(examples, indexer):
-    """Nanoseconds that the phases of a fit may take, as far as can be said before they begin."""
+    """Seconds that the phases of a fit may take, as far as can be said before they begin."""
     lengths = np.diff(examples.X.indptr)[examples.source] + 1
     n_summed = int((lengths * np.diff(examples.Y.indptr)).sum())
     n_levels = kmeans.depth(examples.Y.shape[1], _DEFAULT_INDEXER)
@@ -597,7 +597,7 @@ def _foreseen(examples, indexer):
     return {
         embeddings.PHASE: embeddings.COST * n_summed,
         kmeans.PHASE: kmeans.COST * n_summed * n_levels,
-        _training.PHASE: _training.COST * (2 * n_levels * int(lengths.sum()) + 9 * n_summed),
+        _training.PHASE: _training.COST * (100 * n_levels * int(lengths.sum()) + 90 * n_summed),
     }
 
 

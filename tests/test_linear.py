@@ -6,6 +6,7 @@ import pickle
 import sys
 import time
 import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from sklearn.preprocessing import normalize
 
 import skxmr._core._search
 import skxmr.linear
-from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier
+from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier, _progress
 from skxmr._core import CSRView, Model
 from skxmr._core._library import ffi
 from skxmr.embeddings import label_text_features, pifa, pii
@@ -1147,6 +1148,28 @@ def test_long_training_without_tqdm_says_how_far_it_is(capsys, monkeypatch):
     shown = capsys.readouterr().out
     assert "fitting: training rankers, 100 %, about 0 s left" in shown
     assert shown.index("embedding labels") < shown.index("clustering labels")
+
+
+def test_the_time_left_follows_the_pace_and_covers_all_phases(capsys, monkeypatch):
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    monkeypatch.setattr("skxmr._progress.time", clock)
+
+    def shown_at(now, action, *args):
+        clock.now = now
+        action(*args)
+        return capsys.readouterr().out.strip()
+
+    with _progress.reporting("work", {"first": 1000, "second": 2000}, 1):
+        shown = shown_at(500, _progress.advance, "first", 0.25)
+        assert shown == "work: first, 8 %, about 92 min left"
+        assert shown_at(2000, _progress.advance, "first", 0.75).endswith("about 67 min left")
+        _progress.expect("second", 100)
+        _progress.advance("second", 0.0)
+        shown = shown_at(2500, _progress.advance, "second", 0.5)
+        assert shown == "work: second, 83 %, about 8 min left"
+        assert shown_at(2700, _progress.refresh).endswith("about 5 min left")
+    assert capsys.readouterr().out == "work: done in 2700.0 s\n"
 
 
 def test_silent_by_default(capsys):

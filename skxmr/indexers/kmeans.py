@@ -18,9 +18,9 @@ from .._validation import (
 )
 from ..tree import LabelTree, group_pointers
 
-#: The phase of a fit, and its nanoseconds per nonzero and level, roughly: to foresee the time left.
+#: The phase of a fit, and its seconds per nonzero and level, roughly: to foresee the time left.
 PHASE = "clustering labels"
-COST = 500
+COST = 250e-9
 
 #: Dense scores of this many elements at most are held while predicting.
 _SCORE_BLOCK = 1 << 24
