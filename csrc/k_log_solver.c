@@ -57,7 +57,10 @@ int SKX_NAME(skx_solve_log_loss)(const skx_block *b)
     int iter = 0;
     while (iter++ < b->max_iter) {
         lanes worst = lanes_set(0.0f);
-        for (int64_t i = 0; i < b->n_rows; i++) visit(b, skx_block_row(b, b->at[i]), &worst, &bias_w);
+        for (int64_t i = 0; i < b->n_rows; i++) {
+            if (i % SKX_POLL == 0 && skx_cancelled(b->cancel)) return iter;
+            visit(b, skx_block_row(b, b->at[i]), &worst, &bias_w);
+        }
         float lane[SKX_LANES], largest = 0.0f;
         lanes_store(lane, worst);
         for (int j = 0; j < SKX_LANES; j++) largest = fmaxf(largest, lane[j]);

@@ -59,6 +59,7 @@ static int64_t sweep(const skx_block *b, int64_t active, const lanes *shrink_abo
     gap->max = lanes_set(-FLT_MAX);
     gap->min = lanes_set(FLT_MAX);
     for (int64_t s = 0; s < active; s++) {
+        if (s % SKX_POLL == 0 && skx_cancelled(b->cancel)) break;
         uint32_t at = b->order[s];
         row_prefetch(b, s, active);
         if (visit(b, skx_block_row(b, at), shrink_above, gap, &bias_w)) b->order[kept++] = at;
@@ -94,7 +95,7 @@ int SKX_NAME(skx_solve_squared_hinge)(const skx_block *b)
     uint64_t random = b->seed;
     int64_t visits = 0, most = b->n_rows * b->max_iter, since_all = 0;
     activate_all(b);
-    while (visits < most) {
+    while (visits < most && !skx_cancelled(b->cancel)) {
         gap_t gap;
         int64_t seen = active;
         visits += active;

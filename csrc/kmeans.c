@@ -80,11 +80,13 @@ static void centre_direction(bisection *b, int64_t n_left, int64_t n_right)
     for (int64_t f = 0; f < d; f++) b->direction[f] = ls * b->left[f] - rs * b->direction[f];
 }
 
-/* Put the n_left rows furthest along the direction on the left; the sum of the left half follows. Returns how many moved. */
+/* Put the n_left rows furthest along the direction on the left; the sum of the left half follows. Returns how many moved;
+ * when cancelled, 0, and the keys hold no meaning. */
 static int64_t recut(bisection *b, int64_t lo, int64_t hi, int64_t n_left)
 {
     int64_t moved = 0, n = hi - lo;
     for (int64_t i = 0; i < n; i++) {
+        if (i % SKX_POLL == 0 && skx_cancelled(b->params->cancel)) return 0;
         int32_t row = b->rows[lo + i];
         int64_t p = b->z.indptr[row];
         float s = b->kernels->dot_vector(b->z.entries + p, b->z.indptr[row + 1] - p, b->direction);
@@ -149,6 +151,7 @@ static void bisect(bisection *b, int64_t lo, int64_t hi, int64_t n_left)
     seed_direction(b, lo, lo + m);
     if (m < n) iterate(b, lo, lo + m, (n_left * m + n / 2) / n, b->params->max_iter);
     iterate(b, lo, hi, n_left, m < n && POLISH < b->params->max_iter ? POLISH : b->params->max_iter);
+    if (skx_cancelled(b->params->cancel)) return;
     int64_t l = lo, r = lo + n_left;
     for (int64_t i = 0; i < n; i++) {
         int32_t row = key_id(b->keys[i]);
@@ -159,7 +162,7 @@ static void bisect(bisection *b, int64_t lo, int64_t hi, int64_t n_left)
 /* Divide rows[lo .. hi) among the clusters first .. first + k. Sizes are the floor or the ceiling of (hi - lo) / k. */
 static void divide(bisection *b, int64_t lo, int64_t hi, int64_t first, int64_t k, int32_t *cluster)
 {
-    while (k > 1) {
+    while (k > 1 && !skx_cancelled(b->params->cancel)) {
         int64_t n = hi - lo, k_left = k / 2, large = n % k;
         int64_t n_left = k_left * (n / k) + (large < k_left ? large : k_left);
         bisect(b, lo, hi, n_left);
@@ -210,6 +213,7 @@ int skx_kmeans_balanced(const skx_kernels *kernels, const skx_csr *z, const int3
         for (int64_t i = 0; i < n; i++) b.rows[i] = (int32_t)i;
         divide(&b, 0, n, 0, params->n_clusters, cluster);
         *n_iter = b.n_iter;
+        if (skx_cancelled(params->cancel)) status = SKX_ECANCELLED;
     }
     bisection_free(&b);
     return status;
@@ -279,7 +283,8 @@ static void plant_seed(lloyd *m, int64_t n, int64_t c, int32_t s)
 static void plant_seeds(lloyd *m, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) m->square[i] = row_square(&m->z, m->rows[i]);
-    for (int64_t c = 0; c < m->k; c++) plant_seed(m, n, c, c ? draw_row(m, n) : m->rows[random_below(&m->random, n)]);
+    for (int64_t c = 0; c < m->k && !skx_cancelled(m->params->cancel); c++)
+        plant_seed(m, n, c, c ? draw_row(m, n) : m->rows[random_below(&m->random, n)]);
 }
 
 static int32_t nearest_centre(const lloyd *m, int32_t row)
@@ -291,10 +296,12 @@ static int32_t nearest_centre(const lloyd *m, int32_t row)
     return (int32_t)best;
 }
 
+/* Returns how many rows changed their cluster; 0 when cancelled. */
 static int64_t assign(lloyd *m, int64_t n, int32_t *cluster)
 {
     int64_t moved = 0;
     for (int64_t i = 0; i < n; i++) {
+        if (i % SKX_POLL == 0 && skx_cancelled(m->params->cancel)) return 0;
         int32_t row = m->rows[i], c = nearest_centre(m, row);
         moved += c != cluster[row];
         cluster[row] = c;
@@ -393,6 +400,7 @@ int skx_kmeans_lloyd(const skx_kernels *kernels, const skx_csr *z, const int32_t
         plant_seeds(&m, sample);
         *n_iter = lloyd_iterate(&m, sample, most, cluster);
         if (sample < n) lloyd_iterate(&m, n, POLISH < most ? POLISH : most, cluster);
+        if (skx_cancelled(params->cancel)) status = SKX_ECANCELLED;
     }
     lloyd_free(&m);
     return status;

@@ -260,6 +260,7 @@ static void write_labels(search *s, const selector *best, int32_t *labels, float
     int64_t out = 0, k = s->params->k;
     for (int64_t i = 0; i < best->n && out < k; i++) {
         int32_t label = key_id(best->keys[i]);
+        if (label < 0 || label >= s->model->n_labels) continue; /* in a mapped model, nobody may have looked at them */
         if (s->seen && s->seen[label]) continue;
         if (s->seen) s->seen[label] = 1;
         labels[out] = label;

@@ -4,10 +4,13 @@
  *   - The library is stateless: no globals, no threads, no I/O. Everything is passed in, inputs first and const, outputs last.
  *   - Memory belongs to the caller. Functions allocate scratch only and free it before they return.
  *   - A function that can fail returns an enum skx_status; on anything but SKX_OK the outputs hold no meaning.
+ *   - Functions that may take long end soon with SKX_ECANCELLED once *cancel of their params is not 0, which another thread may
+ *     set at any time; cancel may be NULL.
  *   - Row pointers and sizes are int64, indices int32, values float32.
  *   - Functions that take a kernel table (skx_kernels) give the same result for every table up to rounding, and exactly the
  *     same result for the same table however the work is divided into ranges.
- *   - Matrices that enter were accepted by skx_csr_check, models by skx_layer_check; nothing else is assumed of them.
+ *   - Matrices that enter were accepted by skx_csr_check, models by skx_layer_check; nothing else is assumed of them. The search
+ *     relies on a model's pointers only: any bytes in index, payload, bias and slot_label lead to some ranking.
  *
  * This file is read by cffi as it stands, so preprocessor lines are one line long and constants are enums.
  */
@@ -27,7 +30,8 @@ enum skx_status {
     SKX_EORDER = 6,    /* the column indices of a row are not strictly rising */
     SKX_EFINITE = 7,   /* a value is NaN or infinite */
     SKX_ECAPACITY = 8, /* an output array is too small */
-    SKX_EMODEL = 9     /* a compiled layer contradicts itself */
+    SKX_EMODEL = 9,    /* a compiled layer contradicts itself */
+    SKX_ECANCELLED = 10 /* the caller set *cancel */
 };
 
 /* The name of a status, such as "SKX_ENOMEM"; "unknown" for any other number. */
@@ -86,6 +90,7 @@ typedef struct {
     int max_iter;       /* at least 1 */
     int spherical;      /* divide centres by their norm (then rows should have norm 1) */
     uint64_t seed;
+    const volatile int32_t *cancel;
 } skx_kmeans_params;
 
 /* Cluster the rows z[rows[0]], ..., z[rows[n-1]] into params->n_clusters groups whose sizes differ by one at the most, by
@@ -110,6 +115,7 @@ typedef struct {
     float tol;       /* positive: see train.c for the stopping rule of each loss */
     float threshold; /* weights with |w| < threshold are dropped, and zeros always */
     uint64_t seed;
+    const volatile int32_t *cancel;
 } skx_train_params;
 
 /* What the problem of one tree node is: the examples it sees (rising numbers) and for each child c those that are positive,
@@ -220,9 +226,9 @@ typedef struct {
     int64_t n_features;
     int64_t n_layers; /* at least 1; layer 0 has one node, the root */
     const skx_layer *layers;
-    const int32_t *slot_label; /* the label of each child of the last layer */
+    const int32_t *slot_label; /* the label of each child of the last layer; slots of labels out of range are passed over */
     int64_t n_labels;
-    int64_t max_copies; /* the largest number of slots that share a label */
+    int64_t max_copies; /* the largest number of slots that share a label, at least 1; if wrong, too few labels may be found */
 } skx_model;
 
 /* f(v) of a child's margin v, and how it joins its parent's score (see the name). The root's children join nothing. */

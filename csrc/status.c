@@ -13,6 +13,7 @@ const char *skx_status_name(int status)
     case SKX_EFINITE: return "SKX_EFINITE";
     case SKX_ECAPACITY: return "SKX_ECAPACITY";
     case SKX_EMODEL: return "SKX_EMODEL";
+    case SKX_ECANCELLED: return "SKX_ECANCELLED";
     default: return "unknown";
     }
 }

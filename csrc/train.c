@@ -109,6 +109,7 @@ static int solve_block(const skx_kernels *kernels, node_work *work, const skx_tr
         .tol = params->tol,
         .max_iter = params->max_iter,
         .seed = params->seed,
+        .cancel = params->cancel,
         .w = work->w,
     };
     memset(work->w, 0, (size_t)(work->x.n_features + 1) * SKX_LANES * sizeof *work->w);
@@ -150,6 +151,7 @@ static int train_blocks(const skx_kernels *kernels, node_work *work, const skx_n
         int status = start_block(work, node, c, lanes);
         if (status != SKX_OK) return status;
         int iterations = solve_block(kernels, work, params, lanes);
+        if (skx_cancelled(params->cancel)) return SKX_ECANCELLED;
         if (iterations > *n_iter) *n_iter = iterations;
         status = emit_block(kernels, work, params, lanes, col_ptr + (c - first), entries, values, bias + (c - first));
         if (status != SKX_OK) return status;

@@ -1,16 +1,28 @@
-"""Work spread by joblib, with its progress."""
+"""Work spread over threads, or by joblib over whatever it was told to use."""
 
-import time
-from itertools import pairwise
+import itertools
+import queue
+import threading
+from contextlib import closing, contextmanager
 
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
+from joblib.parallel import SequentialBackend, ThreadingBackend, get_active_backend
+
+from . import _progress
+from ._core import CancelFlag
+
+#: Seconds after which a waiting thread looks up, where waiting itself cannot be interrupted.
+_LOOK_UP = 0.5
 
 
-def run(function, tasks, costs, *, n_jobs, verbose, what):
+def run(function, tasks, costs, *, n_jobs, what, part=1.0, brief=False):
     """Call a function on every task, dearest tasks first, and return the results in task order.
 
     Tasks are pure: they may run in threads, processes or on other machines, whatever
     ``joblib.parallel_config`` says. Threads are preferred, since C releases the GIL.
+
+    An interruption of the waiting thread, such as KeyboardInterrupt, ends the calls into C that
+    run in its threads, and goes on once these have returned.
 
     Parameters
     ----------
@@ -20,68 +32,123 @@ def run(function, tasks, costs, *, n_jobs, verbose, what):
     costs : sequence of float
         What each task costs, in any unit.
     n_jobs : int or None
-    verbose : int
-        Whether to report progress.
     what : str
-        What is being done, for the report.
+        The phase of the work, for those who are told of its progress.
+    part : float
+        What part of the phase this is.
+    brief : bool
+        Whether an interruption can wait for the end of a task, so that a single worker needs no
+        thread of its own.
     """
-    if len(tasks) == 1 and not verbose:
-        return [function(*tasks[0])]
     order = sorted(range(len(tasks)), key=lambda i: -costs[i])
-    parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator", batch_size=1)
     results = [None] * len(tasks)
-    stream = parallel(delayed(function)(*tasks[i]) for i in order)
-    with _Progress(sum(costs), what, verbose) as progress:
-        for i, result in zip(order, stream, strict=True):
+    with closing(_stream(function, tasks, order, n_jobs, brief)) as stream:
+        for i, result in _reported(stream, costs, what, part):
             results[i] = result
-            progress.add(costs[i])
     return results
+
+
+@contextmanager
+def in_order(function, tasks, costs, *, n_jobs, what):
+    """Do the same, but give an iterator of the results in task order, which keeps none of them.
+
+    Tasks are begun in order, too, so that few results have to wait for their turn; except that
+    with several workers uncommonly dear ones come first, lest one of them is begun last.
+    """
+    limit = 2 * sum(costs) / max(1, len(costs))
+    few = effective_n_jobs(n_jobs) == 1
+    order = sorted(
+        range(len(tasks)), key=lambda i: -costs[i] if costs[i] > limit and not few else 0
+    )
+    with closing(_stream(function, tasks, order, n_jobs, False)) as stream:
+        yield _sorted(_reported(stream, costs, what, 1.0))
+
+
+def _reported(stream, costs, what, part):
+    scale = part / max(1, sum(costs))
+    _progress.advance(what, 0.0)  # it begins
+    for i, result in stream:
+        _progress.advance(what, scale * costs[i])
+        yield i, result
+
+
+def _sorted(stream):
+    """The results of a stream in the order of their tasks."""
+    early = {}
+    for i in itertools.count():
+        while i not in early:
+            try:
+                done, early[done] = next(stream)
+            except StopIteration:
+                return
+        yield early.pop(i)
+
+
+def _stream(function, tasks, order, n_jobs, brief):
+    """A generator of pairs (number of a task, its result)."""
+    backend, _ = get_active_backend(prefer="threads")
+    if type(backend) not in (ThreadingBackend, SequentialBackend):
+        return _by_joblib(function, tasks, order, n_jobs)
+    n_workers = min(len(tasks), effective_n_jobs(n_jobs))
+    # Only the main thread is ever interrupted, and only while it runs Python.
+    if n_workers <= 1 and (brief or threading.current_thread() is not threading.main_thread()):
+        return ((i, function(*tasks[i])) for i in order)
+    return _in_threads(function, tasks, order, n_workers)
+
+
+def _by_joblib(function, tasks, order, n_jobs):
+    parallel = Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1)
+    yield from zip(order, parallel(delayed(function)(*tasks[i]) for i in order), strict=True)
+
+
+def _in_threads(function, tasks, order, n_workers):
+    """Threads of our own: joblib's would go on with what they have begun after an interruption."""
+    flag, todo, done = CancelFlag(), queue.SimpleQueue(), queue.SimpleQueue()
+    for i in order:
+        todo.put(i)
+    arguments = (function, tasks, flag, todo, done)
+    threads = [
+        threading.Thread(target=_work, args=arguments, daemon=True) for _ in range(n_workers)
+    ]
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in order:
+            i, result, error = _wait(done)
+            if error is not None:
+                raise error
+            yield i, result
+    finally:
+        flag.set()
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
+
+
+def _work(function, tasks, flag, todo, done):
+    """Do tasks until there are none or the flag is set."""
+    with flag.watched():
+        while not flag.is_set():
+            try:
+                i = todo.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                done.put((i, function(*tasks[i]), None))
+            except BaseException as error:
+                done.put((i, None, error))
+
+
+def _wait(done):
+    while True:
+        try:
+            return done.get(timeout=_LOOK_UP)
+        except queue.Empty:
+            _progress.refresh()
 
 
 def ranges(n, n_parts):
     """Split range(n) into at most n_parts non-empty (lo, hi), of nearly equal length."""
     n_parts = max(1, min(n, n_parts))
     edges = [n * i // n_parts for i in range(n_parts + 1)]
-    return list(pairwise(edges))
-
-
-class _Progress:
-    """A tqdm bar if tqdm is installed, else a line every few seconds."""
-
-    INTERVAL = 5.0
-
-    def __init__(self, total, what, verbose):
-        self.total, self.what, self.verbose = total, what, verbose
-        self.done = 0.0
-        self.bar = None
-
-    def __enter__(self):
-        self.start = self.last = time.monotonic()
-        if self.verbose:
-            self.bar = _make_bar(self.what)
-        return self
-
-    def __exit__(self, *exc):
-        if self.bar is not None:
-            self.bar.close()
-        elif self.verbose and exc[0] is None:
-            print(f"{self.what}: done in {time.monotonic() - self.start:.1f} s", flush=True)
-
-    def add(self, cost):
-        self.done += cost
-        share = self.done / self.total if self.total else 1.0
-        if self.bar is not None:
-            self.bar.update(100 * share - self.bar.n)
-        elif self.verbose and time.monotonic() - self.last >= self.INTERVAL:
-            self.last = time.monotonic()
-            left = (self.last - self.start) * (1 - share) / share
-            print(f"{self.what}: {100 * share:.0f} %, about {left:.0f} s left", flush=True)
-
-
-def _make_bar(what):
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        return None
-    layout = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-    return tqdm(total=100, desc=what, bar_format=layout)
+    return list(itertools.pairwise(edges))

@@ -29,6 +29,8 @@ def classifier_state(estimator):
         "n_features": int(estimator.n_features_in_),
         "n_levels": int(estimator.n_levels_),
         "weight_dtype": estimator._model.layers[0].weight_dtype,
+        "n_labels": int(estimator.n_labels_),
+        "max_copies": int(estimator._model.max_copies),
         "n_iter": int(estimator.n_iter_),
         "container": estimator._container,
         "classes": _pack_labels(arrays, "classes", estimator.classes_),

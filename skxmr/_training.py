@@ -1,16 +1,17 @@
 """Training of all rankers of a label tree."""
 
-from itertools import chain
+from itertools import islice
 
 import numpy as np
 import scipy.sparse as sp
 
-from . import _parallel
+from . import _parallel, _progress
 from ._core import (
     CHUNK_WIDTH,
     CSRView,
     Layer,
     NodeProblem,
+    chunk_pointers,
     compile_chunk,
     csr_transpose,
     train_columns,
@@ -19,8 +20,12 @@ from ._core import (
 #: Tasks handed out: many per worker, so that they even out, and each long against its overhead.
 _TASKS = 200
 
+#: The phase of a fit, and its seconds per unit of `_costs`, roughly: to foresee the time left.
+PHASE = "training rankers"
+COST = 6e-9
 
-def train_layers(examples, tree, params, *, weight_dtype="float32", seed=0, n_jobs=None, verbose=0):
+
+def train_layers(examples, tree, params, *, weight_dtype="float32", seed=0, n_jobs=None):
     """Train one linear ranker per tree node and compile them into layers.
 
     A node's children are trained on the examples that have a label below the node
@@ -34,7 +39,6 @@ def train_layers(examples, tree, params, *, weight_dtype="float32", seed=0, n_jo
     weight_dtype : {"float32", "float16"}
     seed : int
     n_jobs : int, optional
-    verbose : int
 
     Returns
     -------
@@ -45,29 +49,35 @@ def train_layers(examples, tree, params, *, weight_dtype="float32", seed=0, n_jo
     Notes
     -----
     Levels do not depend on one another, so the chunks of all nodes of all levels are one pool.
+    They come back in order and join their layer at once, so that they are not held twice.
     """
     levels = _level_examples(examples.Y, tree)
     chunks = [c for level in range(tree.n_levels) for c in _chunks_of_level(tree, level)]
     costs = _costs(examples, levels, chunks)
     batches = _batches(costs, _TASKS)
     X, source, weight = examples.X, examples.source, examples.weight
-    parts = _parallel.run(
-        _train_batch,
-        [
-            (X, source, weight, params, weight_dtype, _problems(levels, chunks, b, seed))
-            for b in batches
-        ],
-        [sum(costs[i] for i in batch) for batch in batches],
-        n_jobs=n_jobs,
-        verbose=verbose,
-        what="training rankers",
-    )
-    results = dict(zip(chain(*batches), [r for part in parts for r in part], strict=True))
-    by_level = [[] for _ in range(tree.n_levels)]
-    for i, chunk in enumerate(chunks):
-        by_level[chunk[0]].append(results[i][0])
-    layers = [Layer.from_chunks(p, c) for p, c in zip(tree.child_ptr, by_level, strict=True)]
-    return layers, max(n_iter for _, n_iter in results.values())
+    tasks = [
+        (X, source, weight, params, weight_dtype, _problems(levels, chunks, b, seed))
+        for b in batches
+    ]
+    costs = [sum(costs[i] for i in batch) for batch in batches]
+    _progress.expect(PHASE, COST * sum(costs))
+    n_iters = []
+    with _parallel.in_order(_train_batch, tasks, costs, n_jobs=n_jobs, what=PHASE) as results:
+        trained = _compiled(results, n_iters)
+        layers = [
+            Layer.from_chunks(pointers, islice(trained, int(chunk_pointers(pointers)[-1])))
+            for pointers in tree.child_ptr
+        ]
+    return layers, max(n_iters)
+
+
+def _compiled(results, n_iters):
+    """The chunks of all results, whose numbers of iterations are set down on the way."""
+    for result in results:
+        for chunk, n_iter in result:
+            n_iters.append(n_iter)
+            yield chunk
 
 
 def _level_examples(Y, tree):
@@ -112,26 +122,31 @@ def _chunks_of_level(tree, level):
 
 
 def _costs(examples, levels, chunks):
-    """Nonzeros of each chunk's examples times its blocks of 16 children: what training takes."""
+    """Nonzeros of each chunk's examples times its blocks of 16 children: what training takes.
+
+    Times the cube root of the number of examples, because with these grow the passes and the cache
+    misses.
+    """
     lengths = np.diff(examples.X.indptr)[examples.source] + 1
     totals = [np.concatenate(([0], np.cumsum(lengths[rows]))) for _, rows in levels]
     costs = []
     for level, node, first, end in chunks:
         lo, hi = levels[level][0][node : node + 2]
-        costs.append(int(totals[level][hi] - totals[level][lo] + 1) * (1 + (end - first) // 16))
+        nonzeros = float(totals[level][hi] - totals[level][lo] + 1)
+        costs.append(nonzeros * (1 + (end - first) // 16) * (hi - lo + 1) ** (1 / 3))
     return costs
 
 
 def _batches(costs, n_batches):
-    """Group items so that no group costs more than its share, except for single dear items."""
+    """Group neighbours so that no group costs more than its share, except for single dear items."""
     share = sum(costs) / n_batches
     batches, total = [[]], 0.0
-    for i in np.argsort(costs)[::-1]:
-        if batches[-1] and total + costs[i] > share:
+    for i, cost in enumerate(costs):
+        if batches[-1] and total + cost > share:
             batches.append([])
             total = 0.0
-        batches[-1].append(int(i))
-        total += costs[i]
+        batches[-1].append(i)
+        total += cost
     return batches
 
 

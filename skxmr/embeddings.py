@@ -19,14 +19,17 @@ References
 
 import numpy as np
 import scipy.sparse as sp
-from joblib import effective_n_jobs
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from . import _parallel
-from ._core import csr_group_sum, csr_transpose
+from ._core import csr_transpose
 from ._examples import distinct_examples
+from ._sums import group_sums
 from ._validation import canonical_csr, check_matrix, check_sample_weight, indicator_csr
+
+#: The phase of a fit, and its seconds per nonzero summed, roughly: to foresee the time left.
+PHASE = "embedding labels"
+COST = 40e-9
 
 KINDS = ("pifa", "pii", "features", "text")
 
@@ -65,28 +68,15 @@ def pifa(X, Y, *, sample_weight=None, n_jobs=None):
     X = check_matrix(X, "X")
     Y = indicator_csr(check_matrix(Y, "Y", X.shape[0]), "Y")
     weight = check_sample_weight(sample_weight, X.shape[0])
-    return _pifa_of_examples(distinct_examples(X, Y, weight), n_jobs, 0)
+    return _pifa_of_examples(distinct_examples(X, Y, weight), n_jobs)
 
 
-def _pifa_of_examples(examples, n_jobs, verbose):
+def _pifa_of_examples(examples, n_jobs):
     X, Y, source, weight = examples
     group_ptr, member = csr_transpose(Y)
     row_weight = _row_weight(Y, weight)[member]
     member = source[member]
-    parts = _parallel.ranges(Y.shape[1], 4 * effective_n_jobs(n_jobs))
-    blocks = _parallel.run(
-        _pifa_rows,
-        [(X, group_ptr, member, row_weight, lo, hi) for lo, hi in parts],
-        [hi - lo for lo, hi in parts],
-        n_jobs=n_jobs,
-        verbose=verbose,
-        what="embedding labels",
-    )
-    return sp.vstack(blocks, format="csr")
-
-
-def _pifa_rows(X, group_ptr, member, weight, lo, hi):
-    return csr_group_sum(X, group_ptr, member, weight, lo, hi, normalise=True)
+    return group_sums(X, group_ptr, member, row_weight, normalise=True, n_jobs=n_jobs, what=PHASE)
 
 
 def _row_weight(Y, sample_weight):
@@ -159,7 +149,7 @@ def label_text_features(label_text):
     return canonical_csr(vectorizer.fit_transform(label_text), "label_text")
 
 
-def embed_labels(kind, examples, *, label_features=None, label_text=None, n_jobs=None, verbose=0):
+def embed_labels(kind, examples, *, label_features=None, label_text=None, n_jobs=None):
     """Embed labels by one kind, or by several joined with ``+``, such as ``"pifa+features"``.
 
     Each kind's rows have unit norm, and so have those of the result.
@@ -174,8 +164,6 @@ def embed_labels(kind, examples, *, label_features=None, label_text=None, n_jobs
     label_text : sequence of str, optional
         For the kind "text".
     n_jobs : int, optional
-    verbose : int, default=0
-        Whether to report progress.
 
     Returns
     -------
@@ -187,7 +175,7 @@ def embed_labels(kind, examples, *, label_features=None, label_text=None, n_jobs
         If a kind is unknown.
     """
     makers = {
-        "pifa": lambda: _pifa_of_examples(examples, n_jobs, verbose),
+        "pifa": lambda: _pifa_of_examples(examples, n_jobs),
         "pii": lambda: _pii_of_examples(examples),
         "features": lambda: normalize(label_features),
         "text": lambda: label_text_features(label_text),

@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_memory
 
-from . import _parallel
+from . import _parallel, _progress, _training, embeddings
 from ._core import (
     LOSSES,
     POST_PROCESSORS,
@@ -44,7 +44,7 @@ from ._validation import (
     unchanged_on_failure,
 )
 from .embeddings import embed_labels, split_kind
-from .indexers import KMeansIndexer
+from .indexers import KMeansIndexer, kmeans
 from .tree import LabelTree
 
 #: With a memory, weights down to this size are cached (all of them, if a smaller threshold is
@@ -57,6 +57,9 @@ _DEFAULT_INDEXER = KMeansIndexer(max_leaf_size=200, balanced=False)
 
 #: Scores of this many labels at most are held at once while all survivors are collected.
 _RESULT_BLOCK = 1 << 22
+
+#: Rows times beam width of what is ranked at a time: an interruption waits for its end.
+_BRIEF_RANKING = 1 << 16
 
 #: Post-processors whose scores lie in [0, 1]; labels the beam did not reach score 0.
 _PRODUCTS = ("sigmoid", "l1-hinge", "l2-hinge", "l3-hinge", "l4-hinge")
@@ -221,6 +224,29 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
+    # ---- attributes that a loaded model makes when they are first asked for ----
+
+    def __getattr__(self, name):
+        deferred = vars(self).get("_deferred", {})
+        make = deferred.get(name)
+        if make is not None:
+            setattr(self, name, make())
+            deferred.pop(name, None)
+        return super().__getattribute__(name)  # made just now, maybe by another thread, or an error
+
+    def __getstate__(self):
+        self._make_deferred()
+        return dict(super().__getstate__())
+
+    def _defer(self, name, make):
+        vars(self).setdefault("_deferred", {})[name] = make
+        vars(self).pop(name, None)
+
+    def _make_deferred(self):
+        for name in tuple(vars(self).get("_deferred", ())):
+            getattr(self, name)
+        vars(self).pop("_deferred", None)
+
     # ---- fit ----
 
     def fit(self, X, y, sample_weight=None, *, label_features=None, label_text=None):
@@ -261,7 +287,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         label_features = _check_label_features(label_features, self.label_embedding, n_labels)
         label_text = _check_label_text(label_text, self.label_embedding, n_labels, targets.classes)
         examples = distinct_examples(_bare(X), targets.indicator, weight)
-        trained = self._train(_Problem(examples, label_features, label_text))
+        with _progress.reporting("fitting", _foreseen(examples, self.indexer), self.verbose):
+            trained = self._train(_Problem(examples, label_features, label_text))
         tree = trained.tree
         model = Model(trained.layers, tree.slot_label, tree.n_labels, X.shape[1])
         classes = targets.classes if targets.classes is not None else np.arange(tree.n_labels)
@@ -276,7 +303,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         params = TrainParams(
             self.loss, *map(float, (self.C, self.bias, self.tol)), int(self.max_iter), floor
         )
-        train = check_memory(memory).cache(_index_and_train, ignore=["n_jobs", "verbose"])
+        train = check_memory(memory).cache(_index_and_train, ignore=["n_jobs"])
         trained = train(
             problem,
             _DEFAULT_INDEXER if self.indexer is None else self.indexer,
@@ -286,7 +313,6 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             self.random_state,
             version("skxmr"),
             n_jobs=self.n_jobs,
-            verbose=self.verbose,
         )
         stored = "float32" if self.memory is not None else self.weight_dtype
         if (floor, stored) == (self.prune_threshold, self.weight_dtype):
@@ -312,7 +338,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         self._model = model
 
     def _check_fitted(self):
-        check_is_fitted(self, "tree_")
+        check_is_fitted(self, "n_labels_")
 
     def _check_params(self):
         split_kind(self.label_embedding)
@@ -395,11 +421,13 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         return check_features(self, X, reset=False)
 
     def _rank(self, X, k, *, beam_width=None, floor=-np.inf, frontier=None):
+        beam_width = int(beam_width or self.beam_width)
         n_parts = effective_n_jobs(self.n_jobs)
-        parts = _parallel.ranges(X.shape[0], 1 if n_parts == 1 else 8 * n_parts)
+        n_brief = X.shape[0] * min(beam_width, self._model.widest) // _BRIEF_RANKING + 1
+        parts = _parallel.ranges(X.shape[0], max(n_brief, 1 if n_parts == 1 else 8 * n_parts))
         options = {
             "k": int(k),
-            "beam_width": int(beam_width or self.beam_width),
+            "beam_width": beam_width,
             "post_processor": self.post_processor,
             "floor": floor,
             "frontier": frontier,
@@ -409,8 +437,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             [(self._model, X, lo, hi, options) for lo, hi in parts],
             [hi - lo for lo, hi in parts],
             n_jobs=self.n_jobs,
-            verbose=0,
             what="ranking",
+            brief=True,
         )
         labels, scores = zip(*results, strict=True)
         return np.concatenate(labels), np.concatenate(scores)
@@ -601,17 +629,22 @@ class _Trained(NamedTuple):
     n_iter: int
 
 
+def _foreseen(examples, indexer):
+    """Seconds that the phases of a fit may take, as far as can be said before they begin."""
+    lengths = np.diff(examples.X.indptr)[examples.source] + 1
+    n_summed = int((lengths * np.diff(examples.Y.indptr)).sum())
+    n_levels = kmeans.depth(examples.Y.shape[1], _DEFAULT_INDEXER)
+    if isinstance(indexer, LabelTree):
+        return {_training.PHASE: 1}
+    return {
+        embeddings.PHASE: embeddings.COST * n_summed,
+        kmeans.PHASE: kmeans.COST * n_summed * n_levels,
+        _training.PHASE: _training.COST * (100 * n_levels * int(lengths.sum()) + 90 * n_summed),
+    }
+
+
 def _index_and_train(
-    problem,
-    indexer,
-    label_embedding,
-    params,
-    weight_dtype,
-    random_state,
-    library,
-    *,
-    n_jobs,
-    verbose,
+    problem, indexer, label_embedding, params, weight_dtype, random_state, library, *, n_jobs
 ):
     """Build the tree and train its layers: everything that a memory caches.
 
@@ -624,28 +657,26 @@ def _index_and_train(
         indexer, tree = None, indexer
     else:
         indexer = _seeded_clone(indexer, _draw_seed(random_state), n_jobs)
-        Z = embed_labels(
-            label_embedding,
-            problem.examples,
-            label_features=problem.label_features,
-            label_text=problem.label_text,
-            n_jobs=n_jobs,
-            verbose=verbose,
-        )
-        indexer.fit(Z)
-        tree = getattr(indexer, "tree_", None)
+        tree = _index(problem, indexer, label_embedding, n_jobs)
     _check_tree(tree, problem.examples.Y.shape[1])
     seed = _draw_seed(random_state)
     layers, n_iter = train_layers(
-        problem.examples,
-        tree,
-        params,
-        weight_dtype=weight_dtype,
-        seed=seed,
-        n_jobs=n_jobs,
-        verbose=verbose,
+        problem.examples, tree, params, weight_dtype=weight_dtype, seed=seed, n_jobs=n_jobs
     )
     return _Trained(indexer, tree, layers, n_iter)
+
+
+def _index(problem, indexer, label_embedding, n_jobs):
+    """Fit an indexer to the labels' embeddings, which nobody needs any longer than that."""
+    Z = embed_labels(
+        label_embedding,
+        problem.examples,
+        label_features=problem.label_features,
+        label_text=problem.label_text,
+        n_jobs=n_jobs,
+    )
+    indexer.fit(Z)
+    return getattr(indexer, "tree_", None)
 
 
 def _seeded_clone(indexer, seed, n_jobs):

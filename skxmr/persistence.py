@@ -1,5 +1,8 @@
 """Loading of estimators that were saved as folders of plain arrays, memory-mapped if wanted."""
 
+from contextlib import contextmanager
+from functools import partial
+
 import numpy as np
 
 from ._core import Layer, Model
@@ -11,7 +14,7 @@ from .tree import LabelTree
 _CONTAINERS = ("classes", "dense", "spmatrix", "sparray")
 
 
-def load(folder, *, mmap=False):
+def load(folder, *, mmap=False, verify=None):
     """Load an estimator that was saved as a folder.
 
     Parameters
@@ -20,6 +23,11 @@ def load(folder, *, mmap=False):
     mmap : bool, default=False
         Whether to map the arrays read-only instead of reading them, so that they take memory only
         as they are used, shared among processes.
+    verify : bool, default=None
+        Whether to check every array, its checksum as well as its content, which means to read all
+        of it. If False, only what decides where ranking looks for weights is checked. By default
+        what is mapped is not verified, so that opening takes milliseconds whatever the size, and
+        what is read is.
 
     Returns
     -------
@@ -30,11 +38,17 @@ def load(folder, *, mmap=False):
     FileNotFoundError
         If the folder holds no model.
     ValueError
-        If the model is damaged: every array is checked, its checksum as well as its content.
+        If the model is damaged.
 
     See Also
     --------
     XRLinearClassifier.save : The inverse.
+
+    Notes
+    -----
+    Damage that is not looked for may change rankings or raise an error later, but does no more
+    than that. Classes and feature names that are strings are then decoded, and checked, when they
+    are first asked for.
 
     Examples
     --------
@@ -47,68 +61,111 @@ def load(folder, *, mmap=False):
     ...     skxmr.load(folder).predict(X).tolist()
     ['a', 'b', 'c']
     """
-    reader = FolderReader(folder, mmap=mmap)
+    verify = not mmap if verify is None else bool(verify)
+    while True:
+        reader = FolderReader(folder, mmap=mmap, verify=verify)
+        try:
+            return _load(reader)
+        except ValueError:
+            if not reader.was_replaced():
+                raise
+
+
+def _load(reader):
     if reader.get("class", str) != "XRLinearClassifier":
         reader.fail(f"unknown class {reader.manifest['class']!r}")
-    try:
+    with _as_damage(reader):
         return _read_classifier(reader)
+
+
+@contextmanager
+def _as_damage(reader):
+    """Turn what reading a damaged model raises into the error that says so."""
+    try:
+        yield
     except (ValueError, TypeError, NotImplementedError, OverflowError) as error:
         if str(error).startswith("the saved model"):
             raise
         reader.fail(str(error), error)
 
 
-def _unpack_labels(reader, name, stored):
+def _open_labels(reader, name, n):
+    """Open stored labels, of which there must be n; returns a function that makes them."""
+    stored = reader.get(name, str)
     if stored == "numbers":
-        return np.array(reader.array(name, "biuf"))
+        labels = reader.array(name, "biuf")
+        _check_count(reader, name, labels.shape, n)
+        return lambda: labels
     if stored not in ("object", "strings"):
         reader.fail(f"{name} are stored as {stored!r}")
     data = reader.array(f"{name}.bytes", np.dtype(np.uint8))
-    strings = unpack_strings(data, reader.array(f"{name}.pointers", np.dtype(np.int64)))
+    pointers = reader.array(f"{name}.pointers", np.dtype(np.int64))
+    _check_count(reader, name, (len(pointers) - 1,), n)
+    return partial(_unpack_labels, reader, data, pointers, stored)
+
+
+def _check_count(reader, name, shape, n):
+    if shape != (n,):
+        reader.fail(f"{name} have shape {shape}, expected {(n,)}")
+
+
+def _unpack_labels(reader, data, pointers, stored):
+    with _as_damage(reader):
+        strings = unpack_strings(data, pointers)
     return strings if stored == "object" else strings.astype(str)
 
 
 def _read_classifier(reader):
     params = dict(reader.get("params", dict))
-    tree, layers = _read_layers(reader)
+    n_features = reader.get("n_features", int)
+    tree, layers, max_copies = _read_layers(reader, n_features)
     params["indexer"] = _read_indexer(reader, params.get("indexer"), tree)
     estimator = XRLinearClassifier(**params)
     estimator._check_params()
     container = reader.get("container", str)
     if container not in _CONTAINERS:
         reader.fail(f"'container' is {container!r}")
-    classes = _unpack_labels(reader, "classes", reader.get("classes", str))
-    if classes.shape != (tree.n_labels,):
-        reader.fail(f"there are {classes.shape} classes for {tree.n_labels} labels")
-    n_features = reader.get("n_features", int)
-    model = Model(layers, tree.slot_label, tree.n_labels, n_features)
-    estimator._set_fitted(tree, model, classes, container, None, reader.get("n_iter", int))
+    model = Model(layers, tree.slot_label, tree.n_labels, n_features, max_copies)
+    classes = _open_labels(reader, "classes", tree.n_labels)
+    estimator._set_fitted(tree, model, None, container, None, reader.get("n_iter", int))
     estimator.n_features_in_ = n_features
+    estimator._defer("classes_", classes)
     if "feature_names" in reader.manifest:
-        names = _unpack_labels(reader, "feature_names", reader.get("feature_names", str))
-        if names.shape != (n_features,):
-            reader.fail(f"there are {names.shape} feature names for {n_features} features")
-        estimator.feature_names_in_ = names
+        names = _open_labels(reader, "feature_names", n_features)
+        estimator._defer("feature_names_in_", names)
+    if reader.verify:
+        estimator._make_deferred()
     return estimator
 
 
-def _read_layers(reader):
-    n_levels, n_features = reader.get("n_levels", int), reader.get("n_features", int)
+def _read_layers(reader, n_features):
+    n_levels = reader.get("n_levels", int)
     if n_levels < 1 or not 1 <= n_features <= np.iinfo(np.int32).max:
         reader.fail(f"{n_levels} levels, {n_features} features")
-    weight_dtype = reader.get("weight_dtype", str)
-    layers = [
-        Layer(
-            **{k: reader.array(f"layer.{level}.{k}", d) for k, d in Layer.DTYPES.items()},
-            weight_dtype=weight_dtype,
-        )
-        for level in range(n_levels)
-    ]
+    layers = [_read_layer(reader, level) for level in range(n_levels)]
     slot_label = reader.array("slot_label", np.dtype(np.int32))
-    tree = LabelTree([layer.child_ptr for layer in layers], slot_label)
+    child_ptr = [layer.child_ptr for layer in layers]
+    n_labels, max_copies = reader.get("n_labels", int), reader.get("max_copies", int)
+    if not (1 <= n_labels <= len(slot_label) and 1 <= max_copies <= len(slot_label)):
+        reader.fail(f"{n_labels} labels, {max_copies} copies, {len(slot_label)} slots")
+    if not reader.verify:
+        return LabelTree.from_checked(child_ptr, slot_label, n_labels), layers, max_copies
+    tree = LabelTree(child_ptr, slot_label)
+    if (tree.n_labels, tree.max_copies) != (n_labels, max_copies):
+        reader.fail(f"there are {tree.n_labels} labels with {tree.max_copies} copies at most")
     for layer in layers:
         layer.check(n_features)
-    return tree, layers
+    return tree, layers, max_copies
+
+
+def _read_layer(reader, level):
+    arrays = {
+        name: reader.array(f"layer.{level}.{name}", dtype, small=name.endswith("_ptr"))
+        for name, dtype in Layer.DTYPES.items()
+    }
+    layer = Layer(**arrays, weight_dtype=reader.get("weight_dtype", str))
+    layer.check_pointers()
+    return layer
 
 
 def _read_indexer(reader, spec, tree):

@@ -62,6 +62,29 @@ class LabelTree:
         object.__setattr__(self, "n_labels", _count_labels(slots))
         object.__setattr__(self, "slot_label", _frozen(slots, np.int32))
 
+    @classmethod
+    def from_checked(cls, child_ptr, slot_label, n_labels):
+        """Make a tree whose slots somebody else answers for: in time by the nodes, not the labels.
+
+        Parameters
+        ----------
+        child_ptr : sequence of ndarray of int64
+        slot_label : ndarray of int32
+            Not looked at, and not copied.
+        n_labels : int
+
+        Returns
+        -------
+        LabelTree
+        """
+        pointers = tuple(_as_pointers(p, level) for level, p in enumerate(child_ptr))
+        _check_levels(pointers, len(slot_label))
+        tree = object.__new__(cls)
+        object.__setattr__(tree, "child_ptr", pointers)
+        object.__setattr__(tree, "n_labels", n_labels)
+        object.__setattr__(tree, "slot_label", slot_label)
+        return tree
+
     def __setattr__(self, name, value):
         raise AttributeError(f"a LabelTree is immutable; {name!r} cannot be set")
 

@@ -4,10 +4,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
 from reference import columns_of, dense_weights, layer_of, quantised_csr, random_csr
 from strategies import seeds
 
-from skxmr._core import CHUNK_WIDTH, Columns, CSRView, Layer, Model, compile_chunk
+from skxmr._core import (
+    CHUNK_WIDTH,
+    Columns,
+    CSRView,
+    GrowingArray,
+    Layer,
+    Model,
+    compile_chunk,
+)
 from skxmr._core._layers import SLOT, read_chunk
 
 BLOCK = 64
@@ -508,3 +517,14 @@ def test_searching_ignores_features_the_layer_has_no_weights_for():
     np.testing.assert_array_equal(
         scores_of(layer, CSRView(X)), scores_of(layer, CSRView(with_unused.tocsr()))
     )
+
+
+@given(st.lists(st.lists(st.integers(0, 9), max_size=40), max_size=12))
+def test_growing_arrays_hold_what_was_appended(parts):
+    growing = GrowingArray(np.int32)
+    for part in parts:
+        growing.append(np.array(part, dtype=np.int32))
+    assert_array_equal(growing.pointers(), np.cumsum([0, *map(len, parts)]))
+    whole = growing.take()
+    assert whole.dtype == np.int32
+    assert whole.tolist() == [value for part in parts for value in part]

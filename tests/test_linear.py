@@ -5,6 +5,8 @@ import itertools
 import pickle
 import sys
 import time
+import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from sklearn.preprocessing import normalize
 
 import skxmr._core._search
 import skxmr.linear
-from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier
+from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier, _progress
 from skxmr._core import CSRView, Model
 from skxmr._core._library import ffi
 from skxmr.embeddings import label_text_features, pifa, pii
@@ -1101,26 +1103,73 @@ def test_polars_frames_and_series():
         clf.predict(frame[names[::-1]])
 
 
+# ---- memory ----
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_training_holds_the_compiled_model_about_once(monkeypatch, n_jobs):
+    monkeypatch.setattr("skxmr._core._training._SCRATCH_WEIGHTS", 1 << 12)
+    rng = np.random.default_rng(0)
+    X = sp.csr_matrix(rng.standard_normal((400, 400)).astype(np.float32))
+    tree = LabelTree([[0, 20], np.arange(0, 2001, 100)], range(2000))
+    Y = sp.random(400, 2000, 0.01, "csr", dtype=np.float32, random_state=0)
+    clf = classifier(tree, prune_threshold=0, max_iter=2, n_jobs=n_jobs)
+    tracemalloc.start()
+    try:
+        clf.fit(X, (Y > 0).astype(np.float32))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.6 * clf._model.nbytes
+
+
 # ---- progress ----
 
 
 def test_progress_is_a_bar_where_tqdm_is_installed(capsys):
     pytest.importorskip("tqdm")
     classifier(verbose=1).fit(*noisy())
-    assert "training rankers: 100%" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    for phase in ("embedding labels", "clustering labels", "training rankers"):
+        assert f"fitting: {phase}" in shown
+    assert "fitting 100%" in shown
 
 
 def test_progress_is_printed_without_tqdm(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     classifier(verbose=1).fit(*noisy())
-    assert "training rankers: done" in capsys.readouterr().out
+    assert capsys.readouterr().out.startswith("fitting: done in")
 
 
 def test_long_training_without_tqdm_says_how_far_it_is(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
-    monkeypatch.setattr("skxmr._parallel._Progress.INTERVAL", 0.0)
+    monkeypatch.setattr("skxmr._progress._INTERVAL", 0.0)
     classifier(verbose=1).fit(*noisy())
-    assert "training rankers: 100 %, about 0 s left" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "fitting: training rankers, 100 %, about 0 s left" in shown
+    assert shown.index("embedding labels") < shown.index("clustering labels")
+
+
+def test_the_time_left_follows_the_pace_and_covers_all_phases(capsys, monkeypatch):
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    monkeypatch.setattr("skxmr._progress.time", clock)
+
+    def shown_at(now, action, *args):
+        clock.now = now
+        action(*args)
+        return capsys.readouterr().out.strip()
+
+    with _progress.reporting("work", {"first": 1000, "second": 2000}, 1):
+        shown = shown_at(500, _progress.advance, "first", 0.25)
+        assert shown == "work: first, 8 %, about 92 min left"
+        assert shown_at(2000, _progress.advance, "first", 0.75).endswith("about 67 min left")
+        _progress.expect("second", 100)
+        _progress.advance("second", 0.0)
+        shown = shown_at(2500, _progress.advance, "second", 0.5)
+        assert shown == "work: second, 83 %, about 8 min left"
+        assert shown_at(2700, _progress.refresh).endswith("about 5 min left")
+    assert capsys.readouterr().out == "work: done in 2700.0 s\n"
 
 
 def test_silent_by_default(capsys):

@@ -1,11 +1,15 @@
 """Saved models: the same after loading, and never more than an error when damaged."""
 
+import itertools
 import json
 import os
 import pickle
 import shutil
 import struct
+import subprocess
+import sys
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from pathlib import Path
 
@@ -17,6 +21,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from scipy import sparse as sp
 from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
 
 import skxmr
 from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier
@@ -290,6 +295,112 @@ def test_a_first_save_that_is_interrupted_leaves_no_model(tmp_path, monkeypatch)
         skxmr.load(tmp_path / "model")
 
 
+def test_a_save_while_loading_is_waited_for(tmp_path, monkeypatch):
+    first, second = classifier().fit(X, Y), classifier(C=0.1).fit(X, CODES)
+    first.save(tmp_path)
+    saves = [second, first, second]
+    real = skxmr.persistence._load
+
+    def interfered(reader):
+        if saves:
+            saves.pop().save(tmp_path)
+        return real(reader)
+
+    monkeypatch.setattr(skxmr.persistence, "_load", interfered)
+    assert_same_estimator(skxmr.load(tmp_path, mmap=True), second)
+    assert not saves
+
+
+@pytest.mark.skipif(os.name == "nt", reason="mapped files cannot be removed there")
+def test_processes_that_map_a_model_see_nothing_of_its_replacement(tmp_path):
+    models = [classifier(C=C).fit(X, TARGETS["strings"]) for C in (1.0, 0.01)]
+    models[0].save(tmp_path / "model")
+    script = """if True:
+        import sys, scipy.sparse as sp, skxmr
+        X = sp.load_npz(sys.argv[1])
+        before = skxmr.load(sys.argv[2], mmap=True)
+        print("mapped", flush=True)
+        sys.stdin.readline()
+        after = skxmr.load(sys.argv[2], mmap=True)
+        for clf in (before, after):
+            print(*clf.rank(X, 3)[1].ravel().tolist(), *clf.predict(X), sep=",", flush=True)
+    """
+    sp.save_npz(tmp_path / "X.npz", X)
+    command = [sys.executable, "-c", script, str(tmp_path / "X.npz"), str(tmp_path / "model")]
+    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    readers = [subprocess.Popen(command, **options) for _ in range(2)]
+    for reader in readers:
+        assert reader.stdout.readline() == "mapped\n"
+    models[1].save(tmp_path / "model")
+    expected = [
+        ",".join(map(str, [*clf.rank(X, 3)[1].ravel().tolist(), *clf.predict(X)])) for clf in models
+    ]
+    for reader in readers:
+        assert reader.communicate("go\n")[0].splitlines() == expected
+        assert reader.returncode == 0
+
+
+# ---- what is made when it is first asked for ----
+
+
+@pytest.fixture
+def mapped(model):
+    return skxmr.load(model, mmap=True)
+
+
+def test_ranking_needs_no_strings(model):
+    data = np.load(array_file(model, "classes.bytes"))
+    data[0] = 0xFF
+    forge(model, "classes.bytes", data)
+    clf = skxmr.load(model, mmap=True)
+    with pytest.warns(UserWarning, match="feature names"):
+        assert clf.rank(X)[0].shape == (N_ROWS, 10)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=DAMAGED):
+            clf.classes_  # noqa: B018
+        with pytest.raises(ValueError, match=DAMAGED):
+            pickle.dumps(clf)
+
+
+def test_strings_are_made_once(mapped):
+    assert "classes_" not in vars(mapped)
+    assert hasattr(mapped, "classes_")
+    assert mapped.classes_ is mapped.classes_
+    assert_array_equal(mapped.classes_, TEXT_CLASSES)
+    assert mapped.classes_.dtype == TEXT_CLASSES.dtype
+
+
+def test_threads_may_ask_for_the_strings_at_once(model):
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(20):
+            clf = skxmr.load(model, mmap=True)
+            for names in pool.map(lambda _: clf.classes_, range(8)):  # noqa: B023
+                assert_array_equal(names, TEXT_CLASSES)
+
+
+def test_what_is_absent_is_an_attribute_error(mapped):
+    for clf in (mapped, XRLinearClassifier()):
+        with pytest.raises(AttributeError, match="no attribute 'nothing_'"):
+            clf.nothing_  # noqa: B018
+        with pytest.raises(AttributeError, match="predict_proba") as error:
+            clf.predict_proba  # noqa: B018
+        assert "needs loss='log_loss'" in str(error.value.__cause__)
+
+
+def test_a_mapped_model_is_fitted_shown_and_cloned(mapped):
+    check_is_fitted(mapped)
+    check_is_fitted(mapped, ["tree_", "classes_"])
+    assert "XRLinearClassifier" in mapped._repr_html_()
+    assert not hasattr(clone(mapped), "classes_")
+
+
+def test_fitting_a_loaded_model_again_leaves_nothing_of_it(mapped):
+    mapped.fit(X, CODES + 7)
+    assert not hasattr(mapped, "feature_names_in_")
+    assert_array_equal(mapped.classes_, np.unique(CODES + 7))
+    assert_array_equal(pickle.loads(pickle.dumps(mapped)).classes_, np.unique(CODES + 7))
+
+
 # ---- damaged models ----
 
 TEXT_CLASSES = np.array([f"label {i}" for i in range(N_LABELS)])
@@ -327,6 +438,10 @@ def array_names(folder):
     return sorted(manifest_of(folder)["arrays"])
 
 
+def array_shape(folder, name):
+    return list(np.load(array_file(folder, name)).shape)
+
+
 def forge(folder, name, array):
     """Replace an array, and its shape and checksum, as an attacker would."""
     np.save(array_file(folder, name), array, allow_pickle=array.dtype.hasobject)
@@ -341,15 +456,24 @@ DAMAGED = "the saved model"
 
 
 def assert_refused(folder):
-    for mmap in (False, True):
+    """However it is loaded."""
+    for mmap, verify in itertools.product((False, True), (None, False, True)):
         with pytest.raises(ValueError, match=DAMAGED):
-            skxmr.load(folder, mmap=mmap)
+            skxmr.load(folder, mmap=mmap, verify=verify)
 
 
-def load_or_refuse(folder, mmap):
-    """The estimator, or None where it is refused in the right words."""
+def assert_refused_if_verified(folder):
+    """And harmless if not."""
+    for options in ({}, {"verify": True}, {"mmap": True, "verify": True}):
+        with pytest.raises(ValueError, match=DAMAGED):
+            skxmr.load(folder, **options)
+    assert_refused_or_harmless(folder)
+
+
+def or_refuse(function):
+    """The function's result, or None where it refuses a model in the right words."""
     try:
-        return skxmr.load(folder, mmap=mmap)
+        return function()
     except ValueError as error:
         if DAMAGED not in str(error):
             raise
@@ -358,18 +482,24 @@ def load_or_refuse(folder, mmap):
 
 def assert_refused_or_harmless(folder):
     """A model that is accepted may rank nonsense, but it must rank."""
-    for mmap in (False, True):
-        clf = load_or_refuse(folder, mmap)
-        if clf is None:
-            continue
-        rows = np.random.default_rng(0).standard_normal((5, clf.n_features_in_))
-        if hasattr(clf, "feature_names_in_"):
-            del clf.feature_names_in_  # their lack would be warned of
-        for beam_width in (1, 3, 100):
-            clf.set_params(beam_width=beam_width)
-            labels, _ = clf.rank(rows.astype(np.float32), N_LABELS + 1)
-            assert labels.min() >= -1
-            assert labels.max() < clf.n_labels_
+    for mmap, verify in itertools.product((False, True), (False, True)):
+        clf = or_refuse(lambda: skxmr.load(folder, mmap=mmap, verify=verify))  # noqa: B023
+        if clf is not None:
+            assert_harmless(clf)
+
+
+def assert_harmless(clf):
+    rows = np.random.default_rng(0).standard_normal((5, clf.n_features_in_))
+    rows = rows.astype(np.float32)
+    if or_refuse(lambda: hasattr(clf, "feature_names_in_")):
+        del clf.feature_names_in_  # their lack would be warned of
+    for beam_width in (1, 3, 100):
+        clf.set_params(beam_width=beam_width)
+        labels, _ = or_refuse(lambda: clf.rank(rows, N_LABELS + 1)) or (np.array([-1]), None)
+        assert labels.min() >= -1
+        assert labels.max() < clf.n_labels_
+    for method in ("predict", "decision_function"):
+        or_refuse(lambda: getattr(clf, method)(rows))  # noqa: B023
 
 
 def test_no_model_is_a_file_not_found(tmp_path):
@@ -417,7 +547,7 @@ def test_flipped_bytes_are_refused(original, tmp_path):
             damaged = bytearray(whole)
             damaged[at] ^= 1 << rng.integers(8)
             file.write_bytes(damaged)
-            assert_refused(folder)
+            assert_refused_if_verified(folder)
         file.write_bytes(whole)
     skxmr.load(folder)
 
@@ -508,7 +638,7 @@ def test_forged_shapes_and_dtypes_are_refused_or_harmless(original, tmp_path, ho
         forge(folder, name, forged)
         # Some names have no such form: bytes stay bytes, and empty arrays stay empty.
         same = forged.dtype == array.dtype and forged.shape == array.shape
-        (assert_refused_or_harmless if same else assert_refused)(folder)
+        (assert_refused_or_harmless if same else assert_refused_if_verified)(folder)
 
 
 EXTREMES = [0, 1, -1, 2, 127, 255, 2**15, 2**31 - 1, -(2**31), 2**31, 2**62, -(2**63), 2**63 - 1]
@@ -601,9 +731,10 @@ def test_weights_that_are_no_finite_numbers_do_no_harm(original, tmp_path, value
         "[" * 100_000,
         '{"format": "other", "version": 1}',
         '{"format": "skxmr model"}',
-        '{"format": "skxmr model", "version": 2}',
         '{"format": "skxmr model", "version": 1}',
-        '{"format": "skxmr model", "version": 1, "n_levels": ' + "9" * 10_000 + "}",
+        '{"format": "skxmr model", "version": 2}',
+        '{"format": "skxmr model", "version": 3}',
+        '{"format": "skxmr model", "version": 2, "n_levels": ' + "9" * 10_000 + "}",
     ],
 )
 def test_manifests_that_are_none_are_refused(model, text):
@@ -640,7 +771,8 @@ def test_wrong_values_in_the_manifest_are_refused_or_harmless(model):
     ("key", "value"),
     [
         ("format", "other"),
-        ("version", 2),
+        ("version", 1),
+        ("version", 3),
         ("class", "KMeansIndexer"),
         ("class", "os.system"),
         ("params", []),
@@ -660,6 +792,12 @@ def test_wrong_values_in_the_manifest_are_refused_or_harmless(model):
         ("n_levels", 0),
         ("n_levels", 99),
         ("n_levels", 2**60),
+        ("n_labels", 0),
+        ("n_labels", N_LABELS - 1),
+        ("n_labels", N_LABELS + 1),
+        ("n_labels", 2**40),
+        ("max_copies", 0),
+        ("max_copies", 2**62),
         ("n_iter", "many"),
         ("container", "list"),
         ("container", None),
@@ -698,7 +836,8 @@ def test_wrong_entries_of_arrays_are_refused(model, spec):
     manifest = manifest_of(model)
     for name in manifest["arrays"]:
         write_manifest(model, {**manifest, "arrays": {**manifest["arrays"], name: spec}})
-        assert_refused(model)
+        is_shape = isinstance(spec, dict) and spec.get("shape") and array_shape(model, name) == [1]
+        (assert_refused_if_verified if is_shape else assert_refused)(model)
 
 
 def test_arrays_are_not_looked_for_outside_the_folder(model, tmp_path):
@@ -713,13 +852,25 @@ def test_strings_that_are_not_utf8_are_refused(model):
     data = np.load(array_file(model, "classes.bytes"))
     data[0] = 0xFF
     forge(model, "classes.bytes", data)
-    assert_refused(model)
+    assert_refused_if_verified(model)
 
 
 @pytest.mark.parametrize("values", [[0], [], [0, 5, 3], [-1, 5], [0, 2**40], [5]])
 def test_string_pointers_that_lead_astray_are_refused(model, values):
     forge(model, "classes.pointers", np.array(values, dtype=np.int64))
     assert_refused(model)
+
+
+def test_string_pointers_that_fall_are_refused(model):
+    pointers = np.load(array_file(model, "classes.pointers"))
+    pointers[2] = pointers[3] + 1
+    forge(model, "classes.pointers", pointers)
+    assert_refused_if_verified(model)
+
+
+def test_a_wrong_number_of_copies_is_refused(model):
+    write_manifest(model, {**manifest_of(model), "max_copies": 2})
+    assert_refused_if_verified(model)
 
 
 def test_n_jobs_of_a_saved_model_is_checked(tmp_path):

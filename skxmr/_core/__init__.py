@@ -1,8 +1,18 @@
 """The only place that touches C: checked pointers in, status codes out as exceptions."""
 
+from ._cancel import CancelFlag
 from ._clustering import kmeans
-from ._layers import CHUNK_WIDTH, WEIGHT_DTYPES, Chunk, Columns, Layer, compile_chunk
-from ._library import ISA
+from ._growing import GrowingArray
+from ._layers import (
+    CHUNK_WIDTH,
+    WEIGHT_DTYPES,
+    Chunk,
+    Columns,
+    Layer,
+    chunk_pointers,
+    compile_chunk,
+)
+from ._library import ISA, Cancelled
 from ._search import POST_PROCESSORS, Frontier, Model
 from ._sparse import (
     CSRView,
@@ -22,13 +32,17 @@ __all__ = [
     "POST_PROCESSORS",
     "WEIGHT_DTYPES",
     "CSRView",
+    "CancelFlag",
+    "Cancelled",
     "Chunk",
     "Columns",
     "Frontier",
+    "GrowingArray",
     "Layer",
     "Model",
     "NodeProblem",
     "TrainParams",
+    "chunk_pointers",
     "compile_chunk",
     "csr_check",
     "csr_group_sum",

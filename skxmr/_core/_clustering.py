@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ._cancel import cancel_pointer
 from ._library import INT, KERNELS, MAX_INT, check, ffi, lib, pointer
 
 
@@ -29,7 +30,8 @@ def kmeans(view, rows, n_clusters, *, balanced, spherical, max_iter, seed):
     n_iter : int
         The largest number of iterations a division took.
     """
-    params = ffi.new("skx_kmeans_params *", [n_clusters, min(max_iter, MAX_INT), spherical, seed])
+    limits = (n_clusters, min(max_iter, MAX_INT), spherical, seed)
+    params = ffi.new("skx_kmeans_params *", [*limits, cancel_pointer()])
     cluster = np.empty(len(rows), dtype=INT)
     n_iter = ffi.new("int32_t *")
     function = lib.skx_kmeans_balanced if balanced else lib.skx_kmeans_lloyd

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._growing import GrowingArray
 from ._library import BYTE, FLOAT, INT, LONG, check, ffi, lib, pointer
 
 CHUNK_WIDTH = lib.SKX_CHUNK_WIDTH
@@ -157,16 +158,23 @@ class Layer:
 
     @classmethod
     def from_chunks(cls, child_ptr, chunks):
-        """Join the chunks of a level, given in order."""
+        """Join the chunks of a level, given in order; of an iterator, one is held at a time."""
+        index, payload, bias = (GrowingArray(dtype) for dtype in (SLOT, BYTE, FLOAT))
+        weight_dtype = "float32"
+        for chunk in chunks:
+            weight_dtype = chunk.weight_dtype
+            index.append(chunk.index)
+            payload.append(chunk.payload)
+            bias.append(chunk.bias)
         return cls(
             child_ptr=child_ptr,
             chunk_ptr=chunk_pointers(child_ptr),
-            index_ptr=_pointers([len(c.index) for c in chunks]),
-            payload_ptr=_pointers([len(c.payload) for c in chunks]),
-            index=_join([c.index for c in chunks], SLOT),
-            payload=_join([c.payload for c in chunks], BYTE),
-            bias=_join([c.bias for c in chunks], FLOAT),
-            weight_dtype=chunks[0].weight_dtype if chunks else "float32",
+            index_ptr=index.pointers(),
+            payload_ptr=payload.pointers(),
+            index=index.take(),
+            payload=payload.take(),
+            bias=bias.take(),
+            weight_dtype=weight_dtype,
         )
 
     @property
@@ -204,16 +212,29 @@ class Layer:
 
         A bias is dropped when its weight, that is the bias divided by ``bias_scale``, is below it.
         """
-        chunks = []
-        for c in range(self.n_chunks):
+        limit = np.float32(threshold) * np.float32(abs(bias_scale))
+
+        def pruned(c):
             columns = self.columns(c, n_features, threshold)
-            kept = np.abs(columns.bias) >= np.float32(threshold) * np.float32(abs(bias_scale))
-            bias = np.where(kept, columns.bias, np.float32(0))
-            chunks.append(compile_chunk(columns._replace(bias=bias), n_features, weight_dtype))
-        return Layer.from_chunks(self.child_ptr, chunks)
+            bias = np.where(np.abs(columns.bias) >= limit, columns.bias, np.float32(0))
+            return compile_chunk(columns._replace(bias=bias), n_features, weight_dtype)
+
+        return Layer.from_chunks(self.child_ptr, map(pruned, range(self.n_chunks)))
 
     def check(self, n_features):
         """Raise ValueError unless every array is of its kind and the layer holds together."""
+        self.check_pointers()
+        where = ffi.new("int64_t *")
+        view = LayerView(self)
+        sizes = (len(self.index), len(self.payload))
+        if lib.skx_layer_check(view.struct, n_features, *sizes, where) != lib.SKX_OK:
+            raise ValueError(f"the layer's weights are malformed (node {where[0]})")
+
+    def check_pointers(self):
+        """Check what a search relies on: all that decides where weights are looked for.
+
+        Takes time by the number of nodes, not of weights.
+        """
         for name, dtype in self.DTYPES.items():
             array = getattr(self, name)
             if array.dtype != dtype or array.ndim != 1 or not array.flags.c_contiguous:
@@ -225,13 +246,18 @@ class Layer:
             raise ValueError("the layer's pointers have other lengths than its nodes ask for")
         if len(self.payload_ptr) != self.n_chunks + 1:
             raise ValueError("index_ptr and payload_ptr have different lengths")
-        if self.child_ptr[-1] != len(self.bias):
-            raise ValueError("the layer has another number of biases than of children")
-        where = ffi.new("int64_t *")
-        view = LayerView(self)
-        sizes = (len(self.index), len(self.payload))
-        if lib.skx_layer_check(view.struct, n_features, *sizes, where) != lib.SKX_OK:
-            raise ValueError(f"the layer's weights are malformed (node {where[0]})")
+        ends = {"child_ptr": self.bias, "index_ptr": self.index, "payload_ptr": self.payload}
+        for name, array in ends.items():
+            pointers = getattr(self, name)
+            if (
+                pointers[0] != 0
+                or pointers[-1] != len(array)
+                or (pointers[1:] < pointers[:-1]).any()
+            ):
+                raise ValueError(f"the layer's {name} falls or leads outside its array")
+        chunk_ptr = chunk_pointers(self.child_ptr)
+        if chunk_ptr[-1] != self.n_chunks or not np.array_equal(self.chunk_ptr, chunk_ptr):
+            raise ValueError("the layer's chunk_ptr does not give every node its chunks")
 
 
 class LayerView:
@@ -265,7 +291,3 @@ def chunk_pointers(child_ptr):
 
 def _pointers(sizes):
     return np.concatenate(([0], np.cumsum(sizes, dtype=LONG))).astype(LONG)
-
-
-def _join(arrays, dtype):
-    return np.concatenate(arrays) if arrays else np.empty(0, dtype=dtype)

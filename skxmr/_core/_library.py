@@ -18,10 +18,16 @@ _CTYPES = {FLOAT: "float[]", INT: "int32_t[]", LONG: "int64_t[]", BYTE: "uint8_t
 MAX_INT = np.iinfo(np.int32).max
 
 
+class Cancelled(Exception):
+    """Raised by a call that was ended through the flag that its thread watches."""
+
+
 def check(status):
     """Raise the exception that a C status stands for."""
     if status == lib.SKX_OK:
         return
+    if status == lib.SKX_ECANCELLED:
+        raise Cancelled
     name = ffi.string(lib.skx_status_name(status)).decode()
     if status == lib.SKX_ENOMEM:
         raise MemoryError("skxmr ran out of memory")

@@ -53,13 +53,16 @@ class Model:
         The label of each child of the last layer.
     n_labels : int
     n_features : int
+    max_copies : int, optional
+        The largest number of slots that hold the same label; counted where it is not given.
     """
 
-    def __init__(self, layers, slot_label, n_labels, n_features):
+    def __init__(self, layers, slot_label, n_labels, n_features, max_copies=None):
         self.layers = tuple(layers)
         self.slot_label = slot_label
         self.n_labels = n_labels
         self.n_features = n_features
+        self.max_copies = int(np.bincount(slot_label).max()) if max_copies is None else max_copies
         self._view = None
         self._row_rankers = {}
 
@@ -199,7 +202,6 @@ class _ModelView:
         self._layers = [LayerView(layer) for layer in model.layers]
         self._array = ffi.new("skx_layer[]", [view.struct[0] for view in self._layers])
         self._slot_label = pointer(model.slot_label, INT)
-        copies = int(np.bincount(model.slot_label).max())
         self.struct = ffi.new(
             "skx_model *",
             [
@@ -208,7 +210,7 @@ class _ModelView:
                 self._array,
                 self._slot_label,
                 model.n_labels,
-                copies,
+                model.max_copies,
             ],
         )
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._cancel import cancel_pointer
 from ._layers import Columns
 from ._library import FLOAT, INT, KERNELS, LONG, MAX_INT, check, ffi, lib, pointer
 
@@ -130,6 +131,7 @@ def _params_struct(params, seed):
             params.tol,
             params.threshold,
             seed,
+            cancel_pointer(),
         ],
     )
 

@@ -6,8 +6,9 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _parallel
-from .._core import CSRView, csr_group_sum, kmeans
+from .. import _parallel, _progress
+from .._core import CSRView, kmeans
+from .._sums import group_sums
 from .._validation import (
     check_boolean,
     check_features,
@@ -16,6 +17,10 @@ from .._validation import (
     unchanged_on_failure,
 )
 from ..tree import LabelTree, group_pointers
+
+#: The phase of a fit, and its seconds per nonzero and level, roughly: to foresee the time left.
+PHASE = "clustering labels"
+COST = 250e-9
 
 #: Dense scores of this many elements at most are held while predicting.
 _SCORE_BLOCK = 1 << 24
@@ -116,10 +121,11 @@ class KMeansIndexer(ClusterMixin, BaseEstimator):
     def _fit(self, X):
         Z = self._prepare(X, reset=True)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        _progress.expect(PHASE, COST * Z.nnz * depth(Z.shape[0], self))
         divide = _divide_balanced if self.balanced else _divide_unbalanced
         self.tree_, self.n_iter_ = divide(Z, seed, self)
         self.labels_ = self.tree_.leaf_clusters
-        self.cluster_centers_ = _centres(Z, self.labels_, self.tree_, self.spherical)
+        self.cluster_centers_ = _centres(Z, self.labels_, self.tree_, self)
         return self
 
     def predict(self, X):
@@ -188,23 +194,25 @@ def _row_squares(matrix):
     return np.asarray(matrix.multiply(matrix).sum(axis=1), dtype=np.float64).ravel()
 
 
-def _centres(Z, clusters, tree, spherical):
+def _centres(Z, clusters, tree, indexer):
     pointers = group_pointers(clusters, tree.n_nodes(tree.n_levels - 1))
     member = np.argsort(clusters, kind="stable").astype(np.int32)
     sizes = np.maximum(np.diff(pointers), 1)
-    weight = np.ones(len(member)) if spherical else 1 / sizes[clusters[member]]
+    weight = np.ones(len(member)) if indexer.spherical else 1 / sizes[clusters[member]]
     weight = weight.astype(np.float32)
-    return csr_group_sum(Z, pointers, member, weight, 0, len(sizes), normalise=spherical)
+    options = {"normalise": bool(indexer.spherical), "n_jobs": indexer.n_jobs, "what": "centres"}
+    return group_sums(Z, pointers, member, weight, **options)
 
 
 def _kmeans_rows(Z, rows, n_clusters, seed, options):
     return kmeans(CSRView(Z), rows, n_clusters, seed=seed, **options)
 
 
-def _divide_groups(Z, groups, counts, seed, indexer, balanced):
+def _divide_groups(Z, groups, counts, seed, indexer, balanced, part):
     """Cluster each group of rows into its number of clusters.
 
-    Returns an array of clusters per group, and the largest number of iterations.
+    Returns an array of clusters per group, and the largest number of iterations. This is said to be
+    a certain part of all the clustering.
     """
     options = {
         "balanced": balanced,
@@ -217,7 +225,7 @@ def _divide_groups(Z, groups, counts, seed, indexer, balanced):
     ]
     costs = [len(rows) for rows in groups]
     results = _parallel.run(
-        _kmeans_rows, tasks, costs, n_jobs=indexer.n_jobs, verbose=0, what="clustering labels"
+        _kmeans_rows, tasks, costs, n_jobs=indexer.n_jobs, what=PHASE, part=part
     )
     return [clusters for clusters, _ in results], max(n_iter for _, n_iter in results)
 
@@ -255,11 +263,12 @@ def balanced_sizes(n_labels, branching, max_leaf_size):
 
 def _divide_balanced(Z, seed, indexer):
     groups, child_ptr, most = [_all_rows(Z)], [], 1
-    for level, size in enumerate(
-        balanced_sizes(Z.shape[0], indexer.branching, indexer.max_leaf_size)
-    ):
+    sizes = balanced_sizes(Z.shape[0], indexer.branching, indexer.max_leaf_size)
+    for level, size in enumerate(sizes):
         counts = [min(size, len(rows)) for rows in groups]
-        parts, n_iter = _divide_groups(Z, groups, counts, seed + level * Z.shape[0], indexer, True)
+        drawn = seed + level * Z.shape[0]
+        part = 1 / len(sizes)
+        parts, n_iter = _divide_groups(Z, groups, counts, drawn, indexer, True, part)
         most = max(most, n_iter)
         groups = [
             piece
@@ -277,25 +286,26 @@ def _divide_unbalanced(Z, seed, indexer):
     then, mostly labels that resemble nothing, is bisected, so that the tree stays shallow.
     """
     groups, child_ptr, most = [_all_rows(Z)], [], 1
-    n_lloyd = _depth(Z.shape[0], indexer)
+    n_lloyd = depth(Z.shape[0], indexer)
     while any(len(rows) > indexer.max_leaf_size for rows in groups):
         balanced = len(child_ptr) >= n_lloyd
-        groups, pointers, n_iter = _divide_large(Z, groups, seed, indexer, balanced)
+        part = 0 if balanced else 1 / n_lloyd
+        groups, pointers, n_iter = _divide_large(Z, groups, seed, indexer, balanced, part)
         child_ptr.append(pointers)
         seed += len(groups)
         most = max(most, n_iter)
     return _join_tree(child_ptr, groups), most
 
 
-def _depth(n_labels, indexer):
+def depth(n_labels, indexer):
     """Levels of a tree with `branching` children per node down to leaves of the largest size."""
-    depth, reach = 0, indexer.max_leaf_size
+    levels, reach = 0, indexer.max_leaf_size
     while reach < n_labels:
-        depth, reach = depth + 1, reach * indexer.branching
-    return depth
+        levels, reach = levels + 1, reach * indexer.branching
+    return levels
 
 
-def _divide_large(Z, groups, seed, indexer, balanced):
+def _divide_large(Z, groups, seed, indexer, balanced, part):
     """Divide the groups that are too large.
 
     Returns the next level's groups, the pointers to them, and the largest number of iterations.
@@ -305,7 +315,7 @@ def _divide_large(Z, groups, seed, indexer, balanced):
     counts = [
         -(-len(rows) // limit) if balanced else min(indexer.branching, len(rows)) for rows in large
     ]
-    parts, n_iter = _divide_groups(Z, large, counts, seed, indexer, balanced)
+    parts, n_iter = _divide_groups(Z, large, counts, seed, indexer, balanced, part)
     divided = zip(large, parts, counts, strict=True)
     pieces = [
         [p for p in _split(*next(divided)) if len(p)] if len(rows) > limit else [rows]
