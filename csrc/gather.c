@@ -2,7 +2,10 @@
 
 #include "bitset.h"
 
+#include <math.h>
 #include <string.h>
+
+static const double FAINT = 0.01;
 
 static int allocate(skx_local *out, int64_t n, int64_t nnz)
 {
@@ -11,17 +14,29 @@ static int allocate(skx_local *out, int64_t n, int64_t nnz)
     return out->indptr && out->entries;
 }
 
+/* Entries smaller than this are left out of row p .. q: FAINT of the row's norm, or half the size that all would have if
+ * they were equal, so that even then most of the row is kept. */
+static float faint(const skx_csr *x, int64_t p, int64_t q)
+{
+    double square = 0.0, n = (double)(q - p);
+    for (int64_t e = p; e < q; e++) square += (double)x->data[e] * x->data[e];
+    return (float)(sqrt(square) * (FAINT * FAINT * n < 0.25 ? FAINT : 0.5 / sqrt(n)));
+}
+
 static void copy_rows(const skx_csr *x, const int32_t *rows, skx_local *out, bitset *seen)
 {
-    out->indptr[0] = 0;
+    int64_t to = 0;
     for (int64_t i = 0; i < out->n_rows; i++) {
-        int64_t from = x->indptr[rows[i]], n = x->indptr[rows[i] + 1] - from, to = out->indptr[i];
-        for (int64_t p = 0; p < n; p++) {
-            out->entries[to + p] = (skx_entry){x->indices[from + p], x->data[from + p]};
-            bitset_add(seen, x->indices[from + p]);
+        int64_t begin = x->indptr[rows[i]], end = x->indptr[rows[i] + 1];
+        float least = faint(x, begin, end);
+        out->indptr[i] = to;
+        for (int64_t p = begin; p < end; p++) {
+            if (fabsf(x->data[p]) < least) continue;
+            out->entries[to++] = (skx_entry){x->indices[p], x->data[p]};
+            bitset_add(seen, x->indices[p]);
         }
-        out->indptr[i + 1] = to + n;
     }
+    out->indptr[out->n_rows] = to;
 }
 
 /* Replace every column by its rank among those seen. */

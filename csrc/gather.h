@@ -1,4 +1,4 @@
-/* A few rows of a matrix, copied together, with the columns that occur in them renumbered. */
+/* A few rows of a matrix, copied together without their faint entries, the columns that occur renumbered. */
 #ifndef SKX_GATHER_H
 #define SKX_GATHER_H
 #include "kernels.h"
@@ -11,7 +11,8 @@ typedef struct {
     int32_t *features;  /* the columns that occur, rising */
 } skx_local;
 
-/* Row i of the result is row rows[i] of x. SKX_OK or SKX_ENOMEM; free with skx_local_free, also after a failure. */
+/* Row i of the result is row rows[i] of x without entries that hardly add to its norm: in label embeddings these are half of
+ * all entries and more, and a few hundredths of the norm. SKX_OK or SKX_ENOMEM; free with skx_local_free, also after a failure. */
 int skx_local_gather(const skx_csr *x, const int32_t *rows, int64_t n, skx_local *out);
 void skx_local_free(skx_local *local);
 
