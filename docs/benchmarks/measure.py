@@ -51,6 +51,12 @@ def run_task(tasks):
     task, work, out, *options = sys.argv[1:]
     watch = Stopwatch()
     found = tasks[task](Path(work), watch, *options) or {}
-    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    result = {"seconds": watch.seconds, "peak_bytes": peak, **found}
+    result = {"seconds": watch.seconds, "peak_bytes": _peak_bytes(), **found}
     Path(out).write_text(json.dumps(result))
+
+
+def _peak_bytes():
+    """Peak resident memory of this process; ru_maxrss would include that of its parent."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    fields = dict(line.split(":", 1) for line in lines)
+    return 1024 * int(fields["VmHWM"].split()[0])

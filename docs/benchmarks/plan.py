@@ -38,7 +38,7 @@ class Measurement:
     @property
     def name(self):
         """What results are filed under."""
-        words = [self.peer, self.task, *map(str, self.options[:1])]
+        words = [self.peer, self.task, *(o for o in self.options[:1] if isinstance(o, str))]
         words += [self.isa] if self.isa else []
         words += [f"{self.threads} threads"] if self.threads > 1 else []
         return " ".join(words)

@@ -7,6 +7,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from plan import FASTEST
 from results import Result
 
@@ -24,7 +25,7 @@ NAMES = {
     "napkinxc": "napkinXC",
     "libmultilabel": "LibMultiLabel",
 }
-VARIANTS = ("balanced", "defaults", "wide", "half")
+VARIANTS = ("balanced", "defaults", "wide")
 POWER_LAW = "power-law-"
 MEGABYTE = 1e6
 STYLE = {
@@ -61,8 +62,18 @@ def draw(results: list[Result], folder):
 
 
 def _panels(n, height=3.8):
-    figure, axes = plt.subplots(1, n, figsize=(4.6 * n, height), squeeze=False, layout="tight")
+    figure, axes = plt.subplots(
+        1, n, figsize=(4.6 * n, height), squeeze=False, layout="constrained"
+    )
     return figure, axes[0]
+
+
+def _logarithmic(axis):
+    """Scale an axis by logarithm, with plain numbers at 1, 2, 5, 10 and so on."""
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def _real(results):
@@ -82,7 +93,8 @@ def _training(results):
             axis.annotate(
                 text, (seconds, precision), (0, 7), textcoords="offset points", ha="center"
             )
-        axis.set(xscale="log", title=result.data, xlabel="CPU s of the whole fit", ylabel="P@1, %")
+        axis.set(title=result.data, xlabel="CPU s of the whole fit", ylabel="P@1, %")
+        _logarithmic(axis.xaxis)
         axis.margins(0.25, 0.2)
     return figure
 
@@ -109,8 +121,8 @@ def _latency(results):
     for axis, result in zip(axes, results, strict=True):
         for peer, model in (("libpecos", FASTEST), ("skxmr", "libpecos")):
             _beam_line(axis, result, peer, model)
-        axis.set(xscale="log", title=result.data, ylabel="P@5, %")
-        axis.set_xlabel("median µs of a call with one row")
+        axis.set(title=result.data, xlabel="median µs of a call with one row", ylabel="P@5, %")
+        _logarithmic(axis.xaxis)
         axis.margins(0.12, 0.12)
     axes[0].legend(loc="lower right")
     return figure
@@ -124,7 +136,7 @@ def _beam_line(axis, result, peer, model):
         return
     axis.plot(*zip(*points, strict=True), "o-", color=COLOURS[peer], label=NAMES[peer])
     for width, point in zip(beams, points, strict=True):
-        axis.annotate(width, point, (0, -13), textcoords="offset points", ha="center", fontsize=8)
+        axis.annotate(width, point, (5, -10), textcoords="offset points", fontsize=8)
 
 
 def _labels(results):
@@ -143,7 +155,8 @@ def _labels(results):
     axes[0].set(title="training", ylabel="CPU s of the whole fit")
     axes[1].set(title="ranking", ylabel="median µs of a call with one row")
     for axis in axes:
-        axis.set(xscale="log", yscale="log", xlabel="labels")
+        axis.set(xscale="log", xlabel="labels")
+        _logarithmic(axis.yaxis)
     axes[0].legend()
     return figure
 
@@ -167,11 +180,13 @@ def _memory(results):
             drawn = axis.bar(positions, bars, 0.15, color=COLOURS[peer], label=NAMES[peer])
             texts = [f"{bar:,.0f}" if bar else "" for bar in bars]
             axis.bar_label(drawn, texts, fontsize=7, padding=2, rotation=90)
-        axis.set(yscale="log", title=result.data, ylabel="MB")
+        axis.set(title=result.data, ylabel="MB")
+        _logarithmic(axis.yaxis)
         axis.set_xticks(range(3), ["peak, training", "peak, ranking", "on disk"])
         axis.grid(axis="x", visible=False)
         axis.margins(y=0.2)
-    axes[0].legend(fontsize=8, ncols=2)
+    handles = axes[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=len(COLOURS))
     return figure
 
 
