@@ -66,13 +66,17 @@ class Comparison:
     def _start(self, data, peers, corpora):
         prepare(data, self.work, corpora)
         result = json.loads(self.path.read_text()) if self.path.exists() else {}
-        runs = result.get("runs", {})
-        result["runs"] = {name: found for name, found in runs.items() if not name.startswith(peers)}
+        for part in ("runs", "quality"):
+            kept = result.get(part, {}).items()
+            result[part] = {name: found for name, found in kept if not name.startswith(peers)}
+        for path in (self.work / "rankings").glob("*.npy"):
+            path.unlink()
         found = {peer: versions(peer, self.pythons[peer]) for peer in peers}
         result["versions"] = {**result.get("versions", {}), **found}
         sizes = json.loads((self.work / "sizes.json").read_text())
         machine = {"cpu": cpu_model(), "cores": os.cpu_count(), "load": os.getloadavg()[0]}
-        return {**result, "data": data, "sizes": sizes, "machine": machine}
+        repeats = {"repeats": self.repeats[False], "slow_repeats": self.repeats[True]}
+        return {**result, "data": data, "sizes": sizes, "machine": machine, **repeats}
 
     def measure(self):
         """Alternate the libraries, round by round."""
@@ -99,7 +103,7 @@ class Comparison:
 
     def evaluate(self):
         """Evaluate the rankings that the measurements left."""
-        self.result["quality"] = quality(self.work)
+        self.result["quality"] |= quality(self.work)
         self._write()
 
     def _write(self):
