@@ -65,18 +65,27 @@ class Comparison:
 
     def _start(self, data, peers, corpora):
         prepare(data, self.work, corpora)
-        result = json.loads(self.path.read_text()) if self.path.exists() else {}
-        for part in ("runs", "quality"):
-            kept = result.get(part, {}).items()
-            result[part] = {name: found for name, found in kept if not name.startswith(peers)}
+        # What an earlier comparison left would pass for a result of this one.
         for path in (self.work / "rankings").glob("*.npy"):
             path.unlink()
-        found = {peer: versions(peer, self.pythons[peer]) for peer in peers}
-        result["versions"] = {**result.get("versions", {}), **found}
-        sizes = json.loads((self.work / "sizes.json").read_text())
-        machine = {"cpu": cpu_model(), "cores": os.cpu_count(), "load": os.getloadavg()[0]}
-        repeats = {"repeats": self.repeats[False], "slow_repeats": self.repeats[True]}
-        return {**result, "data": data, "sizes": sizes, "machine": machine, **repeats}
+        return {
+            "data": data,
+            "sizes": json.loads((self.work / "sizes.json").read_text()),
+            "machine": {"cpu": cpu_model(), "cores": os.cpu_count(), "load": os.getloadavg()[0]},
+            "repeats": self.repeats[False],
+            "slow_repeats": self.repeats[True],
+            **self._kept(peers),
+        }
+
+    def _kept(self, peers):
+        """What the file holds of libraries that are not run now."""
+        old = json.loads(self.path.read_text()) if self.path.exists() else {}
+        kept = {
+            part: {name: v for name, v in old.get(part, {}).items() if not name.startswith(peers)}
+            for part in ("versions", "runs", "quality")
+        }
+        kept["versions"] |= {peer: versions(peer, self.pythons[peer]) for peer in peers}
+        return kept
 
     def measure(self):
         """Alternate the libraries, round by round."""
@@ -119,6 +128,17 @@ def _summary(found):
     return ", ".join(steps) or f"p50 {1e6 * found['latency']['p50']:.0f} us"
 
 
+def make_environments(peers, folder):
+    """Pythons of the libraries that can be installed."""
+    pythons = {}
+    for peer in peers:
+        try:
+            pythons[peer] = make_environment(peer, folder)
+        except subprocess.CalledProcessError as error:
+            print(f"{peer} is left out: {error}", flush=True)
+    return pythons
+
+
 def cpu_model():
     """Name of the processor, as the system tells it."""
     info = Path("/proc/cpuinfo")
@@ -145,10 +165,9 @@ def main():
     """Run the comparison."""
     args = parse_arguments()
     args.work = args.work.resolve()
-    folder = args.work / "environments"
-    pythons = {peer: make_environment(peer, folder) for peer in args.peers}
+    pythons = make_environments(args.peers, args.work / "environments")
     for data in args.data:
-        comparison = Comparison(data, tuple(args.peers), pythons, args)
+        comparison = Comparison(data, tuple(pythons), pythons, args)
         comparison.measure()
         comparison.evaluate()
 

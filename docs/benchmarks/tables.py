@@ -5,8 +5,11 @@ from statistics import median
 from plan import DEFAULT, FASTEST
 from results import ratio
 
-OTHERS = {"omikuji": "omikuji, one tree", "napkinxc": "napkinXC PLT", "libmultilabel": ""}
-OTHERS["libmultilabel"] = "LibMultiLabel linear tree"
+OTHERS = {
+    "omikuji": "omikuji, one tree",
+    "napkinxc": "napkinXC PLT",
+    "libmultilabel": "LibMultiLabel linear tree",
+}
 VARIANTS = {
     "same tree": "skxmr, the tree of libpecos",
     "defaults": "skxmr, defaults",
