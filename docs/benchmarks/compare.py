@@ -41,7 +41,7 @@ def run(measurement, python, work, timeout):
                 text=True,
             )
         except subprocess.TimeoutExpired:
-            return {"failed": f"over {timeout:g} s"}
+            return {"failed": f"over {timeout:g} s", "over": timeout}
         except subprocess.CalledProcessError as error:
             return {"failed": _last_line(error.stderr) or f"exit status {error.returncode}"}
         return {**json.loads(out.read_text()), "load": os.getloadavg()[0]}

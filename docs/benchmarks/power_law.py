@@ -23,8 +23,9 @@ NOISE_WORDS = 9
 def power_law(n_labels, seed=0):
     """Return X_train, X_test, Y_train and Y_test."""
     rng = np.random.default_rng([seed, n_labels])
-    n_features = int(400 * n_labels**0.5)
-    n_train = int(n_labels * 5 / 2 ** np.log10(n_labels / 10_000))
+    doublings = np.log10(n_labels / 10_000)
+    n_features = int(40_000 * 2**doublings)
+    n_train = int(5 * n_labels / 2**doublings)
     n_rows = n_train + N_TEST
     rows, labels = _draw_labels(rng, n_labels, n_rows)
     words = _label_words(rng, n_labels, n_features)

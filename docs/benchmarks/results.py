@@ -31,6 +31,10 @@ class Result:
         messages = [run["failed"] for run in self._runs.get(name, ()) if "failed" in run]
         return messages[0] if messages else "not measured"
 
+    def bound(self, name):
+        """Seconds after which a measurement was stopped, or None."""
+        return next((run["over"] for run in self._runs.get(name, ()) if "over" in run), None)
+
     def totals(self, name, clock="cpu"):
         """Seconds of all steps together, run by run."""
         return [

@@ -12,6 +12,10 @@ SAME, DEFAULTS = "skxmr train same tree", "skxmr train defaults"
 PEER_MODEL = "skxmr predict libpecos"
 
 
+class AtLeast(float):
+    """A number of which only a lower bound is known."""
+
+
 @dataclass(frozen=True)
 class Target:
     """A number to reach: at least, or at most."""
@@ -29,7 +33,8 @@ class Target:
             return ""
         wanted = self.special.get(result.data, self.wanted)
         reached = value <= wanted if self.at_most else value >= wanted
-        return f"{value:.2f} {'✓' if reached else '✗'}"
+        sign = "> " if isinstance(value, AtLeast) else ""
+        return f"{sign}{value:.2f} {'✓' if reached else '✗'}"
 
     def aim(self):
         """The wanted number, as text."""
@@ -39,7 +44,11 @@ class Target:
 
 
 def _fit(peer):
-    return lambda r: ratio(r.whole_fit(peer), r.totals(DEFAULTS))
+    def times(r):
+        own, over = r.totals(DEFAULTS), r.bound(f"{peer} train")
+        return AtLeast(ratio([over], own)) if over and own else ratio(r.whole_fit(peer), own)
+
+    return times
 
 
 def _batch(r):
