@@ -43,12 +43,16 @@ class Target:
         return f"{sign} {self.wanted:g}{others}"
 
 
-def _fit(peer):
-    def times(r):
-        own, over = r.totals(DEFAULTS), r.bound(f"{peer} train")
-        return AtLeast(ratio([over], own)) if over and own else ratio(r.whole_fit(peer), own)
+def _training(r):
+    return _times(r.totals("libpecos train"), r.bound("libpecos train"), r.totals(SAME))
 
-    return times
+
+def _fit(peer):
+    return lambda r: _times(r.whole_fit(peer), r.bound(f"{peer} train"), r.totals(DEFAULTS))
+
+
+def _times(seconds, bound, own):
+    return AtLeast(ratio([bound], own)) if bound and own else ratio(seconds, own)
 
 
 def _batch(r):
@@ -104,10 +108,6 @@ def _precision_lost(variant):
 
 def _index(r):
     return ratio(r.totals("libpecos index"), r.totals("skxmr index"))
-
-
-def _training(r):
-    return ratio(r.totals("libpecos train"), r.totals(SAME))
 
 
 TARGETS = (
