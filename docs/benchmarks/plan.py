@@ -14,8 +14,8 @@ THOROUGH = ("sample", "catalogue")
 WITH_BEAMS = ("sample", "catalogue", "records")
 
 ALL_ROWS = 1_000_000
-FEW_ROWS = 2_000  # for what is slow
-MANY_ROWS = 5_000
+FEW_ROWS = 2_000  # for what is slowest
+OTHER_ROWS = 5_000  # for other libraries
 BEAM_ROWS = 10_000
 BEAMS = (1, 2, 3, 5, 10, 20, 50)
 PASSES = 2  # over the test rows, per process
@@ -117,7 +117,7 @@ def _skxmr_predict(variant, needs=None, threads=1, **rest):
 
 
 def _other(peer):
-    n_rows = FEW_ROWS if peer == "libmultilabel" else MANY_ROWS
+    n_rows = FEW_ROWS if peer == "libmultilabel" else OTHER_ROWS
     yield Measurement(peer, "train", extra=True)
     yield Measurement(peer, "predict", (n_rows,), needs=f"{peer} train", extra=True)
     yield Measurement(peer, "rows", needs=f"{peer} train", extra=True)
