@@ -43,12 +43,16 @@ def run(measurement, python, work, timeout):
         except subprocess.TimeoutExpired:
             return {"failed": f"over {timeout:g} s", "over": timeout}
         except subprocess.CalledProcessError as error:
-            return {"failed": _last_line(error.stderr) or f"exit status {error.returncode}"}
+            return {"failed": _reason(error)}
         return {**json.loads(out.read_text()), "load": os.getloadavg()[0]}
 
 
-def _last_line(text):
-    return text.strip().rpartition("\n")[2][:300]
+def _reason(error):
+    """Last words of a process, unless a signal ended it."""
+    lines = error.stderr.strip().splitlines()
+    if error.returncode < 0 or not lines:
+        return f"exit status {error.returncode}"
+    return lines[-1][:300]
 
 
 class Comparison:
