@@ -52,14 +52,15 @@ def _section(result):
     return (
         f"## {result.data}\n\n"
         f"{n_train:,} training rows of {n_nonzeros / n_train:.1f} nonzeros, {n_test:,} test rows, "
-        f"{n_features:,} features, {n_labels:,} labels. {result.date}, {_repeats(result)}, load "
-        f"{result.machine['load']:.1f} at the start.\n\n" + "".join(make(result) for make in makers)
+        f"{n_features:,} features, {n_labels:,} labels. {result.date}, load "
+        f"{result.machine['load']:.1f} at the start; {_repeats(result)}.\n\n"
+        + "".join(make(result) for make in makers)
     )
 
 
 def _repeats(result):
-    n_peer, n_own = (len(result.runs(f"{p}")) for p in ("libpecos train", "skxmr train defaults"))
-    return f"{n_peer} runs of libpecos and {n_own} of skxmr"
+    n_peer, n_own = (len(result.runs(p)) for p in ("libpecos train", "skxmr train defaults"))
+    return f"runs: {n_peer} of libpecos, {n_own} of skxmr"
 
 
 def main(paths):

@@ -38,7 +38,9 @@ def spread(values, scale=1.0):
 
 def times(value):
     """How many times as fast, as text."""
-    return f"{value:.1f}" if value else ""
+    if not value:
+        return ""
+    return f"{value:.1f}" if value >= 1 else f"{value:.2f}"
 
 
 def training(result):
