@@ -1,93 +1,146 @@
-"""Run skxmr beside libpecos on one thread and write everything that was measured as JSON."""
+"""Run skxmr beside other libraries, one thread and one process at a time, and write JSON.
+
+One file per data set. What a file already holds of libraries that are not run now is kept.
+"""
 
 import argparse
 import json
 import os
 import platform
 import subprocess
-import sys
 import tempfile
-import venv
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-import scipy.sparse as sp
-from sklearn.feature_extraction.text import TfidfVectorizer
-
-from skxmr._core import ISA
-from skxmr.datasets import load_catalogue_subjects
-from skxmr.metrics import ndcg_at_k, precision_at_k, propensities, psp_at_k
+from data import prepare
+from environments import make_environment, versions
+from plan import PEERS, plan
+from quality import quality
 
 HERE = Path(__file__).parent
-PECOS_PACKAGES = ["libpecos==1.2.8", "numpy<2", "scipy<1.14"]
-PREDICTIONS = 3  # passes over the test rows per process
+THREAD_VARIABLES = ("OMP", "OPENBLAS", "MKL", "NUMBA", "RAYON")
 
 
-def prepare(folder, work):
-    """Write tf-idf and label matrices where all runners find them."""
-    data = load_catalogue_subjects(folder)
-    vectorizer = TfidfVectorizer(min_df=3, dtype=np.float32)
-    matrices = {
-        "X_train": vectorizer.fit_transform(data.text_train),
-        "X_test": vectorizer.transform(data.text_test),
-        "Y_train": data.Y_train,
-        "Y_test": data.Y_test,
-    }
-    for name, matrix in matrices.items():
-        sp.save_npz(work / f"{name}.npz", sp.csr_matrix(matrix), compressed=False)
-    return matrices
-
-
-def make_pecos_environment(folder):
-    """Make a virtual environment with libpecos, unless it is there; returns its Python."""
-    python = folder / "bin" / "python"
-    if not python.exists():
-        venv.create(folder, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", *PECOS_PACKAGES], check=True)
-    return python
-
-
-def run(python, script, *args):
-    """Run one measurement in a process of its own, on one thread, and return its result."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE)}
+def run(measurement, python, work, timeout):
+    """Run one measurement in a process of its own; returns its result, or how it failed."""
+    script = HERE / f"run_{measurement.peer}.py"
+    environment = dict(os.environ)
+    environment |= {f"{name}_NUM_THREADS": "1" for name in THREAD_VARIABLES}
+    environment |= {"SKXMR_ISA": measurement.isa} if measurement.isa else {}
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "result.json"
-        args = [str(out) if arg == "OUT" else str(arg) for arg in args]
-        subprocess.run([str(python), str(HERE / script), *args], check=True, env=environment)
-        return json.loads(out.read_text())
+        args = [python, script, measurement.task, work, out, *measurement.options]
+        try:
+            subprocess.run(
+                list(map(str, args)),
+                check=True,
+                env=environment,
+                timeout=timeout,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        except subprocess.TimeoutExpired:
+            return {"failed": f"over {timeout:g} s", "over": timeout}
+        except subprocess.CalledProcessError as error:
+            return {"failed": _reason(error)}
+        return {**json.loads(out.read_text()), "load": os.getloadavg()[0]}
 
 
-def measure(work, pecos_python, repeats):
-    """Alternate the libraries, `repeats` times."""
-    runs = {name: [] for name in ("pecos train", "skxmr train pecos", "skxmr train default")}
-    runs |= {name: [] for name in ("pecos predict", "skxmr predict pecos", "skxmr predict default")}
-    for i in range(repeats):
-        print(f"round {i + 1} of {repeats}", flush=True)
-        runs["pecos train"].append(run(pecos_python, "run_pecos.py", "train", work, "OUT"))
-        for tree in ("pecos", "default"):
-            result = run(sys.executable, "run_skxmr.py", "train", tree, work, "OUT")
-            runs[f"skxmr train {tree}"].append(result)
-        args = (work, "OUT", PREDICTIONS)
-        runs["pecos predict"].append(run(pecos_python, "run_pecos.py", "predict", *args))
-        for tree in ("pecos", "default"):
-            result = run(sys.executable, "run_skxmr.py", "predict", tree, *args)
-            runs[f"skxmr predict {tree}"].append(result)
-    return runs
+def _reason(error):
+    """Last words of a process, unless a signal ended it."""
+    lines = error.stderr.strip().splitlines()
+    if error.returncode < 0 or not lines:
+        return f"exit status {error.returncode}"
+    return lines[-1][:300]
 
 
-def quality(work, Y_train, Y_test):
-    """Evaluate every ranking that the runners left."""
-    p = propensities(Y_train)
-    out = {}
-    for path in sorted(work.glob("ranking_*.npy")):
-        labels = np.load(path)
-        name = path.stem.removeprefix("ranking_")
-        out[name] = {f"P@{k}": precision_at_k(Y_test, labels, k=k) for k in (1, 3, 5)}
-        out[name]["nDCG@5"] = ndcg_at_k(Y_test, labels, k=5)
-        out[name]["PSP@5"] = psp_at_k(Y_test, labels, k=5, propensities=p)
-    return out
+class Comparison:
+    """The measurements of one data set, written down as they are made."""
+
+    def __init__(self, data, peers, pythons, args):
+        self.work = args.work / data
+        self.path = args.out / f"{data}.json"
+        self.timeout = args.timeout
+        self.pythons = pythons
+        self.plan = [m for m in plan(data) if m.peer in peers]
+        self.repeats = {False: args.repeats, True: min(args.repeats, args.slow_repeats)}
+        self.result = self._start(data, peers, args.corpora)
+
+    def _start(self, data, peers, corpora):
+        prepare(data, self.work, corpora)
+        # What an earlier comparison left would pass for a result of this one.
+        for path in (self.work / "rankings").glob("*.npy"):
+            path.unlink()
+        return {
+            "data": data,
+            "sizes": json.loads((self.work / "sizes.json").read_text()),
+            "machine": {"cpu": cpu_model(), "cores": os.cpu_count(), "load": os.getloadavg()[0]},
+            "repeats": self.repeats[False],
+            "slow_repeats": self.repeats[True],
+            **self._kept(peers),
+        }
+
+    def _kept(self, peers):
+        """What the file holds of libraries that are not run now."""
+        old = json.loads(self.path.read_text()) if self.path.exists() else {}
+        kept = {
+            part: {name: v for name, v in old.get(part, {}).items() if not name.startswith(peers)}
+            for part in ("versions", "runs", "quality")
+        }
+        kept["versions"] |= {peer: versions(peer, self.pythons[peer]) for peer in peers}
+        return kept
+
+    def measure(self):
+        """Alternate the libraries, round by round."""
+        for i in range(max(self.repeats.values())):
+            for measurement in self.plan:
+                if i < self.repeats[measurement.extra]:
+                    self._measure(measurement)
+
+    def _measure(self, measurement):
+        runs = self.result["runs"]
+        if self._failed(measurement.name):
+            return
+        if self._failed(measurement.needs):
+            found = {"failed": f"needs {measurement.needs}"}
+        else:
+            python = self.pythons[measurement.peer]
+            found = run(measurement, python, self.work, self.timeout)
+        runs.setdefault(measurement.name, []).append(found)
+        self._write()
+        print(self.result["data"], measurement.name, _summary(found), flush=True)
+
+    def _failed(self, name):
+        return any("failed" in found for found in self.result["runs"].get(name, ()))
+
+    def evaluate(self):
+        """Evaluate the rankings that the measurements left."""
+        self.result["quality"] |= quality(self.work)
+        self._write()
+
+    def _write(self):
+        self.result["date"] = date.today().isoformat()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(json.dumps(self.result, indent=1) + "\n")
+
+
+def _summary(found):
+    if "failed" in found:
+        return found["failed"]
+    steps = [f"{step} {passes[-1]['cpu']:.2f} s" for step, passes in found["seconds"].items()]
+    return ", ".join(steps) or f"p50 {1e6 * found['latency']['p50']:.0f} us"
+
+
+def make_environments(peers, folder):
+    """Pythons of the libraries that can be installed."""
+    pythons = {}
+    for peer in peers:
+        try:
+            pythons[peer] = make_environment(peer, folder)
+        except subprocess.CalledProcessError as error:
+            print(f"{peer} is left out: {error}", flush=True)
+    return pythons
 
 
 def cpu_model():
@@ -98,34 +151,29 @@ def cpu_model():
     return names[0] if names else platform.processor()
 
 
+def parse_arguments():
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", nargs="+", default=["sample"], metavar="NAME")
+    parser.add_argument("--peers", nargs="+", default=PEERS, choices=PEERS)
+    parser.add_argument("--corpora", type=Path, help="folder of yso-finna-en and gnd-subjects")
+    parser.add_argument("--work", type=Path, required=True, help="matrices, models, environments")
+    parser.add_argument("--out", type=Path, default=HERE / "results")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--slow-repeats", type=int, default=1, help="of extras and other libraries")
+    parser.add_argument("--timeout", type=float, default=1200, help="seconds per measurement")
+    return parser.parse_args()
+
+
 def main():
     """Run the comparison."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", nargs="?", help="the data; by default the bundled sample")
-    parser.add_argument("--out", required=True, help="where to write the JSON")
-    parser.add_argument("--work", help="folder for matrices, models and the environment to keep")
-    parser.add_argument("--repeats", type=int, default=3)
-    args = parser.parse_args()
-
-    with tempfile.TemporaryDirectory() as scratch:
-        work = Path(args.work or scratch).resolve()
-        work.mkdir(parents=True, exist_ok=True)
-        matrices = prepare(args.folder, work)
-        load_before = os.getloadavg()
-        runs = measure(work, make_pecos_environment(work / "pecos_environment"), args.repeats)
-        result = {
-            "date": date.today().isoformat(),
-            "machine": {"cpu": cpu_model(), "cores": os.cpu_count(), "load": load_before},
-            "versions": {n: version(n) for n in ("skxmr", "numpy", "scipy", "scikit-learn")},
-            "peer": PECOS_PACKAGES[0],
-            "isa": ISA,
-            "data": {name: [*matrix.shape, int(matrix.nnz)] for name, matrix in matrices.items()},
-            "runs": runs,
-            "quality": quality(work, matrices["Y_train"], matrices["Y_test"]),
-        }
-    out = Path(args.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=1) + "\n")
+    args = parse_arguments()
+    args.work = args.work.resolve()
+    pythons = make_environments(args.peers, args.work / "environments")
+    for data in args.data:
+        comparison = Comparison(data, tuple(pythons), pythons, args)
+        comparison.measure()
+        comparison.evaluate()
 
 
 if __name__ == "__main__":

@@ -2,29 +2,61 @@
 
 import json
 import resource
+import sys
 import time
+from pathlib import Path
+from statistics import median, quantiles
+
+WARM_UP = 50  # calls
 
 
 class Stopwatch:
-    """CPU seconds of the steps of one process."""
+    """CPU and wall seconds of the steps of one process."""
 
     def __init__(self):
         self.seconds = {}
 
     def time(self, step, function):
-        """Call a function and note what it took."""
-        start = time.process_time()
+        """Call a function and note what it took, with its threads and finished children."""
+        wall, cpu = time.perf_counter(), _cpu_seconds()
         result = function()
-        self.seconds[step] = time.process_time() - start
+        cpu, wall = _cpu_seconds() - cpu, time.perf_counter() - wall
+        self.seconds.setdefault(step, []).append({"cpu": cpu, "wall": wall})
         return result
 
 
-def peak_bytes():
-    """Peak resident memory of this process so far."""
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def _cpu_seconds():
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
-def write_result(path, **result):
-    """Write what a runner found."""
-    with open(path, "w") as file:
-        json.dump({**result, "peak_bytes": peak_bytes()}, file)
+def call_seconds(function, arguments):
+    """Return median and 99th percentile of the wall seconds of one call per argument."""
+    seconds = []
+    for argument in arguments[:WARM_UP] + arguments:
+        start = time.perf_counter()
+        function(argument)
+        seconds.append(time.perf_counter() - start)
+    seconds = seconds[WARM_UP:]
+    return {"p50": median(seconds), "p99": quantiles(seconds, n=100)[98]}
+
+
+def size_on_disk(folder):
+    """Bytes of all files in a folder."""
+    return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+
+
+def run_task(tasks):
+    """Run `python RUNNER TASK WORK OUT [OPTIONS]`: one measurement, which writes its result."""
+    task, work, out, *options = sys.argv[1:]
+    watch = Stopwatch()
+    found = tasks[task](Path(work), watch, *options) or {}
+    result = {"seconds": watch.seconds, "peak_bytes": _peak_bytes(), **found}
+    Path(out).write_text(json.dumps(result))
+
+
+def _peak_bytes():
+    """Peak resident memory of this process; ru_maxrss would include that of its parent."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    fields = dict(line.split(":", 1) for line in lines)
+    return 1024 * int(fields["VmHWM"].split()[0])

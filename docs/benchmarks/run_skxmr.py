@@ -1,60 +1,103 @@
-"""One measurement of skxmr: python run_skxmr.py train TREE|predict TREE WORK OUT [repeats].
+"""One measurement of skxmr: python run_skxmr.py TASK WORK OUT [OPTIONS].
 
-TREE is "default", the classifier's own defaults, or "pecos", the tree that libpecos built.
-"predict pecos" ranks with the model that libpecos trained.
+The model of a task is one of VARIANTS, or "libpecos": the model that libpecos trained.
 """
 
-import sys
-from pathlib import Path
+import shutil
 
-import numpy as np
 import scipy.sparse as sp
-from measure import Stopwatch, write_result
+from matrices import BEAM, TOP_K, load, sample, save_ranking, single_rows
+from measure import call_seconds, run_task, size_on_disk
 
 import skxmr
+from skxmr import KMeansIndexer, XRLinearClassifier
+from skxmr.embeddings import pifa
+
+OPENINGS = 11  # the first warms the page cache
+
+#: As libpecos builds its trees.
+BALANCED = KMeansIndexer(branching=16, max_leaf_size=100, balanced=True)
+
+VARIANTS = {
+    "same tree": lambda work: {"indexer": _libpecos_tree(work)},
+    "defaults": lambda work: {},
+    "balanced": lambda work: {"indexer": BALANCED},
+    "wide": lambda work: {"indexer": KMeansIndexer(branching=32, balanced=False)},
+    "half": lambda work: {"weight_dtype": "float16"},
+}
 
 
-def load(work, name):
-    """Read a matrix."""
-    return sp.load_npz(work / f"{name}.npz")
+def index(work, watch):
+    """Build a tree of the kind that libpecos builds."""
+    X, Y = load(work, "X_train"), load(work, "Y_train")
+    Z = watch.time("embed", lambda: pifa(X, Y, n_jobs=1))
+    indexer = KMeansIndexer(**BALANCED.get_params()).set_params(random_state=0, n_jobs=1)
+    watch.time("index", lambda: indexer.fit(Z))
 
 
-def pecos_tree(work):
-    """Read the chain of cluster matrices that libpecos made; children are contiguous there."""
-    paths = sorted(work.glob("chain_*.npz"))
-    chain = [sp.csc_matrix(sp.load_npz(path)) for path in paths]
+def train(work, watch, variant, n_jobs):
+    """Fit, and leave the model for prediction."""
+    X, Y = load(work, "X_train"), load(work, "Y_train")
+    clf = XRLinearClassifier(**VARIANTS[variant](work), random_state=0, n_jobs=int(n_jobs))
+    watch.time("train", lambda: clf.fit(X, Y))
+    folder = _folder(work, variant)
+    shutil.rmtree(folder, ignore_errors=True)
+    clf.save(folder)
+    return {"model_bytes": size_on_disk(folder), "tree": repr(clf.tree_)}
+
+
+def predict(work, watch, variant, n_jobs, passes):
+    """Rank all test rows."""
+    X, clf = load(work, "X_test"), _model(work, variant).set_params(n_jobs=int(n_jobs))
+    for _ in range(int(passes)):
+        labels, _ = watch.time("predict", lambda: clf.rank(X, TOP_K))
+    save_ranking(work, f"skxmr {variant}", labels)
+    return {"n_queries": X.shape[0]}
+
+
+def rows(work, watch, variant):
+    """Rank one row per call."""
+    X, clf = load(work, "X_test"), _model(work, variant)
+    return {"latency": call_seconds(lambda row: clf.rank(row, TOP_K), single_rows(X))}
+
+
+def beams(work, watch, variant, n_rows, *widths):
+    """Rank with beams of several widths."""
+    X, clf = sample(load(work, "X_test"), int(n_rows)), _model(work, variant)
+    latency = {}
+    for width in widths:
+        clf.set_params(beam_width=int(width))
+        labels, _ = watch.time(width, lambda: clf.rank(X, TOP_K))
+        save_ranking(work, f"skxmr {variant} beam {width}", labels)
+        latency[width] = call_seconds(lambda row: clf.rank(row, TOP_K), single_rows(X, 300))
+    return {"latency": latency, "n_queries": X.shape[0]}
+
+
+def opening(work, watch, variant):
+    """Map a saved model into memory, again and again."""
+    folder = _folder(work, variant)
+    for _ in range(OPENINGS):
+        watch.time("open", lambda: skxmr.load(folder, mmap=True))
+
+
+def _libpecos_tree(work):
+    """Read the cluster matrices that libpecos made; children are contiguous there."""
+    chain = [sp.csc_matrix(sp.load_npz(path)) for path in sorted((work / "chain").iterdir())]
     return skxmr.LabelTree([C.indptr for C in chain], chain[-1].indices)
 
 
-def train(tree, work, out):
-    """Train and leave the model for prediction."""
-    X, Y, watch = load(work, "X_train"), load(work, "Y_train"), Stopwatch()
-    indexer = pecos_tree(work) if tree == "pecos" else None
-    clf = skxmr.XRLinearClassifier(indexer, random_state=0, n_jobs=1)
-    watch.time("fit", lambda: clf.fit(X, Y))
-    folder = work / f"skxmr_{tree}"
-    clf.save(folder)
-    size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-    np.save(work / f"ranking_skxmr_{tree}.npy", clf.rank(load(work, "X_test"), 10)[0])
-    write_result(out, seconds=watch.seconds, model_bytes=size, tree=repr(clf.tree_))
+def _folder(work, variant):
+    return work / f"skxmr {variant}"
 
 
-def predict(tree, work, out, repeats):
-    """Rank the test rows, beam 10, 10 labels."""
-    X, watch = load(work, "X_test"), Stopwatch()
-    clf = skxmr.pecos.load(work / "pecos_model") if tree == "pecos" else None
-    clf = clf or skxmr.load(work / f"skxmr_{tree}")
-    clf.set_params(beam_width=10, n_jobs=1)
-    for i in range(repeats):
-        labels, _ = watch.time(f"{tree}/{i}", lambda: clf.rank(X, 10))
-    name = "ranking_pecos_model_in_skxmr" if tree == "pecos" else f"ranking_skxmr_{tree}"
-    np.save(work / f"{name}.npy", labels)
-    write_result(out, seconds=watch.seconds)
+def _model(work, variant):
+    if variant == "libpecos":
+        clf = skxmr.pecos.load(work / "libpecos")
+    else:
+        clf = skxmr.load(_folder(work, variant))
+    return clf.set_params(beam_width=BEAM, n_jobs=1)
 
 
 if __name__ == "__main__":
-    step, tree, work, out, *rest = sys.argv[1:]
-    if step == "train":
-        train(tree, Path(work), out)
-    else:
-        predict(tree, Path(work), out, int(rest[0]))
+    tasks = {"index": index, "train": train, "predict": predict, "rows": rows, "beams": beams}
+    run_task({**tasks, "open": opening})

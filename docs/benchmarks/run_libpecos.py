@@ -1,0 +1,72 @@
+"""One measurement of libpecos: python run_libpecos.py TASK WORK OUT [OPTIONS]."""
+
+import shutil
+
+import scipy.sparse as sp
+from matrices import BEAM, TOP_K, load, ranking_of_scores, sample, save_ranking, single_rows
+from measure import call_seconds, run_task, size_on_disk
+from pecos.xmc import Indexer, LabelEmbeddingFactory
+from pecos.xmc.xlinear.model import XLinearModel
+
+
+def index(work, watch):
+    """Build the tree with the library's defaults, and leave it for the others."""
+    X, Y = load(work, "X_train"), load(work, "Y_train")
+    Z = watch.time("embed", lambda: LabelEmbeddingFactory.create(Y, X, method="pifa", threads=1))
+    chain = watch.time("index", lambda: Indexer.gen(Z, threads=1))
+    shutil.rmtree(work / "chain", ignore_errors=True)
+    (work / "chain").mkdir()
+    for level, C in enumerate(chain):
+        sp.save_npz(work / "chain" / f"{level}.npz", C)
+
+
+def train(work, watch):
+    """Train the rankers with the library's defaults, and leave the model for the others."""
+    X, Y = load(work, "X_train"), load(work, "Y_train")
+    chain = [sp.csc_matrix(sp.load_npz(path)) for path in sorted((work / "chain").iterdir())]
+    folder = work / "libpecos"
+    shutil.rmtree(folder, ignore_errors=True)
+    model = watch.time("train", lambda: XLinearModel.train(X, Y, C=chain, threads=1))
+    model.save(str(folder))
+    return {"model_bytes": size_on_disk(folder)}
+
+
+def predict(work, watch, kind, n_rows, passes):
+    """Rank a sample of the test rows with one weight type."""
+    X, model = sample(load(work, "X_test"), int(n_rows)), _model(work, kind)
+    for _ in range(int(passes)):
+        P = watch.time("predict", lambda: _predict(model, X))
+    save_ranking(work, f"libpecos {kind}", ranking_of_scores(P))
+    return {"n_queries": X.shape[0]}
+
+
+def rows(work, watch, kind):
+    """Rank one row per call."""
+    X, model = load(work, "X_test"), _model(work, kind)
+    return {"latency": call_seconds(lambda row: _predict(model, row), single_rows(X))}
+
+
+def beams(work, watch, kind, n_rows, *widths):
+    """Rank with beams of several widths."""
+    X, model = sample(load(work, "X_test"), int(n_rows)), _model(work, kind)
+    latency = {}
+    for width in widths:
+        P = watch.time(width, lambda width=width: _predict(model, X, int(width)))
+        save_ranking(work, f"libpecos beam {width}", ranking_of_scores(P))
+        latency[width] = call_seconds(
+            lambda row, width=width: _predict(model, row, int(width)), single_rows(X, 300)
+        )
+    return {"latency": latency, "n_queries": X.shape[0]}
+
+
+def _model(work, kind):
+    return XLinearModel.load(str(work / "libpecos"), is_predict_only=True, weight_matrix_type=kind)
+
+
+def _predict(model, X, beam=BEAM):
+    return model.predict(X, beam_size=beam, only_topk=TOP_K, threads=1)
+
+
+if __name__ == "__main__":
+    tasks = {"index": index, "train": train, "predict": predict, "rows": rows, "beams": beams}
+    run_task(tasks)
