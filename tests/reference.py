@@ -121,6 +121,15 @@ def dense_weights(columns, n_features):
 # ---- layers and search ----
 
 
+def rounded(values, weight_dtype):
+    """What a type stores of float32 values: the nearest, but of nothing but zero a zero."""
+    values = np.asarray(values, dtype=np.float32)
+    if weight_dtype == "float32":
+        return values
+    half = values.astype(np.float16).astype(np.float32)
+    return np.where((half == 0) & (values != 0), np.copysign(np.float32(2**-24), values), half)
+
+
 def columns_of(W, bias, features=None):
     """The nonzeros of a dense (n_features, n_children) as Columns."""
     features = np.flatnonzero(W.any(axis=1)) if features is None else features
@@ -135,13 +144,14 @@ def columns_of(W, bias, features=None):
     )
 
 
-def layer_of(child_ptr, W, bias):
+def layer_of(child_ptr, W, bias, weight_dtype="float32"):
     """Compile the rankers of a level, given as a dense (n_features, n_children)."""
     chunks = []
     for lo, hi in pairwise(child_ptr):
         for first in range(lo, hi, CHUNK_WIDTH):
             part = slice(first, min(first + CHUNK_WIDTH, hi))
-            chunks.append(compile_chunk(columns_of(W[:, part], bias[part]), W.shape[0]))
+            columns = columns_of(W[:, part], bias[part])
+            chunks.append(compile_chunk(columns, W.shape[0], weight_dtype))
     return Layer.from_chunks(np.asarray(child_ptr, dtype=np.int64), chunks)
 
 
@@ -153,9 +163,10 @@ class DenseModel:
     weights: list
     biases: list
 
-    def compile(self):
+    def compile(self, weight_dtype="float32"):
         n_features = self.weights[0].shape[0]
-        layers = map(layer_of, self.tree.child_ptr, self.weights, self.biases)
+        levels = zip(self.tree.child_ptr, self.weights, self.biases, strict=True)
+        layers = [layer_of(*level, weight_dtype) for level in levels]
         return Model(layers, self.tree.slot_label, self.tree.n_labels, n_features)
 
 
@@ -181,6 +192,16 @@ def random_model(rng, tree, n_features, density=0.5):
 
     biases = [0.3 * rng.standard_normal(size).astype(np.float32) for size in sizes]
     return DenseModel(tree, [draw(size) for size in sizes], biases)
+
+
+def saturated_model(rng, tree, n_features):
+    """Margins of 1000 and more or -1000 and less, from rows of ones, if they have few features.
+
+    Every factor of a product is 1 or 0 then, and scores are those of the parents or 0.
+    """
+    sizes = [tree.n_nodes(level) for level in range(1, tree.n_levels + 1)]
+    weights = [rng.choice([0, 0, 1000, -4000], (n_features, n)).astype(np.float32) for n in sizes]
+    return DenseModel(tree, weights, [np.full(n, 1000, dtype=np.float32) for n in sizes])
 
 
 def is_product(post_processor):
