@@ -1,6 +1,7 @@
 /* Writing, checking and reading compiled chunks; skxmr.h describes the format. */
 #include "layout.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -40,11 +41,16 @@ static void store_value(uint8_t *p, float value, int64_t value_bytes)
     memcpy(p, value_bytes == SKX_FLOAT16 ? (const void *)&half : (const void *)&value, (size_t)value_bytes);
 }
 
+/* Whether a value is finite in the type. (Infinities and NaN of half precision load as finite values beyond its largest.) */
+static int value_fits(float value, int64_t value_bytes)
+{
+    return fabsf(value) <= (value_bytes == SKX_FLOAT16 ? 65504.0f : FLT_MAX);
+}
+
 static int values_fit(const skx_columns *c, int64_t value_bytes)
 {
-    const float most = value_bytes == SKX_FLOAT16 ? 65504.0f : INFINITY;
     for (int64_t p = 0; p < c->col_ptr[c->width]; p++)
-        if (fabsf(c->values[p]) > most) return 0;
+        if (!value_fits(c->values[p], value_bytes)) return 0;
     return 1;
 }
 
@@ -259,7 +265,7 @@ static int row_valid(const row_t *r, int64_t width)
     if (!length_valid(r)) return 0;
     for (int64_t i = 0; i < r->stored; i++) {
         int64_t child = row_child(r, i);
-        if (child <= last || child >= width || !isfinite(row_value(r, i))) return 0;
+        if (child <= last || child >= width || !value_fits(row_value(r, i), r->value_bytes)) return 0;
         if (r->form != DENSE && row_value(r, i) == 0.0f) return 0;
         last = child;
     }

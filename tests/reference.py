@@ -7,7 +7,19 @@ import numpy as np
 from scipy import sparse as sp
 from scipy import special
 
-from skxmr._core import CHUNK_WIDTH, Columns, Layer, Model, NodeProblem, compile_chunk
+from skxmr import LabelTree
+from skxmr._core import (
+    CHUNK_WIDTH,
+    Columns,
+    CSRView,
+    Frontier,
+    Layer,
+    Model,
+    NodeProblem,
+    compile_chunk,
+)
+
+HALVES = np.arange(-4, 5) / 2
 
 # ---- sparse matrices ----
 
@@ -121,6 +133,15 @@ def dense_weights(columns, n_features):
 # ---- layers and search ----
 
 
+def rounded(values, weight_dtype):
+    """What a type stores of float32 values: the nearest, but of nothing but zero a zero."""
+    values = np.asarray(values, dtype=np.float32)
+    if weight_dtype == "float32":
+        return values
+    half = values.astype(np.float16).astype(np.float32)
+    return np.where((half == 0) & (values != 0), np.copysign(np.float32(2**-24), values), half)
+
+
 def columns_of(W, bias, features=None):
     """The nonzeros of a dense (n_features, n_children) as Columns."""
     features = np.flatnonzero(W.any(axis=1)) if features is None else features
@@ -135,13 +156,14 @@ def columns_of(W, bias, features=None):
     )
 
 
-def layer_of(child_ptr, W, bias):
+def layer_of(child_ptr, W, bias, weight_dtype="float32"):
     """Compile the rankers of a level, given as a dense (n_features, n_children)."""
     chunks = []
     for lo, hi in pairwise(child_ptr):
         for first in range(lo, hi, CHUNK_WIDTH):
             part = slice(first, min(first + CHUNK_WIDTH, hi))
-            chunks.append(compile_chunk(columns_of(W[:, part], bias[part]), W.shape[0]))
+            columns = columns_of(W[:, part], bias[part])
+            chunks.append(compile_chunk(columns, W.shape[0], weight_dtype))
     return Layer.from_chunks(np.asarray(child_ptr, dtype=np.int64), chunks)
 
 
@@ -153,9 +175,10 @@ class DenseModel:
     weights: list
     biases: list
 
-    def compile(self):
+    def compile(self, weight_dtype="float32"):
         n_features = self.weights[0].shape[0]
-        layers = map(layer_of, self.tree.child_ptr, self.weights, self.biases)
+        levels = zip(self.tree.child_ptr, self.weights, self.biases, strict=True)
+        layers = [layer_of(*level, weight_dtype) for level in levels]
         return Model(layers, self.tree.slot_label, self.tree.n_labels, n_features)
 
 
@@ -181,6 +204,32 @@ def random_model(rng, tree, n_features, density=0.5):
 
     biases = [0.3 * rng.standard_normal(size).astype(np.float32) for size in sizes]
     return DenseModel(tree, [draw(size) for size in sizes], biases)
+
+
+def saturated_model(rng, tree, n_features, unit):
+    """For rows of at most two ones: margins of 1, 2, 3, -2, -3 or -7 units.
+
+    If a unit is 1000, the factors of products are exactly 1 or 0, and scores those of parents or 0.
+    """
+    sizes = [tree.n_nodes(level) for level in range(1, tree.n_levels + 1)]
+    weights = [rng.choice([0, 0, 1, -4], (n_features, size)) for size in sizes]
+    return DenseModel(
+        tree,
+        [(unit * W).astype(np.float32) for W in weights],
+        [np.full(size, unit, dtype=np.float32) for size in sizes],
+    )
+
+
+def fixed_tree(seed=0, sizes=(6, 40, 150), n_labels=120):
+    """A tree of these level sizes, with empty nodes and labels of several slots."""
+    rng = np.random.default_rng(seed)
+    pointers, above = [], 1
+    for size in sizes:
+        inner = np.sort(rng.integers(0, size + 1, above - 1))
+        pointers.append(np.concatenate(([0], inner, [size])))
+        above = size
+    copies = rng.integers(0, n_labels, sizes[-1] - n_labels)
+    return LabelTree(pointers, rng.permutation(np.concatenate((np.arange(n_labels), copies))))
 
 
 def is_product(post_processor):
@@ -227,7 +276,7 @@ def beam_search(model, x, *, k, beam_width, post_processor, floor=-np.inf, start
             beam = best_first(beam)
             if len(beam) > beam_width:
                 kept, dropped = beam[beam_width - 1][1], beam[beam_width][1]
-                closest = min(closest, (kept - dropped) / (abs(kept) if product else 1))
+                closest = min(closest, (kept - dropped) / ((abs(kept) or 1) if product else 1))
             beam = beam[:beam_width]
     best = {}
     for slot, score in beam:
@@ -235,3 +284,39 @@ def beam_search(model, x, *, k, beam_width, post_processor, floor=-np.inf, start
         if score >= floor:
             best[label] = max(score, best.get(label, -np.inf))
     return best_first(best.items())[:k], closest
+
+
+def rank_all(model, X, **options):
+    return model.rank(CSRView(X), 0, X.shape[0], **options)
+
+
+def frontier_of(starts):
+    """One (level, [(node, score), ...]) per row as a Frontier."""
+    level = starts[0][0]
+    assert all(start[0] == level for start in starts)
+    pairs = [pair for _, beam in starts for pair in beam]
+    return Frontier(
+        level,
+        np.concatenate(([0], np.cumsum([len(beam) for _, beam in starts]))).astype(np.int64),
+        np.array([node for node, _ in pairs], dtype=np.int32),
+        np.array([score for _, score in pairs], dtype=np.float32),
+    )
+
+
+def draw_beam(rng, n_nodes, beam_width, scores=HALVES):
+    """At most beam_width different nodes with some of these scores."""
+    size = rng.integers(0, min(n_nodes, beam_width) + 1)
+    nodes = rng.choice(n_nodes, size=size, replace=False).tolist()
+    return [(node, float(rng.choice(scores))) for node in nodes]
+
+
+def assert_ranks_exactly(dense_model, X, starts=None, **options):
+    """Compare labels and scores, ties included, with the reference search."""
+    frontier = frontier_of(starts) if starts else None
+    labels, scores = rank_all(dense_model.compile(), X, frontier=frontier, **options)
+    assert labels.dtype == np.int32
+    assert scores.dtype == np.float32
+    for i, x in enumerate(X.toarray()):
+        start = starts[i] if starts else None
+        expected, _ = beam_search(dense_model, x, start=start, **options)
+        assert (labels[i].tolist(), scores[i].tolist()) == padded(expected, options["k"])

@@ -412,6 +412,7 @@ WRONG_PARAMETERS = {
     "beam_width": ([0, -1], INTEGERS),
     "n_trees": ([0, -1], INTEGERS),
     "max_clusters_per_label": ([0, -1], INTEGERS),
+    "weight_dtype": ([*OPTIONS, "float64", np.float16, np.dtype("float16")], []),
     "loss": (OPTIONS, []),
     "post_processor": (OPTIONS, []),
     "negative_sampling": ([*OPTIONS, "man"], []),
@@ -430,6 +431,18 @@ CASES = [
 def test_wrong_parameters_are_named(name, value, error):
     with pytest.raises(error, match=name):
         classifier(**{name: value}).fit(X, Y)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_weights_that_half_precision_does_not_hold(n_jobs, tmp_path):
+    huge = X * np.float32(1e-6)  # the smaller the features, the larger the weights
+    params = {"C": 1e15, "bias": 0.0, "n_jobs": n_jobs}
+    assert np.isfinite(classifier(**params).fit(huge, Y).rank(huge)[1]).any()
+    for memory in (None, str(tmp_path)):
+        clf = classifier(weight_dtype="float16", memory=memory, **params)
+        with pytest.raises(ValueError, match=r"weight_dtype='float16' holds weights up to 65504"):
+            clf.fit(huge, Y)
+        assert not hasattr(clf, "tree_")
 
 
 @pytest.mark.parametrize("name", ["beam_width", "post_processor", "threshold"])

@@ -7,53 +7,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import (
     DenseModel,
+    assert_ranks_exactly,
     beam_search,
+    draw_beam,
+    fixed_tree,
+    frontier_of,
     is_product,
     padded,
     quantised_csr,
     quantised_model,
     random_csr,
     random_model,
+    rank_all,
 )
 from scipy import sparse as sp
 from strategies import label_trees, seeds
 
 from skxmr import LabelTree
-from skxmr._core import POST_PROCESSORS, CSRView, Frontier
+from skxmr._core import POST_PROCESSORS, CSRView
 
 # Sums of a few halves are exact in float32, and so are low powers of them: with these
 # post-processors rankings must agree to the last tie.
 EXACT = ["noop", "log-l1-hinge", "log-l2-hinge", "log-l3-hinge", "log-l4-hinge"]
 N_FEATURES = [1, 5, 64, 65, 200]
-
-
-def rank_all(model, X, **options):
-    return model.rank(CSRView(X), 0, X.shape[0], **options)
-
-
-def assert_ranks_exactly(dense_model, X, starts=None, **options):
-    """Compare labels and scores, ties included, with the reference search."""
-    frontier = frontier_of(starts) if starts else None
-    labels, scores = rank_all(dense_model.compile(), X, frontier=frontier, **options)
-    assert labels.dtype == np.int32
-    assert scores.dtype == np.float32
-    for i, x in enumerate(X.toarray()):
-        start = starts[i] if starts else None
-        expected, _ = beam_search(dense_model, x, start=start, **options)
-        assert (labels[i].tolist(), scores[i].tolist()) == padded(expected, options["k"])
-
-
-def frontier_of(starts):
-    """One (level, [(node, score), ...]) per row as a Frontier."""
-    level = starts[0][0]
-    assert all(start[0] == level for start in starts)
-    pairs = [pair for _, beam in starts for pair in beam]
-    return Frontier(
-        level,
-        np.concatenate(([0], np.cumsum([len(beam) for _, beam in starts]))).astype(np.int64),
-        np.array([node for node, _ in pairs], dtype=np.int32),
-        np.array([score for _, score in pairs], dtype=np.float32),
-    )
 
 
 # ---- against the reference ----
@@ -96,16 +72,9 @@ def test_ranking_from_a_frontier_is_that_of_the_reference(
     model = quantised_model(rng, tree, 10)
     X = quantised_csr(rng, 3, 10, per_row=3)
     level = data.draw(st.integers(0, tree.n_levels - 1), label="level")
-    starts = [(level, draw_beam(rng, tree.n_nodes(level), level, beam_width)) for _ in range(3)]
+    starts = [(level, draw_beam(rng, tree.n_nodes(level), beam_width)) for _ in range(3)]
     options = {"k": 5, "beam_width": beam_width, "post_processor": post_processor}
     assert_ranks_exactly(model, X, starts=starts, **options)
-
-
-def draw_beam(rng, n_nodes, level, beam_width):
-    """At most beam_width different nodes with scores in halves; the root has none to speak of."""
-    size = rng.integers(0, min(n_nodes, beam_width) + 1)
-    nodes = rng.choice(n_nodes, size=size, replace=False).tolist()
-    return [(node, rng.integers(-4, 5) / 2 if level else 0.0) for node in nodes]
 
 
 def test_a_frontier_wider_than_the_beam_is_cut_to_its_best():
@@ -120,18 +89,6 @@ def test_a_frontier_wider_than_the_beam_is_cut_to_its_best():
     np.testing.assert_array_equal(wide[0], narrow[0])
     np.testing.assert_array_equal(wide[1], narrow[1])
     assert set(wide[0][0]) == {0, 1, 6, 7, -1}
-
-
-def fixed_tree(seed=0, sizes=(6, 40, 150), n_labels=120):
-    """A tree of these level sizes, with empty nodes and labels of several slots."""
-    rng = np.random.default_rng(seed)
-    pointers, above = [], 1
-    for size in sizes:
-        inner = np.sort(rng.integers(0, size + 1, above - 1))
-        pointers.append(np.concatenate(([0], inner, [size])))
-        above = size
-    copies = rng.integers(0, n_labels, sizes[-1] - n_labels)
-    return LabelTree(pointers, rng.permutation(np.concatenate((np.arange(n_labels), copies))))
 
 
 @pytest.mark.parametrize("beam_width", [1, 3, 1000])

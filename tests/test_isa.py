@@ -7,14 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from reference import (
+    DenseModel,
     dense_weights,
+    frontier_of,
+    is_product,
+    joined,
     node_problem,
     objective,
     random_csr,
     random_model,
+    rank_all,
     solve,
     with_constant,
 )
+from scipy import sparse as sp
 
 from skxmr import LabelTree
 from skxmr._core import POST_PROCESSORS, CSRView, TrainParams, kmeans, train_columns
@@ -32,12 +38,13 @@ with open(sys.argv[3], "wb") as file:
 """
 
 
-def compute(model, X, positive):
+def compute(models, X, positive):
     from skxmr._core import ISA
 
     view, n = CSRView(X), X.shape[0]
     rankings = {
-        name: model.rank(view, 0, n, k=20, beam_width=4, post_processor=name)
+        (kind, name): model.rank(view, 0, n, k=20, beam_width=4, post_processor=name)
+        for kind, model in models.items()
         for name in POST_PROCESSORS
     }
     rows, columns = np.arange(n, dtype=np.int32), {}
@@ -46,7 +53,8 @@ def compute(model, X, positive):
         columns[loss], _ = train_columns(view, node_problem(positive), rows, None, params, 1)
     options = {"spherical": False, "max_iter": 50, "seed": 0}
     clusters = {b: kmeans(view, rows, 5, balanced=b, **options)[0] for b in (True, False)}
-    return ISA, rankings, columns, clusters
+    scores = {name: scores_of_children(name) for name in POST_PROCESSORS}
+    return ISA, rankings, columns, clusters, scores
 
 
 def make_case():
@@ -55,7 +63,41 @@ def make_case():
     pointers = [[0, 4], [0, 1, 8, 8, 31], np.cumsum([0, *rng.integers(0, 9, 30), 250])]
     tree = LabelTree(pointers, rng.permutation(pointers[-1][-1]))
     X = random_csr(rng, 40, 90, density=0.15)
-    return random_model(rng, tree, 90).compile(), X, rng.random((40, 20)) < 0.3
+    model = random_model(rng, tree, 90)
+    models = {kind: model.compile(kind) for kind in ("float32", "float16")}
+    return models, X, rng.random((40, 20)) < 0.3
+
+
+def margins():
+    """Many float32 around 1 and around 0, and all sizes."""
+    near = [np.arange(x - 1500, x + 1500) for x in np.array([1, 0.5, 2], "f4").view(np.int32)]
+    near_one = np.concatenate(near).astype(np.int32).view(np.float32)
+    sizes = np.geomspace(1e-45, 3e38, 1500).astype(np.float32)
+    # Hinges up to where exp is 0: every interval that it is reduced from, and its ends.
+    hinges = np.concatenate([np.linspace(0, 90, 4000), np.log(2) * np.arange(0.5, 130, 0.5)])
+    steps = np.concatenate([1 - hinges ** (1 / power) for power in (1, 2, 3, 4)])
+    return np.unique(
+        np.concatenate([near_one, steps, -hinges, 1 - sizes, sizes, -sizes]).astype(np.float32)
+    )
+
+
+PARENTS = {
+    True: [1.0, 0.0, 1e-45, 1e-38, 0.1, 0.9999999, 1.0000001, 1.5, 3e38],
+    False: [0.0, -1e-45, -0.1, -1.0, -1.0000001, -1e6, -3e38, 0.1, 1e6, 3e38],
+}
+
+
+def scores_of_children(post_processor):
+    """The scores of children that have these margins below each of PARENTS: (parents, margins)."""
+    bias = margins()
+    n, parents = len(bias), PARENTS[is_product(post_processor)]
+    tree = LabelTree([[0, 1], [0, n]], range(n))
+    zeros = [np.zeros((1, 1), np.float32), np.zeros((1, n), np.float32)]
+    model = DenseModel(tree, zeros, [np.zeros(1, np.float32), bias]).compile()
+    frontier = frontier_of([(1, [(0, parent)]) for parent in parents])
+    options = {"k": n, "beam_width": 1, "post_processor": post_processor, "frontier": frontier}
+    labels, scores = rank_all(model, sp.csr_matrix((len(parents), 1), dtype=np.float32), **options)
+    return np.take_along_axis(scores, np.argsort(labels, axis=1), axis=1)
 
 
 def runs_here(isa):
@@ -89,12 +131,41 @@ def results(request, tmp_path_factory):
     return there[1:], compute(*case)[1:]
 
 
+@pytest.mark.parametrize("weight_dtype", ["float32", "float16"])
 @pytest.mark.parametrize("post_processor", list(POST_PROCESSORS))
-def test_every_instruction_set_ranks_alike(results, post_processor):
+def test_every_instruction_set_ranks_alike(results, post_processor, weight_dtype):
     # To the last bit: the search is compiled without fused multiply-adds.
-    there, here = (result[0][post_processor] for result in results)
+    there, here = (result[0][weight_dtype, post_processor] for result in results)
     np.testing.assert_array_equal(there[0], here[0])
     np.testing.assert_array_equal(there[1], here[1])
+
+
+@pytest.mark.parametrize("post_processor", list(POST_PROCESSORS))
+def test_every_instruction_set_scores_alike(results, post_processor):
+    there, here = (result[3][post_processor] for result in results)
+    np.testing.assert_array_equal(there, here)
+
+
+@pytest.mark.parametrize("post_processor", [p for p in POST_PROCESSORS if p != "noop"])
+def test_no_child_scores_above_its_parent(results, post_processor):
+    # What lets the search skip nodes; noop does not join the parent's score.
+    parents = np.array(PARENTS[is_product(post_processor)], dtype=np.float32)
+    scores = results[0][3][post_processor]
+    assert (scores <= parents[:, None]).all()
+    if "hinge" in post_processor:
+        assert (scores[:, margins() >= 1] == parents[:, None]).all()
+
+
+@pytest.mark.parametrize("post_processor", list(POST_PROCESSORS))
+def test_scores_are_those_of_the_definition(results, post_processor):
+    root = 1.0 if is_product(post_processor) else 0.0
+    row = PARENTS[is_product(post_processor)].index(root)
+    scores = results[0][3][post_processor][row]
+    with np.errstate(over="ignore"):  # to infinity
+        expected = [joined(post_processor, v, root) for v in margins().astype(np.float64)]
+        expected = np.array(expected, dtype=np.float32)
+    small = 2e-38 if is_product(post_processor) else 1e-6  # exp is 0 below that
+    np.testing.assert_allclose(scores, expected, rtol=3e-5, atol=small)
 
 
 @pytest.mark.parametrize("loss", ["squared_hinge", "log_loss"])

@@ -23,7 +23,7 @@ from sklearn.preprocessing import normalize
 import skxmr._core._search
 import skxmr.linear
 from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier, _progress
-from skxmr._core import CSRView, Model
+from skxmr._core import CSRView, Layer, Model, compile_chunk
 from skxmr._core._library import ffi
 from skxmr.embeddings import label_text_features, pifa, pii
 
@@ -84,6 +84,7 @@ def assert_same_model(left, right):
     """Bit by bit."""
     assert left.tree_ == right.tree_
     for a, b in zip(left._model.layers, right._model.layers, strict=True):
+        assert a.weight_dtype == b.weight_dtype
         for name in a.DTYPES:
             assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
 
@@ -780,9 +781,10 @@ def test_clone_is_unfitted_and_equal():
     [copy.deepcopy, lambda clf: pickle.loads(pickle.dumps(clf))],
     ids=["deepcopy", "pickle"],
 )
-def test_copies_rank_alike(duplicate):
+@pytest.mark.parametrize("weight_dtype", ["float32", "float16"])
+def test_copies_rank_alike(duplicate, weight_dtype):
     X, Y = noisy()
-    clf = classifier().fit(X, Y)
+    clf = classifier(weight_dtype=weight_dtype).fit(X, Y)
     clf.rank(X)  # whatever is made on first use must not be in the way
     copied = duplicate(clf)
     assert_same_model(copied, clf)
@@ -793,6 +795,56 @@ def test_pruning_leaves_larger_weights_and_fewer():
     X, Y = noisy()
     sizes = [classifier(prune_threshold=t).fit(X, Y)._model.nbytes for t in (0, 0.1, 0.5)]
     assert sizes[0] > sizes[1] > sizes[2]
+
+
+# ---- half precision ----
+
+
+def rounded_copy(clf):
+    """A float32 classifier with its weights rounded by numpy, to be searched in float32."""
+    layers = []
+    for layer in clf._model.layers:
+        m, chunks = clf.n_features_in_, []
+        for c in range(layer.n_chunks):
+            columns = layer.columns(c, m)
+            values = columns.values.astype(np.float16).astype(np.float32)
+            chunks.append(compile_chunk(columns._replace(values=values), m))
+        layers.append(Layer.from_chunks(layer.child_ptr, chunks))
+    tree = clf.tree_
+    return Model(layers, tree.slot_label, tree.n_labels, clf.n_features_in_)
+
+
+@INDEXERS
+@pytest.mark.parametrize("memory", [False, True])
+def test_float16_is_float32_with_rounded_weights(tmp_path, indexer, memory):
+    X, Y = noisy()
+    params = {"memory": str(tmp_path)} if memory else {}
+    single = classifier(indexer, **params).fit(X, Y)
+    half = classifier(indexer, weight_dtype="float16", **params).fit(X, Y)
+    assert {layer.weight_dtype for layer in half._model.layers} == {"float16"}
+    assert half._model.nbytes < single._model.nbytes
+    assert (half.rank(X)[1] != single.rank(X)[1]).any()
+    expected = copy.deepcopy(half)
+    expected._model = rounded_copy(single)
+    for post_processor in POST_PROCESSORS:
+        half.set_params(post_processor=post_processor)
+        expected.set_params(post_processor=post_processor)
+        assert_same_ranking(half.rank(X, 12), expected.rank(X, 12))
+
+
+def test_weight_dtype_takes_effect_in_fit():
+    X, Y = noisy()
+    clf = classifier(weight_dtype="float16").fit(X, Y)
+    ranking = clf.rank(X)
+    clf.set_params(weight_dtype="float32")
+    assert_same_ranking(clf.rank(X), ranking)
+    assert_same_model(clf.fit(X, Y), classifier().fit(X, Y))
+
+
+def test_float16_does_not_depend_on_n_jobs():
+    X, Y = noisy()
+    one, two = (classifier(weight_dtype="float16", n_jobs=n).fit(X, Y) for n in (1, 2))
+    assert_same_model(one, two)
 
 
 def test_bias_zero_scores_empty_rows_alike():
@@ -819,10 +871,11 @@ def trainings(monkeypatch):
 
 
 @LOSSES
+@pytest.mark.parametrize("weight_dtype", ["float32", "float16"])
 @pytest.mark.parametrize("bias", [0.0, 1.0, 2.5])
-def test_a_cached_model_is_the_same_to_the_bit(tmp_path, loss, bias):
+def test_a_cached_model_is_the_same_to_the_bit(tmp_path, loss, bias, weight_dtype):
     X, Y = noisy()
-    params = {"loss": loss, "bias": bias}
+    params = {"loss": loss, "bias": bias, "weight_dtype": weight_dtype}
     for threshold in (0, 0.001, 0.05, 0.1, 0.3, 10):
         cached = classifier(memory=str(tmp_path), prune_threshold=threshold, **params).fit(X, Y)
         plain = classifier(prune_threshold=threshold, **params).fit(X, Y)
@@ -836,6 +889,8 @@ def test_memory_trains_again_only_for_what_matters_to_training(tmp_path, trainin
     assert len(trainings) == 1
     for params in (
         {"prune_threshold": 0.3},
+        {"weight_dtype": "float16"},
+        {"weight_dtype": "float16", "prune_threshold": 0.0123},
         {"beam_width": 3},
         {"post_processor": "noop"},
         {"threshold": 0.1},
@@ -888,6 +943,18 @@ def test_a_grid_over_search_parameters_trains_each_fold_once(tmp_path, trainings
     best = search.best_estimator_
     assert search.predict(texts).shape == Y.shape
     assert best.score(texts, Y) > 0.9
+
+
+def test_a_grid_over_weight_dtype_trains_each_fold_once(tmp_path, trainings):
+    X, Y = noisy()
+    grid = {"weight_dtype": ["float32", "float16"], "prune_threshold": [0.0123, 0.1, 0.2]}
+    base = classifier(memory=str(tmp_path))
+    search = GridSearchCV(base, grid, cv=3, refit=False, error_score="raise").fit(X, Y)
+    assert len(trainings) == 3
+    found = search.cv_results_
+    for i, params in enumerate(found["params"]):
+        alone = GridSearchCV(classifier(**params), {"verbose": [0]}, cv=3, refit=False).fit(X, Y)
+        assert found["mean_test_score"][i] == alone.cv_results_["mean_test_score"][0]
 
 
 # ---- indexers ----

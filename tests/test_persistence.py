@@ -108,6 +108,32 @@ def test_a_loaded_model_can_be_copied_and_saved_again(tmp_path, duplicate, mmap)
     assert_same_estimator(skxmr.load(tmp_path / "b"), clf)
 
 
+OTHER = {"float16": "float32", "float32": "float16"}
+
+
+@pytest.mark.parametrize("changed", [False, True])
+@pytest.mark.parametrize("mmap", [False, True])
+@pytest.mark.parametrize("weight_dtype", OTHER)
+def test_weights_are_kept_as_they_are_stored(tmp_path, weight_dtype, mmap, changed):
+    clf = classifier(weight_dtype=weight_dtype).fit(X, Y)
+    if changed:  # takes effect in fit only
+        clf.set_params(weight_dtype=OTHER[weight_dtype])
+    clf.save(tmp_path / "a")
+    loaded = skxmr.load(tmp_path / "a", mmap=mmap)
+    loaded.save(tmp_path / "b")
+    for copied in (loaded, skxmr.load(tmp_path / "b"), pickle.loads(pickle.dumps(loaded))):
+        assert copied.weight_dtype == clf.weight_dtype
+        assert {layer.weight_dtype for layer in copied._model.layers} == {weight_dtype}
+        assert_same_estimator(copied, clf)
+
+
+@pytest.mark.parametrize("weight_dtype", OTHER)
+def test_weights_taken_for_another_type_are_refused(tmp_path, weight_dtype):
+    classifier(weight_dtype=weight_dtype).fit(X, Y).save(tmp_path)
+    write_manifest(tmp_path, {**manifest_of(tmp_path), "weight_dtype": OTHER[weight_dtype]})
+    assert_refused_if_verified(tmp_path)
+
+
 @pytest.mark.parametrize("mmap_mode", [None, "r"])
 def test_joblib_dump(tmp_path, mmap_mode):
     clf = classifier().fit(X, Y)
@@ -131,6 +157,7 @@ def test_parameters_are_kept(tmp_path):
         "tol": 0.01,
         "max_iter": 7,
         "prune_threshold": 0.02,
+        "weight_dtype": "float16",
         "beam_width": 4,
         "post_processor": "sigmoid",
         "threshold": 0.25,
@@ -799,6 +826,11 @@ def test_wrong_values_in_the_manifest_are_refused_or_harmless(model):
         ("max_copies", 0),
         ("max_copies", 2**62),
         ("n_iter", "many"),
+        ("weight_dtype", "float64"),
+        ("weight_dtype", ""),
+        ("weight_dtype", 2),
+        ("weight_dtype", None),
+        ("params", {"weight_dtype": "float64"}),
         ("container", "list"),
         ("container", None),
         ("classes", "numbers"),

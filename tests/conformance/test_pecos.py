@@ -216,6 +216,53 @@ def test_bias_is_a_row_of_weights_times_its_value(tmp_path, bias):
     assert_allclose(scores[0], [score for _, score in expected], rtol=1e-4)
 
 
+def test_half_precision_is_single_precision_of_rounded_weights(tmp_path):
+    rng = np.random.default_rng(1)
+    levels = random_levels(rng, 8, TREES["children apart"])
+    rounded = [(W.astype(np.float16).astype(np.float32), C) for W, C in levels]
+    for found, (W, _) in zip(rounded, levels, strict=True):
+        found[0][-1] = W[-1]  # biases stay
+    X = rng.standard_normal((12, 8)).astype(np.float32)
+    half = skxmr.pecos.load(save(tmp_path / "half", levels), weight_dtype="float16")
+    single = skxmr.pecos.load(save(tmp_path / "single", rounded))
+    assert (half.weight_dtype, single.weight_dtype) == ("float16", "float32")
+    assert {layer.weight_dtype for layer in half._model.layers} == {"float16"}
+    for name in PREDICTED:
+        half.set_params(post_processor=name)
+        single.set_params(post_processor=name)
+        for found, expected in zip(half.rank(X, 12), single.rank(X, 12), strict=True):
+            assert_array_equal(found, expected)
+
+
+def test_half_precision_ranks_nearly_as_pecos(tmp_path):
+    clf = skxmr.pecos.load(DATA / "model", weight_dtype="float16").set_params(beam_width=5)
+    X = sp.load_npz(DATA / "X.npz")
+    expected = sp.load_npz(DATA / "predictions.l3-hinge.npz")
+    labels, scores = clf.rank(X, 10)
+    shape = (expected.shape[0], 10)
+    assert (labels == expected.indices.reshape(shape)).mean() > 0.98
+    assert_allclose(scores, expected.data.reshape(shape), rtol=0, atol=2e-3)
+    clf.save(tmp_path / "model")
+    for found, kept in zip(
+        skxmr.load(tmp_path / "model").rank(X, 10), (labels, scores), strict=True
+    ):
+        assert_array_equal(found, kept)
+
+
+@pytest.mark.parametrize("weight_dtype", ["float64", None, np.float16])
+def test_wrong_weight_dtypes_are_named(weight_dtype):
+    with pytest.raises(ValueError, match="weight_dtype must be"):
+        skxmr.pecos.load(DATA / "model", weight_dtype=weight_dtype)
+
+
+def test_weights_that_half_precision_does_not_hold(tmp_path):
+    levels = random_levels(np.random.default_rng(1), 5, TREES["contiguous"])
+    levels[1][0][2, 3] = -65536
+    skxmr.pecos.load(save(tmp_path, levels))
+    with pytest.raises(ValueError, match="weight_dtype='float16' holds weights up to 65504"):
+        skxmr.pecos.load(tmp_path, weight_dtype="float16")
+
+
 @pytest.mark.parametrize("options", [{"with_top_C": False}, {"index_dtype": np.int64}])
 def test_variants_of_the_format_are_the_same_model(tmp_path, options):
     levels = random_levels(np.random.default_rng(2), 5, TREES["contiguous"])
