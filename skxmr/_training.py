@@ -20,9 +20,7 @@ from ._core import (
 _TASKS = 200
 
 
-def train_layers(
-    examples, tree, params, *, weight_dtype="float32", seed=0, n_jobs=None, verbose=0
-):
+def train_layers(examples, tree, params, *, weight_dtype="float32", seed=0, n_jobs=None, verbose=0):
     """Train one linear ranker per tree node and compile them into layers.
 
     A node's children are trained on the examples that have a label below the node
