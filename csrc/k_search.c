@@ -218,7 +218,7 @@ int64_t SKX_NAME(skx_survivors)(const float *scores, int64_t n, float least, uin
 {
     int64_t kept = 0;
     for (int64_t c = 0; c < n; c += SKX_VL) {
-        uint32_t bits = vi_bits(vf_load(scores + c) >= vf_set(least));
+        uint32_t bits = ~vi_bits(vf_load(scores + c) < vf_set(least)) & ((1u << SKX_VL) - 1); /* NaN is no less */
         if (n - c < SKX_VL) bits &= (1u << (n - c)) - 1;
         for (; bits; bits &= bits - 1) out[kept++] = (uint8_t)(c + __builtin_ctz(bits));
     }

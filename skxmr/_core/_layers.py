@@ -50,10 +50,11 @@ def compile_chunk(columns, n_features, weight_dtype="float32"):
     ValueError
         If a weight outgrows the type.
     """
-    if weight_dtype == "float16" and np.abs(columns.values).max(initial=0) > _MOST_FLOAT16:
+    largest = np.abs(columns.values).max(initial=0)
+    if weight_dtype == "float16" and largest > _MOST_FLOAT16:
         raise ValueError(
-            f"weight_dtype='float16' holds weights up to {_MOST_FLOAT16:.0f}, but X is scaled so "
-            "that larger ones were trained; use 'float32'"
+            f"weight_dtype='float16' holds weights up to {_MOST_FLOAT16:.0f}, but one is "
+            f"{largest:.6g}; use 'float32', or scale X up"
         )
     buffers = (
         pointer(columns.features, INT),
