@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import random_csr
 from scipy import sparse as sp
+from sklearn.cluster import KMeans
 from sklearn.preprocessing import normalize
 from strategies import csr_matrices, halves
 
@@ -212,3 +213,69 @@ def test_lloyd_is_no_worse_than_balanced(spherical):
     free = cluster_all(Z, 4, balanced=False, **options)[0]
     even = cluster_all(Z, 4, balanced=True, **options)[0]
     assert cost(Z, free, 4, spherical) < 0.5 * cost(Z, even, 4, spherical)
+
+
+# ---- large groups, which begin with a sample, and faint entries ----
+
+
+def make_topics(n_rows, n_topics, seed=0):
+    """Rows of 12 words, most of them from one of the topics' 40 words each, as norm 1."""
+    rng = np.random.default_rng(seed)
+    topic = rng.integers(n_topics, size=n_rows)
+    words = 40 * topic[:, None] + rng.integers(40, size=(n_rows, 12))
+    words[:, 8:] = rng.integers(40 * n_topics, size=(n_rows, 4))
+    rows = np.repeat(np.arange(n_rows), 12)
+    shape = (n_rows, 40 * n_topics)
+    Z = sp.csr_matrix((np.ones(12 * n_rows, dtype=np.float32), (rows, words.ravel())), shape=shape)
+    return normalize(Z), topic
+
+
+def similarity(Z, clusters, n_clusters):
+    """The sum of the rows' cosines with their centres, in float64."""
+    member = sp.csr_matrix((np.ones(len(clusters)), (clusters, np.arange(len(clusters)))))
+    centres = normalize((member @ Z.astype(np.float64)).tocsr())
+    return Z.multiply(centres[clusters]).sum()
+
+
+@pytest.mark.parametrize("balanced", [True, False])
+def test_large_groups_are_clustered_as_well_as_by_scikit_learn(balanced):
+    Z, _ = make_topics(20_000, 4)
+    clusters, _ = cluster_all(Z, 4, balanced=balanced, spherical=True, max_iter=20)
+    reference = KMeans(4, n_init=1, max_iter=20, random_state=0).fit(Z).labels_
+    assert similarity(Z, clusters, 4) > 0.97 * similarity(Z, reference, 4)
+    if balanced:
+        assert np.bincount(clusters).tolist() == [5000] * 4
+
+
+def test_large_planted_blobs_are_recovered():
+    Z, blob = make_blobs([4000] * 4)
+    clusters, _ = cluster_all(Z, 4, spherical=True, max_iter=20)
+    assert same_partition(clusters, blob)
+
+
+def test_large_groups_of_equal_rows_are_divided():
+    Z = sp.csr_matrix(np.ones((5000, 2), dtype=np.float32))
+    clusters, _ = cluster_all(Z, 3, spherical=True)
+    assert np.ptp(np.bincount(clusters, minlength=3)) <= 1
+
+
+def test_entries_that_are_all_equally_small_count():
+    """Rows of many entries, none above a hundredth of the norm."""
+    rng = np.random.default_rng(0)
+    half = np.repeat([0, 1], 20)
+    dense = np.zeros((40, 60_000), dtype=np.float32)
+    for row, side in zip(dense, half, strict=True):
+        row[30_000 * side + rng.permutation(30_000)[:20_000]] = 1
+    clusters, _ = cluster_all(normalize(sp.csr_matrix(dense)), 2, spherical=True)
+    assert same_partition(clusters, half)
+
+
+@pytest.mark.parametrize("balanced", [True, False])
+def test_faint_entries_do_not_count(balanced):
+    rng = np.random.default_rng(0)
+    Z, _ = make_blobs([30, 30])
+    noise = sp.random(60, 50, 0.5, "csr", dtype=np.float32, random_state=rng)
+    noise.data *= 0.004
+    plain, _ = cluster_all(Z, 4, balanced=balanced)
+    noisy, _ = cluster_all(sp.hstack([Z, noise], format="csr"), 4, balanced=balanced)
+    np.testing.assert_array_equal(plain, noisy)
