@@ -354,7 +354,8 @@ def test_processes_that_map_a_model_see_nothing_of_its_replacement(tmp_path):
     """
     sp.save_npz(tmp_path / "X.npz", X)
     command = [sys.executable, "-c", script, str(tmp_path / "X.npz"), str(tmp_path / "model")]
-    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    # not in the repository, whose skxmr need not be the one installed
+    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": tmp_path}
     readers = [subprocess.Popen(command, **options) for _ in range(2)]
     for reader in readers:
         assert reader.stdout.readline() == "mapped\n"
