@@ -28,6 +28,7 @@ NAMES = {
 VARIANTS = ("balanced", "defaults", "wide")
 POWER_LAW = "power-law-"
 MEGABYTE = 1e6
+CROWDED = 10  # from this beam on, points lie close together
 STYLE = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -91,11 +92,11 @@ def _training(results):
             axis.plot(seconds, precision, "o", color=COLOURS[peer], markersize=8)
             text = f"{NAMES[peer]} {variant}".strip()
             axis.annotate(
-                text, (seconds, precision), (0, 7), textcoords="offset points", ha="center"
+                text, (seconds, precision), (8, 0), textcoords="offset points", va="center"
             )
         axis.set(title=result.data, xlabel="CPU s of the whole fit", ylabel="P@1, %")
         _logarithmic(axis.xaxis)
-        axis.margins(0.25, 0.2)
+        axis.margins(0.3, 0.2)
     return figure
 
 
@@ -135,8 +136,11 @@ def _beam_line(axis, result, peer, model):
     if not points:
         return
     axis.plot(*zip(*points, strict=True), "o-", color=COLOURS[peer], label=NAMES[peer])
+    below = True
     for width, point in zip(beams, points, strict=True):
-        axis.annotate(width, point, (5, -10), textcoords="offset points", fontsize=8)
+        below = not below if int(width) >= CROWDED else below
+        offset = (4, -11) if below else (-3, 7)
+        axis.annotate(width, point, offset, textcoords="offset points", fontsize=8)
 
 
 def _labels(results):
@@ -181,7 +185,6 @@ def _memory(results):
             texts = [f"{bar:,.0f}" if bar else "" for bar in bars]
             axis.bar_label(drawn, texts, fontsize=7, padding=2, rotation=90)
         axis.set(title=result.data, ylabel="MB")
-        _logarithmic(axis.yaxis)
         axis.set_xticks(range(3), ["peak, training", "peak, ranking", "on disk"])
         axis.grid(axis="x", visible=False)
         axis.margins(y=0.2)
