@@ -44,7 +44,7 @@ from ._validation import (
     unchanged_on_failure,
 )
 from .embeddings import embed_labels, split_kind
-from .indexers import KMeansIndexer, kmeans
+from .indexers import KMeansIndexer, _clusters
 from .tree import LabelTree
 
 #: With a memory, weights down to this size are cached (all of them, if a smaller threshold is
@@ -633,12 +633,12 @@ def _foreseen(examples, indexer):
     """Seconds that the phases of a fit may take, as far as can be said before they begin."""
     lengths = np.diff(examples.X.indptr)[examples.source] + 1
     n_summed = int((lengths * np.diff(examples.Y.indptr)).sum())
-    n_levels = kmeans.depth(examples.Y.shape[1], _DEFAULT_INDEXER)
+    n_levels = _clusters.depth(examples.Y.shape[1], _DEFAULT_INDEXER)
     if isinstance(indexer, LabelTree):
         return {_training.PHASE: 1}
     return {
         embeddings.PHASE: embeddings.COST * n_summed,
-        kmeans.PHASE: kmeans.COST * n_summed * n_levels,
+        _clusters.PHASE: _clusters.COST * n_summed * n_levels,
         _training.PHASE: _training.COST * (100 * n_levels * int(lengths.sum()) + 90 * n_summed),
     }
 
