@@ -28,7 +28,5 @@ def sort_texts(pointers, points):
     buffers = (pointer(pointers, LONG), pointer(points, POINT))
     texts = ffi.new("skx_texts *", [n, *buffers])
     order, common = np.empty(n, dtype=INT), np.empty(n, dtype=LONG)
-    check(
-        lib.skx_texts_sort(texts, cancel_pointer(), pointer(order, INT), pointer(common, LONG))
-    )
+    check(lib.skx_texts_sort(texts, cancel_pointer(), pointer(order, INT), pointer(common, LONG)))
     return order, common
