@@ -133,6 +133,7 @@ class TrieIndexer(TextIndexer):
         score : float
             At most 0; 0 for the labels of fit where each has a leaf of its own.
         """
+        check_is_fitted(self)
         texts = check_texts(X, "X")
         prefixes = self.common_prefixes_[self.predict(texts)]
         return -float(sum(map(_n_beyond, texts, prefixes)))
