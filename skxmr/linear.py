@@ -1,7 +1,6 @@
 """XR-Linear: recursive linear ranking over a label tree."""
 
 import os
-from collections.abc import Iterable
 from importlib.metadata import version
 from typing import NamedTuple
 
@@ -38,6 +37,7 @@ from ._validation import (
     check_option,
     check_real,
     check_sample_weight,
+    check_texts,
     encode_targets,
     indicator_csr,
     pair_to_csr,
@@ -728,10 +728,8 @@ def _check_label_text(label_text, n_labels, classes):
         return [str(c) for c in classes]
     if label_text is None:
         return None
-    if isinstance(label_text, str) or not isinstance(label_text, Iterable):
-        raise TypeError(f"label_text must be a sequence of strings, got {label_text!r}")
-    label_text = list(label_text)
-    if len(label_text) != n_labels or not all(isinstance(t, str) for t in label_text):
+    label_text = check_texts(label_text, "label_text")
+    if len(label_text) != n_labels:
         raise ValueError(f"label_text must be {n_labels} strings, one per label")
     return label_text
 

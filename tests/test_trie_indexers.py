@@ -19,7 +19,7 @@ from sklearn.preprocessing import normalize
 
 import skxmr
 from skxmr import KMeansIndexer, LabelTree, TrieHybridIndexer, TrieIndexer, XRLinearClassifier
-from skxmr._core import sort_texts
+from skxmr._core import CancelFlag, Cancelled, sort_texts
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.indexers._texts import PositionalTfidf, code_points
 from skxmr.indexers._trie import END, SAME
@@ -342,6 +342,15 @@ def test_pointers_that_lead_elsewhere_do_not_reach_c(pointers):
         sort_texts(np.array(pointers, dtype=np.int64), np.array([1, 2, 3], dtype=np.uint32))
 
 
+def test_sorting_ends_when_asked_to():
+    flag, texts = CancelFlag(), code_points([f"text number {i}" for i in range(5000)])
+    with flag.watched():
+        assert len(sort_texts(*texts)[0]) == 5000
+        flag.set()
+        with pytest.raises(Cancelled):
+            sort_texts(*texts)
+
+
 # ---- the embedding ----
 
 
@@ -446,6 +455,15 @@ def test_hybrids_of_subject_names(names, balanced):
     nodes = fitted.tree_.indicator(2).indices
     assert all(name.startswith(p) for name, p in zip(names, prefixes[nodes], strict=True))
     assert fitted.score(names) > TrieHybridIndexer(2, 200).fit(names).score(names)
+
+
+@pytest.mark.parametrize("n_labels", [97, 300, 800])
+def test_a_balanced_hybrid_divides_evenly(names, n_labels):
+    fitted = TrieHybridIndexer(0, 4, branching=3, random_state=0).fit(names[:n_labels])
+    assert np.diff(fitted.tree_.child_ptr[0]).max() <= 12
+    assert leaf_sizes(fitted).min() >= 2
+    assert leaf_sizes(fitted).max() <= 4
+    assert fitted.tree_.n_levels <= 6
 
 
 def test_number_of_jobs_changes_nothing(names):
@@ -598,8 +616,10 @@ def test_a_lack_of_label_text_is_named(make):
     X, Y = np.eye(4), np.eye(4)
     with pytest.raises(ValueError, match=rf"indexer={make.__name__}.* needs label_text or string"):
         XRLinearClassifier(make()).fit(X, Y)
-    with pytest.raises(ValueError, match="label_text must be 4 strings"):
+    with pytest.raises(TypeError, match=r"label_text\[2\] is None"):
         XRLinearClassifier(make()).fit(X, Y, label_text=["a", "b", None, "d"])
+    with pytest.raises(ValueError, match="label_text must be 4 strings"):
+        XRLinearClassifier(make()).fit(X, Y, label_text=["a", "b", "c"])
     with pytest.raises(ValueError, match="needs label_text"):
         XRLinearClassifier(make()).fit(X, [1, 2, 3, 4])
 

@@ -38,8 +38,8 @@ class TrieHybridIndexer(TextIndexer):
         matrix. By default tf-idf of character n-grams (1 to 3), in which an occurrence at position
         p, counted among the n-grams of its length, counts 1 / (1 + p).
     branching : int, default=16
-        Children per node below the trie, at least 2; where a division is the last one, up to four
-        times as many.
+        Children per node below the trie, at least 2. A node that is divided evenly into leaf
+        clusters has up to four times as many.
     balanced : bool, default=True
         Whether the clusters that a node is divided into have equal sizes.
     spherical : bool, default=True

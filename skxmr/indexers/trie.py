@@ -3,9 +3,14 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .. import _progress
 from .._validation import check_integer, check_texts, unchanged_on_failure
 from ..tree import LabelTree
+from ._clusters import PHASE
 from ._trie import TextIndexer, grow_trie
+
+#: Seconds per label, roughly.
+_COST = 1e-6
 
 
 class TrieIndexer(TextIndexer):
@@ -89,6 +94,7 @@ class TrieIndexer(TextIndexer):
             return self._fit(texts)
 
     def _fit(self, texts):
+        _progress.expect(PHASE, _COST * len(texts))
         trie = grow_trie(texts, self.max_depth, self.max_leaf_size)
         self._set_tree(LabelTree([*trie.child_ptr, trie.leaf_ptr], trie.order), trie.edges)
         first = trie.order[trie.leaf_ptr[:-1]]
