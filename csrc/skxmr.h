@@ -103,6 +103,20 @@ int skx_kmeans_balanced(const skx_kernels *kernels, const skx_csr *z, const int3
 int skx_kmeans_lloyd(const skx_kernels *kernels, const skx_csr *z, const int32_t *rows, int64_t n,
                      const skx_kmeans_params *params, int32_t *cluster, int32_t *n_iter);
 
+/* ---- texts --------------------------------------------------------------------------------------------------------- */
+
+/* Text i has the code points points[ptr[i] .. ptr[i+1]). Surrogates are code points like others. */
+typedef struct {
+    int64_t n_texts;
+    const int64_t *ptr;
+    const uint32_t *points;
+} skx_texts;
+
+/* Sort texts by their code points: a text comes before those it is the beginning of, equal ones in the order of their numbers.
+ * order[i] is the text at place i, common[i] how many code points it begins with in common with that at place i - 1
+ * (common[0] is 0). n_texts elements each. SKX_EARG where ptr does not rise from 0, or for a code point beyond 0x10ffff. */
+int skx_texts_sort(const skx_texts *texts, const volatile int32_t *cancel, int32_t *order, int64_t *common);
+
 /* ---- training -------------------------------------------------------------------------------------------------------- */
 
 enum skx_loss { SKX_SQUARED_HINGE = 0, SKX_LOG_LOSS = 1 };

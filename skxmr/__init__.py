@@ -3,7 +3,7 @@
 from importlib.metadata import version
 
 from . import datasets, embeddings, indexers, metrics, pecos
-from .indexers import KMeansIndexer
+from .indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from .linear import XRLinearClassifier
 from .persistence import load
 from .tree import LabelTree
@@ -13,6 +13,8 @@ __version__ = version("skxmr")
 __all__ = [
     "KMeansIndexer",
     "LabelTree",
+    "TrieHybridIndexer",
+    "TrieIndexer",
     "XRLinearClassifier",
     "datasets",
     "embeddings",

@@ -7,11 +7,11 @@ import numpy as np
 
 from ._core import Layer
 from ._folder import pack_strings
-from .indexers import KMeansIndexer
+from .indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from .tree import LabelTree
 
 #: Indexers that are saved by their parameters.
-INDEXERS = {"KMeansIndexer": KMeansIndexer}
+INDEXERS = {cls.__name__: cls for cls in (KMeansIndexer, TrieHybridIndexer, TrieIndexer)}
 
 
 def classifier_state(estimator):

@@ -1,6 +1,7 @@
 """Checks of what users pass, before any of it is looked at by C."""
 
 import numbers
+from collections.abc import Iterable
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -207,6 +208,21 @@ def _check_index(index, size, name, kind):
         )
 
 
+def check_texts(texts, name):
+    """Check a sequence of strings, at least one of them, and return it as a list."""
+    if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
+        raise TypeError(f"{name} must be a sequence of strings, got {texts!r:.80}")
+    if getattr(texts, "ndim", 1) != 1:
+        raise ValueError(f"{name} must be one-dimensional, got shape {texts.shape}")
+    texts = texts.tolist() if isinstance(texts, np.ndarray) else list(texts)
+    wrong = next((i for i, text in enumerate(texts) if not isinstance(text, str)), None)
+    if wrong is not None:
+        raise TypeError(f"{name} must hold strings, but {name}[{wrong}] is {texts[wrong]!r:.80}")
+    if not texts:
+        raise ValueError(f"{name} must hold at least one string, got none")
+    return texts
+
+
 class Targets(NamedTuple):
     """What fit was given as y, as an indicator matrix.
 
@@ -333,6 +349,13 @@ def check_indexer(indexer):
     fits = callable(getattr(indexer, "fit", None)) and not isinstance(indexer, type)
     if not (indexer is None or isinstance(indexer, LabelTree) or fits):
         raise TypeError(f"indexer must have a fit method or be a LabelTree, got {indexer!r}")
+
+
+def takes_text(indexer):
+    """Whether an indexer is fitted to labels' texts, as its scikit-learn tags say."""
+    tags = getattr(indexer, "__sklearn_tags__", None)
+    inputs = tags().input_tags if callable(tags) else None
+    return inputs is not None and inputs.string and not inputs.two_d_array
 
 
 def check_option(value, name, options):

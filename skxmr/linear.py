@@ -1,7 +1,6 @@
 """XR-Linear: recursive linear ranking over a label tree."""
 
 import os
-from collections.abc import Iterable
 from importlib.metadata import version
 from typing import NamedTuple
 
@@ -11,7 +10,7 @@ from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, check_memory
+from sklearn.utils.validation import check_is_fitted, check_memory, has_fit_parameter
 
 from . import _parallel, _progress, _training, embeddings
 from ._core import (
@@ -38,13 +37,15 @@ from ._validation import (
     check_option,
     check_real,
     check_sample_weight,
+    check_texts,
     encode_targets,
     indicator_csr,
     pair_to_csr,
+    takes_text,
     unchanged_on_failure,
 )
 from .embeddings import embed_labels, split_kind
-from .indexers import KMeansIndexer, kmeans
+from .indexers import KMeansIndexer, _clusters
 from .tree import LabelTree
 
 #: With a memory, weights down to this size are cached (all of them, if a smaller threshold is
@@ -87,10 +88,12 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     indexer : estimator, default=None
         Builds the label tree: anything whose `fit` takes one row per label and sets `tree_`, a
         LabelTree. By default ``KMeansIndexer(max_leaf_size=200, balanced=False)``. A LabelTree can
-        be given as well.
+        be given as well. An indexer whose scikit-learn tags say that it takes strings, such as
+        TrieIndexer, is fitted to the labels' texts.
     label_embedding : str, default="pifa"
         What the indexer sees of the labels: "pifa", "pii", "features" (`label_features` of fit),
         "text" (`label_text` of fit), or several of them joined by "+". See skxmr.embeddings.
+        Means nothing to an indexer that takes strings.
     C : float, default=1.0
         Weight of the loss against the regulariser, as in LinearSVC.
     loss : {"squared_hinge", "log_loss"}, default="squared_hinge"
@@ -155,6 +158,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     See Also
     --------
     skxmr.indexers.KMeansIndexer : The default indexer.
+    skxmr.indexers.TrieIndexer, skxmr.indexers.TrieHybridIndexer : Indexers of label texts.
     skxmr.metrics : Precision at k and its relatives, and scorers for GridSearchCV.
 
     Notes
@@ -260,9 +264,10 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         sample_weight : array-like of shape (n_samples,), optional
             Multiplies C, row by row.
         label_features : {array-like, sparse matrix} of shape (n_labels, d), optional
-            For the label embedding "features".
+            For the label embedding "features", and for a TrieHybridIndexer without a vectorizer.
         label_text : sequence of str, length n_labels, optional
-            For the label embedding "text"; by default the classes, where they are strings.
+            For the label embedding "text" and for indexers that take strings; by default the
+            classes, where they are strings.
 
         Returns
         -------
@@ -285,7 +290,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         n_labels = targets.indicator.shape[1]
         weight = check_sample_weight(sample_weight, X.shape[0], self.C)
         label_features = _check_label_features(label_features, self.label_embedding, n_labels)
-        label_text = _check_label_text(label_text, self.label_embedding, n_labels, targets.classes)
+        label_text = _check_label_text(label_text, n_labels, targets.classes)
+        _check_texts_suffice(label_text, self.label_embedding, self.indexer)
         examples = distinct_examples(_bare(X), targets.indicator, weight)
         with _progress.reporting("fitting", _foreseen(examples, self.indexer), self.verbose):
             trained = self._train(_Problem(examples, label_features, label_text))
@@ -633,12 +639,13 @@ def _foreseen(examples, indexer):
     """Seconds that the phases of a fit may take, as far as can be said before they begin."""
     lengths = np.diff(examples.X.indptr)[examples.source] + 1
     n_summed = int((lengths * np.diff(examples.Y.indptr)).sum())
-    n_levels = kmeans.depth(examples.Y.shape[1], _DEFAULT_INDEXER)
+    n_levels = _clusters.depth(examples.Y.shape[1], _DEFAULT_INDEXER)
     if isinstance(indexer, LabelTree):
         return {_training.PHASE: 1}
+    embedding = {} if takes_text(indexer) else {embeddings.PHASE: embeddings.COST * n_summed}
     return {
-        embeddings.PHASE: embeddings.COST * n_summed,
-        kmeans.PHASE: kmeans.COST * n_summed * n_levels,
+        **embedding,
+        _clusters.PHASE: _clusters.COST * n_summed * n_levels,
         _training.PHASE: _training.COST * (100 * n_levels * int(lengths.sum()) + 90 * n_summed),
     }
 
@@ -667,7 +674,12 @@ def _index_and_train(
 
 
 def _index(problem, indexer, label_embedding, n_jobs):
-    """Fit an indexer to the labels' embeddings, which nobody needs any longer than that."""
+    """Fit an indexer to the labels' texts, or to embeddings that nobody needs any longer."""
+    if takes_text(indexer):
+        given = problem.label_features is not None and has_fit_parameter(indexer, "label_features")
+        features = {"label_features": problem.label_features} if given else {}
+        indexer.fit(problem.label_text, **features)
+        return getattr(indexer, "tree_", None)
     Z = embed_labels(
         label_embedding,
         problem.examples,
@@ -711,21 +723,27 @@ def _check_label_features(label_features, kind, n_labels):
     return None
 
 
-def _check_label_text(label_text, kind, n_labels, classes):
+def _check_label_text(label_text, n_labels, classes):
     if label_text is None and classes is not None and classes.dtype.kind in "UO":
-        label_text = [str(c) for c in classes]
+        return [str(c) for c in classes]
     if label_text is None:
-        if "text" in split_kind(kind):
-            raise ValueError(f"label_embedding={kind!r} needs label_text, got None")
         return None
-    if isinstance(label_text, str) or not isinstance(label_text, Iterable):
-        raise TypeError(f"label_text must be a sequence of strings, got {label_text!r}")
-    label_text = list(label_text)
-    if len(label_text) != n_labels or not all(isinstance(t, str) for t in label_text):
+    label_text = check_texts(label_text, "label_text")
+    if len(label_text) != n_labels:
         raise ValueError(f"label_text must be {n_labels} strings, one per label")
-    if not any(text.strip() for text in label_text):
-        raise ValueError("label_text must hold some text, got blanks only")
     return label_text
+
+
+def _check_texts_suffice(label_text, kind, indexer):
+    """Refuse a lack of texts where the labels' embedding or the indexer is made from them."""
+    if takes_text(indexer):
+        if label_text is None:
+            raise ValueError(f"indexer={indexer!r} needs label_text or string classes, got neither")
+    elif "text" in split_kind(kind):
+        if label_text is None:
+            raise ValueError(f"label_embedding={kind!r} needs label_text, got None")
+        if not any(text.strip() for text in label_text):
+            raise ValueError("label_text must hold some text, got blanks only")
 
 
 def _check_frontier(frontier, tree, n_rows):

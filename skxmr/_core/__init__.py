@@ -23,6 +23,7 @@ from ._sparse import (
     csr_top_k,
     csr_transpose,
 )
+from ._texts import sort_texts
 from ._training import LOSSES, NodeProblem, TrainParams, train_columns
 
 __all__ = [
@@ -51,5 +52,6 @@ __all__ = [
     "csr_top_k",
     "csr_transpose",
     "kmeans",
+    "sort_texts",
     "train_columns",
 ]

@@ -6,9 +6,6 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _parallel, _progress
-from .._core import CSRView, kmeans
-from .._sums import group_sums
 from .._validation import (
     check_boolean,
     check_features,
@@ -16,14 +13,7 @@ from .._validation import (
     check_n_jobs,
     unchanged_on_failure,
 )
-from ..tree import LabelTree, group_pointers
-
-#: The phase of a fit, and its seconds per nonzero and level, roughly: to foresee the time left.
-PHASE = "clustering labels"
-COST = 250e-9
-
-#: Dense scores of this many elements at most are held while predicting.
-_SCORE_BLOCK = 1 << 24
+from . import _clusters
 
 
 class KMeansIndexer(ClusterMixin, BaseEstimator):
@@ -121,11 +111,13 @@ class KMeansIndexer(ClusterMixin, BaseEstimator):
     def _fit(self, X):
         Z = self._prepare(X, reset=True)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        _progress.expect(PHASE, COST * Z.nnz * depth(Z.shape[0], self))
-        divide = _divide_balanced if self.balanced else _divide_unbalanced
-        self.tree_, self.n_iter_ = divide(Z, seed, self)
+        _clusters.foresee(Z, self)
+        divide = _divide_balanced if self.balanced else _clusters.divide_unbalanced
+        groups = [np.arange(Z.shape[0], dtype=np.int32)]
+        groups, child_ptr, self.n_iter_ = divide(Z, groups, seed, self)
+        self.tree_ = _clusters.join_tree(child_ptr, groups)
         self.labels_ = self.tree_.leaf_clusters
-        self.cluster_centers_ = _centres(Z, self.labels_, self.tree_, self)
+        self.cluster_centers_ = _clusters.centres_of(Z, self.labels_, self.tree_, self)
         return self
 
     def predict(self, X):
@@ -177,149 +169,23 @@ class KMeansIndexer(ClusterMixin, BaseEstimator):
         """Leaf cluster of each row and its squared distance to it."""
         check_is_fitted(self)
         Z = self._prepare(X, reset=False)
-        centres = self.cluster_centers_
-        half_squares = 0.5 * _row_squares(centres)
-        labels = np.empty(Z.shape[0], dtype=np.int32)
-        best = np.empty(Z.shape[0], dtype=np.float64)
-        step = max(1, _SCORE_BLOCK // centres.shape[0])
-        for lo in range(0, Z.shape[0], step):
-            scores = (Z[lo : lo + step] @ centres.T).toarray() - half_squares
-            labels[lo : lo + step] = scores.argmax(axis=1)
-            best[lo : lo + step] = scores.max(axis=1)
-        return labels, np.maximum(0, _row_squares(Z) - 2 * best)
+        return _clusters.nearest_centres(Z, self.cluster_centers_)
 
 
-def _row_squares(matrix):
-    matrix = matrix.astype(np.float64)
-    return np.asarray(matrix.multiply(matrix).sum(axis=1), dtype=np.float64).ravel()
-
-
-def _centres(Z, clusters, tree, indexer):
-    pointers = group_pointers(clusters, tree.n_nodes(tree.n_levels - 1))
-    member = np.argsort(clusters, kind="stable").astype(np.int32)
-    sizes = np.maximum(np.diff(pointers), 1)
-    weight = np.ones(len(member)) if indexer.spherical else 1 / sizes[clusters[member]]
-    weight = weight.astype(np.float32)
-    options = {"normalise": bool(indexer.spherical), "n_jobs": indexer.n_jobs, "what": "centres"}
-    return group_sums(Z, pointers, member, weight, **options)
-
-
-def _kmeans_rows(Z, rows, n_clusters, seed, options):
-    return kmeans(CSRView(Z), rows, n_clusters, seed=seed, **options)
-
-
-def _divide_groups(Z, groups, counts, seed, indexer, balanced, part):
-    """Cluster each group of rows into its number of clusters.
-
-    Returns an array of clusters per group, and the largest number of iterations. This is said to be
-    a certain part of all the clustering.
-    """
-    options = {
-        "balanced": balanced,
-        "spherical": bool(indexer.spherical),
-        "max_iter": indexer.max_iter,
-    }
-    tasks = [
-        (Z, rows, count, seed + i, options)
-        for i, (rows, count) in enumerate(zip(groups, counts, strict=True))
-    ]
-    costs = [len(rows) for rows in groups]
-    results = _parallel.run(
-        _kmeans_rows, tasks, costs, n_jobs=indexer.n_jobs, what=PHASE, part=part
-    )
-    return [clusters for clusters, _ in results], max(n_iter for _, n_iter in results)
-
-
-def _split(rows, clusters, n_clusters):
-    """The rows of each cluster, in order."""
-    order = np.argsort(clusters, kind="stable")
-    return np.split(rows[order], np.cumsum(np.bincount(clusters, minlength=n_clusters))[:-1])
-
-
-def _all_rows(Z):
-    return np.arange(Z.shape[0], dtype=np.int32)
-
-
-def _join_tree(child_ptr, leaves):
-    """A tree from the pointers of its inner levels and the labels of each leaf cluster."""
-    sizes = np.cumsum([0] + [len(leaf) for leaf in leaves])
-    return LabelTree([*child_ptr, sizes], np.concatenate(leaves))
-
-
-def balanced_sizes(n_labels, branching, max_leaf_size):
-    """Children per node of each inner level of a balanced tree, from the root down.
-
-    Enough leaves for the labels, all levels but the first with `branching` children, and no level
-    that the root, with up to 4 * branching children, can make superfluous: a level saved is a
-    pass over the training rows and a chance of error saved.
-    """
-    n_leaves = -(-n_labels // max_leaf_size)
-    sizes = []
-    while n_leaves > 4 * branching:
-        sizes.append(branching)
-        n_leaves = -(-n_leaves // branching)
-    return [n_leaves, *sizes] if n_leaves > 1 else sizes
-
-
-def _divide_balanced(Z, seed, indexer):
-    groups, child_ptr, most = [_all_rows(Z)], [], 1
-    sizes = balanced_sizes(Z.shape[0], indexer.branching, indexer.max_leaf_size)
+def _divide_balanced(Z, groups, seed, indexer):
+    """Divide all labels into clusters whose sizes differ by one; see divide_unbalanced."""
+    child_ptr, most = [], 1
+    sizes = _clusters.balanced_sizes(Z.shape[0], indexer.branching, indexer.max_leaf_size)
     for level, size in enumerate(sizes):
         counts = [min(size, len(rows)) for rows in groups]
         drawn = seed + level * Z.shape[0]
         part = 1 / len(sizes)
-        parts, n_iter = _divide_groups(Z, groups, counts, drawn, indexer, True, part)
+        parts, n_iter = _clusters.divide_groups(Z, groups, counts, drawn, indexer, True, part)
         most = max(most, n_iter)
         groups = [
             piece
             for rows, clusters, count in zip(groups, parts, counts, strict=True)
-            for piece in _split(rows, clusters, count)
+            for piece in _clusters.split(rows, clusters, count)
         ]
         child_ptr.append(np.cumsum([0, *counts]))
-    return _join_tree(child_ptr, groups), most
-
-
-def _divide_unbalanced(Z, seed, indexer):
-    """Divide what is too large; what is not is handed down as an only child.
-
-    Lloyd's algorithm gets as many levels as a balanced tree would have. What is too large even
-    then, mostly labels that resemble nothing, is bisected, so that the tree stays shallow.
-    """
-    groups, child_ptr, most = [_all_rows(Z)], [], 1
-    n_lloyd = depth(Z.shape[0], indexer)
-    while any(len(rows) > indexer.max_leaf_size for rows in groups):
-        balanced = len(child_ptr) >= n_lloyd
-        part = 0 if balanced else 1 / n_lloyd
-        groups, pointers, n_iter = _divide_large(Z, groups, seed, indexer, balanced, part)
-        child_ptr.append(pointers)
-        seed += len(groups)
-        most = max(most, n_iter)
-    return _join_tree(child_ptr, groups), most
-
-
-def depth(n_labels, indexer):
-    """Levels of a tree with `branching` children per node down to leaves of the largest size."""
-    levels, reach = 0, indexer.max_leaf_size
-    while reach < n_labels:
-        levels, reach = levels + 1, reach * indexer.branching
-    return levels
-
-
-def _divide_large(Z, groups, seed, indexer, balanced, part):
-    """Divide the groups that are too large.
-
-    Returns the next level's groups, the pointers to them, and the largest number of iterations.
-    """
-    limit = indexer.max_leaf_size
-    large = [rows for rows in groups if len(rows) > limit]
-    counts = [
-        -(-len(rows) // limit) if balanced else min(indexer.branching, len(rows)) for rows in large
-    ]
-    parts, n_iter = _divide_groups(Z, large, counts, seed, indexer, balanced, part)
-    divided = zip(large, parts, counts, strict=True)
-    pieces = [
-        [p for p in _split(*next(divided)) if len(p)] if len(rows) > limit else [rows]
-        for rows in groups
-    ]
-    pointers = np.cumsum([0] + [len(p) for p in pieces])
-    return [piece for p in pieces for piece in p], pointers, n_iter
+    return groups, child_ptr, most
