@@ -15,6 +15,7 @@ ORDER = ("catalogue", "catalogue-bigrams", "records")
 def report(results, plots):
     """The whole text."""
     parts = ["# Results\n\n", _circumstances(results), "## Targets\n\n", summary(results)]
+    parts.append((HERE / "shortfalls.md").read_text() + "\n")
     for title, path in plots.items():
         parts.append(f"## {title}\n\n![{title}]({path.relative_to(HERE).as_posix()})\n\n")
     parts += [_section(result) for result in results]

@@ -77,7 +77,15 @@ def _two_threads_rank(r):
 
 
 def _disk(r):
-    return ratio(r.fields(SAME, "model_bytes"), r.fields("libpecos train", "model_bytes"))
+    return ratio(r.fields(SAME, "model_bytes"), _peer_bytes(r))
+
+
+def _peer_bytes(r):
+    return r.fields("libpecos train", "model_bytes")
+
+
+def _half_disk(r):
+    return ratio(r.fields("skxmr train half", "model_bytes"), _peer_bytes(r))
 
 
 def _training_peak(r):
@@ -123,6 +131,7 @@ TARGETS = (
     Target("training, 2 threads, times 1 thread", 1.8, _two_threads_train),
     Target("batch ranking, 2 threads, times 1 thread", 1.8, _two_threads_rank),
     Target("model on disk, of libpecos's", 0.6, _disk, at_most=True),
+    Target("defaults in half precision on disk, of libpecos's", 0.6, _half_disk, at_most=True),
     Target("peak of training, of libpecos's", 0.7, _training_peak, at_most=True),
     Target("peak of ranking, of libpecos's", 0.7, _ranking_peak, at_most=True),
     Target("opening a model with mmap, ms", 50, _opening, at_most=True),
