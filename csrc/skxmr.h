@@ -110,12 +110,12 @@ typedef struct {
     int64_t n_texts;
     const int64_t *ptr;
     const uint32_t *points;
-} skx_texts;
+} skx_points;
 
 /* Sort texts by their code points: a text comes before those it is the beginning of, equal ones in the order of their numbers.
  * order[i] is the text at place i, common[i] how many code points it begins with in common with that at place i - 1
  * (common[0] is 0). n_texts elements each. SKX_EARG where ptr does not rise from 0, or for a code point beyond 0x10ffff. */
-int skx_texts_sort(const skx_texts *texts, const volatile int32_t *cancel, int32_t *order, int64_t *common);
+int skx_texts_sort(const skx_points *texts, const volatile int32_t *cancel, int32_t *order, int64_t *common);
 
 /* ---- training -------------------------------------------------------------------------------------------------------- */
 
@@ -283,5 +283,94 @@ int skx_rank(const skx_kernels *kernels, const skx_model *model, const skx_csr *
  * and scores hold k elements. */
 int skx_rank_row(const skx_kernels *kernels, const skx_model *model, const int32_t *indices, const float *data, int64_t n,
                  const skx_search_params *params, int32_t *labels, float *scores);
+
+/* ---- n-grams of text ------------------------------------------------------------------------------------------------ */
+
+enum skx_text_limits { SKX_MOST_TEXT = 1073741824, SKX_CODE_POINTS = 1114112, SKX_SLACK = 16 };
+
+/* Distinct strings, numbered from 0: string t is bytes[ptr[t] .. ptr[t + 1]), found through a hash table. Any content of the
+ * arrays is safe to search as long as they have the stated lengths. */
+typedef struct {
+    uint32_t tag; /* the upper half of the string's hash */
+    int32_t term; /* -1 where the slot is unused */
+} skx_term_slot;
+
+typedef struct {
+    int64_t n_terms;
+    int64_t n_bytes;       /* used of bytes */
+    int64_t term_capacity; /* ptr holds one more */
+    int64_t byte_capacity; /* bytes holds SKX_SLACK more, which may be read */
+    int64_t n_slots;       /* a power of two */
+    int64_t *ptr;
+    uint8_t *bytes;
+    skx_term_slot *slots; /* linear probing; at least half of them unused */
+} skx_terms;
+
+/* Fill the hash table for n_terms distinct strings; SKX_SLACK bytes follow theirs. SKX_EARG unless n_slots is a power of two and at least 2 * n_terms. */
+int skx_terms_index(int64_t n_terms, const int64_t *ptr, const uint8_t *bytes, int64_t n_slots, skx_term_slot *slots);
+
+/* Sort n numbers of strings by the strings' bytes, which for UTF-8 is the order of code points. */
+int skx_terms_sort(const int64_t *ptr, const uint8_t *bytes, int64_t n, int32_t *terms);
+
+/* Copy the strings terms[0 .. n), in this order, to out_bytes, which has room for them all; out_ptr has n + 1 elements. */
+int skx_terms_take(const int64_t *ptr, const uint8_t *bytes, const int32_t *terms, int64_t n, int64_t *out_ptr,
+                   uint8_t *out_bytes);
+
+/* Text i is bytes[ptr[i] .. ptr[i + 1]): UTF-8, though any bytes are safe. */
+typedef struct {
+    int64_t n_texts;
+    int64_t n_bytes;
+    const int64_t *ptr;
+    const uint8_t *bytes;
+} skx_texts;
+
+enum skx_character_kind { SKX_WORD_CHARACTER = 1, SKX_SPACE = 2 };
+
+/* What n-grams are made of. Words are the longest runs of word characters; for the last two, of anything but spaces. */
+enum skx_analyzer {
+    SKX_WORD = 0,    /* n words in a row, joined by blanks */
+    SKX_CHAR = 1,    /* n characters in a row; two spaces or more count as one blank */
+    SKX_CHAR_WB = 2, /* n characters in a row of a word between two blanks */
+    SKX_CHAR_END = 3 /* n characters in a row of a word with a mark at its end */
+};
+
+typedef struct {
+    int analyzer;             /* enum skx_analyzer; in the last two, a word of less than min_n characters gives itself, once */
+    int position_weighted;    /* an occurrence counts 1 / (1 + its position among those of its length), else 1 */
+    int64_t min_n;            /* at least 1 */
+    int64_t max_n;            /* at least min_n */
+    int64_t min_token_length; /* SKX_WORD: characters that a word has at least */
+    int32_t mark_length;      /* 1 .. 4 bytes, one character */
+    uint8_t mark[4];
+    const uint8_t *kinds; /* the enum skx_character_kind of each code point, SKX_CODE_POINTS elements */
+} skx_ngram_params;
+
+/* Count the n-grams of the texts lo <= i < hi, in one or more blocks, each with params and terms of its own. N-grams that are
+ * new get the next number in the terms of their block. Row i - lo of the output is sorted; term t of block b has the column
+ * t * n_blocks + b, so term_capacity is at most INT32_MAX / n_blocks. Ends with SKX_ECAPACITY before the text *done if terms
+ * or indices and data (capacity elements each) have no room for it; what is before *done is valid then, and terms are fit to
+ * go on with. SKX_EPOINTER where ptr falls or leads outside bytes, SKX_EARG where a text exceeds SKX_MOST_TEXT. */
+int skx_ngrams_learn(const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, int64_t lo, int64_t hi,
+                     int64_t capacity, skx_terms *terms, int64_t *done, int64_t *indptr, int32_t *indices, float *data);
+
+enum skx_norm { SKX_NORM_NONE = 0, SKX_NORM_L1 = 1, SKX_NORM_L2 = 2 };
+
+/* What becomes of counts, in this order. */
+typedef struct {
+    int sublinear;     /* count -> 1 + log(count) */
+    const double *idf; /* what each column is multiplied with; NULL for nothing */
+    int block_norm;    /* enum skx_norm: what the entries of each block are divided by */
+    int norm;          /* enum skx_norm: then those of the row */
+} skx_ngram_weights;
+
+/* The same for known n-grams only, weighed: the columns of a block follow those of the block before. terms are not changed. */
+int skx_ngrams_transform(const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, const skx_terms *terms,
+                         const skx_ngram_weights *weights, int64_t lo, int64_t hi, int64_t capacity, int64_t *done,
+                         int64_t *indptr, int32_t *indices, float *data);
+
+/* Turn what skx_ngrams_learn gave into what skx_ngrams_transform would give, in place: columns are renumbered by column[] (-1:
+ * dropped), and block b's new ones end at block_end[b]. indptr may begin anywhere in indices. */
+int skx_ngrams_weigh(int64_t n_rows, int64_t n_blocks, const int64_t *block_end, const int32_t *column,
+                     const skx_ngram_weights *weights, int64_t *indptr, int32_t *indices, float *data);
 
 #endif

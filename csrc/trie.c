@@ -16,7 +16,7 @@ typedef struct {
     int64_t lo, hi, depth;
 } pending;
 
-static int texts_valid(const skx_texts *texts)
+static int texts_valid(const skx_points *texts)
 {
     if (texts->n_texts < 0 || texts->n_texts > INT32_MAX || texts->ptr[0] != 0) return 0;
     for (int64_t i = 0; i < texts->n_texts; i++)
@@ -27,7 +27,7 @@ static int texts_valid(const skx_texts *texts)
 }
 
 /* The code points from depth on, each raised by one: what lies beyond the end is 0 and comes first. */
-static uint64_t key_at(const skx_texts *texts, int32_t text, int64_t depth)
+static uint64_t key_at(const skx_points *texts, int32_t text, int64_t depth)
 {
     int64_t p = texts->ptr[text] + depth, end = texts->ptr[text + 1];
     uint64_t key = 0;
@@ -47,7 +47,7 @@ static int compare_keyed(const void *left, const void *right)
 
 /* Sort one range and push the parts of it that agree and go on. There is room: pending ranges are disjoint, of two texts at
  * least. Returns the new top of the stack. */
-static int64_t sort_range(const skx_texts *texts, pending range, keyed *items, pending *stack, int64_t top)
+static int64_t sort_range(const skx_points *texts, pending range, keyed *items, pending *stack, int64_t top)
 {
     int sorted = 1;
     for (int64_t i = range.lo; i < range.hi; i++) {
@@ -62,7 +62,7 @@ static int64_t sort_range(const skx_texts *texts, pending range, keyed *items, p
     return top;
 }
 
-static int sort_all(const skx_texts *texts, const volatile int32_t *cancel, keyed *items, pending *stack)
+static int sort_all(const skx_points *texts, const volatile int32_t *cancel, keyed *items, pending *stack)
 {
     int64_t top = 0, visited = 0;
     if (texts->n_texts > 1) stack[top++] = (pending){0, texts->n_texts, 0};
@@ -78,7 +78,7 @@ static int sort_all(const skx_texts *texts, const volatile int32_t *cancel, keye
     return SKX_OK;
 }
 
-static int64_t common_length(const skx_texts *texts, int32_t a, int32_t b)
+static int64_t common_length(const skx_points *texts, int32_t a, int32_t b)
 {
     const uint32_t *p = texts->points + texts->ptr[a], *q = texts->points + texts->ptr[b];
     int64_t n = texts->ptr[a + 1] - texts->ptr[a], m = texts->ptr[b + 1] - texts->ptr[b], i = 0;
@@ -87,7 +87,7 @@ static int64_t common_length(const skx_texts *texts, int32_t a, int32_t b)
     return i;
 }
 
-int skx_texts_sort(const skx_texts *texts, const volatile int32_t *cancel, int32_t *order, int64_t *common)
+int skx_texts_sort(const skx_points *texts, const volatile int32_t *cancel, int32_t *order, int64_t *common)
 {
     if (!texts_valid(texts)) return SKX_EARG;
     int64_t n = texts->n_texts;

@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from . import datasets, embeddings, indexers, metrics, pecos
+from . import datasets, embeddings, indexers, metrics, pecos, text
 from .indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from .linear import XRLinearClassifier
 from .persistence import load
@@ -22,4 +22,5 @@ __all__ = [
     "load",
     "metrics",
     "pecos",
+    "text",
 ]

@@ -13,6 +13,16 @@ from ._layers import (
     compile_chunk,
 )
 from ._library import ISA, Cancelled
+from ._ngrams import (
+    ANALYZERS,
+    MOST_TEXT,
+    NORMS,
+    Learner,
+    NGramBlock,
+    NGramModel,
+    NGramWeights,
+    joined_rows,
+)
 from ._search import POST_PROCESSORS, Frontier, Model
 from ._sparse import (
     CSRView,
@@ -27,9 +37,12 @@ from ._texts import sort_texts
 from ._training import LOSSES, NodeProblem, TrainParams, train_columns
 
 __all__ = [
+    "ANALYZERS",
     "CHUNK_WIDTH",
     "ISA",
     "LOSSES",
+    "MOST_TEXT",
+    "NORMS",
     "POST_PROCESSORS",
     "WEIGHT_DTYPES",
     "CSRView",
@@ -40,7 +53,11 @@ __all__ = [
     "Frontier",
     "GrowingArray",
     "Layer",
+    "Learner",
     "Model",
+    "NGramBlock",
+    "NGramModel",
+    "NGramWeights",
     "NodeProblem",
     "TrainParams",
     "chunk_pointers",
@@ -51,6 +68,7 @@ __all__ = [
     "csr_rows_equal",
     "csr_top_k",
     "csr_transpose",
+    "joined_rows",
     "kmeans",
     "sort_texts",
     "train_columns",

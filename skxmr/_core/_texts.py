@@ -26,7 +26,7 @@ def sort_texts(pointers, points):
     if n < 0 or pointers[-1] != len(points):
         raise ValueError(f"pointers must end at the {len(points)} code points")
     buffers = (pointer(pointers, LONG), pointer(points, POINT))
-    texts = ffi.new("skx_texts *", [n, *buffers])
+    texts = ffi.new("skx_points *", [n, *buffers])
     order, common = np.empty(n, dtype=INT), np.empty(n, dtype=LONG)
     check(lib.skx_texts_sort(texts, cancel_pointer(), pointer(order, INT), pointer(common, LONG)))
     return order, common

@@ -8,6 +8,7 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skxmr import KMeansIndexer, TrieHybridIndexer, TrieIndexer, XRLinearClassifier
+from skxmr.text import NGramTfidfVectorizer
 
 # The checks of clusterers look for as many clusters as their data has on 50 rows, which the default
 # indexer keeps in one leaf; and their clusters differ in more than direction.
@@ -16,6 +17,7 @@ ESTIMATORS = [
     XRLinearClassifier(loss="log_loss", post_processor="sigmoid"),
     KMeansIndexer(max_leaf_size=17, spherical=False),
     KMeansIndexer(max_leaf_size=17, branching=3, spherical=False, balanced=False),
+    NGramTfidfVectorizer(),
 ]
 
 

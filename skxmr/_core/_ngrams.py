@@ -1,0 +1,422 @@
+"""N-grams of text, counted and weighed in C."""
+
+import functools
+import itertools
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from ._growing import GrowingArray
+from ._library import BYTE, FLOAT, INT, LONG, MAX_INT, check, ffi, lib, pointer
+
+#: One slot of a hash table of terms, as skx_term_slot in the C header.
+TERM_SLOT = np.dtype([("tag", "<u4"), ("term", "<i4")])
+
+ANALYZERS = {
+    "word": lib.SKX_WORD,
+    "char": lib.SKX_CHAR,
+    "char_wb": lib.SKX_CHAR_WB,
+    "char_end": lib.SKX_CHAR_END,
+}
+NORMS = {None: lib.SKX_NORM_NONE, "l1": lib.SKX_NORM_L1, "l2": lib.SKX_NORM_L2}
+
+#: Bytes of UTF-8 that a single text may have.
+MOST_TEXT = lib.SKX_MOST_TEXT
+
+#: Bytes that may be read behind strings.
+_SLACK = lib.SKX_SLACK
+
+#: Entries for which there is room at first, and that are made at a time where there are many.
+_CAPACITY = 1 << 18
+
+_DOUBLE = np.dtype(np.float64)
+_DOUBLES, _SLOTS = "double[]", "skx_term_slot[]"
+
+# Looked up once: a text takes microseconds.
+_BYTES, _LONGS = ffi.typeof("uint8_t[]"), ffi.typeof("int64_t[]")
+_INTS, _FLOATS = ffi.typeof("int32_t[]"), ffi.typeof("float[]")
+_from_buffer, _transform = ffi.from_buffer, lib.skx_ngrams_transform
+_OK, _FULL = lib.SKX_OK, lib.SKX_ECAPACITY
+
+
+class NGramBlock(NamedTuple):
+    """What one block of n-grams is made of; see skx_ngram_params in the C header."""
+
+    analyzer: str
+    min_n: int
+    max_n: int
+    min_token_length: int
+    end_mark: str
+    position_weighted: bool
+
+    def fields(self):
+        """Values of an `skx_ngram_params`."""
+        mark = self.end_mark.encode("utf-8", "surrogatepass")
+        return [
+            ANALYZERS[self.analyzer],
+            self.position_weighted,
+            min(self.min_n, 2 * MOST_TEXT),
+            min(self.max_n, 2 * MOST_TEXT),
+            min(self.min_token_length, 2 * MOST_TEXT),
+            len(mark),
+            list(mark),
+            pointer(_kinds(), BYTE),
+        ]
+
+
+class NGramWeights(NamedTuple):
+    """What becomes of counts; see skx_ngram_weights in the C header."""
+
+    sublinear: bool
+    idf: np.ndarray | None
+    block_norm: str | None
+    norm: str | None
+
+    def struct(self):
+        """Make an `skx_ngram_weights`, which borrows the idf."""
+        idf = ffi.NULL if self.idf is None else pointer(self.idf, _DOUBLE, _DOUBLES)
+        norms = NORMS[self.block_norm], NORMS[self.norm]
+        return ffi.new("skx_ngram_weights *", [self.sublinear, idf, *norms])
+
+
+class Terms(NamedTuple):
+    """Distinct strings in UTF-8, followed by some bytes, and the hash table that finds them."""
+
+    ptr: np.ndarray
+    bytes: np.ndarray
+    slots: np.ndarray
+
+    def fields(self):
+        """Values of an `skx_terms`, after checking that the arrays have the stated lengths."""
+        n_terms, n_slots = len(self.ptr) - 1, len(self.slots)
+        n_bytes = len(self.bytes) - _SLACK
+        if n_terms < 0 or n_bytes < 0 or n_slots < 1 or n_slots & (n_slots - 1):
+            raise ValueError("the vocabulary's arrays contradict each other")
+        arrays = (
+            pointer(self.ptr, LONG),
+            pointer(self.bytes, BYTE),
+            pointer(self.slots, TERM_SLOT, _SLOTS),
+        )
+        return [n_terms, n_bytes, n_terms, n_bytes, n_slots, *arrays]
+
+    def strings(self):
+        """The strings as a list."""
+        blob, ptr = self.bytes.tobytes(), self.ptr.tolist()
+        return [blob[lo:hi].decode("utf-8", "surrogatepass") for lo, hi in itertools.pairwise(ptr)]
+
+
+class Learner:
+    """Counts n-grams that need not be known yet.
+
+    Parameters
+    ----------
+    blocks : sequence of NGramBlock
+    """
+
+    def __init__(self, blocks):
+        self.n_blocks = len(blocks)
+        self.params = ffi.new("skx_ngram_params[]", [block.fields() for block in blocks])
+        self.terms = [_GrowingTerms(MAX_INT // len(blocks)) for _ in blocks]
+        self._capacity = _CAPACITY
+        self._out = None
+        self._lengths, self._indices, self._counts = map(GrowingArray, (LONG, INT, FLOAT))
+
+    @property
+    def n_columns(self):
+        """Columns that `counts` has."""
+        return max(terms.n_terms for terms in self.terms) * self.n_blocks
+
+    def learn(self, blob, ptr):
+        """Count the n-grams of texts ``blob[ptr[i]:ptr[i + 1]]``, a bytes object and int64."""
+        texts = _Texts(blob, ptr)
+        lo = 0
+        while lo < texts.n:
+            lo = self._step(texts, lo)
+
+    def _step(self, texts, lo):
+        if self._out is None or not self._out.fits(texts.n - lo, self._capacity):
+            self._out = _Rows(texts.n - lo, self._capacity)
+        out = self._out
+        structs = ffi.new("skx_terms[]", [terms.fields() for terms in self.terms])
+        status = lib.skx_ngrams_learn(
+            texts.struct, self.n_blocks, self.params, lo, texts.n, self._capacity, structs, *out.c
+        )
+        for terms, struct in zip(self.terms, structs, strict=True):
+            terms.n_terms, terms.n_bytes = struct.n_terms, struct.n_bytes
+        done = out.done[0]
+        if status == _FULL:
+            self._make_room(stuck=done == lo)
+        else:
+            check(status)
+        indptr, indices, counts = out.arrays(done - lo, copy=False)
+        self._lengths.append(np.diff(indptr))
+        self._indices.append(indices)
+        self._counts.append(counts)
+        return done
+
+    def _make_room(self, stuck):
+        """Double what is used up; where not even one text went in, all that may be to blame."""
+        for terms in self.terms:
+            terms.make_room(stuck)
+        if stuck:
+            self._capacity *= 2
+
+    def counts(self):
+        """End counting. The rows, with column ``t * n_blocks + b`` for n-gram t of block b.
+
+        Returns
+        -------
+        indptr, indices, data : ndarray
+        """
+        indptr = np.concatenate(([0], np.cumsum(self._lengths.take()))).astype(LONG)
+        return indptr, self._indices.take(), self._counts.take()
+
+    def sorted(self, block, terms):
+        """Sort numbers of n-grams of a block by code points, in place."""
+        ptr, blob = self.terms[block].pointers()
+        check(lib.skx_terms_sort(ptr, blob, len(terms), pointer(terms, INT)))
+        return terms
+
+    def chosen(self, block, terms):
+        """The `Terms` of a block that have these numbers, in this order."""
+        growing = self.terms[block]
+        lengths = np.diff(growing.ptr[: growing.n_terms + 1])
+        out_ptr = np.empty(len(terms) + 1, dtype=LONG)
+        out_bytes = np.zeros(int(lengths[terms].sum()) + _SLACK, dtype=BYTE)
+        outputs = pointer(out_ptr, LONG), pointer(out_bytes, BYTE)
+        numbers = pointer(terms, INT)
+        check(lib.skx_terms_take(*growing.pointers(), numbers, len(terms), *outputs))
+        return Terms(out_ptr, out_bytes, _index(len(terms), out_ptr, out_bytes))
+
+    def weigh(self, rows, chosen, weights):
+        """Turn counts into the rows that a transform gives; the arrays are used up.
+
+        Parameters
+        ----------
+        rows : tuple
+            What `counts` returned.
+        chosen : sequence of ndarray of int32
+            The n-grams of each block that are kept, in the order of their columns.
+        weights : NGramWeights
+
+        Returns
+        -------
+        indptr, indices, data : ndarray
+        """
+        indptr, indices, data = rows
+        ends = np.cumsum([len(terms) for terms in chosen], dtype=LONG)
+        column = np.full(self.n_columns, -1, dtype=INT)
+        for block, (terms, end) in enumerate(zip(chosen, ends, strict=True)):
+            column[terms * self.n_blocks + block] = np.arange(end - len(terms), end)
+        inputs = pointer(ends, LONG), pointer(column, INT), weights.struct()
+        outputs = pointer(indptr, LONG), pointer(indices, INT), pointer(data, FLOAT)
+        check(lib.skx_ngrams_weigh(len(indptr) - 1, self.n_blocks, *inputs, *outputs))
+        return indptr, indices[: indptr[-1]], data[: indptr[-1]]
+
+
+class NGramModel:
+    """Known n-grams and their weights.
+
+    Holds the arrays and, made on first use and never pickled, the C view of them.
+    """
+
+    def __init__(self, blocks, terms, weights):
+        self.blocks = tuple(blocks)
+        self.terms = tuple(terms)
+        self.weights = weights
+        self._view = self._vocabulary = None
+
+    def __getstate__(self):
+        return {**self.__dict__, "_view": None, "_vocabulary": None}
+
+    @property
+    def block_ends(self):
+        """Where the columns of each block end."""
+        return list(itertools.accumulate(len(terms.ptr) - 1 for terms in self.terms))
+
+    @property
+    def n_features(self):
+        """Number of columns."""
+        return self.block_ends[-1]
+
+    @property
+    def vocabulary(self):
+        """The columns by their names, made on first use."""
+        if self._vocabulary is None:
+            self._vocabulary = {name: j for j, name in enumerate(self.names())}
+        return self._vocabulary
+
+    def names(self):
+        """The n-grams of all columns; with several blocks, after the name of their analyzer."""
+        if len(self.blocks) == 1:
+            return self.terms[0].strings()
+        pairs = zip(self.blocks, self.terms, strict=True)
+        return [f"{block.analyzer}__{name}" for block, terms in pairs for name in terms.strings()]
+
+    def transform(self, blob, ptr):
+        """Weigh the n-grams of texts ``blob[ptr[i]:ptr[i + 1]]``, a bytes object and int64.
+
+        Returns
+        -------
+        indptr, indices, data : ndarray
+        """
+        view = self._view  # held here: another thread may replace it
+        if view is None:
+            view = self._view = _ModelView(self)
+        texts = _Texts(blob, ptr)
+        rows = view.rows(texts, 0, min(_CAPACITY, 64 + len(blob) * view.entries_per_byte))
+        return rows if len(rows[0]) == len(ptr) else self._joined(view, texts, rows)
+
+    def _joined(self, view, texts, rows):
+        parts, lo = [rows], len(rows[0]) - 1
+        capacity = _CAPACITY
+        while lo < texts.n:
+            rows = view.rows(texts, lo, capacity)
+            if len(rows[0]) == 1:
+                capacity *= 2
+            parts.append(rows)
+            lo += len(rows[0]) - 1
+        return joined_rows(parts)
+
+
+class _ModelView:
+    def __init__(self, model):
+        if model.weights.idf is not None and len(model.weights.idf) != model.n_features:
+            raise ValueError("the vocabulary's arrays contradict each other")
+        self._fields = [terms.fields() for terms in model.terms]
+        self._weights = model.weights.struct()
+        self._inputs = (
+            len(model.blocks),
+            ffi.new("skx_ngram_params[]", [block.fields() for block in model.blocks]),
+            ffi.new("skx_terms[]", self._fields),
+            self._weights,
+        )
+        # An estimate, for texts of everyday length.
+        self.entries_per_byte = sum(min(b.max_n - b.min_n, 8) + 1 for b in model.blocks)
+
+    def rows(self, texts, lo, capacity):
+        """Rows from text `lo` on, as many as there is room for."""
+        out = _Rows(texts.n - lo, capacity)
+        status = _transform(texts.struct, *self._inputs, lo, texts.n, capacity, *out.c)
+        if status != _OK and status != _FULL:
+            check(status)
+        return out.arrays(out.done[0] - lo)
+
+
+def joined_rows(parts):
+    """Join rows (indptr, indices, data)."""
+    lengths = np.concatenate([np.diff(indptr) for indptr, _, _ in parts])
+    indptr = np.zeros(len(lengths) + 1, dtype=LONG)
+    np.cumsum(lengths, out=indptr[1:])
+    return (
+        indptr,
+        np.concatenate([indices for _, indices, _ in parts]),
+        np.concatenate([data for _, _, data in parts]),
+    )
+
+
+class _Texts:
+    def __init__(self, blob, ptr):
+        self.n = len(ptr) - 1
+        arrays = _from_buffer(_LONGS, ptr), _from_buffer(_BYTES, blob)
+        self.struct = ffi.new("skx_texts *", [self.n, len(blob), *arrays])
+        self._owners = arrays
+
+
+class _Rows:
+    """Room for rows that C writes."""
+
+    def __init__(self, n_rows, capacity):
+        self._arrays = (
+            np.empty(n_rows + 1, LONG),
+            np.empty(capacity, INT),
+            np.empty(capacity, FLOAT),
+        )
+        self.done = ffi.new("int64_t *")
+        indptr, indices, data = self._arrays
+        self.c = (
+            self.done,
+            _from_buffer(_LONGS, indptr),
+            _from_buffer(_INTS, indices),
+            _from_buffer(_FLOATS, data),
+        )
+
+    def fits(self, n_rows, capacity):
+        """Whether there is room for so many rows and entries."""
+        indptr, indices, _ = self._arrays
+        return n_rows < len(indptr) and capacity <= len(indices)
+
+    def arrays(self, n_rows, *, copy=True):
+        """The first rows: indptr, indices, data; without copying, until they are written again."""
+        indptr, indices, data = self._arrays
+        used = indptr[n_rows]
+        rows = indptr[: n_rows + 1], indices[:used], data[:used]
+        return tuple(array.copy() for array in rows) if copy else rows
+
+
+class _GrowingTerms:
+    """Terms to which more are added."""
+
+    def __init__(self, most):
+        self.most = most
+        self.n_terms = self.n_bytes = 0
+        self.ptr = np.zeros(1 << 12, dtype=LONG)
+        self.bytes = np.zeros(1 << 15, dtype=BYTE)
+        self.slots = _index(0, self.ptr, self.bytes, 1 << 13)
+
+    def fields(self):
+        """Values of an `skx_terms`."""
+        capacity = min(len(self.ptr) - 1, self.most)
+        sizes = self.n_terms, self.n_bytes, capacity, len(self.bytes) - _SLACK, len(self.slots)
+        return [*sizes, *self.pointers(), pointer(self.slots, TERM_SLOT, _SLOTS)]
+
+    def pointers(self):
+        """Where ptr and bytes lie."""
+        return pointer(self.ptr, LONG), pointer(self.bytes, BYTE)
+
+    def make_room(self, stuck):
+        """Double what is used up."""
+        if self.n_terms >= self.most:
+            raise ValueError(f"raw_documents have more than {self.most} distinct n-grams")
+        if self.n_terms >= len(self.ptr) - 1:
+            self.ptr = _doubled(self.ptr)
+        if stuck or 2 * self.n_bytes >= len(self.bytes):
+            self.bytes = _doubled(self.bytes)
+        if 2 * self.n_terms >= len(self.slots):
+            self.slots = _index(self.n_terms, self.ptr, self.bytes, 2 * len(self.slots))
+
+
+def _doubled(array):
+    out = np.zeros(2 * len(array), dtype=array.dtype)
+    out[: len(array)] = array
+    return out
+
+
+def _added(total, part):
+    """Add an array of sums to one that may be shorter."""
+    part[: len(total)] += total
+    return part
+
+
+def _index(n_terms, ptr, blob, n_slots=None):
+    """Make the hash table of the first strings; by default of the smallest size there is."""
+    if n_slots is None:
+        n_slots = 1 << (2 * n_terms).bit_length()
+    slots = np.empty(n_slots, dtype=TERM_SLOT)
+    out = pointer(slots, TERM_SLOT, _SLOTS)
+    check(lib.skx_terms_index(n_terms, pointer(ptr, LONG), pointer(blob, BYTE), n_slots, out))
+    return slots
+
+
+@functools.cache
+def _kinds():
+    """The kind of every code point, as Python's regular expressions have it."""
+    every = (
+        np.arange(lib.SKX_CODE_POINTS, dtype="<u4").tobytes().decode("utf-32-le", "surrogatepass")
+    )
+    kinds = np.zeros(lib.SKX_CODE_POINTS, dtype=BYTE)
+    for pattern, kind in ((r"\w+", lib.SKX_WORD_CHARACTER), (r"\s+", lib.SKX_SPACE)):
+        for run in re.finditer(pattern, every):
+            kinds[slice(*run.span())] |= kind
+    return kinds

@@ -1,0 +1,525 @@
+"""N-gram tf-idf vectorisers whose counting runs in C."""
+
+import itertools
+import numbers
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.feature_extraction.text import strip_accents_ascii, strip_accents_unicode
+from sklearn.utils.validation import check_is_fitted
+
+from . import _parallel
+from ._core import (
+    ANALYZERS,
+    MOST_TEXT,
+    NORMS,
+    Learner,
+    NGramBlock,
+    NGramModel,
+    NGramWeights,
+    joined_rows,
+)
+from ._validation import (
+    check_boolean,
+    check_integer,
+    check_n_jobs,
+    check_option,
+    unchanged_on_failure,
+)
+
+__all__ = ["NGramTfidfVectorizer"]
+
+_STRIP_ACCENTS = {None: None, "ascii": strip_accents_ascii, "unicode": strip_accents_unicode}
+
+#: Texts, and characters, that are handed to C at a time.
+_BATCH_TEXTS = 1 << 12
+_BATCH_CHARACTERS = 1 << 22
+
+#: Entries that are summed at a time.
+_BLOCK = 1 << 24
+
+
+# scikit-learn's vectorisers have no set_output either: what they return is sparse.
+class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+    r"""Turn texts into tf-idf weights of word or character n-grams, or of both side by side.
+
+    With the analyzers "word", "char" and "char_wb" the result is that of scikit-learn's
+    TfidfVectorizer with the same parameters, and with several analyzers that of a FeatureUnion of
+    such vectorisers, in single precision and many times faster. The analyzer "char_end" and
+    `position_weighted` are what completion of queries wants, where the beginning of a text is what
+    is known of it [1]_.
+
+    Parameters
+    ----------
+    analyzer : {"word", "char", "char_wb", "char_end"} or list of these, default="word"
+        What n-grams are made of.
+
+        - "word": words, that is runs of letters, digits and underscores, of all scripts.
+        - "char": the characters of the text; several spaces in a row count as one.
+        - "char_wb": the characters of each word between two blanks. Words are what lies between
+          spaces.
+        - "char_end": the characters of each such word, with `end_mark` at its end: "to be" has the
+          bigrams ``to``, ``o#``, ``be`` and ``e#``.
+
+        With the last two, a word that has less than ``min_n`` characters, with what is added,
+        counts as one n-gram. Of a list, without repetitions, each analyzer makes a block of
+        columns, in this order; the columns' names then begin as in ``word__`` and ``char_end__``.
+    ngram_range : tuple (min_n, max_n) or list of tuples, default=(1, 1)
+        The least and the largest n; a list has one for each analyzer.
+    lowercase : bool, default=True
+        Whether texts are converted to lower case.
+    strip_accents : {"ascii", "unicode"} or None, default=None
+        Whether accents are removed: "unicode" removes combining characters after decomposition,
+        "ascii" everything that is not ASCII after it.
+    min_token_length : int, default=2
+        Characters that a word has at least, for the analyzer "word". Shorter ones are passed over.
+        2 and 1 stand for scikit-learn's `token_pattern` ``\b\w\w+\b`` and ``\b\w+\b``.
+    end_mark : str, default="#"
+        The character that "char_end" puts at the end of words.
+    min_df : int or float in [0, 1], default=1
+        N-grams in fewer texts are left out: a number of texts, or a share of them. This, `max_df`
+        and `max_features` apply to each block by itself.
+    max_df : int or float in [0, 1], default=1.0
+        N-grams in more texts are left out.
+    max_features : int or None, default=None
+        Keep as many n-grams with the largest sums of counts over all texts.
+    position_weighted : bool, default=False
+        Whether an occurrence counts 1 / (1 + position) instead of 1. Positions are counted from 0
+        among the n-grams of the text with the same n, so the first counts most.
+    sublinear_tf : bool, default=False
+        Whether counts are replaced by 1 + log(count). Not together with `position_weighted`, whose
+        counts can be below 1.
+    use_idf : bool, default=True
+        Whether counts are multiplied by the inverse document frequency.
+    smooth_idf : bool, default=True
+        Whether document frequencies are those with one more text that has every n-gram.
+    block_norm : {"l1", "l2"} or None, default=None
+        Norm that the columns of each block are scaled to, in every row. A FeatureUnion of
+        vectorisers with a norm is ``block_norm="l2", norm=None``.
+    norm : {"l1", "l2"} or None, default="l2"
+        Norm that rows are scaled to in the end.
+    n_jobs : int or None, default=None
+        As in joblib, for `transform`. The result does not depend on it.
+
+    Attributes
+    ----------
+    idf_ : ndarray of float64, shape (n_features,)
+        Inverse document frequency of each column; only with `use_idf`.
+    vocabulary_ : dict of str to int
+        The columns by their names.
+    output_indices_ : dict of str to slice
+        The columns of each analyzer.
+
+    See Also
+    --------
+    sklearn.feature_extraction.text.TfidfVectorizer : Any tokenizer, token pattern or stop words.
+
+    Notes
+    -----
+    `transform` goes by the parameters as they were when `fit` was called, except for `n_jobs`.
+
+    References
+    ----------
+    .. [1] N. Yadav, R. Sen, D. Hill, A. Mazumdar and I. Dhillon, "Session-aware query
+       auto-completion using extreme multi-label ranking", KDD 2021.
+
+    Examples
+    --------
+    >>> from skxmr.text import NGramTfidfVectorizer
+    >>> texts = ["Echo with screen", "Echo dot"]
+    >>> vectorizer = NGramTfidfVectorizer("char_end", (3, 3), lowercase=False).fit(texts)
+    >>> vectorizer.get_feature_names_out()[:6].tolist()
+    ['Ech', 'cho', 'cre', 'dot', 'een', 'en#']
+    >>> vectorizer.transform(["Echo"]).indices.tolist()
+    [0, 1, 6]
+
+    Words and character n-grams side by side:
+
+    >>> both = NGramTfidfVectorizer(["word", "char_end"], [(1, 1), (3, 3)]).fit(texts)
+    >>> both.output_indices_
+    {'word': slice(0, 4, None), 'char_end': slice(4, 17, None)}
+    >>> both.get_feature_names_out()[:5].tolist()
+    ['word__dot', 'word__echo', 'word__screen', 'word__with', 'char_end__cho']
+    """
+
+    def __init__(
+        self,
+        analyzer="word",
+        ngram_range=(1, 1),
+        *,
+        lowercase=True,
+        strip_accents=None,
+        min_token_length=2,
+        end_mark="#",
+        min_df=1,
+        max_df=1.0,
+        max_features=None,
+        position_weighted=False,
+        sublinear_tf=False,
+        use_idf=True,
+        smooth_idf=True,
+        block_norm=None,
+        norm="l2",
+        n_jobs=None,
+    ):
+        self.analyzer = analyzer
+        self.ngram_range = ngram_range
+        self.lowercase = lowercase
+        self.strip_accents = strip_accents
+        self.min_token_length = min_token_length
+        self.end_mark = end_mark
+        self.min_df = min_df
+        self.max_df = max_df
+        self.max_features = max_features
+        self.position_weighted = position_weighted
+        self.sublinear_tf = sublinear_tf
+        self.use_idf = use_idf
+        self.smooth_idf = smooth_idf
+        self.block_norm = block_norm
+        self.norm = norm
+        self.n_jobs = n_jobs
+
+    def fit(self, raw_documents, y=None):
+        """Learn the n-grams and their document frequencies.
+
+        Parameters
+        ----------
+        raw_documents : iterable of str
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError
+            If a text is not a str; the message has its position.
+        ValueError
+            If there are no n-grams, or none is left by `min_df` and `max_df`.
+        """
+        with unchanged_on_failure(self):
+            self._fit(raw_documents)
+            return self
+
+    def fit_transform(self, raw_documents, y=None):
+        """Learn the n-grams and return the texts' weights: `fit` and `transform` at once.
+
+        Parameters
+        ----------
+        raw_documents : iterable of str
+        y : ignored
+
+        Returns
+        -------
+        X : csr_matrix of float32, shape (n_texts, n_features)
+        """
+        with unchanged_on_failure(self):
+            learner, rows, chosen = self._fit(raw_documents)
+            return self._matrix(learner.weigh(rows, chosen, self._model.weights))
+
+    def transform(self, raw_documents):
+        """Return the weights of the n-grams that are known.
+
+        Parameters
+        ----------
+        raw_documents : iterable of str
+
+        Returns
+        -------
+        X : csr_matrix of float32, shape (n_texts, n_features)
+        """
+        check_is_fitted(self)
+        texts = _check_texts(raw_documents)
+        if len(texts) <= _BATCH_TEXTS:
+            _check_strings(texts, 0)
+            return self._matrix(_transform_batch(self._model, texts, 0, self._encoding))
+        check_n_jobs(self.n_jobs)
+        tasks = [(self._model, batch, first, self._encoding) for first, batch in _batches(texts)]
+        costs = [len(batch) for _, batch, _, _ in tasks]
+        options = {"n_jobs": self.n_jobs, "what": "vectorising texts", "brief": True}
+        return self._matrix(joined_rows(_parallel.run(_transform_batch, tasks, costs, **options)))
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the n-gram of each column.
+
+        Parameters
+        ----------
+        input_features : ignored
+
+        Returns
+        -------
+        names : ndarray of str objects, shape (n_features,)
+        """
+        check_is_fitted(self)
+        return np.array(self._model.names(), dtype=object)
+
+    @property
+    def vocabulary_(self):  # noqa: D102 (documented among the attributes)
+        return self._fitted_model("vocabulary_").vocabulary
+
+    @property
+    def idf_(self):  # noqa: D102
+        idf = self._fitted_model("idf_").weights.idf
+        if idf is None:
+            raise AttributeError("idf_ is not there: use_idf=False when fit was called")
+        return idf
+
+    @property
+    def output_indices_(self):  # noqa: D102
+        model = self._fitted_model("output_indices_")
+        names = [block.analyzer for block in model.blocks]
+        edges = [0, *model.block_ends]
+        return {name: slice(edges[b], edges[b + 1]) for b, name in enumerate(names)}
+
+    def _fitted_model(self, name):
+        if not self.__sklearn_is_fitted__():
+            raise AttributeError(f"{name} is there after fit")
+        return self._model
+
+    def __sklearn_is_fitted__(self):
+        return "_model" in vars(self)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def _fit(self, raw_documents):
+        blocks = self._check_params()
+        encoding = bool(self.lowercase), self.strip_accents
+        texts = _check_texts(raw_documents)
+        learner = Learner(blocks)
+        for first, batch in _batches(texts):
+            learner.learn(*_encode(batch, first, encoding))
+        rows = learner.counts()
+        chosen, df = self._choose(learner, blocks, rows)
+        terms = [learner.chosen(b, numbers) for b, numbers in enumerate(chosen)]
+        self._encoding = encoding
+        self._model = NGramModel(blocks, terms, self._weights(df, len(texts)))
+        return learner, rows, chosen
+
+    def _choose(self, learner, blocks, rows):
+        """The numbers of each block's n-grams that are kept, and all their document frequencies."""
+        indptr, indices, counts = rows
+        n_texts, n_blocks = len(indptr) - 1, len(blocks)
+        n_columns = learner.n_columns
+        df = _column_sums(indices, None, n_columns)
+        sums = None if self.max_features is None else _column_sums(indices, counts, n_columns)
+        chosen = []
+        for b, block in enumerate(blocks):
+            terms = self._choose_terms(block, df[b::n_blocks], n_texts)
+            learner.sorted(b, terms)
+            if self.max_features is not None:
+                terms = _largest(terms, sums[b::n_blocks], self.max_features)
+            chosen.append(terms)
+        return chosen, np.concatenate([df[b::n_blocks][t] for b, t in enumerate(chosen)])
+
+    def _choose_terms(self, block, df, n_texts):
+        if not df.any():
+            raise ValueError(
+                f"empty vocabulary: raw_documents have no n-grams of {block.analyzer!r}"
+            )
+        least, most = (_number(share, n_texts) for share in (self.min_df, self.max_df))
+        if most < least:
+            raise ValueError(
+                f"max_df={self.max_df!r} corresponds to fewer texts than min_df={self.min_df!r}"
+            )
+        terms = np.flatnonzero((df >= max(least, 1)) & (df <= most)).astype(np.int32)
+        if len(terms) == 0:
+            raise ValueError(
+                f"no n-gram of {block.analyzer!r} occurs in {least:g} to {most:g} texts; lower "
+                "min_df or raise max_df"
+            )
+        return terms
+
+    def _weights(self, df, n_texts):
+        idf, smooth = None, int(self.smooth_idf)
+        if self.use_idf:
+            idf = np.log((n_texts + smooth) / (df + float(smooth))) + 1.0
+        return NGramWeights(bool(self.sublinear_tf), idf, self.block_norm, self.norm)
+
+    def _matrix(self, rows):
+        indptr, indices, data = rows
+        shape = len(indptr) - 1, self._model.n_features
+        if indptr[-1] <= np.iinfo(np.int32).max:
+            indptr = indptr.astype(np.int32)
+        matrix = sp.csr_matrix((data, indices, indptr), shape=shape)
+        matrix.has_canonical_format = True
+        return matrix
+
+    def _check_params(self):
+        """The blocks, after checking all parameters."""
+        analyzers, ranges = _check_blocks(self.analyzer, self.ngram_range)
+        if self.strip_accents is not None:
+            check_option(self.strip_accents, "strip_accents", ("ascii", "unicode"))
+        check_integer(self.min_token_length, "min_token_length", 1)
+        if not isinstance(self.end_mark, str) or len(self.end_mark) != 1:
+            raise ValueError(f"end_mark must be a str of one character, got {self.end_mark!r}")
+        _check_share(self.min_df, "min_df")
+        _check_share(self.max_df, "max_df")
+        if self.max_features is not None:
+            check_integer(self.max_features, "max_features", 1)
+        for name in ("lowercase", "position_weighted", "sublinear_tf", "use_idf", "smooth_idf"):
+            check_boolean(getattr(self, name), name)
+        if self.position_weighted and self.sublinear_tf:
+            raise ValueError("position_weighted and sublinear_tf must not both be True")
+        for name in ("block_norm", "norm"):
+            if getattr(self, name) is not None:
+                check_option(getattr(self, name), name, [key for key in NORMS if key])
+        check_n_jobs(self.n_jobs)
+        words = int(self.min_token_length), self.end_mark, bool(self.position_weighted)
+        pairs = zip(analyzers, ranges, strict=True)
+        return [NGramBlock(analyzer, *limits, *words) for analyzer, limits in pairs]
+
+
+def _check_blocks(analyzer, ngram_range):
+    """The names of the analyzers and the range of each."""
+    analyzers = [analyzer] if isinstance(analyzer, str) else analyzer
+    if not isinstance(analyzers, (list, tuple)) or not analyzers:
+        raise TypeError(f"analyzer must be a str or a list of str, got {analyzer!r}")
+    for name in analyzers:
+        check_option(name, "analyzer", ANALYZERS)
+    if len(set(analyzers)) < len(analyzers):
+        raise ValueError(f"analyzer must not name the same one twice, got {analyzer!r}")
+    ranges = ngram_range
+    if not isinstance(ngram_range, (list, tuple)) or not any(map(_is_pair, ngram_range)):
+        ranges = [ngram_range] * len(analyzers)
+    if len(ranges) != len(analyzers):
+        raise ValueError(
+            f"ngram_range must be one pair, or one for each of {len(analyzers)} analyzers, "
+            f"got {ngram_range!r}"
+        )
+    return analyzers, [_check_range(limits) for limits in ranges]
+
+
+def _is_pair(value):
+    return isinstance(value, (list, tuple))
+
+
+def _check_range(limits):
+    if not _is_pair(limits) or len(limits) != 2:
+        raise TypeError(f"ngram_range must be a pair (min_n, max_n), got {limits!r}")
+    check_integer(limits[0], "min_n in ngram_range", 1)
+    check_integer(limits[1], "max_n in ngram_range", int(limits[0]))
+    return int(limits[0]), int(limits[1])
+
+
+def _check_share(value, name):
+    if isinstance(value, numbers.Integral):
+        check_integer(value, name, 1)
+    elif not isinstance(value, numbers.Real) or not 0 <= value <= 1:
+        raise ValueError(
+            f"{name} must be a positive number of texts or a share of them in [0.0, 1.0], "
+            f"got {value!r}"
+        )
+
+
+def _column_sums(indices, values, n_columns):
+    """How often each column occurs, or the sums of its values."""
+    sums = np.zeros(n_columns, dtype=np.int64 if values is None else np.float64)
+    for lo in range(0, len(indices), _BLOCK):  # numpy widens what it is given
+        part = slice(lo, lo + _BLOCK)
+        weights = None if values is None else values[part]
+        sums += np.bincount(indices[part], weights, minlength=n_columns)
+    return sums
+
+
+def _number(share, n_texts):
+    return share if isinstance(share, numbers.Integral) else share * n_texts
+
+
+def _largest(terms, sums, n):
+    """The terms with the n largest sums, in their order, chosen as scikit-learn does."""
+    if len(terms) <= n:
+        return terms
+    # Its sort is not stable, so that ties are broken alike only by the same call.
+    return terms[np.sort((-sums[terms]).argsort()[:n])]
+
+
+def _check_texts(raw_documents):
+    """The texts as a list."""
+    if isinstance(raw_documents, (str, bytes)):
+        raise ValueError(
+            "raw_documents must be an iterable of str, one per text, got a single "
+            f"{type(raw_documents).__name__}"
+        )
+    try:
+        texts = raw_documents if type(raw_documents) is list else list(raw_documents)
+    except TypeError:
+        raise TypeError(
+            f"raw_documents must be an iterable of str, got {type(raw_documents).__name__}"
+        ) from None
+    return texts
+
+
+def _check_strings(texts, first):
+    if set(map(type, texts)) <= {str}:
+        return
+    for i, text in enumerate(texts, start=first):
+        if not isinstance(text, str):
+            raise TypeError(f"raw_documents[{i}] must be a str, got {type(text).__name__}")
+
+
+def _batches(texts):
+    """Pairs (number of the first text, texts) of all, some at a time."""
+    lo = 0
+    while lo < len(texts):
+        batch = texts[lo : lo + _BATCH_TEXTS]
+        _check_strings(batch, lo)
+        while len(batch) > 1 and sum(map(len, batch)) > _BATCH_CHARACTERS:
+            batch = batch[: len(batch) // 2]
+        yield lo, batch
+        lo += len(batch)
+
+
+def _encode(texts, first, encoding):
+    """Texts in UTF-8, normalised: their bytes, joined, and where each begins.
+
+    `first` is the number of the first one.
+    """
+    lowercase, _ = encoding
+    others = [i for i, text in enumerate(texts) if not text.isascii()]
+    normalised = [_normalise(texts[i], encoding) for i in others]
+    if others:
+        texts = list(texts)
+        for i in others:
+            texts[i] = ""
+    blob = "".join(texts).encode()
+    blob = blob.lower() if lowercase else blob
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    if others:
+        blob = _insert(blob, np.cumsum(lengths)[others].tolist(), normalised)
+        lengths[others] = list(map(len, normalised))
+    ptr = np.zeros(len(texts) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=ptr[1:])
+    if len(blob) > MOST_TEXT:
+        _check_lengths(ptr, first)
+    return blob, ptr
+
+
+def _normalise(text, encoding):
+    """One text in UTF-8, by Python's own rules."""
+    lowercase, strip_accents = encoding
+    text = text.lower() if lowercase else text
+    if strip_accents is not None:
+        text = _STRIP_ACCENTS[strip_accents](text)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _insert(blob, places, parts):
+    """Insert bytes at rising places."""
+    pieces = [blob[lo:hi] for lo, hi in itertools.pairwise([0, *places, len(blob)])]
+    parts = [*parts, b""]
+    return b"".join(itertools.chain.from_iterable(zip(pieces, parts, strict=True)))
+
+
+def _check_lengths(ptr, first):
+    for i in np.flatnonzero(np.diff(ptr) > MOST_TEXT)[:1]:
+        raise ValueError(f"raw_documents[{first + i}] has more than {MOST_TEXT} bytes in UTF-8")
+
+
+def _transform_batch(model, texts, first, encoding):
+    return model.transform(*_encode(texts, first, encoding))
