@@ -40,12 +40,8 @@ static inline const skx_slot *follow(const probe_t *probe, uint32_t key)
 {
     static const skx_slot none = {0, 0, 0};
     const skx_chunk *c = &probe->target->chunk;
-    const skx_slot *slot = probe->slot;
-    for (int64_t step = 0; step < c->n_slots && slot->bits; step++) {
-        if (slot->key == key) return slot;
-        slot = slot + 1 < c->index + c->n_slots ? slot + 1 : c->index;
-    }
-    return &none;
+    const skx_slot *slot = follow_slots(c->index, c->n_slots, probe->slot, key);
+    return slot ? slot : &none;
 }
 
 /* Keep the probes whose feature has a row, and prefetch the offsets of their blocks. Whether one has is a coin's toss, so

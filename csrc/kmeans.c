@@ -364,7 +364,8 @@ static int lloyd_allocate(lloyd *m)
     m->nearest = malloc((size_t)(m->z.n_rows + 1) * sizeof *m->nearest);
     m->square = malloc((size_t)(m->z.n_rows + 1) * sizeof *m->square);
     m->count = malloc((size_t)m->k * sizeof *m->count);
-    return m->centres && m->sums && m->offset && m->scores && m->scale && m->square_sum && m->rows && m->nearest && m->square && m->count;
+    return m->centres && m->sums && m->offset && m->scores && m->scale && m->square_sum && m->rows && m->nearest &&
+           m->square && m->count;
 }
 
 static void lloyd_free(lloyd *m)

@@ -49,18 +49,21 @@ static inline float load_value(const uint8_t *p, int64_t value_bytes)
     return value_bytes == SKX_FLOAT32 ? load_f32(p) : half_value(load_u16(p));
 }
 
-/* The slot of a block, or NULL where the chunk has no row in it. Ends for any table, well formed or not. */
+/* The slot of a block in a hash table, looked for from a slot on, or NULL. Ends for any table, well formed or not. */
+static inline const skx_slot *follow_slots(const skx_slot *index, int64_t n_slots, const skx_slot *slot, uint32_t key)
+{
+    for (int64_t step = 0; step < n_slots && slot->bits; step++) {
+        if (slot->key == key) return slot;
+        slot = slot + 1 < index + n_slots ? slot + 1 : index;
+    }
+    return NULL;
+}
+
+/* The slot of a block, or NULL where the chunk has no row in it. */
 static inline const skx_slot *find_slot(const skx_slot *index, int64_t n_slots, int64_t n_direct, uint32_t key)
 {
     if (n_slots == n_direct) return &index[key];
-    if (n_slots == 0) return NULL;
-    int64_t s = hash_slot(key, n_slots);
-    for (int64_t step = 0; step < n_slots; step++) {
-        if (index[s].bits == 0) return NULL;
-        if (index[s].key == key) return &index[s];
-        s = (s + 1) & (n_slots - 1);
-    }
-    return NULL;
+    return n_slots ? follow_slots(index, n_slots, &index[hash_slot(key, n_slots)], key) : NULL;
 }
 
 #endif

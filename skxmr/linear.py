@@ -305,6 +305,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         """Index and train, through the memory if there is one, then prune."""
         memory = os.fspath(self.memory) if isinstance(self.memory, os.PathLike) else self.memory
         floor = self._trained_threshold()
+        stored = "float32" if self.memory is not None else self.weight_dtype
         # One type per number and bare matrices: a memory tells 1 from 1.0, and sees scipy's flags.
         params = TrainParams(
             self.loss, *map(float, (self.C, self.bias, self.tol)), int(self.max_iter), floor
@@ -315,12 +316,11 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             _DEFAULT_INDEXER if self.indexer is None else self.indexer,
             self.label_embedding,
             params,
-            "float32" if self.memory is not None else self.weight_dtype,
+            stored,
             self.random_state,
             version("skxmr"),
             n_jobs=self.n_jobs,
         )
-        stored = "float32" if self.memory is not None else self.weight_dtype
         if (floor, stored) == (self.prune_threshold, self.weight_dtype):
             return trained
         how = (problem.examples.X.shape[1], self.prune_threshold, self.bias, self.weight_dtype)

@@ -50,12 +50,8 @@ def compile_chunk(columns, n_features, weight_dtype="float32"):
     ValueError
         If a weight outgrows the type.
     """
-    largest = np.abs(columns.values).max(initial=0)
-    if weight_dtype == "float16" and largest > _MOST_FLOAT16:
-        raise ValueError(
-            f"weight_dtype='float16' holds weights up to {_MOST_FLOAT16:.0f}, but one is "
-            f"{largest:.6g}; use 'float32', or scale X up"
-        )
+    if weight_dtype == "float16":
+        _check_float16(columns.values)
     buffers = (
         pointer(columns.features, INT),
         pointer(columns.col_ptr, LONG),
@@ -80,6 +76,15 @@ def compile_chunk(columns, n_features, weight_dtype="float32"):
         )
     )
     return Chunk(index, payload, columns.bias, weight_dtype)
+
+
+def _check_float16(values):
+    largest = np.abs(values).max(initial=0)
+    if largest > _MOST_FLOAT16:
+        raise ValueError(
+            f"weight_dtype='float16' holds weights up to {_MOST_FLOAT16:.0f}, but one is "
+            f"{largest:.6g}; use 'float32', or scale X up"
+        )
 
 
 def read_chunk(chunk, n_features, threshold=0.0):
