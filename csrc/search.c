@@ -34,7 +34,8 @@ typedef struct {
     const skx_model *model;
     const skx_search_params *params;
     const skx_csr *x;
-    int64_t first_row; /* of the block */
+    const skx_restriction *within; /* may be NULL */
+    int64_t first_row;             /* of the block */
     int64_t n_rows;
     int64_t beam; /* nodes a row's beam has room for */
     int64_t room; /* candidates a row's selector has room for */
@@ -169,6 +170,19 @@ typedef struct {
     int64_t n;
 } group_t;
 
+/* Whether a node, or slot, has a label whose place lies in [lo, hi). */
+static int has_place(const skx_places *places, int64_t node, int64_t lo, int64_t hi)
+{
+    if (!places->ptr) return places->place[node] >= lo && places->place[node] < hi;
+    int64_t first = places->ptr[node], end = places->ptr[node + 1];
+    while (first < end) { /* find the first place from lo on */
+        int64_t middle = first + (end - first) / 2;
+        if (places->place[middle] < lo) first = middle + 1;
+        else end = middle;
+    }
+    return first < places->ptr[node + 1] && places->place[first] < hi;
+}
+
 static void add_chunk(search *s, const skx_layer *layer, const visit_t *visit, int64_t chunk, group_t *group)
 {
     int64_t first = layer->child_ptr[visit->node] + SKX_CHUNK_WIDTH * (chunk - layer->chunk_ptr[visit->node]);
@@ -189,6 +203,17 @@ static void add_chunk(search *s, const skx_layer *layer, const visit_t *visit, i
     group->visit[group->n++] = visit;
 }
 
+/* Of the children first + child[0 .. n), keep those that the row may enter. Returns their number. */
+static int64_t keep_permitted(const search *s, const skx_layer *layer, int32_t row, int64_t first, uint8_t *child, int64_t n)
+{
+    const skx_places *places = s->within->places + (layer - s->model->layers);
+    const int64_t *range = s->within->range + 2 * (s->first_row + row);
+    int64_t kept = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (has_place(places, first + child[i], range[0], range[1])) child[kept++] = child[i];
+    return kept;
+}
+
 /* Score the waiting chunks and hand their children to their rows: under their label at the last layer, else as nodes. */
 static void score_group(search *s, const skx_layer *layer, group_t *group, const int32_t *label, float floor)
 {
@@ -202,6 +227,7 @@ static void score_group(search *s, const skx_layer *layer, group_t *group, const
                                  s->params->post_processor, s->params->power);
         float enough = best->threshold && key_score(best->threshold) > floor ? key_score(best->threshold) : floor;
         int64_t n = s->kernels->survivors(t->scores, t->chunk.width, enough, survivor);
+        if (s->within) n = keep_permitted(s, layer, group->visit[g]->row, first, survivor, n);
         for (int64_t i = 0; i < n; i++) {
             int64_t child = first + survivor[i];
             selector_push(best, key_make(t->scores[survivor[i]], label ? label[child] : (int32_t)child));
@@ -328,10 +354,11 @@ static int arguments_valid(const skx_model *model, const skx_csr *x, const skx_s
 }
 
 int skx_rank(const skx_kernels *kernels, const skx_model *model, const skx_csr *x, const skx_frontier *frontier,
-             const skx_search_params *params, int64_t lo, int64_t hi, int32_t *labels, float *scores)
+             const skx_restriction *within, const skx_search_params *params, int64_t lo, int64_t hi, int32_t *labels,
+             float *scores)
 {
     if (!arguments_valid(model, x, params, lo, hi) || !frontier_valid(model, frontier, lo, hi)) return SKX_EARG;
-    search s = {.kernels = kernels, .model = model, .params = params, .x = x};
+    search s = {.kernels = kernels, .model = model, .params = params, .x = x, .within = within};
     int status = search_allocate(&s, hi - lo) ? SKX_OK : SKX_ENOMEM;
     int64_t step = block_rows(&s, hi - lo);
     for (int64_t i = lo; i < hi && status == SKX_OK; i += step) {
@@ -370,26 +397,27 @@ static int64_t sparse_row(const float *dense, int64_t n, int32_t *indices, float
 }
 
 static int rank_sparse_row(const skx_kernels *kernels, const skx_model *model, const int32_t *indices, const float *data,
-                           int64_t n, const skx_search_params *params, int32_t *labels, float *scores)
+                           int64_t n, const skx_restriction *within, const skx_search_params *params, int32_t *labels,
+                           float *scores)
 {
     int status = row_check(indices, data, n, model->n_features);
     const int64_t indptr[2] = {0, n};
     const skx_csr x = {1, model->n_features, indptr, indices, data};
-    return status == SKX_OK ? skx_rank(kernels, model, &x, NULL, params, 0, 1, labels, scores) : status;
+    return status == SKX_OK ? skx_rank(kernels, model, &x, NULL, within, params, 0, 1, labels, scores) : status;
 }
 
 int skx_rank_row(const skx_kernels *kernels, const skx_model *model, const int32_t *indices, const float *data, int64_t n,
-                 const skx_search_params *params, int32_t *labels, float *scores)
+                 const skx_restriction *within, const skx_search_params *params, int32_t *labels, float *scores)
 {
     if (n < 0) return SKX_EARG;
-    if (indices) return rank_sparse_row(kernels, model, indices, data, n, params, labels, scores);
+    if (indices) return rank_sparse_row(kernels, model, indices, data, n, within, params, labels, scores);
     if (n != model->n_features) return SKX_EARG;
     int32_t *found = malloc((size_t)(n + 1) * sizeof *found);
     float *values = malloc((size_t)(n + 1) * sizeof *values);
     int status = SKX_ENOMEM;
     if (found && values) {
         int64_t filled = sparse_row(data, n, found, values);
-        status = rank_sparse_row(kernels, model, found, values, filled, params, labels, scores);
+        status = rank_sparse_row(kernels, model, found, values, filled, within, params, labels, scores);
     }
     free(found);
     free(values);

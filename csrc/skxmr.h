@@ -117,6 +117,18 @@ typedef struct {
  * (common[0] is 0). n_texts elements each. SKX_EARG where ptr does not rise from 0, or for a code point beyond 0x10ffff. */
 int skx_texts_sort(const skx_points *texts, const volatile int32_t *cancel, int32_t *order, int64_t *common);
 
+/* Text i is bytes[ptr[i] .. ptr[i + 1]): UTF-8, though any bytes are safe. */
+typedef struct {
+    int64_t n_texts;
+    int64_t n_bytes;
+    const int64_t *ptr;
+    const uint8_t *bytes;
+} skx_texts;
+
+/* Where texts that are sorted by their bytes begin with each of the prefixes: those from range[2 * i] up to range[2 * i + 1] with
+ * prefix i. Pointers of the texts may be any numbers; SKX_EPOINTER where those of the prefixes lead outside. */
+int skx_texts_find_prefixes(const skx_texts *sorted, const skx_texts *prefixes, int64_t *range);
+
 /* ---- training -------------------------------------------------------------------------------------------------------- */
 
 enum skx_loss { SKX_SQUARED_HINGE = 0, SKX_LOG_LOSS = 1 };
@@ -271,18 +283,34 @@ typedef struct {
     const float *score;
 } skx_frontier;
 
+/* The places, in some order of all labels, of the labels below each node of a level: place[ptr[p] .. ptr[p+1]), rising. Where the
+ * nodes are slots, each has one, and ptr is NULL. Places may be any numbers. */
+typedef struct {
+    const int64_t *ptr;
+    const int32_t *place;
+} skx_places;
+
+/* What rows are restricted to: row i enters only nodes with a label whose place lies in range[2 * i] .. range[2 * i + 1], the
+ * latter excluded. */
+typedef struct {
+    const skx_places *places; /* of each layer's children */
+    const int64_t *range;
+} skx_restriction;
+
 /* Rank labels for the rows lo <= i < hi of x. From the root where frontier is NULL, else from row i's part of it (nodes in
  * range, without duplicates). At each level the children of the kept nodes are scored and the beam_width best are kept,
  * ties by lower node; at the last level the k best labels are written, best first, ties by lower label, copies of a label
- * merged by maximum. labels and scores are (hi - lo, k), padded with -1 and -inf. A NaN score counts as -inf. */
+ * merged by maximum. Where within is not NULL, only children that it permits are kept. labels and scores are (hi - lo, k),
+ * padded with -1 and -inf. A NaN score counts as -inf. */
 int skx_rank(const skx_kernels *kernels, const skx_model *model, const skx_csr *x, const skx_frontier *frontier,
-             const skx_search_params *params, int64_t lo, int64_t hi, int32_t *labels, float *scores);
+             const skx_restriction *within, const skx_search_params *params, int64_t lo, int64_t hi, int32_t *labels,
+             float *scores);
 
 /* Rank labels for a single row that was not checked, from the root. indices[n] and data[n] are its nonzeros; where indices is
  * NULL, data[n] is the dense row. SKX_EINDEX, SKX_EORDER or SKX_EFINITE where it is no valid row of n_features columns. labels
  * and scores hold k elements. */
 int skx_rank_row(const skx_kernels *kernels, const skx_model *model, const int32_t *indices, const float *data, int64_t n,
-                 const skx_search_params *params, int32_t *labels, float *scores);
+                 const skx_restriction *within, const skx_search_params *params, int32_t *labels, float *scores);
 
 /* ---- n-grams of text ------------------------------------------------------------------------------------------------ */
 
@@ -315,14 +343,6 @@ int skx_terms_sort(const int64_t *ptr, const uint8_t *bytes, int64_t n, int32_t 
 /* Copy the strings terms[0 .. n), in this order, to out_bytes, which has room for them all; out_ptr has n + 1 elements. */
 int skx_terms_take(const int64_t *ptr, const uint8_t *bytes, const int32_t *terms, int64_t n, int64_t *out_ptr,
                    uint8_t *out_bytes);
-
-/* Text i is bytes[ptr[i] .. ptr[i + 1]): UTF-8, though any bytes are safe. */
-typedef struct {
-    int64_t n_texts;
-    int64_t n_bytes;
-    const int64_t *ptr;
-    const uint8_t *bytes;
-} skx_texts;
 
 enum skx_character_kind { SKX_WORD_CHARACTER = 1, SKX_SPACE = 2 };
 

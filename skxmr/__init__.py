@@ -2,7 +2,8 @@
 
 from importlib.metadata import version
 
-from . import datasets, embeddings, indexers, metrics, pecos, text
+from . import completion, datasets, embeddings, indexers, metrics, pecos, text
+from .completion import SessionQueryCompleter
 from .indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from .linear import XRLinearClassifier
 from .persistence import load
@@ -13,9 +14,11 @@ __version__ = version("skxmr")
 __all__ = [
     "KMeansIndexer",
     "LabelTree",
+    "SessionQueryCompleter",
     "TrieHybridIndexer",
     "TrieIndexer",
     "XRLinearClassifier",
+    "completion",
     "datasets",
     "embeddings",
     "indexers",

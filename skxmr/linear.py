@@ -7,12 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 from joblib import effective_n_jobs
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_memory, has_fit_parameter
 
 from . import _parallel, _progress, _training, embeddings
+from ._cloning import clone_with
 from ._core import (
     LOSSES,
     POST_PROCESSORS,
@@ -421,12 +422,20 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             return None
         return ranker.sparse(*row) if isinstance(row, tuple) else ranker.dense(row)
 
+    def _rank_row(self, indices, values, k, within):
+        """Rank for a row's nonzeros, which must be valid, perhaps within a Restriction."""
+        ranker = self._model.known_row_ranker(k, self.beam_width, self.post_processor)
+        if ranker is None:
+            self._check_search_params()
+            ranker = self._model.row_ranker(int(k), int(self.beam_width), self.post_processor)
+        return ranker.sparse(indices, values, within)
+
     def _check_rank_input(self, X):
         self._check_fitted()
         self._check_search_params()
         return check_features(self, X, reset=False)
 
-    def _rank(self, X, k, *, beam_width=None, floor=-np.inf, frontier=None):
+    def _rank(self, X, k, *, beam_width=None, floor=-np.inf, frontier=None, within=None):
         beam_width = int(beam_width or self.beam_width)
         n_parts = effective_n_jobs(self.n_jobs)
         n_brief = X.shape[0] * min(beam_width, self._model.widest) // _BRIEF_RANKING + 1
@@ -437,6 +446,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             "post_processor": self.post_processor,
             "floor": floor,
             "frontier": frontier,
+            "within": within,
         }
         results = _parallel.run(
             _rank_rows,
@@ -663,7 +673,7 @@ def _index_and_train(
     if isinstance(indexer, LabelTree):
         indexer, tree = None, indexer
     else:
-        indexer = _seeded_clone(indexer, _draw_seed(random_state), n_jobs)
+        indexer = clone_with(indexer, random_state=_draw_seed(random_state), n_jobs=n_jobs)
         tree = _index(problem, indexer, label_embedding, n_jobs)
     _check_tree(tree, problem.examples.Y.shape[1])
     seed = _draw_seed(random_state)
@@ -689,17 +699,6 @@ def _index(problem, indexer, label_embedding, n_jobs):
     )
     indexer.fit(Z)
     return getattr(indexer, "tree_", None)
-
-
-def _seeded_clone(indexer, seed, n_jobs):
-    """Clone an indexer; where it leaves its random state or number of jobs open, it gets ours."""
-    indexer = clone(indexer, safe=False)
-    params = indexer.get_params(deep=False) if hasattr(indexer, "get_params") else {}
-    open_ones = {name for name, value in params.items() if value is None}
-    ours = {"random_state": seed, "n_jobs": n_jobs}
-    for name in open_ones & set(ours):
-        indexer.set_params(**{name: ours[name]})
-    return indexer
 
 
 def _draw_seed(random_state):

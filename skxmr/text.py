@@ -30,7 +30,7 @@ from ._validation import (
 
 __all__ = ["NGramTfidfVectorizer"]
 
-_STRIP_ACCENTS = {None: None, "ascii": strip_accents_ascii, "unicode": strip_accents_unicode}
+STRIP_ACCENTS = {None: None, "ascii": strip_accents_ascii, "unicode": strip_accents_unicode}
 
 #: Texts, and characters, that are handed to C at a time.
 _BATCH_TEXTS = 1 << 12
@@ -240,6 +240,25 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         costs = [len(batch) for _, batch, _, _ in tasks]
         options = {"n_jobs": self.n_jobs, "what": "vectorising texts", "brief": True}
         return self._matrix(joined_rows(_parallel.run(_transform_batch, tasks, costs, **options)))
+
+    def transform_one(self, text):
+        """Return the weights of one text in the form that `XRLinearClassifier.rank` takes.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        indices : ndarray of int32, shape (n,)
+            The columns of the text's n-grams, rising.
+        values : ndarray of float32, shape (n,)
+            Their weights.
+        """
+        check_is_fitted(self)
+        _check_strings([text], 0)
+        _, indices, values = _transform_batch(self._model, [text], 0, self._encoding)
+        return indices, values
 
     def get_feature_names_out(self, input_features=None):
         """Return the n-gram of each column.
@@ -505,7 +524,7 @@ def _normalise(text, encoding):
     lowercase, strip_accents = encoding
     text = text.lower() if lowercase else text
     if strip_accents is not None:
-        text = _STRIP_ACCENTS[strip_accents](text)
+        text = STRIP_ACCENTS[strip_accents](text)
     return text.encode("utf-8", "surrogatepass")
 
 

@@ -23,6 +23,7 @@ from ._ngrams import (
     NGramWeights,
     joined_rows,
 )
+from ._places import Places, Restriction
 from ._search import POST_PROCESSORS, Frontier, Model
 from ._sparse import (
     CSRView,
@@ -33,7 +34,7 @@ from ._sparse import (
     csr_top_k,
     csr_transpose,
 )
-from ._texts import sort_texts
+from ._texts import Texts, find_prefixes, sort_texts
 from ._training import LOSSES, NodeProblem, TrainParams, train_columns
 
 __all__ = [
@@ -59,6 +60,9 @@ __all__ = [
     "NGramModel",
     "NGramWeights",
     "NodeProblem",
+    "Places",
+    "Restriction",
+    "Texts",
     "TrainParams",
     "chunk_pointers",
     "compile_chunk",
@@ -68,6 +72,7 @@ __all__ = [
     "csr_rows_equal",
     "csr_top_k",
     "csr_transpose",
+    "find_prefixes",
     "joined_rows",
     "kmeans",
     "sort_texts",

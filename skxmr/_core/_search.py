@@ -6,6 +6,7 @@ import numpy as np
 
 from ._layers import LayerView
 from ._library import FLOAT, INT, KERNELS, LONG, check, ffi, lib, pointer
+from ._places import Restriction
 
 #: name -> (code, power)
 POST_PROCESSORS = {
@@ -84,8 +85,22 @@ class Model:
         widths = np.sort(np.diff(self.layers[-1].child_ptr))[::-1]
         return int(min(self.n_labels, widths[:beam_width].sum()))
 
-    def rank(self, view, lo, hi, *, k, beam_width, post_processor, floor=-np.inf, frontier=None):
+    def rank(
+        self,
+        view,
+        lo,
+        hi,
+        *,
+        k,
+        beam_width,
+        post_processor,
+        floor=-np.inf,
+        frontier=None,
+        within=None,
+    ):
         """Rank labels for the rows lo to hi of a checked matrix.
+
+        `within` may be a pair (Places, ranges) that restricts each row of the matrix.
 
         Returns
         -------
@@ -100,12 +115,14 @@ class Model:
         scores = np.empty((hi - lo, k), dtype=FLOAT)
         model = self._c_model()  # held here: another thread may replace the one that is kept
         start = _FrontierView(frontier) if frontier is not None else None
+        limits = Restriction(*within) if within is not None else None
         check(
             lib.skx_rank(
                 KERNELS,
                 model.struct,
                 view.struct,
                 start.struct if start else ffi.NULL,
+                limits.struct if limits else ffi.NULL,
                 params,
                 lo,
                 hi,
@@ -158,8 +175,10 @@ class RowRanker:
         self._params = model._search_params(k, beam_width, post_processor)
         self._k_asked, self._k = k, min(k, model.n_labels)
 
-    def sparse(self, indices, values):
+    def sparse(self, indices, values, within=None):
         """Rank for a row's nonzeros, two contiguous one-dimensional arrays of equal length.
+
+        `within` may be a Restriction of one row.
 
         Returns
         -------
@@ -168,13 +187,14 @@ class RowRanker:
         """
         if indices.dtype != INT or values.dtype != FLOAT or len(indices) != len(values):
             return None
-        return self._rank(_from_buffer(_INTS, indices), _from_buffer(_FLOATS, values), len(values))
+        row = _from_buffer(_INTS, indices), _from_buffer(_FLOATS, values), len(values)
+        return self._rank(*row, ffi.NULL if within is None else within.struct)
 
     def dense(self, row):
         """Rank for a dense row of float32; see `sparse`."""
-        return self._rank(ffi.NULL, _from_buffer(_FLOATS, row), row.size)
+        return self._rank(ffi.NULL, _from_buffer(_FLOATS, row), row.size, ffi.NULL)
 
-    def _rank(self, indices, values, n):
+    def _rank(self, indices, values, n, restriction):
         labels = np.empty((1, self._k), dtype=INT)
         scores = np.empty((1, self._k), dtype=FLOAT)
         status = _rank_row(
@@ -183,6 +203,7 @@ class RowRanker:
             indices,
             values,
             n,
+            restriction,
             self._params,
             _from_buffer(_INTS, labels),
             _from_buffer(_FLOATS, scores),

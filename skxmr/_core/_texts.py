@@ -1,9 +1,9 @@
-"""Sorting of texts in C."""
+"""Sorting of texts, and what begins with a prefix, in C."""
 
 import numpy as np
 
 from ._cancel import cancel_pointer
-from ._library import INT, LONG, POINT, check, ffi, lib, pointer
+from ._library import BYTE, INT, LONG, POINT, check, ffi, lib, pointer
 
 
 def sort_texts(pointers, points):
@@ -30,3 +30,41 @@ def sort_texts(pointers, points):
     order, common = np.empty(n, dtype=INT), np.empty(n, dtype=LONG)
     check(lib.skx_texts_sort(texts, cancel_pointer(), pointer(order, INT), pointer(common, LONG)))
     return order, common
+
+
+class Texts:
+    """Packed strings in UTF-8, as C sees them.
+
+    Parameters
+    ----------
+    data : ndarray of uint8 or bytes
+        The strings, one after the other.
+    pointers : ndarray of int64, shape (n + 1,)
+        String i is ``data[pointers[i]:pointers[i + 1]]``.
+    """
+
+    def __init__(self, data, pointers):
+        self.n = len(pointers) - 1
+        data = ffi.from_buffer("uint8_t[]", data) if type(data) is bytes else pointer(data, BYTE)
+        self._arrays = pointer(pointers, LONG), data
+        self.struct = ffi.new("skx_texts *", [self.n, len(data), *self._arrays])
+
+
+def find_prefixes(texts, prefixes):
+    """Find which of some sorted texts begin with each of some prefixes.
+
+    Parameters
+    ----------
+    texts : Texts
+        Sorted by their bytes, which is the order of code points.
+    prefixes : Texts
+
+    Returns
+    -------
+    ranges : ndarray of int64, shape (n_prefixes, 2)
+        The first of the texts that begin with the prefix, and the first after them.
+    """
+    ranges = np.empty((prefixes.n, 2), dtype=LONG)
+    out = ffi.from_buffer("int64_t[]", ranges)
+    check(lib.skx_texts_find_prefixes(texts.struct, prefixes.struct, out))
+    return ranges

@@ -1,0 +1,38 @@
+/* Texts that begin with what was typed: a range of them where they are sorted. */
+#include "skxmr.h"
+
+#include <string.h>
+
+/* The sign of a text's first bytes compared with a prefix: 0 where it begins with it. Pointers may be any numbers. */
+static int compare_beginning(const skx_texts *texts, int64_t i, const uint8_t *prefix, int64_t n)
+{
+    int64_t begin = texts->ptr[i], end = texts->ptr[i + 1];
+    if (begin < 0 || begin > end || end > texts->n_bytes) return 1;
+    int64_t length = end - begin;
+    int order = memcmp(texts->bytes + begin, prefix, (size_t)(length < n ? length : n));
+    if (order == 0) return length < n ? -1 : 0;
+    return order < 0 ? -1 : 1;
+}
+
+/* The first text from `first` on that compares with the prefix as more than `below`. */
+static int64_t bisect(const skx_texts *texts, int64_t first, const uint8_t *prefix, int64_t n, int below)
+{
+    int64_t end = texts->n_texts;
+    while (first < end) {
+        int64_t middle = first + (end - first) / 2;
+        if (compare_beginning(texts, middle, prefix, n) <= below) first = middle + 1;
+        else end = middle;
+    }
+    return first;
+}
+
+int skx_texts_find_prefixes(const skx_texts *sorted, const skx_texts *prefixes, int64_t *range)
+{
+    for (int64_t i = 0; i < prefixes->n_texts; i++) {
+        int64_t begin = prefixes->ptr[i], n = prefixes->ptr[i + 1] - begin;
+        if (begin < 0 || n < 0 || n > prefixes->n_bytes - begin) return SKX_EPOINTER;
+        range[2 * i] = bisect(sorted, 0, prefixes->bytes + begin, n, -1);
+        range[2 * i + 1] = bisect(sorted, range[2 * i], prefixes->bytes + begin, n, 0);
+    }
+    return SKX_OK;
+}

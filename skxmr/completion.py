@@ -1,0 +1,358 @@
+"""Completion of queries from what was typed and what was asked before."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.utils.validation import check_is_fitted
+
+from ._cloning import clone_with
+from ._core import Restriction
+from ._prefixes import PrefixIndex
+from ._query_features import QueryFeatures, Spelling
+from ._query_pairs import check_pairs, check_queries
+from ._validation import (
+    check_boolean,
+    check_integer,
+    check_option,
+    check_real,
+    check_sample_weight,
+    unchanged_on_failure,
+)
+from .indexers import TrieHybridIndexer
+from .linear import XRLinearClassifier
+from .text import NGramTfidfVectorizer
+
+__all__ = ["SessionQueryCompleter"]
+
+_DEFAULT_CLASSIFIER = XRLinearClassifier(TrieHybridIndexer())
+
+#: Words of the query before, however short, and pairs of them.
+_PREVIOUS = NGramTfidfVectorizer("word", (1, 2), min_token_length=1)
+
+#: What is typed, whose beginning counts most.
+_PREFIX = NGramTfidfVectorizer("char", (1, 3), lowercase=False, position_weighted=True)
+
+
+class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
+    """Complete what is typed into a query, knowing the query before it.
+
+    Every known query is a label. Its features are the words of the query before, and n-grams of the
+    characters typed so far, those near the beginning counting more [1]_. An XRLinearClassifier
+    ranks the labels. Unless told otherwise its search enters only tree nodes that lead to queries
+    which begin with what was typed. So all suggestions do, however few they are, and no room in the
+    beam is lost to others.
+
+    Parameters
+    ----------
+    classifier : XRLinearClassifier, default=None
+        Ranks the queries. By default one with a TrieHybridIndexer. Where its indexer or its label
+        embedding takes features of labels, these are the queries' texts as seen by
+        `prefix_vectorizer`; where they take texts, these are the queries' as compared with
+        prefixes.
+    previous_vectorizer : transformer, default=None
+        Turns the previous query into features. By default tf-idf of words and pairs of words.
+        A query that is empty has none.
+    prefix_vectorizer : transformer, default=None
+        Turns what is typed into features; it is fitted to the known queries. By default tf-idf of
+        character n-grams (1 to 3), in which an occurrence at position p, counted among the n-grams
+        of its length, counts 1 / (1 + p).
+    previous_weight : float, default=2.0
+        What the features of the previous query are multiplied by, before both kinds together are
+        scaled to unit norm. Where the search is constrained, what was typed matters less for the
+        ranking.
+    constrained : bool, default=True
+        Whether only queries that begin with the prefix are suggested.
+    lowercase : bool, default=True
+        Whether upper and lower case are the same when prefixes are compared with queries.
+    strip_accents : {"ascii", "unicode"} or None, default=None
+        Whether accents are ignored in this comparison, as in NGramTfidfVectorizer.
+    n_jobs : int, default=None
+        As in joblib; handed on to the classifier, if it has none of its own.
+    random_state : int, RandomState instance or None, default=None
+        Handed on likewise.
+
+    Attributes
+    ----------
+    classes_ : ndarray of str objects, shape (n_queries,)
+        The known queries, sorted.
+    popularity_ : ndarray of float32, shape (n_queries,)
+        The share of each in y.
+    classifier_ : XRLinearClassifier
+    previous_vectorizer_ : transformer or None
+        None where all previous queries of fit were empty.
+    prefix_vectorizer_ : transformer
+    n_features_in_ : int
+        Always 2.
+    feature_names_in_ : ndarray of str
+        Only where X has string column names.
+
+    See Also
+    --------
+    training_pairs : Makes X and y from a log of queries.
+    skxmr.metrics.bleu_rr, skxmr.metrics.mean_reciprocal_rank_by_prefix_length : What is reported.
+
+    Notes
+    -----
+    Blanks around a query and before a prefix do not count, nor does the way in which accents are
+    composed of code points. A prefix is compared as a whole: one that ends in a blank wants a word
+    to end there.
+
+    References
+    ----------
+    .. [1] N. Yadav, R. Sen, D. N. Hill, A. Mazumdar and I. S. Dhillon, "Session-aware query
+       auto-completion using extreme multi-label ranking", KDD 2021.
+
+    Examples
+    --------
+    >>> from skxmr.completion import SessionQueryCompleter
+    >>> X = [("cat food", "cat"), ("dog food", "cat"), ("cat food", "c"), ("sailing", "c")]
+    >>> y = ["cat toys", "cats and dogs", "cat toys", "catamarans"]
+    >>> completer = SessionQueryCompleter(random_state=0).fit(X, y)
+    >>> [query for query, score in completer.complete("cat", previous="sailing")]
+    ['catamarans', 'cats and dogs', 'cat toys']
+    >>> completer.complete("dog")
+    []
+    """
+
+    def __init__(
+        self,
+        classifier=None,
+        *,
+        previous_vectorizer=None,
+        prefix_vectorizer=None,
+        previous_weight=2.0,
+        constrained=True,
+        lowercase=True,
+        strip_accents=None,
+        n_jobs=None,
+        random_state=None,
+    ):
+        self.classifier = classifier
+        self.previous_vectorizer = previous_vectorizer
+        self.prefix_vectorizer = prefix_vectorizer
+        self.previous_weight = previous_weight
+        self.constrained = constrained
+        self.lowercase = lowercase
+        self.strip_accents = strip_accents
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def fit(self, X, y, sample_weight=None):
+        """Learn which query follows.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples, 2)
+            The previous query ("" for none) and what was typed of the next one: a list of pairs, an
+            array, or a data frame of pandas or polars.
+        y : array-like of str, shape (n_samples,)
+            The next query.
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or an input is not as documented; the message names it.
+        """
+        self._check_params()
+        with unchanged_on_failure(self):
+            return self._fit(X, y, sample_weight)
+
+    def _fit(self, X, y, sample_weight):
+        previous, prefixes = check_pairs(self, X, reset=True)
+        y = check_queries(y, "y", len(prefixes))
+        self._spelling = Spelling(self.lowercase, self.strip_accents)
+        prefixes = list(map(self._spelling.prefix, prefixes))
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        texts = list(map(self._spelling.query, self.classes_))
+        embedded = self._fit_vectorizers(previous, texts)
+        classifier = clone_with(
+            _DEFAULT_CLASSIFIER if self.classifier is None else self.classifier,
+            n_jobs=self.n_jobs,
+            random_state=self.random_state,
+        )
+        self.classifier_ = classifier.fit(
+            self._features.rows(previous, prefixes),
+            codes,
+            sample_weight,
+            label_features=embedded if _takes_label_features(classifier) else None,
+            label_text=texts,
+        )
+        self._prefixes = PrefixIndex(classifier.tree_, texts)
+        self._count(codes, sample_weight)
+        self._knows_empty = "" in prefixes
+        return self
+
+    def _fit_vectorizers(self, previous, texts):
+        """Fit both vectorisers and return the embeddings of the known queries."""
+        prefix = _PREFIX if self.prefix_vectorizer is None else self.prefix_vectorizer
+        self.prefix_vectorizer_ = clone(prefix)
+        embedded = self.prefix_vectorizer_.fit_transform(texts)
+        self.previous_vectorizer_ = None
+        if any(map(str.strip, previous)):
+            words = _PREVIOUS if self.previous_vectorizer is None else self.previous_vectorizer
+            self.previous_vectorizer_ = clone(words).fit(previous)
+        vectorizers = self.previous_vectorizer_, self.prefix_vectorizer_
+        self._features = QueryFeatures(*vectorizers, embedded.shape[1], self.previous_weight)
+        return embedded
+
+    def _count(self, codes, sample_weight):
+        counts = np.bincount(codes, sample_weight, minlength=len(self.classes_))
+        self.popularity_ = (counts / max(counts.sum(), 1e-300)).astype(np.float32)
+        self._by_popularity = np.argsort(-counts, kind="stable").astype(np.int32)
+
+    def rank(self, X, k=10):
+        """Rank the k best known queries of each row.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples, 2)
+            The previous query ("" for none) and the prefix.
+        k : int, default=10
+
+        Returns
+        -------
+        queries : ndarray of int32, shape (n_samples, k)
+            Positions in `classes_`, best first; padded with -1 where fewer queries begin with the
+            prefix, or the beam reaches fewer.
+        scores : ndarray of float32, shape (n_samples, k)
+            Padded with -inf.
+        """
+        check_is_fitted(self)
+        check_boolean(self.constrained, "constrained")
+        check_integer(k, "k", 1, np.iinfo(np.int32).max)
+        previous, prefixes = check_pairs(self, X, reset=False)
+        return self._rank(previous, prefixes, k, self.constrained)
+
+    def predict(self, X):
+        """Predict the next query.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples, 2)
+            The previous query ("" for none) and the prefix.
+
+        Returns
+        -------
+        queries : ndarray of str objects, shape (n_samples,)
+            The best completion; where no known query begins with the prefix, the query that ranks
+            highest without regard to that.
+        """
+        check_is_fitted(self)
+        check_boolean(self.constrained, "constrained")
+        previous, prefixes = check_pairs(self, X, reset=False)
+        best = self._rank(previous, prefixes, 1, self.constrained)[0][:, 0]
+        lost = np.flatnonzero(best < 0)
+        if len(lost):
+            rows = [previous[i] for i in lost], [prefixes[i] for i in lost]
+            best[lost] = self._rank(*rows, 1, False)[0][:, 0]
+        return self.classes_[best]
+
+    def score(self, X, y, sample_weight=None):
+        """Mean reciprocal rank of the next query among the first 10 suggestions.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_samples, 2)
+            The previous query ("" for none) and the prefix.
+        y : array-like of str, shape (n_samples,)
+            The next query; one that is not known, or not suggested, counts as 0.
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        score : float
+        """
+        ranked, _ = self.rank(X, 10)
+        truth = check_queries(y, "y", len(ranked))
+        weights = check_sample_weight(sample_weight, len(ranked))
+        hits = (self.classes_[ranked] == truth[:, np.newaxis]) & (ranked >= 0)
+        reciprocals = (hits / np.arange(1, 11)).max(axis=1)
+        return float(np.average(reciprocals, weights=weights))
+
+    def complete(self, prefix, previous="", k=10):
+        """Suggest queries to somebody who is typing.
+
+        Parameters
+        ----------
+        prefix : str
+            What was typed so far; nothing, too, can be completed.
+        previous : str, default=""
+            The query before.
+        k : int, default=10
+
+        Returns
+        -------
+        suggestions : list of tuple (query, score)
+            Best first; none where no known query begins with the prefix.
+        """
+        check_is_fitted(self)
+        for name, value in (("prefix", prefix), ("previous", previous)):
+            if not isinstance(value, str):
+                raise TypeError(f"{name} must be a str, got {value!r:.80}")
+        check_integer(k, "k", 1, np.iinfo(np.int32).max)
+        labels, scores = self._rank_one(previous, prefix, k)
+        return list(zip(self.classes_[labels].tolist(), scores, strict=True))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def _check_params(self):
+        if not (self.classifier is None or isinstance(self.classifier, XRLinearClassifier)):
+            raise TypeError(f"classifier must be an XRLinearClassifier, got {self.classifier!r}")
+        for name in ("previous_vectorizer", "prefix_vectorizer"):
+            value = getattr(self, name)
+            if value is not None and not hasattr(value, "fit_transform"):
+                raise TypeError(f"{name} must be a transformer or None, got {value!r}")
+        check_real(self.previous_weight, "previous_weight", 0)
+        check_boolean(self.constrained, "constrained")
+        check_boolean(self.lowercase, "lowercase")
+        if self.strip_accents is not None:
+            check_option(self.strip_accents, "strip_accents", ("ascii", "unicode"))
+
+    def _rank(self, previous, prefixes, k, constrained):
+        prefixes = list(map(self._spelling.prefix, prefixes))
+        X = self.classifier_._check_rank_input(self._features.rows(previous, prefixes))
+        within = self._prefixes.within(prefixes) if constrained else None
+        labels, scores = self.classifier_._rank(X, k, within=within)
+        for i, (n, prefix) in enumerate(zip(np.diff(X.indptr).tolist(), prefixes, strict=True)):
+            if self._is_unguided(n, prefix):
+                labels[i], scores[i] = self._most_popular(prefix if constrained else "", k)
+        return labels, scores
+
+    def _rank_one(self, previous, prefix, k):
+        """Rank for one row, quickly: its labels and scores as lists, without padding."""
+        prefix = self._spelling.prefix(prefix)
+        indices, values = self._features.row(previous, prefix)
+        if self._is_unguided(len(indices), prefix):
+            labels, scores = self._most_popular(prefix if self.constrained else "", k)
+        else:
+            within = Restriction(*self._prefixes.within([prefix])) if self.constrained else None
+            (labels,), (scores,) = self.classifier_._rank_row(indices, values, k, within)
+        found = labels >= 0
+        return labels[found], scores[found].tolist()
+
+    def _is_unguided(self, n_features, prefix):
+        """Whether nothing is known that the classifier has learnt to rank by."""
+        return n_features == 0 or (prefix == "" and not self._knows_empty)
+
+    def _most_popular(self, prefix, k):
+        """The most frequent of the queries that begin with a prefix, padded to k."""
+        labels, scores = np.full(k, -1, dtype=np.int32), np.full(k, -np.inf, dtype=np.float32)
+        best = self._by_popularity[:k]
+        if prefix:
+            candidates = np.sort(self._prefixes.labels(prefix))
+            best = candidates[np.argsort(-self.popularity_[candidates], kind="stable")[:k]]
+        labels[: len(best)], scores[: len(best)] = best, self.popularity_[best]
+        return labels, scores
+
+
+def _takes_label_features(classifier):
+    """Whether fit could use features of the labels: not beside a vectorizer of the indexer's."""
+    return getattr(classifier.indexer, "vectorizer", None) is None
