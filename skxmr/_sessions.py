@@ -308,11 +308,12 @@ def _check_users(column):
     values = _values(column)
     _refuse_missing(values, "user")
     try:
-        return np.unique(_objects(values), return_inverse=True)[1]
+        ranks = {user: rank for rank, user in enumerate(sorted(set(values)))}
     except TypeError as error:
         raise TypeError(
             f"sessions must have users that can be sorted, such as strings only: {error}"
         ) from error
+    return np.array([ranks[user] for user in values])
 
 
 def _check_times(column):
