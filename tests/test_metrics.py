@@ -437,6 +437,72 @@ class TestErrors:
             metrics.psp_at_k(self.Y, self.ranking, propensities=value)
 
 
+class TestMeanReciprocalRankByPrefixLength:
+    Y = np.eye(4)[[0, 1, 2, 3, 0]]
+    ranking = np.array([[0, 1], [0, 1], [3, 2], [0, 1], [-1, 0]])
+
+    @settings(deadline=None)
+    @given(problem=problems(), data=st.data())
+    def test_is_the_mean_of_the_rows_of_each_length(self, problem, data):
+        truth, n_labels, k, _ = problem
+        drawn = data.draw(rankings(len(truth), n_labels))
+        n = len(truth)
+        lengths = data.draw(st.lists(st.integers(0, 3), min_size=n, max_size=n))
+        array = np.array([[-1 if label is None else label for label in row] for row in drawn])
+        by_length = metrics.mean_reciprocal_rank_by_prefix_length(
+            indicator(truth, n_labels), array.astype(int), lengths, k=k
+        )
+        assert by_length.length.tolist() == sorted(set(lengths))
+        for length, mrr, n_rows in zip(*by_length.values(), strict=True):
+            rows = [i for i in range(n) if lengths[i] == length]
+            assert n_rows == len(rows)
+            expected = slow_mrr([truth[i] for i in rows], [drawn[i] for i in rows], k)
+            assert mrr == pytest.approx(expected, rel=1e-12)
+
+    def test_by_hand(self):
+        by_length = metrics.mean_reciprocal_rank_by_prefix_length(
+            self.Y, self.ranking, [1, 3, 1, 12, 3]
+        )
+        assert list(by_length) == ["length", "mrr", "n_rows"]
+        assert by_length.length.tolist() == [1, 3, 12]
+        assert by_length.mrr.tolist() == [0.75, 0.5, 0.0]
+        assert by_length.n_rows.tolist() == [2, 2, 1]
+        assert by_length.length.dtype == by_length.n_rows.dtype == np.int64
+
+    def test_k(self):
+        args = self.Y, self.ranking, np.ones(5, dtype=np.uint8)
+        for k in (1, 2, 10):
+            by_length = metrics.mean_reciprocal_rank_by_prefix_length(*args, k=k)
+            assert by_length.mrr == [metrics.mean_reciprocal_rank(self.Y, self.ranking, k=k)]
+
+    def test_scores_and_the_pair_of_rank(self):
+        lengths = [1, 2, 3, 4, 5]
+        args = self.Y, (self.ranking, np.zeros((5, 2))), lengths
+        pair = metrics.mean_reciprocal_rank_by_prefix_length(*args)
+        ranked = metrics.mean_reciprocal_rank_by_prefix_length(self.Y, self.ranking, lengths)
+        np.testing.assert_array_equal(pair.mrr, ranked.mrr)
+        perfect = metrics.mean_reciprocal_rank_by_prefix_length(self.Y, self.Y, lengths)
+        np.testing.assert_array_equal(perfect.mrr, 1.0)
+
+    @pytest.mark.parametrize("lengths", [[1, 2], np.ones((5, 1), int), 3])
+    def test_not_one_for_each_row(self, lengths):
+        with pytest.raises(ValueError, match=r"prefix_lengths must have shape \(5,\)"):
+            metrics.mean_reciprocal_rank_by_prefix_length(self.Y, self.ranking, lengths)
+
+    @pytest.mark.parametrize("lengths", [np.ones(5), ["a"] * 5, [True] * 5, [None] * 5])
+    def test_no_integers(self, lengths):
+        with pytest.raises(TypeError, match=r"prefix_lengths must be integers, got dtype"):
+            metrics.mean_reciprocal_rank_by_prefix_length(self.Y, self.ranking, lengths)
+
+    def test_negative(self):
+        with pytest.raises(ValueError, match=r"prefix_lengths must be at least 0, got -1"):
+            metrics.mean_reciprocal_rank_by_prefix_length(self.Y, self.ranking, [1, 2, -1, 3, 4])
+
+    def test_wrong_k(self):
+        with pytest.raises(ValueError, match=r"k must be at least 1"):
+            metrics.mean_reciprocal_rank_by_prefix_length(self.Y, self.ranking, [1] * 5, k=0)
+
+
 class TestPropensities:
     @settings(deadline=None)
     @given(problem=problems(), A=st.floats(0.1, 2.0), B=st.floats(0.1, 5.0))

@@ -1,0 +1,367 @@
+import inspect
+from collections import Counter
+from datetime import UTC, datetime, timedelta, timezone
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skxmr._sessions import training_pairs
+
+MINUTE = 60.0
+texts = st.text("ab ü\N{GRINNING FACE}", max_size=6)
+log_rows = st.tuples(st.sampled_from("uvw"), st.integers(0, 200).map(MINUTE.__mul__), texts)
+logs = st.lists(log_rows, min_size=1, max_size=20)
+
+
+def as_tuples(rows):
+    """What came out, but for the prefixes."""
+    X, y = rows
+    return list(zip(X[:, 0].tolist(), y.tolist(), strict=True))
+
+
+def slow_pairs(log, gap):
+    """Previous and next queries of a log, one row at a time."""
+    pairs = []
+    last = {}
+    for user, time, query in sorted(log, key=lambda row: row[:2]):
+        previous, since = last.get(user, ("", -np.inf))
+        previous = "" if time - since >= gap else previous
+        if query not in ("", previous):
+            pairs.append((previous, query))
+            previous = query
+        last[user] = previous, time
+    return pairs
+
+
+@given(log=logs, gap=st.integers(1, 60), seed=st.integers(0, 9))
+def test_log_against_reference(log, gap, seed):
+    X, y = training_pairs(log, idle_gap=gap * MINUTE, random_state=seed)
+    assert as_tuples((X, y)) == slow_pairs(log, gap * MINUTE)
+    assert X.shape == (len(y), 2)
+    assert X.dtype == y.dtype == object
+    for prefix, query in zip(X[:, 1], y, strict=True):
+        assert prefix
+        assert query.startswith(prefix)
+
+
+@given(
+    sessions=st.lists(st.lists(texts, max_size=5), min_size=1, max_size=5),
+    bounds=st.tuples(st.integers(1, 6), st.integers(1, 6)).map(sorted),
+    n_prefixes=st.integers(1, 3),
+    seed=st.integers(0, 9),
+)
+def test_prefixes_are_beginnings_within_bounds(sessions, bounds, n_prefixes, seed):
+    least, most = bounds
+    options = {"min_length": least, "max_length": most, "n_prefixes": n_prefixes}
+    X, y = training_pairs(sessions, **options, random_state=seed)
+    for prefix, query in zip(X[:, 1], y, strict=True):
+        assert least <= len(prefix) <= most
+        assert query.startswith(prefix)
+    again = training_pairs(sessions, **options, random_state=np.random.RandomState(seed))
+    np.testing.assert_array_equal(X, again[0])
+    np.testing.assert_array_equal(y, again[1])
+    queries = [pair for pair in as_tuples(training_pairs(sessions)) if len(pair[1]) >= least]
+    assert as_tuples((X, y)) == [pair for pair in queries for _ in range(n_prefixes)]
+
+
+@given(
+    log=st.lists(log_rows, min_size=1, max_size=12, unique_by=lambda row: row[:2]), data=st.data()
+)
+def test_order_of_the_rows_does_not_matter(log, data):
+    shuffled = data.draw(st.permutations(log))
+    X, y = training_pairs(log, random_state=3)
+    X_again, y_again = training_pairs(shuffled, random_state=3)
+    np.testing.assert_array_equal(X, X_again)
+    np.testing.assert_array_equal(y, y_again)
+
+
+@given(log=logs, gap=st.integers(1, 60))
+def test_log_is_its_sessions(log, gap):
+    sessions, last = [], (None, 0)
+    for user, time, query in sorted(log, key=lambda row: row[:2]):
+        if user != last[0] or time - last[1] >= gap * MINUTE:
+            sessions.append([])
+        sessions[-1].append(query)
+        last = user, time
+    from_log = training_pairs(log, idle_gap=gap * MINUTE, random_state=0)
+    from_sessions = training_pairs(sessions, random_state=0)
+    for a, b in zip(from_log, from_sessions, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_lengths_are_uniform():
+    _, y = X_y = training_pairs([["abcde"]], n_prefixes=20_000, random_state=0)
+    counts = Counter(map(len, X_y[0][:, 1]))
+    assert set(counts) == {1, 2, 3, 4, 5}
+    assert all(abs(count - 4000) < 5 * 60 for count in counts.values())
+    X, _ = training_pairs([["abcde"]], n_prefixes=9000, min_length=2, max_length=4, random_state=0)
+    counts = Counter(map(len, X[:, 1]))
+    assert set(counts) == {2, 3, 4}
+    assert all(abs(count - 3000) < 5 * 60 for count in counts.values())
+    assert set(y) == {"abcde"}
+
+
+class TestGaps:
+    times = [0, 1799, 3598, 5398]  # the last gap is 1800 seconds
+    start = datetime(2024, 3, 31, 0, 45)
+    queries = ["a", "b", "c", "d"]
+    expected = [("", "a"), ("a", "b"), ("b", "c"), ("", "d")]
+
+    def check(self, times, **options):
+        log = list(zip("uuuu", times, self.queries, strict=True))
+        assert as_tuples(training_pairs(log, **options)) == self.expected
+        for frame in (pd.DataFrame(log), pl.DataFrame(log, orient="row")):
+            assert as_tuples(training_pairs(frame, **options)) == self.expected
+
+    def test_default_is_thirty_minutes(self):
+        default = inspect.signature(training_pairs).parameters["idle_gap"].default
+        assert default == timedelta(minutes=30)
+        self.check(self.times)
+
+    @pytest.mark.parametrize(
+        "gap", [1800, 1800.0, np.float32(1800), timedelta(minutes=30), np.timedelta64(30, "m")]
+    )
+    def test_forms_of_the_gap_and_of_time(self, gap):
+        self.check(self.times, idle_gap=gap)
+        self.check([self.start + timedelta(seconds=t) for t in self.times], idle_gap=gap)
+        log = [
+            ("u", np.datetime64(t, "s"), q) for t, q in zip(self.times, self.queries, strict=True)
+        ]
+        assert as_tuples(training_pairs(log, idle_gap=gap)) == self.expected
+
+    @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+    def test_units_of_datetime64(self, unit):
+        times = np.datetime64("2024-01-01", unit) + np.array(self.times, "timedelta64[s]")
+        frame = pd.DataFrame({"user": 7, "time": times, "query": self.queries})
+        assert as_tuples(training_pairs(frame)) == self.expected
+
+    def test_just_below_the_gap(self):
+        times = np.array([0, 1_799_999_999], "timedelta64[us]") + np.datetime64("2024-01-01")
+        frame = pd.DataFrame({"user": 7, "time": times, "query": ["a", "b"]})
+        assert as_tuples(training_pairs(frame)) == [("", "a"), ("a", "b")]
+
+    def test_time_zones(self):
+        zone = timezone(timedelta(hours=2))
+        times = [datetime.fromtimestamp(t, UTC) for t in self.times]
+        self.check([time.astimezone(zone) if i % 2 else time for i, time in enumerate(times)])
+        frame = pd.DataFrame({"u": 1, "t": pd.to_datetime(times), "q": self.queries})
+        assert as_tuples(training_pairs(frame)) == self.expected
+        # An hour is skipped on that night: 00:45 and 01:15 UTC are 02:45 and 04:15.
+        dawn = pl.Series([self.start, self.start + timedelta(minutes=29)])
+        dawn = dawn.dt.replace_time_zone("UTC").dt.convert_time_zone("Europe/Helsinki")
+        frame = pl.DataFrame({"u": [1, 1], "t": dawn, "q": ["a", "b"]})
+        assert as_tuples(training_pairs(frame)) == [("", "a"), ("a", "b")]
+
+    def test_infinite_gap(self):
+        log = [("u", 0, "a"), ("u", 10**9, "b")]
+        assert as_tuples(training_pairs(log, idle_gap=np.inf)) == [("", "a"), ("a", "b")]
+
+    def test_what_is_passed_over_shows_that_the_user_was_there(self):
+        log = [("u", 0, "a"), ("u", 1000, "a"), ("u", 2000, ""), ("u", 3000, "b")]
+        assert as_tuples(training_pairs(log)) == [("", "a"), ("a", "b")]
+
+    def test_equal_times_keep_their_order(self):
+        log = [("u", 5, "c"), ("v", 5, "x"), ("u", 5, "a"), ("u", 5, "b"), ("u", 1, "d")]
+        expected = [("", "d"), ("d", "c"), ("c", "a"), ("a", "b"), ("", "x")]
+        assert as_tuples(training_pairs(log)) == expected
+
+
+LOG = [("ann", 0, "ab"), ("bob", 5, "tea"), ("ann", 60, "abc"), ("ann", 7200, "x")]
+PAIRS = [("ab", "abc"), ("", "tea"), ("x", "x")]
+LOG_PAIRS = [("", "ab"), ("ab", "abc"), ("", "x"), ("", "tea")]
+
+
+class TestForms:
+    @pytest.mark.parametrize(
+        "container",
+        [
+            list,
+            tuple,
+            iter,
+            pd.DataFrame,
+            lambda log: pd.DataFrame(log, columns=["a", "a", "a"]),
+            lambda log: pd.DataFrame(log, index=[3, 3, 1, 0]),
+            lambda log: pl.DataFrame(log, orient="row"),
+            lambda log: np.array(log, dtype=object),
+        ],
+    )
+    def test_log(self, container):
+        assert as_tuples(training_pairs(container(LOG))) == LOG_PAIRS
+
+    @pytest.mark.parametrize(
+        "container",
+        [
+            list,
+            pd.DataFrame,
+            lambda pairs: pl.DataFrame(pairs, orient="row"),
+            np.array,
+            lambda pairs: np.array(pairs, dtype=object),
+        ],
+    )
+    def test_pairs_as_they_are(self, container):
+        X, y = X_y = training_pairs(container(PAIRS))
+        assert as_tuples(X_y) == PAIRS
+        assert {type(text) for text in [*X.ravel(), *y]} == {str}
+
+    @pytest.mark.parametrize("container", [list, np.array, pd.Series, pl.Series])
+    def test_sessions(self, container):
+        sessions = [container(["a", "b", "b", "", "b", "a"]), container(["a"])]
+        expected = [("", "a"), ("a", "b"), ("b", "a"), ("", "a")]
+        assert as_tuples(training_pairs(sessions)) == expected
+
+    def test_series_of_sessions(self):
+        sessions = [["a", "b"], ["c", "d"]]
+        expected = [("", "a"), ("a", "b"), ("", "c"), ("c", "d")]
+        for series in (pd.Series(sessions), pl.Series(sessions)):
+            assert as_tuples(training_pairs(series)) == expected
+
+    def test_empty_session_among_others(self):
+        assert as_tuples(training_pairs([[], ["a"], [], ["b"], []])) == [("", "a"), ("", "b")]
+        X, y = training_pairs([[], [""]])
+        assert X.shape == (0, 2)
+        assert y.shape == (0,)
+
+    def test_kind_decides_where_it_is_given(self):
+        lists = [["a", "b"], ["c", "d"]]
+        assert as_tuples(training_pairs(lists, kind="pairs")) == [("a", "b"), ("c", "d")]
+        assert as_tuples(training_pairs([list(row) for row in LOG], kind="log")) == LOG_PAIRS
+        tuples = [("a", "b"), ("c", "d", "e")]
+        expected = [("", "a"), ("a", "b"), ("", "c"), ("c", "d"), ("d", "e")]
+        assert as_tuples(training_pairs(tuples, kind="sessions")) == expected
+
+    def test_without_first_queries(self):
+        assert as_tuples(training_pairs(LOG, first_queries=False)) == [("ab", "abc")]
+        assert as_tuples(training_pairs(PAIRS, first_queries=False)) == [PAIRS[0], PAIRS[2]]
+        assert as_tuples(training_pairs([["a", "b"]], first_queries=False)) == [("a", "b")]
+
+    def test_short_query_is_the_previous_one(self):
+        expected = [("", "abc"), ("a", "abd")]
+        assert as_tuples(training_pairs([["abc", "a", "abd"]], min_length=2)) == expected
+
+    def test_numbers_as_users(self):
+        log = [(10, 0, "a"), (9, 1, "b"), (10, 2, "c")]
+        assert as_tuples(training_pairs(log)) == [("", "b"), ("", "a"), ("a", "c")]
+
+
+class TestErrors:
+    @pytest.mark.parametrize("sessions", ["abc", b"abc", None, 3, {"a": ["b"]}])
+    def test_no_sequence(self, sessions):
+        with pytest.raises(TypeError, match=r"sessions must be a table or a sequence, got"):
+            training_pairs(sessions)
+
+    @pytest.mark.parametrize("sessions", [[], np.empty((0, 3)), pd.DataFrame({"a": [], "b": []})])
+    def test_empty(self, sessions):
+        with pytest.raises(ValueError, match=r"sessions must hold at least one"):
+            training_pairs(sessions)
+
+    @pytest.mark.parametrize("kind", ["auto", "log"])
+    @pytest.mark.parametrize("n_columns", [1, 4])
+    def test_columns(self, kind, n_columns):
+        for table in (np.ones((2, n_columns)), pd.DataFrame(np.ones((2, n_columns)))):
+            with pytest.raises(
+                ValueError, match=rf"sessions as a table .* got {n_columns} columns"
+            ):
+                training_pairs(table, kind=kind)
+
+    @pytest.mark.parametrize("kind", ["log", "sessions"])
+    def test_table_of_another_kind(self, kind):
+        with pytest.raises(ValueError, match=r"sessions as a table must be .* got 2 columns"):
+            training_pairs(pd.DataFrame(PAIRS), kind=kind)
+
+    @pytest.mark.parametrize(
+        "sessions", [[("a", "b"), ["a", "b"]], [("a", "b"), ("a", 0, "b")], [("a",)], [()]]
+    )
+    def test_tuples_of_several_lengths(self, sessions):
+        with pytest.raises(ValueError, match=r"sessions as a sequence of tuples must hold only"):
+            training_pairs(sessions)
+
+    @pytest.mark.parametrize("row", ["ab", ["a"], ["a", "b", "c"], None])
+    def test_rows_of_another_length(self, row):
+        with pytest.raises(ValueError, match=r"rows of 2 elements, but sessions\[1\] is"):
+            training_pairs([["a", "b"], row], kind="pairs")
+
+    @pytest.mark.parametrize("session", ["abc", 5, None])
+    def test_session_is_no_sequence(self, session):
+        with pytest.raises(TypeError, match=r"but sessions\[1\] is"):
+            training_pairs([["a"], session])
+
+    @pytest.mark.parametrize("query", [None, 1.5, b"a", np.nan])
+    def test_query_is_no_string(self, query):
+        with pytest.raises(
+            TypeError, match=r"but sessions\[1\]\[1\] is .*rows of a log are tuples"
+        ):
+            training_pairs([["a"], ["b", query]])
+        with pytest.raises(TypeError, match=r"strings in column 2, got .* in row 1"):
+            training_pairs([("u", 0, "a"), ("u", 1, query)])
+        for row, column in ((("a", query), 1), ((query, "a"), 0)):
+            with pytest.raises(TypeError, match=rf"strings in column {column}, got .* in row 1"):
+                training_pairs([("a", "b"), row])
+
+    @pytest.mark.parametrize("user", [None, np.nan, pd.NaT])
+    def test_user_missing(self, user):
+        with pytest.raises(ValueError, match=r"must have a user in every row, got .* in row 1"):
+            training_pairs([("u", 0, "a"), (user, 0, "a")])
+
+    def test_users_of_two_types(self):
+        with pytest.raises(TypeError, match=r"users that can be sorted"):
+            training_pairs([("u", 0, "a"), (3, 0, "a")])
+
+    @pytest.mark.parametrize("time", ["2024-01-01", timedelta(1), True, 1j])
+    def test_no_times(self, time):
+        with pytest.raises(TypeError, match=r"datetimes, datetime64 or seconds as times, got"):
+            training_pairs([("u", time, "a"), ("u", time, "b")])
+
+    def test_times_of_two_types(self):
+        with pytest.raises(TypeError, match=r"as times, got datetime, int"):
+            training_pairs([("u", 3, "a"), ("u", datetime(2024, 1, 1), "b")])
+
+    def test_some_with_a_time_zone(self):
+        log = [("u", datetime(2024, 1, 1), "a"), ("u", datetime(2024, 1, 1, tzinfo=UTC), "a")]
+        with pytest.raises(ValueError, match=r"all with a time zone or all without"):
+            training_pairs(log)
+
+    @pytest.mark.parametrize("time", [np.nan, np.inf, pd.NaT, np.datetime64("NaT"), None])
+    def test_time_missing(self, time):
+        first = datetime(2024, 1, 1) if time is pd.NaT else 0
+        first = np.datetime64(0, "s") if isinstance(time, np.datetime64) else first
+        with pytest.raises(ValueError, match=r"must have a (finite )?time in every row"):
+            training_pairs([("u", first, "a"), ("u", time, "b")])
+
+    @pytest.mark.parametrize("unit", ["D", "ns"])
+    def test_time_missing_in_a_frame(self, unit):
+        times = np.array(["2024-01-01", "NaT"], f"datetime64[{unit}]")
+        columns = {"u": ["v", "v"], "t": times, "q": ["a", "b"]}
+        for frame in (pd.DataFrame(columns), pl.DataFrame(columns)):
+            with pytest.raises(ValueError, match=r"finite time in every row, got NaT in row 1"):
+                training_pairs(frame)
+
+    @pytest.mark.parametrize("gap", [0, -1.0, timedelta(0), np.timedelta64("NaT"), np.nan])
+    def test_gap_out_of_range(self, gap):
+        with pytest.raises(ValueError, match=r"idle_gap must be positive, got"):
+            training_pairs(LOG, idle_gap=gap)
+
+    @pytest.mark.parametrize("gap", ["30min", None, True])
+    def test_gap_of_another_type(self, gap):
+        with pytest.raises(TypeError, match=r"idle_gap must be a timedelta or a number"):
+            training_pairs(LOG, idle_gap=gap)
+
+    @pytest.mark.parametrize("name", ["n_prefixes", "min_length", "max_length"])
+    def test_numbers(self, name):
+        with pytest.raises(ValueError, match=rf"{name} must be at least 1, got 0"):
+            training_pairs(LOG, **{name: 0})
+        with pytest.raises(TypeError, match=rf"{name} must be an integer, got 1.5"):
+            training_pairs(LOG, **{name: 1.5})
+
+    def test_bounds_the_wrong_way_round(self):
+        with pytest.raises(ValueError, match=r"max_length must be at least 3, got 2"):
+            training_pairs(LOG, min_length=3, max_length=2)
+
+    def test_options(self):
+        with pytest.raises(ValueError, match=r"kind must be one of 'auto', 'log'"):
+            training_pairs(LOG, kind="triples")
+        with pytest.raises(TypeError, match=r"first_queries must be True or False"):
+            training_pairs(LOG, first_queries="no")
