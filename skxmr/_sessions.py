@@ -22,7 +22,7 @@ def training_pairs(
     idle_gap=timedelta(minutes=30),
     first_queries=True,
     n_prefixes=1,
-    min_length=1,
+    min_length=0,
     max_length=None,
     random_state=None,
 ):
@@ -54,8 +54,9 @@ def training_pairs(
         Whether the first query of a session, which has no previous one, makes rows as well.
     n_prefixes : int, default=1
         How many prefixes are drawn for each query, independently: some may be equal.
-    min_length, max_length : int, default=1 and None
-        Bounds of a prefix's length in characters; None for the length of the query.
+    min_length, max_length : int, default=0 and None
+        Bounds of a prefix's length in characters; None for the length of the query. With prefixes
+        of length 0, what comes next can be suggested before anything is typed.
     random_state : int, RandomState instance or None, default=None
         Draws the lengths.
 
@@ -98,20 +99,20 @@ def training_pairs(
     ...     ("ann", 60, "garden table"),
     ...     ("ann", 7200, "novels"),
     ... ]
-    >>> X, y = training_pairs(log, random_state=0)
+    >>> X, y = training_pairs(log, random_state=11)
     >>> for (previous, prefix), query in zip(X, y):
     ...     print(f"{previous!r}, {prefix!r} -> {query!r}")
-    '', 'garden' -> 'garden chair'
-    'garden chair', 'g' -> 'garden table'
-    '', 'nove' -> 'novels'
-    '', 'te' -> 'tea'
+    '', 'garden ch' -> 'garden chair'
+    'garden chair', '' -> 'garden table'
+    '', 'nov' -> 'novels'
+    '', 't' -> 'tea'
     """
     check_option(kind, "kind", ("auto", "log", "pairs", "sessions"))
     check_boolean(first_queries, "first_queries")
     check_integer(n_prefixes, "n_prefixes", 1)
-    check_integer(min_length, "min_length", 1)
+    check_integer(min_length, "min_length", 0)
     if max_length is not None:
-        check_integer(max_length, "max_length", min_length)
+        check_integer(max_length, "max_length", max(1, min_length))
     idle_seconds = _check_idle_gap(idle_gap)
     previous, queries = _previous_and_queries(sessions, kind, idle_seconds)
     if not first_queries:
@@ -139,7 +140,7 @@ def _with_prefixes(previous, queries, n_prefixes, min_length, max_length, rng):
     longest = np.array([len(query) for query in queries], dtype=np.int64)
     if max_length is not None:
         longest = np.minimum(longest, max_length)
-    able = longest >= min_length
+    able = longest >= max(1, min_length)
     previous, queries, longest = previous[able], queries[able], longest[able]
     lengths = rng.randint(min_length, longest[:, np.newaxis] + 1, size=(len(queries), n_prefixes))
     y = np.repeat(queries, n_prefixes)

@@ -9,6 +9,7 @@ from ._core import Restriction
 from ._prefixes import PrefixIndex
 from ._query_features import QueryFeatures, Spelling
 from ._query_pairs import check_pairs, check_queries
+from ._sessions import training_pairs
 from ._validation import (
     check_boolean,
     check_integer,
@@ -21,7 +22,7 @@ from .indexers import TrieHybridIndexer
 from .linear import XRLinearClassifier
 from .text import NGramTfidfVectorizer
 
-__all__ = ["SessionQueryCompleter"]
+__all__ = ["SessionQueryCompleter", "training_pairs"]
 
 _DEFAULT_CLASSIFIER = XRLinearClassifier(TrieHybridIndexer())
 
