@@ -1,5 +1,7 @@
 """Completion of queries from what was typed and what was asked before."""
 
+import re
+
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
@@ -31,6 +33,9 @@ _PREVIOUS = NGramTfidfVectorizer("word", (1, 2), min_token_length=1)
 
 #: What is typed, whose beginning counts most.
 _PREFIX = NGramTfidfVectorizer("char", (1, 3), lowercase=False, position_weighted=True)
+
+
+_WORD_CHARACTER = re.compile(r"\w")
 
 
 class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
@@ -79,7 +84,7 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         The share of each in y.
     classifier_ : XRLinearClassifier
     previous_vectorizer_ : transformer or None
-        None where all previous queries of fit were empty.
+        None where no previous query of fit had a word.
     prefix_vectorizer_ : transformer
     n_features_in_ : int
         Always 2.
@@ -193,7 +198,7 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         self.prefix_vectorizer_ = clone(prefix)
         embedded = self.prefix_vectorizer_.fit_transform(texts)
         self.previous_vectorizer_ = None
-        if any(map(str.strip, previous)):
+        if any(map(_WORD_CHARACTER.search, previous)):
             words = _PREVIOUS if self.previous_vectorizer is None else self.previous_vectorizer
             self.previous_vectorizer_ = clone(words).fit(previous)
         vectorizers = self.previous_vectorizer_, self.prefix_vectorizer_
@@ -291,11 +296,12 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
             Best first; none where no known query begins with the prefix.
         """
         check_is_fitted(self)
+        check_boolean(self.constrained, "constrained")
+        check_integer(k, "k", 1)
         for name, value in (("prefix", prefix), ("previous", previous)):
             if not isinstance(value, str):
                 raise TypeError(f"{name} must be a str, got {value!r:.80}")
-        check_integer(k, "k", 1, np.iinfo(np.int32).max)
-        labels, scores = self._rank_one(previous, prefix, k)
+        labels, scores = self._rank_one(previous, prefix, min(int(k), len(self.classes_)))
         return list(zip(self.classes_[labels].tolist(), scores, strict=True))
 
     def __sklearn_tags__(self):

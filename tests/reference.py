@@ -254,23 +254,37 @@ def joined(post_processor, margin, parent):
     raise ValueError(post_processor)
 
 
-def beam_search(model, x, *, k, beam_width, post_processor, floor=-np.inf, start=None):
+def nodes_above(tree, labels):
+    """For each level the set of nodes that lead to some of these labels."""
+    nodes = {slot for slot, label in enumerate(tree.slot_label.tolist()) if label in labels}
+    levels = [nodes]
+    for level in range(tree.n_levels, 0, -1):
+        parents = tree.parents(level)
+        levels.append({int(parents[node]) for node in levels[-1]})
+    return levels[::-1]
+
+
+def beam_search(
+    model, x, *, k, beam_width, post_processor, floor=-np.inf, start=None, permitted=None
+):
     """Rank the labels of one dense query.
 
-    start is (level, [(node, score), ...]). Returns [(label, score), ...], and how close a call the
-    beam made: the smallest gap between a node kept and one dropped, relative where scores are
-    products.
+    start is (level, [(node, score), ...]). Where there is a set of permitted labels, only nodes
+    that lead to one are entered. Returns [(label, score), ...], and how close a call the beam made: the
+    smallest gap between a node kept and one dropped, relative where scores are products.
     """
     x = x.astype(np.float64)
     product = is_product(post_processor)
     first, beam = start or (0, [(0, 1.0 if product else 0.0)])
     closest = np.inf
+    above = None if permitted is None else nodes_above(model.tree, permitted)
     for level in range(first, model.tree.n_levels):
         pointers, W, bias = model.tree.child_ptr[level], model.weights[level], model.biases[level]
         beam = [
             (child, joined(post_processor, x @ W[:, child] + bias[child], score))
             for node, score in beam
             for child in range(pointers[node], pointers[node + 1])
+            if above is None or child in above[level + 1]
         ]
         if level < model.tree.n_levels - 1:
             beam = best_first(beam)
@@ -310,13 +324,17 @@ def draw_beam(rng, n_nodes, beam_width, scores=HALVES):
     return [(node, float(rng.choice(scores))) for node in nodes]
 
 
-def assert_ranks_exactly(dense_model, X, starts=None, **options):
-    """Compare labels and scores, ties included, with the reference search."""
+def assert_ranks_exactly(dense_model, X, starts=None, within=None, permitted=None, **options):
+    """Compare labels and scores, ties included, with the reference search.
+
+    permitted has a set of labels for each row, and within is what restricts the search to them.
+    """
     frontier = frontier_of(starts) if starts else None
-    labels, scores = rank_all(dense_model.compile(), X, frontier=frontier, **options)
+    labels, scores = rank_all(dense_model.compile(), X, frontier=frontier, within=within, **options)
     assert labels.dtype == np.int32
     assert scores.dtype == np.float32
     for i, x in enumerate(X.toarray()):
         start = starts[i] if starts else None
-        expected, _ = beam_search(dense_model, x, start=start, **options)
+        allowed = permitted[i] if permitted else None
+        expected, _ = beam_search(dense_model, x, start=start, permitted=allowed, **options)
         assert (labels[i].tolist(), scores[i].tolist()) == padded(expected, options["k"])

@@ -1,0 +1,469 @@
+"""Completion of queries by SessionQueryCompleter."""
+
+import itertools
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.model_selection import GridSearchCV
+
+from skxmr import (
+    KMeansIndexer,
+    SessionQueryCompleter,
+    TrieHybridIndexer,
+    TrieIndexer,
+    XRLinearClassifier,
+)
+from skxmr.completion import training_pairs
+from skxmr.datasets import load_catalogue_subjects
+from skxmr.metrics import mrr_at_10_scorer
+
+FOLLOWS = {
+    "cat food": ["cat toys", "Cats", "dog food", "catamarans"],
+    "dog food": ["dog toys", "Dogs", "cat food", "dog sleds"],
+    "sailing": ["catamarans", "dinghies", "sea charts", "Sea birds"],
+    "birds": ["Sea birds", "dinosaurs", "bird food", "cats"],
+}
+
+
+def rows(n_repeats=3, random_state=0):
+    pairs = [(previous, query) for previous, all_ in FOLLOWS.items() for query in all_]
+    pairs += [("", query) for _, query in pairs]
+    return training_pairs(pairs * n_repeats, random_state=random_state)
+
+
+X, y = rows()
+QUERIES = sorted(set(y))
+
+
+def classifier(indexer=None, **params):
+    indexer = TrieHybridIndexer(1, max_leaf_size=3) if indexer is None else indexer
+    return XRLinearClassifier(indexer, **params)
+
+
+COMPLETER = SessionQueryCompleter(classifier(), random_state=0).fit(X, y)
+
+
+def suggested(*args, completer=COMPLETER, **options):
+    return [query for query, _ in completer.complete(*args, **options)]
+
+
+# ---- what is suggested ----
+
+
+def test_every_suggestion_begins_with_the_prefix_and_none_is_missing():
+    for query in QUERIES:
+        for length in range(len(query) + 1):
+            prefix = query[:length]
+            expected = {q for q in QUERIES if q.lower().startswith(prefix.lower())}
+            for previous in ("", "sailing", "unheard of"):
+                found = suggested(prefix, previous, k=50)
+                assert len(found) == len(set(found))
+                assert set(found) == expected
+
+
+def test_the_query_before_decides():
+    assert suggested("c", "cat food")[0] in FOLLOWS["cat food"]
+    assert suggested("ca", "sailing")[0] == "catamarans"
+    assert suggested("s", "birds")[0] == "Sea birds"
+    assert suggested("", "dog food", k=4) != suggested("", "sailing", k=4)
+    for previous, queries in FOLLOWS.items():
+        assert set(suggested("", previous, k=2)) <= set(queries)
+
+
+def test_scores_fall():
+    scores = [score for _, score in COMPLETER.complete("", "birds", k=50)]
+    assert scores == sorted(scores, reverse=True)
+    assert all(type(score) is float for score in scores)
+
+
+@pytest.mark.parametrize("prefix", ["x", "catz", "cat toys!", "\U0001f600", "cats and dogs", "\0"])
+def test_unknown_prefix(prefix):
+    assert COMPLETER.complete(prefix, "sailing") == []
+    labels, scores = COMPLETER.rank([("sailing", prefix)], 3)
+    assert labels.tolist() == [[-1] * 3]
+    assert (scores == -np.inf).all()
+    (best,) = COMPLETER.predict([("sailing", prefix)])
+    free = clone(COMPLETER).set_params(constrained=False).fit(X, y)
+    assert best == free.predict([("sailing", prefix)])[0]
+
+
+def test_queries_shorter_than_the_prefix_are_no_completions():
+    assert "Cats" in suggested("cats")
+    assert suggested("cats!") == []
+
+
+def test_k_beyond_what_there_is():
+    labels, scores = COMPLETER.rank([("", "ca")], 50)
+    assert labels.shape == scores.shape == (1, 50)
+    n = len(suggested("ca", k=50))
+    assert (labels[0, :n] >= 0).all()
+    assert (labels[0, n:] == -1).all()
+    assert len(suggested("", k=10**9)) == len(QUERIES)
+
+
+def test_case_blanks_and_accents():
+    assert suggested("CAT") == suggested("cat") == suggested("  cat")
+    assert "Cats" not in suggested("cat ")
+    strict = SessionQueryCompleter(classifier(), lowercase=False).fit(X, y)
+    assert suggested("C", completer=strict) == ["Cats"]
+    assert set(suggested("cat", completer=strict)) == {"cat toys", "cat food", "catamarans", "cats"}
+    pairs, queries = [("", "c"), ("", "e")], ["  Caf\u00e9 au lait ", "e\u0301tudes"]
+    for options, ok in ({}, False), ({"strip_accents": "unicode"}, True):
+        completer = SessionQueryCompleter(**options).fit(pairs, queries)
+        assert suggested("cafe\u0301", completer=completer) == queries[:1]
+        assert suggested("\u00e9", completer=completer) == queries[1:]
+        assert bool(suggested("cafe", completer=completer)) is ok
+
+
+def test_queries_that_are_spelt_alike_are_suggested_side_by_side():
+    completer = SessionQueryCompleter().fit([("", "c")] * 3, ["Cats", "cats", "CATS"])
+    assert sorted(suggested("cat", completer=completer)) == ["CATS", "Cats", "cats"]
+
+
+def test_unconstrained():
+    free = SessionQueryCompleter(classifier(), constrained=False, random_state=0).fit(X, y)
+    assert any(not q.lower().startswith("cat") for q in suggested("cat", k=50, completer=free))
+    assert len(suggested("nothing of the kind", completer=free)) == 10
+    free.set_params(constrained=True)
+    assert free.complete("cat", "sailing") == COMPLETER.complete("cat", "sailing")
+
+
+# ---- where there is little to go by ----
+
+
+def test_nothing_at_all_is_completed_by_what_is_most_popular():
+    pairs = [("", "a"), ("", "b"), ("", "b"), ("", "c")]
+    completer = SessionQueryCompleter().fit(pairs, ["art", "birds", "birds", "cats"])
+    assert completer.complete("", k=2) == [("birds", 0.5), ("art", 0.25)]
+    labels, scores = completer.rank([("", ""), ("", "c")], 4)
+    assert labels.tolist() == [[1, 0, 2, -1], [2, -1, -1, -1]]
+    assert_array_equal(scores[0, :3], [0.5, 0.25, 0.25])
+    assert_array_equal(completer.popularity_, [0.25, 0.5, 0.25])
+
+
+def test_weights_count_as_rows_given_twice():
+    weight = np.random.default_rng(0).integers(0, 3, len(y))
+    repeated = np.repeat(np.arange(len(y)), weight)
+    a = clone(COMPLETER).fit(X, y, weight)
+    b = clone(COMPLETER).fit(X[repeated], y[repeated])
+    shared = np.isin(a.classes_, b.classes_)
+    assert_allclose(a.popularity_[shared], b.popularity_)
+    assert a.popularity_[~shared].sum() == 0
+
+
+def test_empty_prefix_where_none_was_learnt_from():
+    typed = X[:, 1] != ""
+    completer = SessionQueryCompleter(classifier(), random_state=0).fit(X[typed], y[typed])
+    by_count = completer.classes_[np.argsort(-completer.popularity_, kind="stable")]
+    assert suggested("", "sailing", completer=completer) == by_count[:10].tolist()
+    assert suggested("ca", "sailing", completer=completer)[0] == "catamarans"
+
+
+def test_no_history_at_all():
+    pairs = [("  ", prefix) for _, prefix in X]
+    completer = SessionQueryCompleter(classifier()).fit(pairs, y)
+    assert completer.previous_vectorizer_ is None
+    assert set(suggested("dog", completer=completer)) == {
+        q for q in QUERIES if q.lower().startswith("dog")
+    }
+    assert suggested("dog", "cat food", completer=completer) == suggested(
+        "dog", completer=completer
+    )
+
+
+def test_one_query():
+    completer = SessionQueryCompleter().fit([("", "a")], ["art"])
+    assert suggested("", completer=completer) == suggested("ar", completer=completer) == ["art"]
+    assert suggested("b", completer=completer) == []
+    assert completer.predict([("", "b")]).tolist() == ["art"]
+
+
+def test_queries_without_any_character():
+    completer = SessionQueryCompleter().fit([("", ""), ("a", "")], ["", "art"])
+    assert set(suggested("", completer=completer)) == {"", "art"}
+    assert suggested("a", completer=completer) == ["art"]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.tuples(*[st.text(st.sampled_from("ab \u00c9\u0301\U0001f600#\ud83d"), max_size=4)] * 3),
+        min_size=1,
+        max_size=6,
+    ),
+    st.text(max_size=3),
+)
+def test_any_texts(triples, typed):
+    triples = [(a, b, c or "x") for a, b, c in triples]
+    completer = SessionQueryCompleter(random_state=0)
+    completer.fit([row[:2] for row in triples], [row[2] for row in triples])
+    for prefix in (typed, *(row[1] for row in triples)):
+        found = suggested(prefix, triples[0][0], completer=completer)
+        spelt = completer._spelling
+        expected = {
+            q
+            for q in completer.classes_.tolist()
+            if spelt.query(q).startswith(spelt.prefix(prefix))
+        }
+        assert set(found) == expected or len(found) == 10
+
+
+# ---- as an estimator ----
+
+
+def test_rank_and_complete_agree():
+    labels, scores = COMPLETER.rank(X, 5)
+    for i, (previous, prefix) in enumerate(X):
+        found = COMPLETER.complete(prefix, previous, k=5)
+        n = (labels[i] >= 0).sum()
+        assert COMPLETER.classes_[labels[i, :n]].tolist() == [query for query, _ in found]
+        assert_allclose(scores[i, :n], [score for _, score in found], rtol=1e-5)
+
+
+def test_predict_and_score():
+    assert_array_equal(COMPLETER.classes_, QUERIES)
+    labels, _ = COMPLETER.rank(X, 10)
+    assert_array_equal(COMPLETER.predict(X), COMPLETER.classes_[labels[:, 0]])
+    reciprocals = [
+        1 / (1 + row.tolist().index(QUERIES.index(truth))) if QUERIES.index(truth) in row else 0
+        for row, truth in zip(labels, y, strict=True)
+    ]
+    assert COMPLETER.score(X, y) == pytest.approx(np.mean(reciprocals))
+    assert COMPLETER.score(X, y) == pytest.approx(mrr_at_10_scorer(COMPLETER, X, y))
+    weights = np.arange(len(y))
+    expected = np.average(reciprocals, weights=weights)
+    assert COMPLETER.score(X, y, weights) == pytest.approx(expected)
+    assert COMPLETER.score(X[:2], ["never seen", "nor this"]) == 0
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        lambda X: X,
+        lambda X: X.astype(str),
+        lambda X: [tuple(row) for row in X],
+        lambda X: pd.DataFrame(X, columns=["previous", "prefix"]),
+        lambda X: pl.DataFrame(X.tolist(), schema=["previous", "prefix"], orient="row"),
+    ],
+)
+def test_containers(container):
+    completer = clone(COMPLETER).fit(container(X), y.tolist())
+    assert_array_equal(completer.rank(container(X))[0], COMPLETER.rank(X)[0])
+    assert completer.n_features_in_ == 2
+    if hasattr(container(X), "columns"):
+        assert completer.feature_names_in_.tolist() == ["previous", "prefix"]
+        swapped = container(X)[["prefix", "previous"]]
+        with pytest.raises(ValueError, match="feature names"):
+            completer.rank(swapped)
+
+
+@pytest.mark.parametrize("series", [pd.Series, pl.Series, np.array, list])
+def test_containers_of_y(series):
+    completer = clone(COMPLETER).fit(X, series(y.tolist()))
+    assert completer.score(X, series(y.tolist())) == COMPLETER.score(X, y)
+
+
+INDEXERS = [
+    KMeansIndexer(max_leaf_size=3),
+    TrieIndexer(max_leaf_size=2),
+    TrieHybridIndexer(0, 3),
+    TrieHybridIndexer(3, 2),
+    TrieHybridIndexer(1, 2, vectorizer=TfidfVectorizer(analyzer="char")),
+]
+
+
+@pytest.mark.parametrize("indexer", INDEXERS)
+@pytest.mark.parametrize("label_embedding", ["pifa", "text", "features"])
+def test_any_tree_can_be_searched_by_prefix(indexer, label_embedding):
+    ranker = classifier(indexer, label_embedding=label_embedding)
+    completer = SessionQueryCompleter(ranker, random_state=0)
+    if getattr(indexer, "vectorizer", None) is not None and label_embedding == "features":
+        with pytest.raises(ValueError, match="label_features"):
+            completer.fit(X, y)
+        return
+    completer.fit(X, y)
+    expected = {q for q in QUERIES if q.lower().startswith("ca")}
+    assert set(suggested("ca", "birds", completer=completer)) == expected
+    assert completer.classifier_.tree_.n_labels == len(QUERIES)
+
+
+def test_other_vectorizers():
+    completer = SessionQueryCompleter(
+        classifier(),
+        previous_vectorizer=CountVectorizer(),
+        prefix_vectorizer=TfidfVectorizer(analyzer="char"),
+    ).fit(X, y)
+    labels, _ = completer.rank(X, 1)
+    found = [suggested(prefix, previous, k=1, completer=completer) for previous, prefix in X]
+    assert completer.classes_[labels[:, 0]].tolist() == [query for (query,) in found]
+
+
+def test_parameters_reach_the_classifier():
+    completer = SessionQueryCompleter(classifier(), n_jobs=2, random_state=7).fit(X, y)
+    assert (completer.classifier_.n_jobs, completer.classifier_.random_state) == (2, 7)
+    own = SessionQueryCompleter(classifier(n_jobs=1), n_jobs=2).fit(X, y)
+    assert own.classifier_.n_jobs == 1
+    assert completer.classifier.n_jobs is None
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2, 3])
+def test_number_of_jobs_changes_nothing(n_jobs):
+    completer = SessionQueryCompleter(classifier(), n_jobs=n_jobs, random_state=0).fit(X, y)
+    for a, b in zip(completer.rank(X), COMPLETER.rank(X), strict=True):
+        assert_array_equal(a, b)
+
+
+def test_grid_search_over_beam_and_weight():
+    grid = {"classifier__beam_width": [1, 5], "previous_weight": [0.5, 2.0]}
+    search = GridSearchCV(COMPLETER, grid, cv=2, error_score="raise").fit(X, y)
+    assert search.best_estimator_.classifier_.beam_width in (1, 5)
+    assert 0 < search.best_score_ <= 1
+    assert search.predict(X[:2]).shape == (2,)
+
+
+def test_copies_and_threads():
+    for copy in (pickle.loads(pickle.dumps(COMPLETER)), clone(COMPLETER).fit(X, y)):
+        assert copy.complete("d", "birds") == COMPLETER.complete("d", "birds")
+    with ThreadPoolExecutor(8) as pool:
+        calls = [(prefix, previous) for previous, prefix in X] * 4
+        copy = pickle.loads(pickle.dumps(COMPLETER))
+        found = list(pool.map(lambda call: copy.complete(*call), calls))
+    assert found == [COMPLETER.complete(*call) for call in calls]
+
+
+# ---- what is refused ----
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "match"),
+    [
+        ([("a", None)], TypeError, r"X must hold strings .* got None in row 0, column 1"),
+        ([("a", "b"), (np.nan, "b")], TypeError, r"got nan in row 1, column 0"),
+        ([(b"a", "b")], TypeError, r"got b'a' in row 0, column 0"),
+        ([("a", "b", "c")], ValueError, r"X must have two columns"),
+        (["a", "b"], ValueError, r"X must have two columns"),
+        ([("a", "b"), ("a",)], ValueError, r"X must"),
+        ([], ValueError, r"X must have two columns"),
+        (np.empty((0, 2), object), ValueError, r"X must have at least one row"),
+        ("ab", ValueError, r"X must have two columns"),
+    ],
+)
+def test_what_are_no_pairs(bad, error, match):
+    with pytest.raises(error, match=match):
+        SessionQueryCompleter().fit(bad, ["q"] * len(bad))
+    with pytest.raises(error, match=match):
+        COMPLETER.rank(bad)
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "match"),
+    [
+        (y[:-1], ValueError, r"y must have shape"),
+        ([*y[:-1], None], TypeError, r"y must hold strings, got None in row"),
+        (np.column_stack([y, y]), ValueError, r"y must have shape"),
+        (np.arange(len(y)), TypeError, r"y must hold strings, got 0 in row 0"),
+    ],
+)
+def test_what_are_no_queries(bad, error, match):
+    with pytest.raises(error, match=match):
+        SessionQueryCompleter().fit(X, bad)
+    with pytest.raises(error, match=match):
+        COMPLETER.score(X, bad)
+
+
+@pytest.mark.parametrize(
+    ("params", "error"),
+    [
+        ({"classifier": KMeansIndexer()}, TypeError),
+        ({"classifier": XRLinearClassifier}, TypeError),
+        ({"previous_vectorizer": 3}, TypeError),
+        ({"prefix_vectorizer": "char"}, TypeError),
+        ({"previous_weight": -1}, ValueError),
+        ({"previous_weight": "2"}, TypeError),
+        ({"constrained": "yes"}, TypeError),
+        ({"lowercase": None}, TypeError),
+        ({"strip_accents": "all"}, ValueError),
+        ({"n_jobs": 1.5}, TypeError),
+    ],
+)
+def test_wrong_parameters_are_named(params, error):
+    with pytest.raises(error, match=next(iter(params))):
+        SessionQueryCompleter(**params).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"prefix": None}, TypeError),
+        ({"prefix": b"c"}, TypeError),
+        ({"prefix": "c", "previous": None}, TypeError),
+        ({"prefix": "c", "k": 0}, ValueError),
+        ({"prefix": "c", "k": "3"}, TypeError),
+    ],
+)
+def test_wrong_arguments_of_complete_are_named(options, error):
+    with pytest.raises(error, match=list(options)[-1]):
+        COMPLETER.complete(**options)
+
+
+def test_parameters_that_were_spoilt_after_fit():
+    completer = clone(COMPLETER).fit(X, y)
+    completer.classifier_.beam_width = 0
+    for call in (lambda: completer.complete("c"), lambda: completer.rank(X)):
+        with pytest.raises(ValueError, match="beam_width"):
+            call()
+    completer = clone(COMPLETER).fit(X, y).set_params(constrained="no")
+    for call in (lambda: completer.complete("c"), lambda: completer.rank(X)):
+        with pytest.raises(TypeError, match="constrained"):
+            call()
+
+
+def test_not_fitted():
+    for call in ("rank", "predict", "score", "complete"):
+        args = {"score": (X, y), "complete": ("c",)}.get(call, (X,))
+        with pytest.raises(NotFittedError):
+            getattr(SessionQueryCompleter(), call)(*args)
+
+
+def test_a_fit_that_fails_leaves_what_was_fitted():
+    completer = clone(COMPLETER).fit(X, y)
+    before = completer.complete("c", "birds")
+    with pytest.raises(TypeError):
+        completer.fit(X, [None] * len(y))
+    with pytest.raises(ValueError, match="C must be"):
+        completer.set_params(classifier__C=-1).fit(X, y)
+    assert completer.complete("c", "birds") == before
+
+
+# ---- real data ----
+
+
+def test_subjects_of_a_catalogue():
+    """Each prefix is completed better than by what is most popular, and by completions only."""
+    data = load_catalogue_subjects()
+    names = data.label_names
+
+    def sessions(Y):
+        for row in Y:
+            yield from itertools.islice(itertools.permutations(names[row.indices], 2), 4)
+
+    pairs, queries = training_pairs(list(sessions(data.Y_train[:6000])), random_state=0)
+    completer = SessionQueryCompleter(random_state=0).fit(pairs, queries)
+    pairs, queries = training_pairs(list(sessions(data.Y_test[:1500])), random_state=1)
+    labels, _ = completer.rank(pairs)
+    for row, prefix in zip(labels, pairs[:, 1], strict=True):
+        found = completer.classes_[row[row >= 0]]
+        assert all(query.lower().startswith(prefix.lower().lstrip()) for query in found)
+    without = pairs.copy()
+    without[:, 0] = ""
+    assert completer.score(pairs, queries) > completer.score(without, queries) + 0.02
