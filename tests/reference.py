@@ -270,8 +270,8 @@ def beam_search(
     """Rank the labels of one dense query.
 
     start is (level, [(node, score), ...]). Where there is a set of permitted labels, only nodes
-    that lead to one are entered. Returns [(label, score), ...], and how close a call the beam made: the
-    smallest gap between a node kept and one dropped, relative where scores are products.
+    that lead to one are entered. Returns [(label, score), ...], and how close a call the beam made:
+    the smallest gap between a node kept and one dropped, relative where scores are products.
     """
     x = x.astype(np.float64)
     product = is_product(post_processor)

@@ -7,7 +7,13 @@ from sklearn.base import clone
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skxmr import KMeansIndexer, TrieHybridIndexer, TrieIndexer, XRLinearClassifier
+from skxmr import (
+    KMeansIndexer,
+    SessionQueryCompleter,
+    TrieHybridIndexer,
+    TrieIndexer,
+    XRLinearClassifier,
+)
 from skxmr.text import NGramTfidfVectorizer
 
 # The checks of clusterers look for as many clusters as their data has on 50 rows, which the default
@@ -52,6 +58,11 @@ TEXT_ESTIMATORS = pytest.mark.parametrize(
         TrieHybridIndexer(0, 3, balanced=False, spherical=False, random_state=0),
     ],
 )
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_scikit_learn_check_of_the_completer_passes(check):
+    getattr(estimator_checks, check)("SessionQueryCompleter", SessionQueryCompleter())
 
 
 @TEXT_ESTIMATORS
