@@ -1,0 +1,256 @@
+"""Complete queries as they are typed, knowing the query before.
+
+The search box of a library catalogue: queries are the names of subjects. In a session somebody
+asks for one subject of a record and then for another subject of the same record. Compares label
+trees (clusters, tries, and hybrids of both), searched with and without the constraint that
+suggestions begin with what was typed, with the most popular completion and with the queries that
+followed most often, on sessions from records that were not learnt from.
+
+    python examples/query_completion.py [--data FOLDER] [--plot FILE] [--n-jobs N]
+
+Without a folder it takes the sample that comes with skxmr.
+"""
+
+import argparse
+import pickle
+import time
+from collections import Counter, defaultdict
+from copy import copy
+
+import numpy as np
+import scipy.sparse as sp
+
+from skxmr import (
+    KMeansIndexer,
+    SessionQueryCompleter,
+    TrieHybridIndexer,
+    TrieIndexer,
+    XRLinearClassifier,
+)
+from skxmr.completion import training_pairs
+from skxmr.datasets import load_catalogue_subjects
+from skxmr.metrics import bleu_rr, mean_reciprocal_rank_by_prefix_length
+from skxmr.text import NGramTfidfVectorizer
+
+N_CALLS = 5000
+LONGEST = 10  # longer prefixes are put together
+FREE, CONSTRAINED = "any query", "completions"
+HEADER = (
+    f"{'':27}{'suggests':13}{'MRR@10':>8}{'BLEU_RR':>9}{'p50':>8}{'p99 µs':>8}{'MB':>6}{'fit s':>7}"
+)
+
+
+def sessions(Y, names, n_per_record, rng):
+    """Draw pairs of different subjects of the records that have two or more."""
+    n = np.diff(Y.indptr)
+    records = np.repeat(np.flatnonzero(n >= 2), n_per_record)
+    first = rng.integers(n[records])
+    second = (first + rng.integers(1, n[records])) % n[records]
+    subjects = (names[Y.indices[Y.indptr[records] + place]] for place in (first, second))
+    return np.column_stack(list(subjects))
+
+
+class MostPopular:
+    """Completes a prefix by the most frequent queries, whatever was asked before."""
+
+    def fit(self, X, y):
+        """Count queries."""
+        self.counts = Counter(y.tolist())
+        self.best = defaultdict(list)
+        for query in sorted(self.counts, key=lambda query: (-self.counts[query], query)):
+            for length in range(len(query) + 1):
+                best = self.best[query[:length].lower()]
+                if len(best) < 10:
+                    best.append(query)
+        return self
+
+    def complete(self, prefix, previous=""):
+        """Suggest 10 queries."""
+        return [(query, self.counts[query]) for query in self.best.get(prefix.lower(), ())]
+
+
+class MostFrequentNext(MostPopular):
+    """Completes by what followed the previous query most often, then by what is most popular."""
+
+    def fit(self, X, y):
+        """Count which query followed which."""
+        super().fit(X, y)
+        self.followed = defaultdict(Counter)
+        for previous, query in zip(X[:, 0], y, strict=True):
+            self.followed[previous][query] += 1
+        return self
+
+    def complete(self, prefix, previous=""):
+        """Suggest 10 queries."""
+        typed, followed = prefix.lower(), self.followed.get(previous, {})
+        known = [item for item in followed.items() if item[0].lower().startswith(typed)]
+        known.sort(key=lambda item: (-item[1], -self.counts[item[0]], item[0]))
+        others = [item for item in super().complete(prefix) if item[0] not in followed]
+        return (known + others)[:10]
+
+
+def completers(n_jobs):
+    """Make the systems to compare, by name."""
+
+    def make(indexer, label_embedding="pifa", **params):
+        classifier = XRLinearClassifier(indexer, label_embedding=label_embedding)
+        return SessionQueryCompleter(classifier, n_jobs=n_jobs, random_state=0, **params)
+
+    plain = NGramTfidfVectorizer("char", (1, 3), lowercase=False)
+    bisecting = KMeansIndexer(branching=2)
+    return {
+        "most popular": MostPopular(),
+        "most frequent next": MostFrequentNext(),
+        "k-means": make(bisecting, "features", prefix_vectorizer=plain),
+        "position-weighted k-means": make(bisecting, "features"),
+        "plain XMR": make(None, prefix_vectorizer=plain),
+        "trie": make(TrieIndexer(16)),
+        "hybrid 1": make(TrieHybridIndexer(1)),
+        "hybrid 2": make(TrieHybridIndexer(2)),
+        "hybrid 3": make(TrieHybridIndexer(3)),
+    }
+
+
+def suggest(completer, X, queries):
+    """Rank 10 suggestions for each row, as positions in `queries`, padded with -1."""
+    if isinstance(completer, MostPopular):
+        texts = [[q for q, _ in completer.complete(prefix, q)] for q, prefix in X.tolist()]
+        ranking = np.full((len(X), 10), -1)
+        for row, found in zip(ranking, texts, strict=True):
+            row[: len(found)] = np.searchsorted(queries, found)
+        return ranking
+    labels, _ = completer.rank(X, 10)
+    return np.where(labels >= 0, np.searchsorted(queries, completer.classes_)[labels], -1)
+
+
+def quality(ranking, y, lengths, queries):
+    """Compute MRR@10 and BLEU_RR, of all rows and by the length of the prefix."""
+    places = np.searchsorted(queries, y)
+    shape = len(y), len(queries)
+    Y = sp.csr_matrix((np.ones(len(y)), places, np.arange(len(y) + 1)), shape=shape)
+    texts = [[queries[place] for place in row if place >= 0] for row in ranking.tolist()]
+    by_length = mean_reciprocal_rank_by_prefix_length(Y, ranking, lengths)
+    rows_of = [np.flatnonzero(lengths == length) for length in by_length.length]
+    bleu = [bleu_rr(y[rows], [texts[i] for i in rows]) for rows in rows_of]
+    return {
+        "mrr": float(np.average(by_length.mrr, weights=by_length.n_rows)),
+        "bleu": float(np.average(bleu, weights=by_length.n_rows)),
+        "length": by_length.length,
+        "mrr_by_length": by_length.mrr,
+        "bleu_by_length": np.array(bleu),
+    }
+
+
+def latency(completer, X):
+    """Measure the median and the 99th percentile of single completions, in microseconds."""
+    seconds = []
+    for previous, prefix in X[:N_CALLS].tolist():
+        start = time.perf_counter()
+        completer.complete(prefix, previous)
+        seconds.append(time.perf_counter() - start)
+    return dict(zip(("p50", "p99"), 1e6 * np.percentile(seconds, [50, 99]), strict=True))
+
+
+def variants(completer):
+    """Give the ways in which a fitted completer can search, by name."""
+    if isinstance(completer, MostPopular):
+        return {CONSTRAINED: completer}
+    free = copy(completer).set_params(constrained=False)
+    return {FREE: free, CONSTRAINED: completer}
+
+
+def compare(train, test, n_jobs):
+    """Fit and measure all systems; returns a dict by (name, way of searching)."""
+    (X, y), (X_test, y_test) = train, test
+    queries = np.unique(np.concatenate((y, y_test)))
+    lengths = np.minimum([len(prefix) for prefix in X_test[:, 1]], LONGEST)
+    results = {}
+    print(
+        f"\n{'':27}{'suggests':13}{'MRR@10':>8}{'BLEU_RR':>9}{'p50':>8}{'p99 µs':>8}{'MB':>6}{'fit s':>7}"
+    )
+    for name, completer in completers(n_jobs).items():
+        start = time.perf_counter()
+        completer.fit(X, y)
+        seconds, size = time.perf_counter() - start, len(pickle.dumps(completer)) / 1e6
+        for way, variant in variants(completer).items():
+            found = quality(suggest(variant, X_test, queries), y_test, lengths, queries)
+            found |= latency(variant, X_test)
+            results[name, way] = found
+            print(
+                f"{name:27}{way:13}{found['mrr']:8.4f}{found['bleu']:9.4f}{found['p50']:8.0f}"
+                f"{found['p99']:8.0f}{size:6.0f}{seconds:7.1f}",
+                flush=True,
+            )
+    return results
+
+
+def show_by_length(results, measure, title):
+    """Print a table of a measure by the length of the prefix."""
+    length = next(iter(results.values()))["length"]
+    heads = "".join(f"{n:>7}" for n in length[:-1]) + f"{f'{length[-1]}+':>7}"
+    print(f"\n{title + ', characters typed':40}{heads}")
+    for (name, way), found in results.items():
+        print(f"{name:27}{way:13}" + "".join(f"{value:7.3f}" for value in found[measure]))
+
+
+def conclude(results):
+    """Print what the hybrids gain."""
+    best = max((key for key in results if "hybrid" in key[0]), key=lambda key: results[key]["mrr"])
+    print(f"\nBest of the hybrids: {best[0]}, {best[1]}.")
+    for other in (("k-means", FREE), ("most popular", CONSTRAINED)):
+        ratios = results[best]["mrr_by_length"] / np.maximum(results[other]["mrr_by_length"], 1e-9)
+        shown = ", ".join(f"{ratio:.2f}" for ratio in ratios[:6])
+        print(
+            f"Its MRR is {results[best]['mrr'] / results[other]['mrr']:.2f} times that of "
+            f"{other[0]}; after 0 to 5 characters {shown} times."
+        )
+
+
+def plot(results, path):
+    """Draw both measures over the length of the prefix."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError:
+        print('No plot: it needs matplotlib, as in pip install "skxmr[plot]".')
+        return
+    figure, panels = plt.subplots(1, 2, figsize=(11, 4.5), sharex=True, layout="constrained")
+    names = list(dict.fromkeys(name for name, _ in results))
+    shades = dict(zip(names, plt.colormaps["tab10"].colors, strict=False))
+    for axes, measure, title in zip(panels, ("mrr", "bleu"), ("MRR@10", "BLEU_RR"), strict=True):
+        for (name, way), found in results.items():
+            if name.startswith(("plain", "most", "hybrid", "trie")) and way == FREE:
+                continue
+            style = {"color": shades[name], "linestyle": "--" if way == FREE else "-"}
+            label = f"{name}, {way}" if way == FREE else name
+            axes.plot(found["length"], found[f"{measure}_by_length"], **style, label=label)
+        axes.set(xlabel="characters typed", title=title, ylim=0)
+        axes.grid(alpha=0.3)
+    panels[1].legend(fontsize="small", loc="lower right")
+    figure.savefig(path, dpi=150)
+    print(f"Plot: {path}")
+
+
+def main():
+    """Run the example."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", help="folder of the full data; by default the bundled sample")
+    parser.add_argument("--plot", default="query_completion.png", help="where the plot goes")
+    parser.add_argument("--n-jobs", type=int, default=2)
+    args = parser.parse_args()
+
+    data = load_catalogue_subjects(args.data)
+    rng = np.random.default_rng(0)
+    pairs = [
+        sessions(Y, data.label_names, n, rng) for Y, n in ((data.Y_train, 4), (data.Y_test, 1))
+    ]
+    train, test = (training_pairs(p, kind="pairs", random_state=0) for p in pairs)
+    print(f"{len(train[1]):,} pairs of queries to learn from, {len(test[1]):,} unseen ones")
+    results = compare(train, test, args.n_jobs)
+    show_by_length(results, "mrr_by_length", "MRR@10")
+    show_by_length(results, "bleu_by_length", "BLEU_RR")
+    conclude(results)
+    plot(results, args.plot)
+
+
+if __name__ == "__main__":
+    main()
