@@ -35,6 +35,16 @@ from skxmr.text import NGramTfidfVectorizer
 N_CALLS = 5000
 LONGEST = 10  # longer prefixes are put together
 FREE, CONSTRAINED = "any query", "completions"
+DRAWN = {
+    ("most popular", CONSTRAINED): "k.-",
+    ("most frequent next", CONSTRAINED): "k.:",
+    ("k-means", FREE): "C0.--",
+    ("position-weighted k-means", FREE): "C1.--",
+    ("plain XMR", FREE): "C4.--",
+    ("k-means", CONSTRAINED): "C0.-",
+    ("trie", CONSTRAINED): "C2.-",
+    ("hybrid 1", CONSTRAINED): "C3.-",
+}
 HEADER = (
     f"{'':27}{'suggests':13}{'MRR@10':>8}{'BLEU_RR':>9}{'p50':>8}{'p99 µs':>8}{'MB':>6}{'fit s':>7}"
 )
@@ -165,9 +175,7 @@ def compare(train, test, n_jobs):
     queries = np.unique(np.concatenate((y, y_test)))
     lengths = np.minimum([len(prefix) for prefix in X_test[:, 1]], LONGEST)
     results = {}
-    print(
-        f"\n{'':27}{'suggests':13}{'MRR@10':>8}{'BLEU_RR':>9}{'p50':>8}{'p99 µs':>8}{'MB':>6}{'fit s':>7}"
-    )
+    print(f"\n{HEADER}")
     for name, completer in completers(n_jobs).items():
         start = time.perf_counter()
         completer.fit(X, y)
@@ -213,19 +221,16 @@ def plot(results, path):
     except ImportError:
         print('No plot: it needs matplotlib, as in pip install "skxmr[plot]".')
         return
-    figure, panels = plt.subplots(1, 2, figsize=(11, 4.5), sharex=True, layout="constrained")
-    names = list(dict.fromkeys(name for name, _ in results))
-    shades = dict(zip(names, plt.colormaps["tab10"].colors, strict=False))
+    figure, panels = plt.subplots(1, 2, figsize=(12, 4.5), sharex=True, layout="constrained")
     for axes, measure, title in zip(panels, ("mrr", "bleu"), ("MRR@10", "BLEU_RR"), strict=True):
-        for (name, way), found in results.items():
-            if name.startswith(("plain", "most", "hybrid", "trie")) and way == FREE:
-                continue
-            style = {"color": shades[name], "linestyle": "--" if way == FREE else "-"}
-            label = f"{name}, {way}" if way == FREE else name
-            axes.plot(found["length"], found[f"{measure}_by_length"], **style, label=label)
+        for (name, way), style in DRAWN.items():
+            found = results[name, way]
+            axes.plot(found["length"], found[f"{measure}_by_length"], style, label=f"{name}: {way}")
+        length = found["length"]
         axes.set(xlabel="characters typed", title=title, ylim=0)
+        axes.set_xticks(length, [*length[:-1], f"{length[-1]}+"])
         axes.grid(alpha=0.3)
-    panels[1].legend(fontsize="small", loc="lower right")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center")
     figure.savefig(path, dpi=150)
     print(f"Plot: {path}")
 
