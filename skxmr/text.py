@@ -304,10 +304,9 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
     def _choose(self, learner, blocks, rows):
         """The numbers of each block's n-grams that are kept, and all their document frequencies."""
         indptr, indices, counts = rows
-        n_texts, n_blocks = len(indptr) - 1, len(blocks)
-        n_columns = learner.n_columns
-        df = _column_sums(indices, None, n_columns)
-        sums = None if self.max_features is None else _column_sums(indices, counts, n_columns)
+        n_texts, n_blocks, df = len(indptr) - 1, len(blocks), learner.n_texts
+        if self.max_features is not None:
+            sums = _column_sums(indices, counts, learner.n_columns)
         chosen = []
         for b, block in enumerate(blocks):
             terms = self._choose_terms(block, df[b::n_blocks], n_texts)
@@ -418,12 +417,10 @@ def _check_share(value, name):
 
 
 def _column_sums(indices, values, n_columns):
-    """How often each column occurs, or the sums of its values."""
-    sums = np.zeros(n_columns, dtype=np.int64 if values is None else np.float64)
+    sums = np.zeros(n_columns)
     for lo in range(0, len(indices), _BLOCK):  # numpy widens what it is given
         part = slice(lo, lo + _BLOCK)
-        weights = None if values is None else values[part]
-        sums += np.bincount(indices[part], weights, minlength=n_columns)
+        sums += np.bincount(indices[part], values[part], minlength=n_columns)
     return sums
 
 

@@ -16,12 +16,19 @@ class GrowingArray:
 
     def append(self, values):
         """Copy an array to the end."""
-        lo = self._ends[-1]
-        hi = lo + len(values)
+        self.room(len(values))[: len(values)] = values
+        self.advance(len(values))
+
+    def room(self, n):
+        """Return what is free at the end, at least n elements, to be dropped before the next call."""
+        hi = self._ends[-1] + n
         if hi > len(self._array):
             self._array.resize(max(hi, len(self._array) * 9 // 8), refcheck=False)
-        self._array[lo:hi] = values
-        self._ends.append(hi)
+        return self._array[self._ends[-1] :]
+
+    def advance(self, n):
+        """Append the first n elements of what `room` returned."""
+        self._ends.append(self._ends[-1] + n)
 
     def pointers(self):
         """Where each appended array begins, and the last one ends, as int64."""

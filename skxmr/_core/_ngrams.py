@@ -11,7 +11,10 @@ from ._growing import GrowingArray
 from ._library import BYTE, FLOAT, INT, LONG, MAX_INT, check, ffi, lib, pointer
 
 #: One slot of a hash table of terms, as skx_term_slot in the C header.
-TERM_SLOT = np.dtype([("tag", "<u4"), ("term", "<i4")])
+TERM_SLOT = np.dtype([("word", "<u8"), ("tag", "<u4"), ("term", "<i4")])
+
+#: What learning knows of a column, as skx_column_use in the C header.
+_USE = np.dtype([("n_texts", "<u4"), ("place", "<u4")])
 
 ANALYZERS = {
     "word": lib.SKX_WORD,
@@ -31,7 +34,7 @@ _SLACK = lib.SKX_SLACK
 _CAPACITY = 1 << 18
 
 _DOUBLE = np.dtype(np.float64)
-_DOUBLES, _SLOTS = "double[]", "skx_term_slot[]"
+_DOUBLES, _SLOTS, _USES = "double[]", "skx_term_slot[]", "skx_column_use[]"
 
 # Looked up once: a text takes microseconds.
 _BYTES, _LONGS = ffi.typeof("uint8_t[]"), ffi.typeof("int64_t[]")
@@ -118,14 +121,19 @@ class Learner:
         self.n_blocks = len(blocks)
         self.params = ffi.new("skx_ngram_params[]", [block.fields() for block in blocks])
         self.terms = [_GrowingTerms(MAX_INT // len(blocks)) for _ in blocks]
+        self._uses = np.zeros(0, dtype=_USE)
         self._capacity = _CAPACITY
-        self._out = None
         self._lengths, self._indices, self._counts = map(GrowingArray, (LONG, INT, FLOAT))
 
     @property
     def n_columns(self):
         """Columns that `counts` has."""
         return max(terms.n_terms for terms in self.terms) * self.n_blocks
+
+    @property
+    def n_texts(self):
+        """In how many texts each column occurs."""
+        return self._uses["n_texts"][: self.n_columns]
 
     def learn(self, blob, ptr):
         """Count the n-grams of texts ``blob[ptr[i]:ptr[i + 1]]``, a bytes object and int64."""
@@ -135,32 +143,37 @@ class Learner:
             lo = self._step(texts, lo)
 
     def _step(self, texts, lo):
-        if self._out is None or not self._out.fits(texts.n - lo, self._capacity):
-            self._out = _Rows(texts.n - lo, self._capacity)
-        out = self._out
+        """Learn texts from `lo` on, as many as there is room for, and return where to go on."""
+        capacity = max(len(terms.ptr) for terms in self.terms)
+        if capacity * self.n_blocks > len(self._uses):
+            self._uses = _lengthened(self._uses, capacity * self.n_blocks)
         structs = ffi.new("skx_terms[]", [terms.fields() for terms in self.terms])
+        done, indptr = ffi.new("int64_t *"), np.empty(texts.n - lo + 1, LONG)
+        rows = self._indices.room(self._capacity), self._counts.room(self._capacity)
+        outputs = pointer(indptr, LONG), pointer(rows[0], INT), pointer(rows[1], FLOAT)
         status = lib.skx_ngrams_learn(
-            texts.struct, self.n_blocks, self.params, lo, texts.n, self._capacity, structs, *out.c
+            *(texts.struct, self.n_blocks, self.params, lo, texts.n, len(rows[0]), structs),
+            *(pointer(self._uses, _USE, _USES), done, *outputs),
         )
         for terms, struct in zip(self.terms, structs, strict=True):
             terms.n_terms, terms.n_bytes = struct.n_terms, struct.n_bytes
-        done = out.done[0]
-        if status == _FULL:
-            self._make_room(stuck=done == lo)
+        n_rows = done[0] - lo
+        if status == lib.SKX_ECAPACITY:
+            self._make_room(stuck=n_rows == 0)
         else:
             check(status)
-        indptr, indices, counts = out.arrays(done - lo, copy=False)
-        self._lengths.append(np.diff(indptr))
-        self._indices.append(indices)
-        self._counts.append(counts)
-        return done
+        self._lengths.append(np.diff(indptr[: n_rows + 1]))
+        self._indices.advance(int(indptr[n_rows]))
+        self._counts.advance(int(indptr[n_rows]))
+        return done[0]
 
     def _make_room(self, stuck):
-        """Double what is used up; where not even one text went in, all that may be to blame."""
-        for terms in self.terms:
-            terms.make_room(stuck)
-        if stuck:
+        """Double what is used up; where that is not known and nothing goes in, all that may be."""
+        grown = [terms.make_room() for terms in self.terms]
+        if stuck and not any(grown):
             self._capacity *= 2
+            for terms in self.terms:
+                terms.make_room_for_bytes()
 
     def counts(self):
         """End counting. The rows, with column ``t * n_blocks + b`` for n-gram t of block b.
@@ -342,17 +355,11 @@ class _Rows:
             _from_buffer(_FLOATS, data),
         )
 
-    def fits(self, n_rows, capacity):
-        """Whether there is room for so many rows and entries."""
-        indptr, indices, _ = self._arrays
-        return n_rows < len(indptr) and capacity <= len(indices)
-
-    def arrays(self, n_rows, *, copy=True):
-        """The first rows: indptr, indices, data; without copying, until they are written again."""
+    def arrays(self, n_rows):
+        """Copies of the first rows: indptr, indices, data."""
         indptr, indices, data = self._arrays
         used = indptr[n_rows]
-        rows = indptr[: n_rows + 1], indices[:used], data[:used]
-        return tuple(array.copy() for array in rows) if copy else rows
+        return indptr[: n_rows + 1].copy(), indices[:used].copy(), data[:used].copy()
 
 
 class _GrowingTerms:
@@ -361,7 +368,7 @@ class _GrowingTerms:
     def __init__(self, most):
         self.most = most
         self.n_terms = self.n_bytes = 0
-        self.ptr = np.zeros(1 << 12, dtype=LONG)
+        self.ptr = np.zeros((1 << 12) + 1, dtype=LONG)
         self.bytes = np.zeros(1 << 15, dtype=BYTE)
         self.slots = _index(0, self.ptr, self.bytes, 1 << 13)
 
@@ -375,28 +382,28 @@ class _GrowingTerms:
         """Where ptr and bytes lie."""
         return pointer(self.ptr, LONG), pointer(self.bytes, BYTE)
 
-    def make_room(self, stuck):
-        """Double what is used up."""
+    def make_room(self):
+        """Double what is used up; return whether anything seems to be."""
         if self.n_terms >= self.most:
             raise ValueError(f"raw_documents have more than {self.most} distinct n-grams")
-        if self.n_terms >= len(self.ptr) - 1:
-            self.ptr = _doubled(self.ptr)
-        if stuck or 2 * self.n_bytes >= len(self.bytes):
-            self.bytes = _doubled(self.bytes)
-        if 2 * self.n_terms >= len(self.slots):
+        full = self.n_terms >= len(self.ptr) - 1
+        if full:
+            self.ptr = _lengthened(self.ptr, 2 * len(self.ptr) - 1)
             self.slots = _index(self.n_terms, self.ptr, self.bytes, 2 * len(self.slots))
+        long = 2 * self.n_bytes >= len(self.bytes)
+        if long:
+            self.make_room_for_bytes()
+        return full or long
+
+    def make_room_for_bytes(self):
+        """Double the room for the strings themselves."""
+        self.bytes = _lengthened(self.bytes, 2 * len(self.bytes))
 
 
-def _doubled(array):
-    out = np.zeros(2 * len(array), dtype=array.dtype)
+def _lengthened(array, n):
+    out = np.zeros(n, dtype=array.dtype)
     out[: len(array)] = array
     return out
-
-
-def _added(total, part):
-    """Add an array of sums to one that may be shorter."""
-    part[: len(total)] += total
-    return part
 
 
 def _index(n_terms, ptr, blob, n_slots=None):
