@@ -8,10 +8,10 @@
 /* A row while it is made. An entry's key holds its column in the upper half and, in the lower one, what is needed next. */
 typedef struct {
     int64_t n;
-    int64_t capacity;
+    int64_t capacity; /* of each of the arrays */
     uint64_t *keys;
-    uint64_t *spare; /* capacity, for sorting */
-    double *values;  /* capacity */
+    uint64_t *unsorted; /* keys that are sorted into `keys` later */
+    double *values;
 } row;
 
 static int row_reserve(row *r, int64_t n)
@@ -22,10 +22,11 @@ static int row_reserve(row *r, int64_t n)
     if (!keys) return SKX_ENOMEM;
     double *values = (double *)(keys + 2 * capacity);
     if (r->n) memcpy(keys, r->keys, (size_t)r->n * sizeof *keys);
+    if (r->n) memcpy(keys + capacity, r->unsorted, (size_t)r->n * sizeof *keys);
     if (r->n) memcpy(values, r->values, (size_t)r->n * sizeof *values);
     free(r->keys);
     r->keys = keys;
-    r->spare = keys + capacity;
+    r->unsorted = keys + capacity;
     r->values = values;
     r->capacity = capacity;
     return SKX_OK;
@@ -33,13 +34,13 @@ static int row_reserve(row *r, int64_t n)
 
 static inline int32_t column_of(uint64_t key) { return (int32_t)(key >> 32); }
 
-/* Sort by column, by as many bytes of it as differ; stable. spare is scratch. */
-static void radix_sort(uint64_t *keys, uint64_t *spare, int64_t n)
+/* Sort by as many bytes of the column as differ. */
+static void radix_sort(uint64_t *from, uint64_t *to, int64_t n)
 {
-    uint64_t differ = 0, *from = keys, *to = spare;
-    for (int64_t i = 1; i < n; i++) differ |= keys[i] ^ keys[0];
+    uint64_t differ = 0, *out = to;
+    for (int64_t i = 1; i < n; i++) differ |= from[i] ^ from[0];
     for (int shift = 32; shift < 64; shift += 8) {
-        int64_t begin[257] = {0};
+        uint32_t begin[257] = {0};
         if (!(differ >> shift & 0xff)) continue;
         for (int64_t i = 0; i < n; i++) begin[(from[i] >> shift & 0xff) + 1]++;
         for (int b = 0; b < 256; b++) begin[b + 1] += begin[b];
@@ -48,29 +49,29 @@ static void radix_sort(uint64_t *keys, uint64_t *spare, int64_t n)
         from = to;
         to = swap;
     }
-    if (from != keys) memcpy(keys, from, (size_t)n * sizeof *keys);
+    if (from != out) memcpy(out, from, (size_t)n * sizeof *out);
 }
 
 enum { FEW = 32 }; /* entries up to which comparing all with all, which takes no branches, is faster; a multiple of 8 */
 
-static void rank_sort(uint64_t *keys, uint64_t *spare, int64_t n)
+static void rank_sort(const uint64_t *from, uint64_t *to, int64_t n)
 {
     int32_t columns[FEW], taken[FEW] = {0};
     int64_t padded = (n + 7) / 8 * 8;
-    for (int64_t i = 0; i < padded; i++) columns[i] = i < n ? column_of(keys[i]) : INT32_MAX;
+    for (int64_t i = 0; i < padded; i++) columns[i] = i < n ? column_of(from[i]) : INT32_MAX;
     for (int64_t i = 0; i < n; i++) {
         int32_t below = 0;
         for (int64_t j = 0; j < padded; j += 8)
             for (int64_t k = j; k < j + 8; k++) below += columns[k] < columns[i];
-        spare[below + taken[below]++] = keys[i];
+        to[below + taken[below]++] = from[i];
     }
-    memcpy(keys, spare, (size_t)n * sizeof *keys);
 }
 
-static void sort_by_column(uint64_t *keys, uint64_t *spare, int64_t n)
+/* Sort by column, into `to`; stable. `from` is scratch afterwards. */
+static void sort_by_column(uint64_t *from, uint64_t *to, int64_t n)
 {
-    if (n > FEW) radix_sort(keys, spare, n);
-    else if (n > 1) rank_sort(keys, spare, n);
+    if (n > FEW) radix_sort(from, to, n);
+    else rank_sort(from, to, n);
 }
 
 /* ---- weights ---- */
@@ -175,7 +176,7 @@ static int learn_ngram(counting *c, ngram *g)
     return SKX_OK;
 }
 
-static int add_learnt(counting *c, const ngram *g)
+static inline void add_learnt(counting *c, const ngram *g)
 {
     row *r = &c->row;
     int64_t column = g->term * c->n_blocks + g->block;
@@ -184,14 +185,11 @@ static int add_learnt(counting *c, const ngram *g)
     double weight = weight_of(c->params + g->block, g->position);
     if (use->place < r->n && r->keys[use->place] == key) {
         r->values[use->place] += weight;
-        return SKX_OK;
+        return;
     }
-    int status = row_reserve(r, r->n + 1);
-    if (status) return status;
     use->place = (uint32_t)r->n;
     r->keys[r->n] = key;
     r->values[r->n++] = weight;
-    return SKX_OK;
 }
 
 static int end_learnt_block(counting *c, int32_t block)
@@ -205,20 +203,17 @@ static int end_learnt_block(counting *c, int32_t block)
 
 /* ---- known n-grams: entries are sorted, and equal ones merged ---- */
 
-static int find_ngram(counting *c, ngram *g)
+static int find_ngram(const counting *c, ngram *g)
 {
     int64_t slot;
     g->term = terms_find(c->terms + g->block, bytes_of(c, g), g->length, g->hash, &slot);
     return SKX_OK;
 }
 
-static int add_known(counting *c, const ngram *g)
+static inline void add_known(counting *c, const ngram *g)
 {
-    row *r = &c->row;
-    if (g->term < 0) return SKX_OK;
-    int status = row_reserve(r, r->n + 1);
-    if (status == SKX_OK) r->keys[r->n++] = (uint64_t)(c->first + g->term) << 32 | g->position;
-    return status;
+    c->row.unsorted[c->row.n] = (uint64_t)(c->first + g->term) << 32 | g->position;
+    c->row.n += g->term >= 0;
 }
 
 /* Entries of equal columns become one: their number, or the sum of their weights. Those before `from` are done. */
@@ -241,7 +236,7 @@ static void merge_equal(const skx_ngram_params *params, row *r, int64_t from)
 static int end_known_block(counting *c, int32_t block)
 {
     row *r = &c->row;
-    sort_by_column(r->keys + c->from, r->spare, r->n - c->from);
+    sort_by_column(r->unsorted + c->from, r->keys + c->from, r->n - c->from);
     merge_equal(c->params + block, r, c->from);
     weigh_block(c->weights, c->from, r);
     c->from = r->n;
@@ -253,22 +248,30 @@ static int end_known_block(counting *c, int32_t block)
 
 /* ---- both ---- */
 
-/* Look up all that wait and bring them into their rows. */
+static int find(counting *c, ngram *g)
+{
+    if (g->length == 0) return SKX_OK;
+    return c->learnt ? learn_ngram(c, g) : find_ngram(c, g);
+}
+
+static inline int add(counting *c, const ngram *g)
+{
+    if (g->length == 0) return c->learnt ? end_learnt_block(c, g->block) : end_known_block(c, g->block);
+    if (c->learnt) add_learnt(c, g);
+    else add_known(c, g);
+    return SKX_OK;
+}
+
+/* Look up all that wait and bring them into their rows; in order, so that rows are whole up to where room is lacking. */
 static int look_up(counting *c)
 {
-    int64_t n = 0;
-    int found = SKX_OK, added = SKX_OK;
-    for (int64_t i = 0; i < c->n_waiting; i++)
-        terms_prefetch(c->terms + c->waiting[i].block, c->waiting[i].hash, c->waiting[i].length);
-    for (; n < c->n_waiting && found == SKX_OK; n++)
-        if (c->waiting[n].length) found = c->learnt ? learn_ngram(c, c->waiting + n) : find_ngram(c, c->waiting + n);
-    if (found) n--;
-    for (int64_t i = 0; i < n && added == SKX_OK; i++) {
-        const ngram *g = c->waiting + i;
-        if (g->length) added = c->learnt ? add_learnt(c, g) : add_known(c, g);
-        else added = c->learnt ? end_learnt_block(c, g->block) : end_known_block(c, g->block);
-    }
+    int64_t n = c->n_waiting, n_found = 0;
+    int found = SKX_OK, added = row_reserve(&c->row, c->row.n + n);
     c->n_waiting = 0;
+    for (int64_t i = 0; i < n; i++)
+        terms_prefetch(c->terms + c->waiting[i].block, c->waiting[i].hash, c->waiting[i].length);
+    while (n_found < n && (found = find(c, c->waiting + n_found)) == SKX_OK) n_found++;
+    for (int64_t i = 0; i < n_found && added == SKX_OK; i++) added = add(c, c->waiting + i);
     return added ? added : found;
 }
 
@@ -369,9 +372,11 @@ int skx_ngrams_transform(const skx_texts *texts, int64_t n_blocks, const skx_ngr
 static void renumber(const int32_t *indices, const float *data, int64_t n, const int32_t *column, row *r)
 {
     r->n = 0;
-    for (int64_t e = 0; e < n; e++)
-        if (column[indices[e]] >= 0) r->keys[r->n++] = (uint64_t)column[indices[e]] << 32 | (uint64_t)e;
-    sort_by_column(r->keys, r->spare, r->n);
+    for (int64_t e = 0; e < n; e++) {
+        r->unsorted[r->n] = (uint64_t)column[indices[e]] << 32 | (uint64_t)e;
+        r->n += column[indices[e]] >= 0;
+    }
+    sort_by_column(r->unsorted, r->keys, r->n);
     for (int64_t e = 0; e < r->n; e++) r->values[e] = data[(uint32_t)r->keys[e]];
 }
 
@@ -395,7 +400,7 @@ int skx_ngrams_weigh(int64_t n_rows, int64_t n_blocks, const int64_t *block_end,
     for (int64_t i = 0; i < n_rows && status == SKX_OK; i++) {
         int64_t n = indptr[i + 1] - begin;
         r.n = 0;
-        status = row_reserve(&r, n);
+        status = row_reserve(&r, n + 1);
         if (status) break;
         renumber(indices + begin, data + begin, n, column, &r);
         weigh_row(n_blocks, block_end, weights, &r);

@@ -13,13 +13,15 @@ int pieces_init(pieces *out, int64_t longest, int64_t all)
     int64_t most = most_bytes(longest), several = most_bytes(all);
     if (several > SEVERAL) several = SEVERAL;
     size_t words = (size_t)longest / 64 + 1, units = (size_t)(2 * longest + 4), groups = (size_t)(longest + 3);
+    size_t numbers = 2 * groups + units;
     memset(out, 0, sizeof *out);
     out->capacity = most > several ? most : several;
-    out->bits = malloc(words * sizeof *out->bits + (units + groups) * sizeof *out->start + (size_t)out->capacity + SKX_SLACK);
+    out->bits = malloc(words * sizeof *out->bits + numbers * sizeof *out->start + (size_t)out->capacity + SKX_SLACK);
     if (!out->bits) return SKX_ENOMEM;
     out->start = (uint32_t *)(out->bits + words);
     out->group = out->start + units;
-    out->bytes = (uint8_t *)(out->group + groups);
+    out->edge = out->group + groups;
+    out->bytes = (uint8_t *)(out->edge + groups);
     return SKX_OK;
 }
 
@@ -100,11 +102,12 @@ static int is_ascii(const uint8_t *block)
     return all < 0x80;
 }
 
-/* Set the bits of the bytes of characters of a kind, and only those. Whether it was seen that all bytes are ASCII. A bit at a
- * time would be decided by branches that nothing foretells. */
-static int mark(const uint8_t *kinds, int kind, const uint8_t *text, int64_t n, int64_t left, uint64_t *bits)
+/* Set the bits of the bytes that words are made of, and only those. Whether it was seen that all bytes are ASCII. A bit at a time
+ * would be decided by branches that nothing foretells. */
+static int mark(const skx_ngram_params *params, const uint8_t *text, int64_t n, int64_t left, uint64_t *bits)
 {
-    int length, ascii = 1;
+    int length, ascii = 1, kind = params->analyzer == SKX_WORD ? SKX_WORD_CHARACTER : SKX_SPACE;
+    uint64_t others = kind == SKX_SPACE ? UINT64_MAX : 0;
     uint8_t flags[64], rest[64];
     for (int64_t at = 0; at <= n; at += 64) {
         const uint8_t *block = text + at;
@@ -115,25 +118,31 @@ static int mark(const uint8_t *kinds, int kind, const uint8_t *text, int64_t n, 
         }
         flag_ascii(kind, block, flags);
         ascii &= is_ascii(block);
-        bits[at >> 6] = packed(flags);
+        bits[at >> 6] = packed(flags) ^ others;
     }
     bits[n >> 6] &= (UINT64_C(1) << (n & 63)) - 1;
     if (ascii) return 1;
     memset(bits, 0, (size_t)(n / 64 + 1) * sizeof *bits);
     for (int64_t at = 0; at < n; at += length) {
-        uint64_t found = (kind_of(kinds, text + at, n - at, &length) & kind) != 0;
+        uint64_t found = ((kind_of(params->kinds, text + at, n - at, &length) & kind) != 0) ^ (others & 1);
         for (int64_t i = at; i < at + length; i++) bits[i >> 6] |= found << (i & 63);
     }
     return 0;
 }
 
-/* The first position from `at` <= n on, of n + 1, whose bit differs from those of `not`; beyond n where there is none. */
-static inline int64_t next_bit(const uint64_t *bits, int64_t n, int64_t at, uint64_t not)
+/* Where words begin and end, by turns. Whether all of the text is ASCII. */
+static int find_words(const skx_ngram_params *params, const uint8_t *text, int64_t n, int64_t left, pieces *out)
 {
-    int64_t w = at >> 6;
-    uint64_t word = (bits[w] ^ not) >> (at & 63) << (at & 63);
-    while (!word && ++w <= n >> 6) word = bits[w] ^ not;
-    return word ? 64 * w + __builtin_ctzll(word) : n + 1;
+    int ascii = mark(params, text, n, left, out->bits);
+    uint64_t before = 0;
+    out->n_edges = 0;
+    for (int64_t w = 0; w <= n >> 6; w++) {
+        uint64_t word = out->bits[w], changes = word ^ (word << 1 | before);
+        before = word >> 63;
+        for (; changes; changes &= changes - 1)
+            out->edge[out->n_edges++] = (uint32_t)(64 * w + __builtin_ctzll(changes));
+    }
+    return ascii;
 }
 
 static int64_t count_characters(const uint8_t *text, int64_t n)
@@ -146,11 +155,9 @@ static int64_t count_characters(const uint8_t *text, int64_t n)
 /* Units are the longest runs of word characters, if they are long enough. */
 static void cut_words(const skx_ngram_params *params, const uint8_t *text, int64_t n, int64_t left, pieces *out)
 {
-    int ascii = mark(params->kinds, SKX_WORD_CHARACTER, text, n, left, out->bits);
-    int64_t at = next_bit(out->bits, n, 0, 0);
-    while (at < n) {
-        int64_t begin = at, end = next_bit(out->bits, n, at, UINT64_MAX), length = end - begin;
-        at = next_bit(out->bits, n, end, 0);
+    int ascii = find_words(params, text, n, left, out);
+    for (int64_t e = 0; e < out->n_edges; e += 2) {
+        int64_t begin = out->edge[e], length = out->edge[e + 1] - begin;
         if ((ascii ? length : count_characters(text + begin, length)) < params->min_token_length) continue;
         copy(out->bytes + out->n_bytes, text + begin, length, left - begin);
         out->bytes[out->n_bytes + length] = ' ';
@@ -197,12 +204,9 @@ static void add_characters(const uint8_t *s, int64_t n, pieces *out)
 /* Units are characters, groups what lies between spaces, between two blanks or before the mark. */
 static void cut_characters_of_words(const skx_ngram_params *params, const uint8_t *text, int64_t n, int64_t left, pieces *out)
 {
-    int blanks = params->analyzer == SKX_CHAR_WB, ascii = mark(params->kinds, SKX_SPACE, text, n, left, out->bits);
-    int64_t at = next_bit(out->bits, n, 0, UINT64_MAX);
-    while (at < n) {
-        int64_t begin = at, end = next_bit(out->bits, n, at, 0);
-        if (end > n) end = n;
-        at = next_bit(out->bits, n, end, UINT64_MAX);
+    int blanks = params->analyzer == SKX_CHAR_WB, ascii = find_words(params, text, n, left, out);
+    for (int64_t e = 0; e < out->n_edges; e += 2) {
+        int64_t begin = out->edge[e], end = out->edge[e + 1];
         if (blanks) add_unit(out, (const uint8_t *)" ", 1);
         if (ascii) add_ascii(text + begin, end - begin, left - begin, out);
         else add_characters(text + begin, end - begin, out);

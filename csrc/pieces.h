@@ -8,14 +8,16 @@
 typedef struct {
     int64_t n_units;
     int64_t n_groups;
-    int64_t longest;   /* units of the longest group */
-    int64_t gap;       /* bytes between a unit's end and the next one's start */
-    int64_t n_bytes;   /* used of bytes, also by texts that were cut before */
-    int64_t capacity;  /* of bytes, without the SKX_SLACK that follow */
-    uint64_t *bits;    /* scratch: one per byte of the text, and one more */
+    int64_t longest;  /* units of the longest group */
+    int64_t gap;      /* bytes between a unit's end and the next one's start */
+    int64_t n_bytes;  /* used of bytes, also by texts that were cut before */
+    int64_t capacity; /* of bytes, without the SKX_SLACK that follow */
     uint8_t *bytes;
-    uint32_t *start;   /* of each unit in bytes, and where one more would start */
-    uint32_t *group;   /* first unit of each group, and the end of the last */
+    uint32_t *start; /* of each unit in bytes, and where one more would start */
+    uint32_t *group; /* first unit of each group, and the end of the last */
+    uint64_t *bits;  /* scratch: one per byte of the text, and one more */
+    uint32_t *edge;  /* scratch: where words begin and end */
+    int64_t n_edges;
 } pieces;
 
 /* Room for texts of up to `longest` bytes, at most SKX_MOST_TEXT, `all` bytes in all. SKX_OK or SKX_ENOMEM; release with

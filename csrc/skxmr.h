@@ -290,9 +290,9 @@ enum skx_text_limits { SKX_MOST_TEXT = 1073741824, SKX_CODE_POINTS = 1114112, SK
 
 /* Where a string stands in a hash table of strings. */
 typedef struct {
-    uint64_t word; /* of up to 8 bytes: they themselves, padded by zeros; of more: where they begin */
-    uint32_t tag;  /* of up to 8 bytes: how many; of more: a part of the hash that is never as small */
-    int32_t term;  /* -1 where the slot is unused */
+    uint64_t word; /* of up to 8 bytes: they themselves, padded by zeros; of more: 2^24 * where they begin + how many, or 2^24 - 1 */
+    uint32_t tag;  /* of up to 8 bytes: how many; of more: a part of the hash that is never as small; 0 where it is unused */
+    int32_t term;
 } skx_term_slot;
 
 /* Distinct strings, numbered from 0: string t is bytes[ptr[t] .. ptr[t + 1]), found through a hash table. Any content of the
@@ -308,8 +308,8 @@ typedef struct {
     skx_term_slot *slots; /* linear probing; at least half of them unused */
 } skx_terms;
 
-/* Fill the hash table for n_terms distinct strings; SKX_SLACK bytes follow theirs. SKX_EARG unless n_slots is a power of two
- * and at least 2 * n_terms. */
+/* Fill the hash table, all zeros, for n_terms distinct strings, none empty; SKX_SLACK bytes follow theirs. SKX_EARG unless n_slots is a power of two
+ * and at least 2 * n_terms, and for 2^40 bytes or more. */
 int skx_terms_index(int64_t n_terms, const int64_t *ptr, const uint8_t *bytes, int64_t n_slots, skx_term_slot *slots);
 
 /* Sort n numbers of strings by the strings' bytes, which for UTF-8 is the order of code points. */
@@ -380,7 +380,7 @@ int skx_ngrams_transform(const skx_texts *texts, int64_t n_blocks, const skx_ngr
                          int64_t *indptr, int32_t *indices, float *data);
 
 /* Turn what skx_ngrams_learn gave into what skx_ngrams_transform would give, in place: columns are renumbered by column[] (-1:
- * dropped), and block b's new ones end at block_end[b]. indptr may begin anywhere in indices. */
+ * dropped), and block b's new ones end at block_end[b]. */
 int skx_ngrams_weigh(int64_t n_rows, int64_t n_blocks, const int64_t *block_end, const int32_t *column,
                      const skx_ngram_weights *weights, int64_t *indptr, int32_t *indices, float *data);
 

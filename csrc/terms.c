@@ -6,6 +6,7 @@ int terms_insert(skx_terms *t, const uint8_t *s, int64_t n, uint64_t hash, int64
 {
     int64_t term = t->n_terms;
     if (term >= t->term_capacity || n > t->byte_capacity - t->n_bytes || term >= t->n_slots / 2) return SKX_ECAPACITY;
+    if (t->n_bytes + n >= TERMS_MOST) return SKX_ENOMEM;
     memcpy(t->bytes + t->n_bytes, s, (size_t)n);
     t->slots[slot] = terms_slot(s, n, hash, t->n_bytes, term);
     t->n_bytes += n;
@@ -19,8 +20,7 @@ enum { AT_ONCE = 64 }; /* strings whose slots are fetched before any is filled *
 int skx_terms_index(int64_t n_terms, const int64_t *ptr, const uint8_t *bytes, int64_t n_slots, skx_term_slot *slots)
 {
     uint64_t mask = (uint64_t)n_slots - 1, hash[AT_ONCE];
-    if (n_slots < 1 || (n_slots & (n_slots - 1)) || n_terms > n_slots / 2) return SKX_EARG;
-    for (int64_t i = 0; i < n_slots; i++) slots[i] = (skx_term_slot){0, 0, -1};
+    if (n_slots < 1 || (n_slots & (n_slots - 1)) || n_terms > n_slots / 2 || ptr[n_terms] >= TERMS_MOST) return SKX_EARG;
     for (int64_t lo = 0; lo < n_terms; lo += AT_ONCE) {
         int64_t n = n_terms - lo < AT_ONCE ? n_terms - lo : AT_ONCE;
         for (int64_t i = 0; i < n; i++) {
@@ -30,7 +30,7 @@ int skx_terms_index(int64_t n_terms, const int64_t *ptr, const uint8_t *bytes, i
         for (int64_t i = 0; i < n; i++) {
             int64_t begin = ptr[lo + i];
             uint64_t at = hash[i] & mask;
-            while (slots[at].term >= 0) at = (at + 1) & mask;
+            while (slots[at].tag) at = (at + 1) & mask;
             slots[at] = terms_slot(bytes + begin, ptr[lo + i + 1] - begin, hash[i], begin, lo + i);
         }
     }

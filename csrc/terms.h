@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-enum { TERMS_SHORT = 8 }; /* bytes of a string that its slot holds */
+enum { TERMS_SHORT = 8, TERMS_LONG = (1 << 24) - 1 }; /* bytes of a string that its slot holds; the longest length it holds */
+#define TERMS_MOST (INT64_C(1) << 40)         /* bytes of all strings */
 
 /* Strings lie where SKX_SLACK more bytes can be read, so that few branches depend on their lengths. */
 static inline uint64_t terms_load(const uint8_t *s)
@@ -47,19 +48,25 @@ static inline uint32_t terms_tag(int64_t n, uint64_t hash)
     return n <= TERMS_SHORT ? (uint32_t)n : (uint32_t)(hash >> 32) | 2 * TERMS_SHORT;
 }
 
+static inline uint64_t terms_word(const uint8_t *s, int64_t n, int64_t begin)
+{
+    if (n <= TERMS_SHORT) return terms_load_first(s, n);
+    return (uint64_t)begin << 24 | (uint64_t)(n < TERMS_LONG ? n : TERMS_LONG);
+}
+
 /* The slot of a string that begins at `begin` of the terms' bytes, and also at s. */
 static inline skx_term_slot terms_slot(const uint8_t *s, int64_t n, uint64_t hash, int64_t begin, int64_t term)
 {
-    uint64_t word = n <= TERMS_SHORT ? terms_load_first(s, n) : (uint64_t)begin;
-    return (skx_term_slot){word, terms_tag(n, hash), (int32_t)term};
+    return (skx_term_slot){terms_word(s, n, begin), terms_tag(n, hash), (int32_t)term};
 }
 
-/* Whether a term, which may be any number, is this string of more than TERMS_SHORT bytes. */
-static inline int terms_equal(const skx_terms *t, int32_t term, const uint8_t *s, int64_t n)
+/* Whether a slot of any content, but with a term of the table, is that of this string of more than TERMS_SHORT bytes. */
+static inline int terms_equal(const skx_terms *t, skx_term_slot slot, const uint8_t *s, int64_t n)
 {
-    int64_t begin = t->ptr[term], end = t->ptr[term + 1];
-    if (begin < 0 || begin > end || end > t->n_bytes) return 0;
-    return end - begin == n && terms_same_bytes(t->bytes + begin, s, n);
+    int64_t begin = (int64_t)(slot.word >> 24);
+    if (slot.word != terms_word(s, n, begin) || begin > t->n_bytes - n) return 0;
+    if (n >= TERMS_LONG && t->ptr[slot.term + 1] - t->ptr[slot.term] != n) return 0;
+    return terms_same_bytes(t->bytes + begin, s, n);
 }
 
 static inline void terms_prefetch_slot(const skx_terms *t, uint64_t hash)
@@ -67,13 +74,12 @@ static inline void terms_prefetch_slot(const skx_terms *t, uint64_t hash)
     __builtin_prefetch(t->slots + (hash & ((uint64_t)t->n_slots - 1)));
 }
 
-/* Fetch what terms_find reads after the first slot. Wrong addresses do no harm. */
+/* Fetch what terms_find reads after the first slot. A wrong address does no harm. */
 static inline void terms_prefetch(const skx_terms *t, uint64_t hash, int64_t n)
 {
-    skx_term_slot slot = t->slots[hash & ((uint64_t)t->n_slots - 1)];
     if (n <= TERMS_SHORT) return;
-    __builtin_prefetch((const void *)((uintptr_t)t->ptr + (uint32_t)slot.term * sizeof *t->ptr));
-    __builtin_prefetch((const void *)((uintptr_t)t->bytes + (uintptr_t)slot.word));
+    uint64_t begin = t->slots[hash & ((uint64_t)t->n_slots - 1)].word >> 24;
+    __builtin_prefetch((const void *)((uintptr_t)t->bytes + (uintptr_t)begin));
 }
 
 /* The number of a string, or -1. *slot is where it stands or, if some slot is unused, would. */
@@ -85,9 +91,9 @@ static inline int32_t terms_find(const skx_terms *t, const uint8_t *s, int64_t n
     for (int64_t tried = 0; tried <= mask; tried++, at = (at + 1) & mask) {
         skx_term_slot found = t->slots[at];
         *slot = at;
-        if (found.term < 0) return -1;
-        if (found.tag != tag || found.term >= t->n_terms) continue;
-        if (n <= TERMS_SHORT ? found.word == word : terms_equal(t, found.term, s, n)) return found.term;
+        if (found.tag == 0) return -1;
+        if (found.tag != tag || found.term < 0 || found.term >= t->n_terms) continue;
+        if (n <= TERMS_SHORT ? found.word == word : terms_equal(t, found, s, n)) return found.term;
     }
     return -1;
 }

@@ -2,6 +2,7 @@
 
 import itertools
 import numbers
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -35,9 +36,6 @@ _STRIP_ACCENTS = {None: None, "ascii": strip_accents_ascii, "unicode": strip_acc
 #: Texts, and characters, that are handed to C at a time.
 _BATCH_TEXTS = 1 << 12
 _BATCH_CHARACTERS = 1 << 22
-
-#: Entries that are summed at a time.
-_BLOCK = 1 << 24
 
 
 # scikit-learn's vectorisers have no set_output either: what they return is sparse.
@@ -216,8 +214,8 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         X : csr_matrix of float32, shape (n_texts, n_features)
         """
         with unchanged_on_failure(self):
-            learner, rows, chosen = self._fit(raw_documents)
-            return self._matrix(learner.weigh(rows, chosen, self._model.weights))
+            learner, chosen = self._fit(raw_documents)
+            return self._matrix(learner.weigh(chosen, self._model.weights))
 
     def transform(self, raw_documents):
         """Return the weights of the n-grams that are known.
@@ -233,11 +231,11 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         check_is_fitted(self)
         texts = _check_texts(raw_documents)
         if len(texts) <= _BATCH_TEXTS:
-            _check_strings(texts, 0)
-            return self._matrix(_transform_batch(self._model, texts, 0, self._encoding))
+            batch = _make_batch(texts, 0)
+            return self._matrix(_transform_batch(self._model, batch, self._encoding))
         check_n_jobs(self.n_jobs)
-        tasks = [(self._model, batch, first, self._encoding) for first, batch in _batches(texts)]
-        costs = [len(batch) for _, batch, _, _ in tasks]
+        tasks = [(self._model, batch, self._encoding) for batch in _batches(texts)]
+        costs = [len(batch.texts) for _, batch, _ in tasks]
         options = {"n_jobs": self.n_jobs, "what": "vectorising texts", "brief": True}
         return self._matrix(joined_rows(_parallel.run(_transform_batch, tasks, costs, **options)))
 
@@ -291,23 +289,19 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         blocks = self._check_params()
         encoding = bool(self.lowercase), self.strip_accents
         texts = _check_texts(raw_documents)
-        learner = Learner(blocks)
-        for first, batch in _batches(texts):
-            learner.learn(*_encode(batch, first, encoding))
-        rows = learner.counts()
-        chosen, df = self._choose(learner, blocks, rows)
+        learner = Learner(blocks, len(texts))
+        for batch in _batches(texts):
+            learner.learn(*_encode(batch, encoding))
+        chosen, df = self._choose(learner, blocks, len(texts))
         terms = [learner.chosen(b, numbers) for b, numbers in enumerate(chosen)]
         self._encoding = encoding
         self._model = NGramModel(blocks, terms, self._weights(df, len(texts)))
-        return learner, rows, chosen
+        return learner, chosen
 
-    def _choose(self, learner, blocks, rows):
+    def _choose(self, learner, blocks, n_texts):
         """The numbers of each block's n-grams that are kept, and all their document frequencies."""
-        indptr, indices, counts = rows
-        n_texts, n_blocks, df = len(indptr) - 1, len(blocks), learner.n_texts
-        if self.max_features is not None:
-            sums = _column_sums(indices, counts, learner.n_columns)
-        chosen = []
+        n_blocks, df, chosen = len(blocks), learner.n_texts, []
+        sums = None if self.max_features is None else learner.sums()
         for b, block in enumerate(blocks):
             terms = self._choose_terms(block, df[b::n_blocks], n_texts)
             learner.sorted(b, terms)
@@ -416,14 +410,6 @@ def _check_share(value, name):
         )
 
 
-def _column_sums(indices, values, n_columns):
-    sums = np.zeros(n_columns)
-    for lo in range(0, len(indices), _BLOCK):  # numpy widens what it is given
-        part = slice(lo, lo + _BLOCK)
-        sums += np.bincount(indices[part], values[part], minlength=n_columns)
-    return sums
-
-
 def _number(share, n_texts):
     return share if isinstance(share, numbers.Integral) else share * n_texts
 
@@ -452,42 +438,53 @@ def _check_texts(raw_documents):
     return texts
 
 
-def _check_strings(texts, first):
-    if set(map(type, texts)) <= {str}:
-        return
+class _Batch(NamedTuple):
+    """Some texts, the number of the first, which are in ASCII and how many characters each has."""
+
+    texts: list
+    first: int
+    ascii: bytes
+    lengths: np.ndarray
+
+
+def _make_batch(texts, first):
+    try:
+        ascii = bytes(map(str.isascii, texts))
+    except TypeError:
+        _refuse_others(texts, first)
+        raise
+    return _Batch(texts, first, ascii, np.fromiter(map(len, texts), np.int64, len(texts)))
+
+
+def _refuse_others(texts, first):
     for i, text in enumerate(texts, start=first):
         if not isinstance(text, str):
             raise TypeError(f"raw_documents[{i}] must be a str, got {type(text).__name__}")
 
 
 def _batches(texts):
-    """Pairs (number of the first text, texts) of all, some at a time."""
+    """All texts, some at a time."""
     lo = 0
     while lo < len(texts):
-        batch = texts[lo : lo + _BATCH_TEXTS]
-        _check_strings(batch, lo)
-        while len(batch) > 1 and sum(map(len, batch)) > _BATCH_CHARACTERS:
-            batch = batch[: len(batch) // 2]
-        yield lo, batch
-        lo += len(batch)
+        batch = _make_batch(texts[lo : lo + _BATCH_TEXTS], lo)
+        n = int(np.searchsorted(np.cumsum(batch.lengths), _BATCH_CHARACTERS, side="right"))
+        if n < len(batch.texts):
+            batch = _make_batch(batch.texts[: max(n, 1)], lo)
+        yield batch
+        lo += len(batch.texts)
 
 
-def _encode(texts, first, encoding):
-    """Texts in UTF-8, normalised: their bytes, joined, and where each begins.
-
-    `first` is the number of the first one.
-    """
+def _encode(batch, encoding):
+    """Texts in UTF-8, normalised: their bytes, joined, and where each begins."""
     lowercase, _ = encoding
-    others = [i for i, text in enumerate(texts) if not text.isascii()]
-    normalised = [_normalise(texts[i], encoding) for i in others]
-    if others:
-        texts = list(texts)
-        for i in others:
-            texts[i] = ""
-    blob = "".join(texts).encode()
+    texts, first, ascii, lengths = batch
+    others = np.flatnonzero(np.frombuffer(ascii, np.bool_) == 0).tolist() if 0 in ascii else []
+    blob = "".join(itertools.compress(texts, ascii) if others else texts).encode()
     blob = blob.lower() if lowercase else blob
-    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     if others:
+        normalised = [_normalise(texts[i], encoding) for i in others]
+        lengths = lengths.copy()
+        lengths[others] = 0
         blob = _insert(blob, np.cumsum(lengths)[others].tolist(), normalised)
         lengths[others] = list(map(len, normalised))
     ptr = np.zeros(len(texts) + 1, dtype=np.int64)
@@ -518,5 +515,5 @@ def _check_lengths(ptr, first):
         raise ValueError(f"raw_documents[{first + i}] has more than {MOST_TEXT} bytes in UTF-8")
 
 
-def _transform_batch(model, texts, first, encoding):
-    return model.transform(*_encode(texts, first, encoding))
+def _transform_batch(model, batch, encoding):
+    return model.transform(*_encode(batch, encoding))

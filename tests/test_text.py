@@ -21,7 +21,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import Normalizer
 
-from skxmr._core import Learner
+from skxmr._core import Learner, NGramWeights
 from skxmr._core._library import ffi, lib
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.text import NGramTfidfVectorizer
@@ -512,12 +512,13 @@ def test_ranges_beyond_all_texts():
 def test_any_bytes_are_safe(blob, cuts, analyzer):
     ours = NGramTfidfVectorizer(analyzer, (1, 3))
     ptr = np.array([0, *sorted(min(c, len(blob)) for c in cuts), len(blob)])
-    learner = Learner(ours._check_params())
+    learner = Learner(ours._check_params(), len(ptr) - 1)
     learner.learn(blob, ptr)
-    indptr, indices, counts = learner.counts()
+    terms = np.arange(learner.terms[0].n_terms, dtype=np.int32)
+    indptr, indices, counts = learner.weigh([terms], NGramWeights(False, None, None, None))
     assert len(indptr) == len(ptr)
     assert (counts > 0).all()
-    assert indices.max(initial=-1) < max(learner.n_columns, 0)
+    assert_array_equal(np.bincount(indices, minlength=len(terms)), learner.n_texts)
     known = NGramTfidfVectorizer(analyzer, (1, 3)).fit(["ab cd", "éé"])._model
     assert len(known.transform(blob, ptr)[0]) == len(ptr)
 

@@ -16,19 +16,12 @@ class GrowingArray:
 
     def append(self, values):
         """Copy an array to the end."""
-        self.room(len(values))[: len(values)] = values
-        self.advance(len(values))
-
-    def room(self, n):
-        """Return what is free at the end, at least n elements, to be dropped before the next call."""
-        hi = self._ends[-1] + n
+        lo = self._ends[-1]
+        hi = lo + len(values)
         if hi > len(self._array):
             self._array.resize(max(hi, len(self._array) * 9 // 8), refcheck=False)
-        return self._array[self._ends[-1] :]
-
-    def advance(self, n):
-        """Append the first n elements of what `room` returned."""
-        self._ends.append(self._ends[-1] + n)
+        self._array[lo:hi] = values
+        self._ends.append(hi)
 
     def pointers(self):
         """Where each appended array begins, and the last one ends, as int64."""

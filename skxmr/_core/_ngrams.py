@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._growing import GrowingArray
 from ._library import BYTE, FLOAT, INT, LONG, MAX_INT, check, ffi, lib, pointer
 
 #: One slot of a hash table of terms, as skx_term_slot in the C header.
@@ -32,6 +31,9 @@ _SLACK = lib.SKX_SLACK
 
 #: Entries for which there is room at first, and that are made at a time where there are many.
 _CAPACITY = 1 << 18
+
+#: Entries that are summed at a time.
+_BLOCK = 1 << 24
 
 _DOUBLE = np.dtype(np.float64)
 _DOUBLES, _SLOTS, _USES = "double[]", "skx_term_slot[]", "skx_column_use[]"
@@ -115,19 +117,20 @@ class Learner:
     Parameters
     ----------
     blocks : sequence of NGramBlock
+    n_texts : int
+        How many texts are going to be learnt.
     """
 
-    def __init__(self, blocks):
+    def __init__(self, blocks, n_texts):
         self.n_blocks = len(blocks)
         self.params = ffi.new("skx_ngram_params[]", [block.fields() for block in blocks])
         self.terms = [_GrowingTerms(MAX_INT // len(blocks)) for _ in blocks]
         self._uses = np.zeros(0, dtype=_USE)
-        self._capacity = _CAPACITY
-        self._lengths, self._indices, self._counts = map(GrowingArray, (LONG, INT, FLOAT))
+        self._rows = _GrowingRows(n_texts)
 
     @property
     def n_columns(self):
-        """Columns that `counts` has."""
+        """Columns of the counts."""
         return max(terms.n_terms for terms in self.terms) * self.n_blocks
 
     @property
@@ -149,41 +152,38 @@ class Learner:
             self._uses = _lengthened(self._uses, capacity * self.n_blocks)
         structs = ffi.new("skx_terms[]", [terms.fields() for terms in self.terms])
         done, indptr = ffi.new("int64_t *"), np.empty(texts.n - lo + 1, LONG)
-        rows = self._indices.room(self._capacity), self._counts.room(self._capacity)
-        outputs = pointer(indptr, LONG), pointer(rows[0], INT), pointer(rows[1], FLOAT)
+        capacity, indices, counts = self._rows.room()
         status = lib.skx_ngrams_learn(
-            *(texts.struct, self.n_blocks, self.params, lo, texts.n, len(rows[0]), structs),
-            *(pointer(self._uses, _USE, _USES), done, *outputs),
+            *(texts.struct, self.n_blocks, self.params, lo, texts.n, capacity, structs),
+            *(pointer(self._uses, _USE, _USES), done, pointer(indptr, LONG), indices, counts),
         )
         for terms, struct in zip(self.terms, structs, strict=True):
             terms.n_terms, terms.n_bytes = struct.n_terms, struct.n_bytes
-        n_rows = done[0] - lo
-        if status == lib.SKX_ECAPACITY:
-            self._make_room(stuck=n_rows == 0)
+        self._rows.advance(indptr[: done[0] - lo + 1])
+        if status == _FULL:
+            self._make_room(stuck=done[0] == lo)
         else:
             check(status)
-        self._lengths.append(np.diff(indptr[: n_rows + 1]))
-        self._indices.advance(int(indptr[n_rows]))
-        self._counts.advance(int(indptr[n_rows]))
         return done[0]
 
     def _make_room(self, stuck):
-        """Double what is used up; where that is not known and nothing goes in, all that may be."""
+        """Lengthen what is used up; where that is not known, all that may be."""
         grown = [terms.make_room() for terms in self.terms]
-        if stuck and not any(grown):
-            self._capacity *= 2
+        if any(grown):
+            return
+        self._rows.make_room()
+        if stuck:
             for terms in self.terms:
                 terms.make_room_for_bytes()
 
-    def counts(self):
-        """End counting. The rows, with column ``t * n_blocks + b`` for n-gram t of block b.
-
-        Returns
-        -------
-        indptr, indices, data : ndarray
-        """
-        indptr = np.concatenate(([0], np.cumsum(self._lengths.take()))).astype(LONG)
-        return indptr, self._indices.take(), self._counts.take()
+    def sums(self):
+        """Sum each column's counts."""
+        _, indices, counts = self._rows.arrays()
+        sums = np.zeros(self.n_columns)
+        for lo in range(0, len(indices), _BLOCK):  # numpy widens what it is given
+            part = slice(lo, lo + _BLOCK)
+            sums += np.bincount(indices[part], counts[part], minlength=len(sums))
+        return sums
 
     def sorted(self, block, terms):
         """Sort numbers of n-grams of a block by code points, in place."""
@@ -202,13 +202,11 @@ class Learner:
         check(lib.skx_terms_take(*growing.pointers(), numbers, len(terms), *outputs))
         return Terms(out_ptr, out_bytes, _index(len(terms), out_ptr, out_bytes))
 
-    def weigh(self, rows, chosen, weights):
-        """Turn counts into the rows that a transform gives; the arrays are used up.
+    def weigh(self, chosen, weights):
+        """Turn the counts, which are used up, into the rows that a transform gives.
 
         Parameters
         ----------
-        rows : tuple
-            What `counts` returned.
         chosen : sequence of ndarray of int32
             The n-grams of each block that are kept, in the order of their columns.
         weights : NGramWeights
@@ -217,15 +215,66 @@ class Learner:
         -------
         indptr, indices, data : ndarray
         """
-        indptr, indices, data = rows
         ends = np.cumsum([len(terms) for terms in chosen], dtype=LONG)
         column = np.full(self.n_columns, -1, dtype=INT)
         for block, (terms, end) in enumerate(zip(chosen, ends, strict=True)):
             column[terms * self.n_blocks + block] = np.arange(end - len(terms), end)
+        indptr, indices, data = self._rows.take()
         inputs = pointer(ends, LONG), pointer(column, INT), weights.struct()
         outputs = pointer(indptr, LONG), pointer(indices, INT), pointer(data, FLOAT)
         check(lib.skx_ngrams_weigh(len(indptr) - 1, self.n_blocks, *inputs, *outputs))
-        return indptr, indices[: indptr[-1]], data[: indptr[-1]]
+        del outputs
+        for array in (indices, data):
+            array.resize(indptr[-1], refcheck=False)
+        return indptr, indices, data
+
+
+class _GrowingRows:
+    """Rows of counts and room for more."""
+
+    def __init__(self, n_texts):
+        self.n_texts = n_texts
+        self.n_rows = self.n_entries = 0
+        self._indices, self._counts = np.empty(_CAPACITY, INT), np.empty(_CAPACITY, FLOAT)
+        self._lengths = []
+
+    def room(self):
+        """How many entries more there is room for, and where in C."""
+        indices, counts = self._indices[self.n_entries :], self._counts[self.n_entries :]
+        return len(indices), pointer(indices, INT), pointer(counts, FLOAT)
+
+    def advance(self, indptr):
+        """Append rows that were written there."""
+        self._lengths.append(np.diff(indptr))
+        self.n_rows += len(indptr) - 1
+        self.n_entries += int(indptr[-1])
+
+    def make_room(self):
+        """Make room for as many as there will be, if the texts to come are like those before.
+
+        What is never used is no memory, whereas to lengthen arrays costs more than to fill them.
+        """
+        n, per_row = len(self._indices), self.n_entries / max(self.n_rows, 1)
+        n = int(np.clip(1.1 * per_row * self.n_texts, 1.5 * n, 8 * n))
+        for name in ("_indices", "_counts"):
+            array = getattr(self, name)
+            longer = np.empty(n, dtype=array.dtype)
+            longer[: self.n_entries] = array[: self.n_entries]
+            setattr(self, name, longer)
+
+    def arrays(self):
+        """Return indptr, indices and counts of the rows."""
+        indptr = np.zeros(self.n_rows + 1, dtype=LONG)
+        if self._lengths:
+            np.cumsum(np.concatenate(self._lengths), out=indptr[1:])
+        return indptr, self._indices[: self.n_entries], self._counts[: self.n_entries]
+
+    def take(self):
+        """Give them away, the last two with room to spare."""
+        indptr, _, _ = self.arrays()
+        arrays = self._indices, self._counts
+        self._indices = self._counts = None
+        return indptr, *arrays
 
 
 class NGramModel:
@@ -389,7 +438,8 @@ class _GrowingTerms:
         full = self.n_terms >= len(self.ptr) - 1
         if full:
             self.ptr = _lengthened(self.ptr, 2 * len(self.ptr) - 1)
-            self.slots = _index(self.n_terms, self.ptr, self.bytes, 2 * len(self.slots))
+            n_slots, self.slots = 2 * len(self.slots), None  # large: gone before the next is made
+            self.slots = _index(self.n_terms, self.ptr, self.bytes, n_slots)
         long = 2 * self.n_bytes >= len(self.bytes)
         if long:
             self.make_room_for_bytes()
@@ -410,7 +460,7 @@ def _index(n_terms, ptr, blob, n_slots=None):
     """Make the hash table of the first strings; by default of the smallest size there is."""
     if n_slots is None:
         n_slots = 1 << (2 * n_terms).bit_length()
-    slots = np.empty(n_slots, dtype=TERM_SLOT)
+    slots = np.zeros(n_slots, dtype=TERM_SLOT)
     out = pointer(slots, TERM_SLOT, _SLOTS)
     check(lib.skx_terms_index(n_terms, pointer(ptr, LONG), pointer(blob, BYTE), n_slots, out))
     return slots
