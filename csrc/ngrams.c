@@ -155,7 +155,13 @@ static int end_row(counting *c)
 
 static inline double weight_of(const skx_ngram_params *params, uint32_t position)
 {
-    return params->position_weighted ? 1.0 / (1.0 + position) : 1.0;
+    return params->occurrence == SKX_BY_POSITION ? 1.0 / (1.0 + position) : 1.0;
+}
+
+/* What is added where an n-gram occurs again. */
+static inline double weight_again(const skx_ngram_params *params, uint32_t position)
+{
+    return params->occurrence == SKX_FIRST ? 0.0 : weight_of(params, position);
 }
 
 static const uint8_t *bytes_of(const counting *c, const ngram *g) { return c->pieces.bytes + g->start; }
@@ -182,14 +188,13 @@ static inline void add_learnt(counting *c, const ngram *g)
     int64_t column = g->term * c->n_blocks + g->block;
     uint64_t key = (uint64_t)column << 32;
     skx_column_use *use = c->uses + column;
-    double weight = weight_of(c->params + g->block, g->position);
     if (use->place < r->n && r->keys[use->place] == key) {
-        r->values[use->place] += weight;
+        r->values[use->place] += weight_again(c->params + g->block, g->position);
         return;
     }
     use->place = (uint32_t)r->n;
     r->keys[r->n] = key;
-    r->values[r->n++] = weight;
+    r->values[r->n++] = weight_of(c->params + g->block, g->position);
 }
 
 static int end_learnt_block(counting *c, int32_t block)
@@ -221,12 +226,12 @@ static void merge_equal(const skx_ngram_params *params, row *r, int64_t from)
 {
     int64_t n = from;
     for (int64_t i = from; i < r->n; i++) {
-        double weight = weight_of(params, (uint32_t)r->keys[i]);
+        uint32_t position = (uint32_t)r->keys[i];
         if (n > from && column_of(r->keys[n - 1]) == column_of(r->keys[i])) {
-            r->values[n - 1] += weight;
+            r->values[n - 1] += weight_again(params, position);
         } else {
             r->keys[n] = r->keys[i];
-            r->values[n++] = weight;
+            r->values[n++] = weight_of(params, position);
         }
     }
     for (int64_t i = from; i < n; i++) r->values[i] = (float)r->values[i]; /* as the matrix of counts has them */

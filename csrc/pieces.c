@@ -1,7 +1,7 @@
 #include "pieces.h"
+#include "terms.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum { SEVERAL = 1 << 15 }; /* bytes for which there is room if there are so many */
 
@@ -152,7 +152,13 @@ static int64_t count_characters(const uint8_t *text, int64_t n)
     return count;
 }
 
-/* Units are the longest runs of word characters, if they are long enough. */
+static int is_in(const skx_terms *words, const uint8_t *s, int64_t n)
+{
+    int64_t slot;
+    return words && terms_find(words, s, n, terms_hash(s, n), &slot) >= 0;
+}
+
+/* Units are the longest runs of word characters, if they are long enough and no stop words. */
 static void cut_words(const skx_ngram_params *params, const uint8_t *text, int64_t n, int64_t left, pieces *out)
 {
     int ascii = find_words(params, text, n, left, out);
@@ -160,6 +166,7 @@ static void cut_words(const skx_ngram_params *params, const uint8_t *text, int64
         int64_t begin = out->edge[e], length = out->edge[e + 1] - begin;
         if ((ascii ? length : count_characters(text + begin, length)) < params->min_token_length) continue;
         copy(out->bytes + out->n_bytes, text + begin, length, left - begin);
+        if (is_in(params->stop_words, out->bytes + out->n_bytes, length)) continue;
         out->bytes[out->n_bytes + length] = ' ';
         out->n_bytes += length + 1;
         out->start[++out->n_units] = (uint32_t)out->n_bytes;

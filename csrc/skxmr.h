@@ -337,13 +337,21 @@ enum skx_analyzer {
     SKX_CHAR_END = 3 /* n characters in a row of a word with a mark at its end */
 };
 
+/* What an occurrence of an n-gram counts. */
+enum skx_occurrence {
+    SKX_EACH = 0,       /* 1 */
+    SKX_FIRST = 1,      /* 1 if it is the first one in its text, else nothing */
+    SKX_BY_POSITION = 2 /* 1 / (1 + its position among the n-grams of its length) */
+};
+
 typedef struct {
-    int analyzer;             /* enum skx_analyzer; in the last two, a word of less than min_n characters gives itself, once */
-    int position_weighted;    /* an occurrence counts 1 / (1 + its position among those of its length), else 1 */
-    int64_t min_n;            /* at least 1 */
-    int64_t max_n;            /* at least min_n */
-    int64_t min_token_length; /* SKX_WORD: characters that a word has at least */
-    int32_t mark_length;      /* 1 .. 4 bytes, one character */
+    int analyzer;                /* enum skx_analyzer; in the last two, a word of less than min_n characters gives itself, once */
+    int occurrence;              /* enum skx_occurrence */
+    int64_t min_n;               /* at least 1 */
+    int64_t max_n;               /* at least min_n */
+    int64_t min_token_length;    /* SKX_WORD: characters that a word has at least */
+    const skx_terms *stop_words; /* SKX_WORD: words that are passed over, or NULL */
+    int32_t mark_length;         /* 1 .. 4 bytes, one character */
     uint8_t mark[4];
     const uint8_t *kinds; /* the enum skx_character_kind of each code point, SKX_CODE_POINTS elements */
 } skx_ngram_params;

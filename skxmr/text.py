@@ -7,7 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.feature_extraction.text import strip_accents_ascii, strip_accents_unicode
+from sklearn.feature_extraction.text import (
+    ENGLISH_STOP_WORDS,
+    strip_accents_ascii,
+    strip_accents_unicode,
+)
 from sklearn.utils.validation import check_is_fitted
 
 from . import _parallel
@@ -32,6 +36,8 @@ from ._validation import (
 __all__ = ["NGramTfidfVectorizer"]
 
 _STRIP_ACCENTS = {None: None, "ascii": strip_accents_ascii, "unicode": strip_accents_unicode}
+
+_BOOLEANS = ("lowercase", "binary", "position_weighted", "sublinear_tf", "use_idf", "smooth_idf")
 
 #: Texts, and characters, that are handed to C at a time.
 _BATCH_TEXTS = 1 << 12
@@ -73,6 +79,9 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
     min_token_length : int, default=2
         Characters that a word has at least, for the analyzer "word". Shorter ones are passed over.
         2 and 1 stand for scikit-learn's `token_pattern` ``\b\w\w+\b`` and ``\b\w+\b``.
+    stop_words : {"english"}, list of str or None, default=None
+        Words that are passed over, for the analyzer "word"; compared with the words as lower-cased
+        and stripped of accents. "english" is scikit-learn's list.
     end_mark : str, default="#"
         The character that "char_end" puts at the end of words.
     min_df : int or float in [0, 1], default=1
@@ -82,9 +91,12 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         N-grams in more texts are left out.
     max_features : int or None, default=None
         Keep as many n-grams with the largest sums of counts over all texts.
+    binary : bool, default=False
+        Whether an n-gram counts 1 however often it occurs in a text.
     position_weighted : bool, default=False
         Whether an occurrence counts 1 / (1 + position) instead of 1. Positions are counted from 0
-        among the n-grams of the text with the same n, so the first counts most.
+        among the n-grams of the text with the same n, so the first counts most. Not together with
+        `binary`.
     sublinear_tf : bool, default=False
         Whether counts are replaced by 1 + log(count). Not together with `position_weighted`, whose
         counts can be below 1.
@@ -111,7 +123,7 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
 
     See Also
     --------
-    sklearn.feature_extraction.text.TfidfVectorizer : Any tokenizer, token pattern or stop words.
+    sklearn.feature_extraction.text.TfidfVectorizer : Any tokenizer or token pattern.
 
     Notes
     -----
@@ -149,10 +161,12 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         lowercase=True,
         strip_accents=None,
         min_token_length=2,
+        stop_words=None,
         end_mark="#",
         min_df=1,
         max_df=1.0,
         max_features=None,
+        binary=False,
         position_weighted=False,
         sublinear_tf=False,
         use_idf=True,
@@ -166,10 +180,12 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         self.lowercase = lowercase
         self.strip_accents = strip_accents
         self.min_token_length = min_token_length
+        self.stop_words = stop_words
         self.end_mark = end_mark
         self.min_df = min_df
         self.max_df = max_df
         self.max_features = max_features
+        self.binary = binary
         self.position_weighted = position_weighted
         self.sublinear_tf = sublinear_tf
         self.use_idf = use_idf
@@ -355,17 +371,20 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         _check_share(self.max_df, "max_df")
         if self.max_features is not None:
             check_integer(self.max_features, "max_features", 1)
-        for name in ("lowercase", "position_weighted", "sublinear_tf", "use_idf", "smooth_idf"):
+        for name in _BOOLEANS:
             check_boolean(getattr(self, name), name)
-        if self.position_weighted and self.sublinear_tf:
-            raise ValueError("position_weighted and sublinear_tf must not both be True")
+        for name in ("binary", "sublinear_tf"):
+            if self.position_weighted and getattr(self, name):
+                raise ValueError(f"position_weighted and {name} must not both be True")
         for name in ("block_norm", "norm"):
             if getattr(self, name) is not None:
                 check_option(getattr(self, name), name, [key for key in NORMS if key])
         check_n_jobs(self.n_jobs)
-        words = int(self.min_token_length), self.end_mark, bool(self.position_weighted)
+        stop_words = _check_stop_words(self.stop_words, analyzers)
+        occurrence = "by position" if self.position_weighted else "first" if self.binary else "each"
+        options = int(self.min_token_length), self.end_mark, occurrence, stop_words
         pairs = zip(analyzers, ranges, strict=True)
-        return [NGramBlock(analyzer, *limits, *words) for analyzer, limits in pairs]
+        return [NGramBlock(analyzer, *limits, *options) for analyzer, limits in pairs]
 
 
 def _check_blocks(analyzer, ngram_range):
@@ -386,6 +405,23 @@ def _check_blocks(analyzer, ngram_range):
             f"got {ngram_range!r}"
         )
     return analyzers, [_check_range(limits) for limits in ranges]
+
+
+def _check_stop_words(words, analyzers):
+    """The stop words as a tuple."""
+    if words is None:
+        return ()
+    if "word" not in analyzers:
+        raise ValueError(f'stop_words need the analyzer "word", got analyzer={analyzers!r}')
+    if isinstance(words, str):
+        check_option(words, "stop_words", ("english",))
+        words = ENGLISH_STOP_WORDS
+    if not isinstance(words, (list, tuple, set, frozenset)):
+        raise TypeError(f'stop_words must be a list of str, "english" or None, got {words!r}')
+    for word in words:
+        if not isinstance(word, str):
+            raise TypeError(f"stop_words must hold str only, got {word!r}")
+    return tuple(sorted(set(words) - {""}))
 
 
 def _is_pair(value):

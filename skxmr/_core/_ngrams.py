@@ -21,6 +21,11 @@ ANALYZERS = {
     "char_wb": lib.SKX_CHAR_WB,
     "char_end": lib.SKX_CHAR_END,
 }
+OCCURRENCES = {
+    "each": lib.SKX_EACH,
+    "first": lib.SKX_FIRST,
+    "by position": lib.SKX_BY_POSITION,
+}
 NORMS = {None: lib.SKX_NORM_NONE, "l1": lib.SKX_NORM_L1, "l2": lib.SKX_NORM_L2}
 
 #: Bytes of UTF-8 that a single text may have.
@@ -53,21 +58,31 @@ class NGramBlock(NamedTuple):
     max_n: int
     min_token_length: int
     end_mark: str
-    position_weighted: bool
+    occurrence: str
+    stop_words: tuple
 
-    def fields(self):
-        """Values of an `skx_ngram_params`."""
+    def fields(self, stop_words):
+        """Values of an `skx_ngram_params`, given the stop words in C."""
         mark = self.end_mark.encode("utf-8", "surrogatepass")
         return [
             ANALYZERS[self.analyzer],
-            self.position_weighted,
+            OCCURRENCES[self.occurrence],
             min(self.min_n, 2 * MOST_TEXT),
             min(self.max_n, 2 * MOST_TEXT),
             min(self.min_token_length, 2 * MOST_TEXT),
+            stop_words,
             len(mark),
             list(mark),
             pointer(_kinds(), BYTE),
         ]
+
+
+def _params(blocks):
+    """Make an array of `skx_ngram_params`; and what it borrows."""
+    terms = [_index_strings(block.stop_words) for block in blocks]
+    structs = [ffi.new("skx_terms *", t.fields()) if len(t.ptr) > 1 else ffi.NULL for t in terms]
+    pairs = zip(blocks, structs, strict=True)
+    return ffi.new("skx_ngram_params[]", [block.fields(s) for block, s in pairs]), (terms, structs)
 
 
 class NGramWeights(NamedTuple):
@@ -123,7 +138,7 @@ class Learner:
 
     def __init__(self, blocks, n_texts):
         self.n_blocks = len(blocks)
-        self.params = ffi.new("skx_ngram_params[]", [block.fields() for block in blocks])
+        self.params, self._stop_words = _params(blocks)
         self.terms = [_GrowingTerms(MAX_INT // len(blocks)) for _ in blocks]
         self._uses = np.zeros(0, dtype=_USE)
         self._rows = _GrowingRows(n_texts)
@@ -348,9 +363,10 @@ class _ModelView:
             raise ValueError("the vocabulary's arrays contradict each other")
         self._fields = [terms.fields() for terms in model.terms]
         self._weights = model.weights.struct()
+        params, self._stop_words = _params(model.blocks)
         self._inputs = (
             len(model.blocks),
-            ffi.new("skx_ngram_params[]", [block.fields() for block in model.blocks]),
+            params,
             ffi.new("skx_terms[]", self._fields),
             self._weights,
         )
@@ -464,6 +480,14 @@ def _index(n_terms, ptr, blob, n_slots=None):
     out = pointer(slots, TERM_SLOT, _SLOTS)
     check(lib.skx_terms_index(n_terms, pointer(ptr, LONG), pointer(blob, BYTE), n_slots, out))
     return slots
+
+
+def _index_strings(strings):
+    """Make the `Terms` of distinct strings, none of them empty."""
+    encoded = [text.encode("utf-8", "surrogatepass") for text in strings]
+    ptr = np.array([0, *itertools.accumulate(map(len, encoded))], dtype=LONG)
+    blob = np.frombuffer(b"".join(encoded) + bytes(_SLACK), dtype=BYTE)
+    return Terms(ptr, blob, _index(len(encoded), ptr, blob))
 
 
 @functools.cache
