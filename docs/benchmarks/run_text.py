@@ -102,7 +102,8 @@ def markdown(result):
         times = [f"{1e6 * call['p50']:.0f} / {1e6 * call['p99']:.0f}" for call in calls]
         lines.append(
             f"| {name} | {found['n_features']:,} | {ours:.2f} | {theirs:.2f} "
-            f"| {theirs / ours:.1f}x | {times[0]} | {times[1]} | {found['largest_difference']:.0e} |"
+            f"| {theirs / ours:.1f}x | {times[0]} | {times[1]} "
+            f"| {found['largest_difference']:.0e} |"
         )
     lines += [
         "",
