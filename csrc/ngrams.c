@@ -8,10 +8,10 @@
 /* A row while it is made. An entry's key holds its column in the upper half and, in the lower one, what is needed next. */
 typedef struct {
     int64_t n;
-    int64_t capacity;
+    int64_t capacity; /* of each of the arrays */
     uint64_t *keys;
-    uint64_t *spare; /* capacity, for sorting */
-    double *values;  /* capacity */
+    uint64_t *unsorted; /* keys that are sorted into `keys` later */
+    double *values;
 } row;
 
 static int row_reserve(row *r, int64_t n)
@@ -22,10 +22,11 @@ static int row_reserve(row *r, int64_t n)
     if (!keys) return SKX_ENOMEM;
     double *values = (double *)(keys + 2 * capacity);
     if (r->n) memcpy(keys, r->keys, (size_t)r->n * sizeof *keys);
+    if (r->n) memcpy(keys + capacity, r->unsorted, (size_t)r->n * sizeof *keys);
     if (r->n) memcpy(values, r->values, (size_t)r->n * sizeof *values);
     free(r->keys);
     r->keys = keys;
-    r->spare = keys + capacity;
+    r->unsorted = keys + capacity;
     r->values = values;
     r->capacity = capacity;
     return SKX_OK;
@@ -33,13 +34,13 @@ static int row_reserve(row *r, int64_t n)
 
 static inline int32_t column_of(uint64_t key) { return (int32_t)(key >> 32); }
 
-/* Sort by column, by as many bytes of it as differ; stable. spare is scratch. */
-static void radix_sort(uint64_t *keys, uint64_t *spare, int64_t n)
+/* Sort by as many bytes of the column as differ. */
+static void radix_sort(uint64_t *from, uint64_t *to, int64_t n)
 {
-    uint64_t differ = 0, *from = keys, *to = spare;
-    for (int64_t i = 1; i < n; i++) differ |= keys[i] ^ keys[0];
+    uint64_t differ = 0, *out = to;
+    for (int64_t i = 1; i < n; i++) differ |= from[i] ^ from[0];
     for (int shift = 32; shift < 64; shift += 8) {
-        int64_t begin[257] = {0};
+        uint32_t begin[257] = {0};
         if (!(differ >> shift & 0xff)) continue;
         for (int64_t i = 0; i < n; i++) begin[(from[i] >> shift & 0xff) + 1]++;
         for (int b = 0; b < 256; b++) begin[b + 1] += begin[b];
@@ -48,164 +49,29 @@ static void radix_sort(uint64_t *keys, uint64_t *spare, int64_t n)
         from = to;
         to = swap;
     }
-    if (from != keys) memcpy(keys, from, (size_t)n * sizeof *keys);
+    if (from != out) memcpy(out, from, (size_t)n * sizeof *out);
 }
 
 enum { FEW = 32 }; /* entries up to which comparing all with all, which takes no branches, is faster; a multiple of 8 */
 
-static void rank_sort(uint64_t *keys, uint64_t *spare, int64_t n)
+static void rank_sort(const uint64_t *from, uint64_t *to, int64_t n)
 {
     int32_t columns[FEW], taken[FEW] = {0};
     int64_t padded = (n + 7) / 8 * 8;
-    for (int64_t i = 0; i < padded; i++) columns[i] = i < n ? column_of(keys[i]) : INT32_MAX;
+    for (int64_t i = 0; i < padded; i++) columns[i] = i < n ? column_of(from[i]) : INT32_MAX;
     for (int64_t i = 0; i < n; i++) {
         int32_t below = 0;
         for (int64_t j = 0; j < padded; j += 8)
             for (int64_t k = j; k < j + 8; k++) below += columns[k] < columns[i];
-        spare[below + taken[below]++] = keys[i];
-    }
-    memcpy(keys, spare, (size_t)n * sizeof *keys);
-}
-
-static void sort_by_column(uint64_t *keys, uint64_t *spare, int64_t n)
-{
-    if (n > FEW) radix_sort(keys, spare, n);
-    else if (n > 1) rank_sort(keys, spare, n);
-}
-
-/* ---- counting ---- */
-
-/* How an n-gram becomes an entry: its column, and where new n-grams go. */
-typedef struct {
-    skx_terms *terms;
-    int learn;
-    int64_t first;  /* the column of term 0 */
-    int64_t stride; /* between the columns of terms */
-} counter;
-
-/* Terms lie anywhere: fetch where the search for all n-grams of a group begins before any of them is searched. */
-static inline __attribute__((always_inline)) void prefetch_terms(const skx_terms *t, const uint64_t *hash, int64_t n)
-{
-    uint64_t mask = (uint64_t)t->n_slots - 1;
-    for (int64_t i = 0; i < n; i++) __builtin_prefetch(t->slots + (hash[i] & mask));
-    for (int64_t i = 0; i < n; i++) { /* an unused slot leads nowhere, which does no harm */
-        uintptr_t term = (uint32_t)t->slots[hash[i] & mask].term;
-        __builtin_prefetch((const void *)((uintptr_t)t->ptr + term * sizeof *t->ptr));
+        to[below + taken[below]++] = from[i];
     }
 }
 
-static int count_ngram(const counter *c, const uint8_t *s, int64_t n, uint64_t hash, int64_t position, row *r)
+/* Sort by column, into `to`; stable. `from` is scratch afterwards. */
+static void sort_by_column(uint64_t *from, uint64_t *to, int64_t n)
 {
-    int64_t slot = 0;
-    int32_t term = terms_find(c->terms, s, n, hash, &slot);
-    if (term < 0) {
-        if (!c->learn) return SKX_OK;
-        int status = terms_insert(c->terms, s, n, hash, slot);
-        if (status) return status;
-        term = (int32_t)c->terms->n_terms - 1;
-    }
-    r->keys[r->n++] = (uint64_t)(c->first + term * c->stride) << 32 | (uint64_t)position;
-    return SKX_OK;
-}
-
-/* The n-grams of one length, where a group that is too short may give itself. *position counts them. */
-static int count_group(const counter *c, const pieces *p, int64_t g, int64_t n, int whole, int64_t *position, row *r)
-{
-    int64_t first = p->group[g], length = p->group[g + 1] - first;
-    if (length < n && (!whole || length == 0)) return SKX_OK;
-    int64_t width = length < n ? length : n, count = length - width + 1;
-    int status = row_reserve(r, r->n + count);
-    if (status) return status;
-    const uint32_t *start = p->start + first, *end = p->end + first + width - 1;
-    uint64_t *hash = r->spare;
-    for (int64_t i = 0; i < count; i++) hash[i] = terms_hash(p->bytes + start[i], end[i] - start[i]);
-    prefetch_terms(c->terms, hash, count);
-    for (int64_t i = 0; i < count && status == SKX_OK; i++)
-        status = count_ngram(c, p->bytes + start[i], end[i] - start[i], hash[i], (*position)++, r);
-    return status;
-}
-
-/* Entries of equal columns become one: their number, or the sum of 1 / (1 + position). Those before `from` are done. */
-static void merge_equal(row *r, int64_t from, int position_weighted)
-{
-    int64_t n = from;
-    for (int64_t i = from; i < r->n; i++) {
-        double weight = position_weighted ? 1.0 / (1.0 + (double)(uint32_t)r->keys[i]) : 1.0;
-        if (n > from && column_of(r->keys[n - 1]) == column_of(r->keys[i])) {
-            r->values[n - 1] += weight;
-        } else {
-            r->keys[n] = r->keys[i];
-            r->values[n++] = weight;
-        }
-    }
-    for (int64_t i = from; i < n; i++) r->values[i] = (float)r->values[i]; /* as the matrix of counts has them */
-    r->n = n;
-}
-
-/* Append one block's n-grams of a text to its row. */
-static int count_text(const skx_ngram_params *params, const counter *c, const uint8_t *text, int64_t n, pieces *p, row *r)
-{
-    int words = params->analyzer == SKX_CHAR_WB || params->analyzer == SKX_CHAR_END, status = SKX_OK;
-    int64_t from = r->n, least = params->min_n;
-    pieces_cut(params, text, n, p);
-    for (int64_t size = least; size <= params->max_n && (size <= p->longest || size == least); size++) {
-        int64_t position = 0;
-        for (int64_t g = 0; g < p->n_groups && status == SKX_OK; g++)
-            status = count_group(c, p, g, size, words && size == least, &position, r);
-        if (status) return status;
-    }
-    sort_by_column(r->keys + from, r->spare, r->n - from);
-    merge_equal(r, from, params->position_weighted);
-    return SKX_OK;
-}
-
-/* Append a row to the matrix. */
-static int store(const row *r, int64_t i, int64_t capacity, int64_t *indptr, int32_t *indices, float *data)
-{
-    int64_t used = indptr[i];
-    if (r->n > capacity - used) return SKX_ECAPACITY;
-    for (int64_t e = 0; e < r->n; e++) {
-        indices[used + e] = column_of(r->keys[e]);
-        data[used + e] = (float)r->values[e];
-    }
-    indptr[i + 1] = used + r->n;
-    return SKX_OK;
-}
-
-static int start(const skx_texts *texts, int64_t lo, int64_t hi, pieces *p)
-{
-    int64_t longest = 0;
-    if (lo < 0 || lo > hi || hi > texts->n_texts) return SKX_EARG;
-    for (int64_t i = lo; i < hi; i++) {
-        int64_t begin = texts->ptr[i], end = texts->ptr[i + 1];
-        if (begin < 0 || begin > end || end > texts->n_bytes) return SKX_EPOINTER;
-        if (end - begin > SKX_MOST_TEXT) return SKX_EARG;
-        if (end - begin > longest) longest = end - begin;
-    }
-    return pieces_init(p, longest);
-}
-
-int skx_ngrams_learn(const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, int64_t lo, int64_t hi,
-                     int64_t capacity, skx_terms *terms, int64_t *done, int64_t *indptr, int32_t *indices, float *data)
-{
-    pieces p = {0};
-    row r = {0};
-    *done = lo;
-    indptr[0] = 0;
-    int status = start(texts, lo, hi, &p);
-    for (int64_t i = lo; i < hi && status == SKX_OK; i++) {
-        const uint8_t *text = texts->bytes + texts->ptr[i];
-        r.n = 0;
-        for (int64_t b = 0; b < n_blocks && status == SKX_OK; b++) {
-            counter c = {terms + b, 1, b, n_blocks};
-            status = count_text(params + b, &c, text, texts->ptr[i + 1] - texts->ptr[i], &p, &r);
-        }
-        if (status == SKX_OK) status = store(&r, i - lo, capacity, indptr, indices, data);
-        if (status == SKX_OK) *done = i + 1;
-    }
-    free(r.keys);
-    pieces_free(&p);
-    return status;
+    if (n > FEW) radix_sort(from, to, n);
+    else rank_sort(from, to, n);
 }
 
 /* ---- weights ---- */
@@ -230,42 +96,292 @@ static void weigh_block(const skx_ngram_weights *w, int64_t from, row *r)
     normalise(r->values + from, r->n - from, w->block_norm);
 }
 
+/* ---- counting ---- */
+
+/* An n-gram that is looked up before long; or, without any bytes, the end of what a block has in a text. */
+typedef struct {
+    uint64_t hash;
+    uint32_t start; /* in the bytes of the pieces */
+    uint32_t length;
+    uint32_t position;
+    int32_t block;
+    int32_t term;
+} ngram;
+
+/* Terms lie anywhere, and a text has few n-grams: so many, of several texts, are fetched before any of them is looked at. */
+enum { WAITING = 256 };
+
+typedef struct {
+    const skx_texts *texts;
+    int64_t n_blocks;
+    const skx_ngram_params *params;
+    const skx_terms *terms;           /* one for each block */
+    skx_terms *learnt;                /* the same, or NULL: unknown n-grams are passed over */
+    skx_column_use *uses;             /* where n-grams are learnt */
+    const skx_ngram_weights *weights; /* where they are not */
+    int64_t capacity, *indptr;        /* the matrix; see skx_ngrams_learn */
+    int32_t *indices;
+    float *data;
+    int64_t n_rows; /* that are done */
+    int64_t first;  /* column of the block's term 0 */
+    int64_t from;   /* entries of the row that are of the blocks before */
+    pieces pieces;
+    row row;
+    int64_t n_waiting;
+    ngram waiting[WAITING];
+} counting;
+
+/* Append a row to the matrix. */
+static int store(const row *r, int64_t i, int64_t capacity, int64_t *indptr, int32_t *indices, float *data)
+{
+    int64_t used = indptr[i];
+    if (r->n > capacity - used) return SKX_ECAPACITY;
+    for (int64_t e = 0; e < r->n; e++) {
+        indices[used + e] = column_of(r->keys[e]);
+        data[used + e] = (float)r->values[e];
+    }
+    indptr[i + 1] = used + r->n;
+    return SKX_OK;
+}
+
+static int end_row(counting *c)
+{
+    int status = store(&c->row, c->n_rows, c->capacity, c->indptr, c->indices, c->data);
+    if (status) return status;
+    c->n_rows++;
+    c->row.n = c->first = c->from = 0;
+    return SKX_OK;
+}
+
+static inline double weight_of(const skx_ngram_params *params, uint32_t position)
+{
+    return params->occurrence == SKX_BY_POSITION ? 1.0 / (1.0 + position) : 1.0;
+}
+
+/* What is added where an n-gram occurs again. */
+static inline double weight_again(const skx_ngram_params *params, uint32_t position)
+{
+    return params->occurrence == SKX_FIRST ? 0.0 : weight_of(params, position);
+}
+
+static const uint8_t *bytes_of(const counting *c, const ngram *g) { return c->pieces.bytes + g->start; }
+
+/* ---- learning: an n-gram remembers where its entry is, and the entry, whose it is ---- */
+
+static int learn_ngram(counting *c, ngram *g)
+{
+    skx_terms *terms = c->learnt + g->block;
+    int64_t slot = 0;
+    g->term = terms_find(terms, bytes_of(c, g), g->length, g->hash, &slot);
+    if (g->term < 0) {
+        int status = terms_insert(terms, bytes_of(c, g), g->length, g->hash, slot);
+        if (status) return status;
+        g->term = (int32_t)terms->n_terms - 1;
+    }
+    __builtin_prefetch(c->uses + g->term * c->n_blocks + g->block, 1);
+    return SKX_OK;
+}
+
+static inline void add_learnt(counting *c, const ngram *g)
+{
+    row *r = &c->row;
+    int64_t column = g->term * c->n_blocks + g->block;
+    uint64_t key = (uint64_t)column << 32;
+    skx_column_use *use = c->uses + column;
+    if (use->place < r->n && r->keys[use->place] == key) {
+        r->values[use->place] += weight_again(c->params + g->block, g->position);
+        return;
+    }
+    use->place = (uint32_t)r->n;
+    r->keys[r->n] = key;
+    r->values[r->n++] = weight_of(c->params + g->block, g->position);
+}
+
+static int end_learnt_block(counting *c, int32_t block)
+{
+    int64_t n = c->row.n;
+    if (block < c->n_blocks - 1) return SKX_OK;
+    int status = end_row(c);
+    for (int64_t e = 0; e < n && status == SKX_OK; e++) c->uses[column_of(c->row.keys[e])].n_texts++;
+    return status;
+}
+
+/* ---- known n-grams: entries are sorted, and equal ones merged ---- */
+
+static int find_ngram(const counting *c, ngram *g)
+{
+    int64_t slot;
+    g->term = terms_find(c->terms + g->block, bytes_of(c, g), g->length, g->hash, &slot);
+    return SKX_OK;
+}
+
+static inline void add_known(counting *c, const ngram *g)
+{
+    c->row.unsorted[c->row.n] = (uint64_t)(c->first + g->term) << 32 | g->position;
+    c->row.n += g->term >= 0;
+}
+
+/* Entries of equal columns become one: their number, or the sum of their weights. Those before `from` are done. */
+static void merge_equal(const skx_ngram_params *params, row *r, int64_t from)
+{
+    int64_t n = from;
+    for (int64_t i = from; i < r->n; i++) {
+        uint32_t position = (uint32_t)r->keys[i];
+        if (n > from && column_of(r->keys[n - 1]) == column_of(r->keys[i])) {
+            r->values[n - 1] += weight_again(params, position);
+        } else {
+            r->keys[n] = r->keys[i];
+            r->values[n++] = weight_of(params, position);
+        }
+    }
+    for (int64_t i = from; i < n; i++) r->values[i] = (float)r->values[i]; /* as the matrix of counts has them */
+    r->n = n;
+}
+
+static int end_known_block(counting *c, int32_t block)
+{
+    row *r = &c->row;
+    sort_by_column(r->unsorted + c->from, r->keys + c->from, r->n - c->from);
+    merge_equal(c->params + block, r, c->from);
+    weigh_block(c->weights, c->from, r);
+    c->from = r->n;
+    c->first += c->terms[block].n_terms;
+    if (block < c->n_blocks - 1) return SKX_OK;
+    normalise(r->values, r->n, c->weights->norm);
+    return end_row(c);
+}
+
+/* ---- both ---- */
+
+static int find(counting *c, ngram *g)
+{
+    if (g->length == 0) return SKX_OK;
+    return c->learnt ? learn_ngram(c, g) : find_ngram(c, g);
+}
+
+static inline int add(counting *c, const ngram *g)
+{
+    if (g->length == 0) return c->learnt ? end_learnt_block(c, g->block) : end_known_block(c, g->block);
+    if (c->learnt) add_learnt(c, g);
+    else add_known(c, g);
+    return SKX_OK;
+}
+
+/* Look up all that wait and bring them into their rows; in order, so that rows are whole up to where room is lacking. */
+static int look_up(counting *c)
+{
+    int64_t n = c->n_waiting, n_found = 0;
+    int found = SKX_OK, added = row_reserve(&c->row, c->row.n + n);
+    c->n_waiting = 0;
+    for (int64_t i = 0; i < n; i++)
+        terms_prefetch(c->terms + c->waiting[i].block, c->waiting[i].hash, c->waiting[i].length);
+    while (n_found < n && (found = find(c, c->waiting + n_found)) == SKX_OK) n_found++;
+    for (int64_t i = 0; i < n_found && added == SKX_OK; i++) added = add(c, c->waiting + i);
+    return added ? added : found;
+}
+
+static inline int wait_for(counting *c, ngram g)
+{
+    int status = c->n_waiting == WAITING ? look_up(c) : SKX_OK;
+    c->waiting[c->n_waiting++] = g;
+    return status;
+}
+
+/* The n-grams of one length, where a group that is too short may give itself. *position counts them. */
+static int list_group(counting *c, int32_t block, int64_t group, int64_t n, int whole, uint32_t *position)
+{
+    const pieces *p = &c->pieces;
+    int64_t first = p->group[group], length = p->group[group + 1] - first;
+    if (length < n && (!whole || length == 0)) return SKX_OK;
+    int64_t width = length < n ? length : n;
+    const uint32_t *start = p->start + first, *end = start + width;
+    int status = SKX_OK;
+    for (int64_t i = 0; i + width <= length && status == SKX_OK; i++) {
+        uint32_t bytes = end[i] - start[i] - (uint32_t)p->gap;
+        uint64_t hash = terms_hash(p->bytes + start[i], bytes);
+        terms_prefetch_slot(c->terms + block, hash);
+        status = wait_for(c, (ngram){hash, start[i], bytes, (*position)++, block, -1});
+    }
+    return status;
+}
+
+/* One block's n-grams of a text. */
+static int list_text(counting *c, int32_t block, int64_t text)
+{
+    const skx_ngram_params *params = c->params + block;
+    pieces *p = &c->pieces;
+    int64_t begin = c->texts->ptr[text], n = c->texts->ptr[text + 1] - begin, least = params->min_n;
+    int words = params->analyzer == SKX_CHAR_WB || params->analyzer == SKX_CHAR_END, status = SKX_OK;
+    if (!pieces_fits(p, n)) {
+        status = look_up(c);
+        if (status) return status;
+        p->n_bytes = 0;
+    }
+    pieces_cut(params, c->texts->bytes + begin, n, c->texts->n_bytes - begin, p);
+    for (int64_t size = least; size <= params->max_n && (size <= p->longest || size == least); size++) {
+        uint32_t position = 0;
+        for (int64_t g = 0; g < p->n_groups && status == SKX_OK; g++)
+            status = list_group(c, block, g, size, words && size == least, &position);
+    }
+    return status ? status : wait_for(c, (ngram){.block = block});
+}
+
+static int start(const skx_texts *texts, int64_t lo, int64_t hi, pieces *p)
+{
+    int64_t longest = 0;
+    if (lo < 0 || lo > hi || hi > texts->n_texts) return SKX_EARG;
+    for (int64_t i = lo; i < hi; i++) {
+        int64_t begin = texts->ptr[i], end = texts->ptr[i + 1];
+        if (begin < 0 || begin > end || end > texts->n_bytes) return SKX_EPOINTER;
+        if (end - begin > SKX_MOST_TEXT) return SKX_EARG;
+        if (end - begin > longest) longest = end - begin;
+    }
+    return pieces_init(p, longest, hi > lo ? texts->ptr[hi] - texts->ptr[lo] : 0);
+}
+
+/* Count the texts lo <= i < hi as far as there is room. */
+static int count(counting *c, int64_t lo, int64_t hi, int64_t *done)
+{
+    c->indptr[0] = 0;
+    int status = start(c->texts, lo, hi, &c->pieces);
+    for (int64_t i = lo; i < hi && status == SKX_OK; i++)
+        for (int32_t b = 0; b < c->n_blocks && status == SKX_OK; b++) status = list_text(c, b, i);
+    if (status == SKX_OK) status = look_up(c);
+    *done = lo + c->n_rows;
+    free(c->row.keys);
+    pieces_free(&c->pieces);
+    return status;
+}
+
+int skx_ngrams_learn(const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, int64_t lo, int64_t hi,
+                     int64_t capacity, skx_terms *terms, skx_column_use *uses, int64_t *done, int64_t *indptr, int32_t *indices,
+                     float *data)
+{
+    counting c = {.texts = texts, .n_blocks = n_blocks, .params = params, .terms = terms, .learnt = terms, .uses = uses,
+                  .capacity = capacity, .indptr = indptr, .indices = indices, .data = data};
+    return count(&c, lo, hi, done);
+}
+
 int skx_ngrams_transform(const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, const skx_terms *terms,
                          const skx_ngram_weights *weights, int64_t lo, int64_t hi, int64_t capacity, int64_t *done,
                          int64_t *indptr, int32_t *indices, float *data)
 {
-    pieces p = {0};
-    row r = {0};
-    *done = lo;
-    indptr[0] = 0;
-    int status = start(texts, lo, hi, &p);
-    for (int64_t i = lo; i < hi && status == SKX_OK; i++) {
-        const uint8_t *text = texts->bytes + texts->ptr[i];
-        int64_t first = 0;
-        r.n = 0;
-        for (int64_t b = 0; b < n_blocks && status == SKX_OK; first += terms[b++].n_terms) {
-            skx_terms known = terms[b];
-            counter c = {&known, 0, first, 1};
-            int64_t from = r.n;
-            status = count_text(params + b, &c, text, texts->ptr[i + 1] - texts->ptr[i], &p, &r);
-            if (status == SKX_OK) weigh_block(weights, from, &r);
-        }
-        normalise(r.values, r.n, weights->norm);
-        if (status == SKX_OK) status = store(&r, i - lo, capacity, indptr, indices, data);
-        if (status == SKX_OK) *done = i + 1;
-    }
-    free(r.keys);
-    pieces_free(&p);
-    return status;
+    counting c = {.texts = texts, .n_blocks = n_blocks, .params = params, .terms = terms, .weights = weights,
+                  .capacity = capacity, .indptr = indptr, .indices = indices, .data = data};
+    return count(&c, lo, hi, done);
 }
+
+/* ---- from counts to weights ---- */
 
 /* Give a row of counts its final columns, without entries that have none. */
 static void renumber(const int32_t *indices, const float *data, int64_t n, const int32_t *column, row *r)
 {
     r->n = 0;
-    for (int64_t e = 0; e < n; e++)
-        if (column[indices[e]] >= 0) r->keys[r->n++] = (uint64_t)column[indices[e]] << 32 | (uint64_t)e;
-    sort_by_column(r->keys, r->spare, r->n);
+    for (int64_t e = 0; e < n; e++) {
+        r->unsorted[r->n] = (uint64_t)column[indices[e]] << 32 | (uint64_t)e;
+        r->n += column[indices[e]] >= 0;
+    }
+    sort_by_column(r->unsorted, r->keys, r->n);
     for (int64_t e = 0; e < r->n; e++) r->values[e] = data[(uint32_t)r->keys[e]];
 }
 
@@ -289,7 +405,7 @@ int skx_ngrams_weigh(int64_t n_rows, int64_t n_blocks, const int64_t *block_end,
     for (int64_t i = 0; i < n_rows && status == SKX_OK; i++) {
         int64_t n = indptr[i + 1] - begin;
         r.n = 0;
-        status = row_reserve(&r, n);
+        status = row_reserve(&r, n + 1);
         if (status) break;
         renumber(indices + begin, data + begin, n, column, &r);
         weigh_row(n_blocks, block_end, weights, &r);

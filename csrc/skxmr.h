@@ -316,13 +316,15 @@ int skx_rank_row(const skx_kernels *kernels, const skx_model *model, const int32
 
 enum skx_text_limits { SKX_MOST_TEXT = 1073741824, SKX_CODE_POINTS = 1114112, SKX_SLACK = 16 };
 
-/* Distinct strings, numbered from 0: string t is bytes[ptr[t] .. ptr[t + 1]), found through a hash table. Any content of the
- * arrays is safe to search as long as they have the stated lengths. */
+/* Where a string stands in a hash table of strings. */
 typedef struct {
-    uint32_t tag; /* the upper half of the string's hash */
-    int32_t term; /* -1 where the slot is unused */
+    uint64_t word; /* of up to 8 bytes: they themselves, padded by zeros; of more: 2^24 * where they begin + how many, or 2^24 - 1 */
+    uint32_t tag;  /* of up to 8 bytes: how many; of more: a part of the hash that is never as small; 0 where it is unused */
+    int32_t term;
 } skx_term_slot;
 
+/* Distinct strings, numbered from 0: string t is bytes[ptr[t] .. ptr[t + 1]), found through a hash table. Any content of the
+ * arrays is safe to search as long as they have the stated lengths. */
 typedef struct {
     int64_t n_terms;
     int64_t n_bytes;       /* used of bytes */
@@ -334,7 +336,8 @@ typedef struct {
     skx_term_slot *slots; /* linear probing; at least half of them unused */
 } skx_terms;
 
-/* Fill the hash table for n_terms distinct strings; SKX_SLACK bytes follow theirs. SKX_EARG unless n_slots is a power of two and at least 2 * n_terms. */
+/* Fill the hash table, all zeros, for n_terms distinct strings, none empty; SKX_SLACK bytes follow theirs. SKX_EARG unless n_slots is a power of two
+ * and at least 2 * n_terms, and for 2^40 bytes or more. */
 int skx_terms_index(int64_t n_terms, const int64_t *ptr, const uint8_t *bytes, int64_t n_slots, skx_term_slot *slots);
 
 /* Sort n numbers of strings by the strings' bytes, which for UTF-8 is the order of code points. */
@@ -354,24 +357,40 @@ enum skx_analyzer {
     SKX_CHAR_END = 3 /* n characters in a row of a word with a mark at its end */
 };
 
+/* What an occurrence of an n-gram counts. */
+enum skx_occurrence {
+    SKX_EACH = 0,       /* 1 */
+    SKX_FIRST = 1,      /* 1 if it is the first one in its text, else nothing */
+    SKX_BY_POSITION = 2 /* 1 / (1 + its position among the n-grams of its length) */
+};
+
 typedef struct {
-    int analyzer;             /* enum skx_analyzer; in the last two, a word of less than min_n characters gives itself, once */
-    int position_weighted;    /* an occurrence counts 1 / (1 + its position among those of its length), else 1 */
-    int64_t min_n;            /* at least 1 */
-    int64_t max_n;            /* at least min_n */
-    int64_t min_token_length; /* SKX_WORD: characters that a word has at least */
-    int32_t mark_length;      /* 1 .. 4 bytes, one character */
+    int analyzer;                /* enum skx_analyzer; in the last two, a word of less than min_n characters gives itself, once */
+    int occurrence;              /* enum skx_occurrence */
+    int64_t min_n;               /* at least 1 */
+    int64_t max_n;               /* at least min_n */
+    int64_t min_token_length;    /* SKX_WORD: characters that a word has at least */
+    const skx_terms *stop_words; /* SKX_WORD: words that are passed over, or NULL */
+    int32_t mark_length;         /* 1 .. 4 bytes, one character */
     uint8_t mark[4];
     const uint8_t *kinds; /* the enum skx_character_kind of each code point, SKX_CODE_POINTS elements */
 } skx_ngram_params;
 
+/* What learning knows of a column. */
+typedef struct {
+    uint32_t n_texts; /* in how many it occurs */
+    uint32_t place;   /* scratch, of any content */
+} skx_column_use;
+
 /* Count the n-grams of the texts lo <= i < hi, in one or more blocks, each with params and terms of its own. N-grams that are
- * new get the next number in the terms of their block. Row i - lo of the output is sorted; term t of block b has the column
- * t * n_blocks + b, so term_capacity is at most INT32_MAX / n_blocks. Ends with SKX_ECAPACITY before the text *done if terms
- * or indices and data (capacity elements each) have no room for it; what is before *done is valid then, and terms are fit to
- * go on with. SKX_EPOINTER where ptr falls or leads outside bytes, SKX_EARG where a text exceeds SKX_MOST_TEXT. */
+ * new get the next number in the terms of their block. Row i - lo of the output is in no particular order; term t of block b has
+ * the column t * n_blocks + b, so term_capacity is at most INT32_MAX / n_blocks. uses, for all columns that there is room for,
+ * are zeros at first; texts are added to them. Ends with SKX_ECAPACITY before the text *done if terms or indices and data
+ * (capacity elements each) have no room for it; what is before *done is valid then, and terms and uses are fit to go on with.
+ * SKX_EPOINTER where ptr falls or leads outside bytes, SKX_EARG where a text exceeds SKX_MOST_TEXT. */
 int skx_ngrams_learn(const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, int64_t lo, int64_t hi,
-                     int64_t capacity, skx_terms *terms, int64_t *done, int64_t *indptr, int32_t *indices, float *data);
+                     int64_t capacity, skx_terms *terms, skx_column_use *uses, int64_t *done, int64_t *indptr, int32_t *indices,
+                     float *data);
 
 enum skx_norm { SKX_NORM_NONE = 0, SKX_NORM_L1 = 1, SKX_NORM_L2 = 2 };
 
@@ -389,7 +408,7 @@ int skx_ngrams_transform(const skx_texts *texts, int64_t n_blocks, const skx_ngr
                          int64_t *indptr, int32_t *indices, float *data);
 
 /* Turn what skx_ngrams_learn gave into what skx_ngrams_transform would give, in place: columns are renumbered by column[] (-1:
- * dropped), and block b's new ones end at block_end[b]. indptr may begin anywhere in indices. */
+ * dropped), and block b's new ones end at block_end[b]. */
 int skx_ngrams_weigh(int64_t n_rows, int64_t n_blocks, const int64_t *block_end, const int32_t *column,
                      const skx_ngram_weights *weights, int64_t *indptr, int32_t *indices, float *data);
 

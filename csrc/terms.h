@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+enum { TERMS_SHORT = 8, TERMS_LONG = (1 << 24) - 1 }; /* bytes of a string that its slot holds; the longest length it holds */
+#define TERMS_MOST (INT64_C(1) << 40)         /* bytes of all strings */
+
 /* Strings lie where SKX_SLACK more bytes can be read, so that few branches depend on their lengths. */
 static inline uint64_t terms_load(const uint8_t *s)
 {
@@ -24,12 +27,12 @@ static inline uint64_t terms_hash(const uint8_t *s, int64_t n)
 {
     const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
     uint64_t h = (uint64_t)n * factor;
-    for (; n > 8; n -= 8, s += 8) {
+    for (; n > 16; n -= 8, s += 8) {
         h = (h ^ terms_load(s)) * factor;
         h ^= h >> 32;
     }
-    h = (h ^ terms_load_first(s, n)) * factor;
-    h = (h ^ h >> 32) * UINT64_C(0xbf58476d1ce4e5b9);
+    h = (h ^ terms_load_first(s, n < 8 ? n : 8)) * factor;
+    h = (h ^ h >> 32 ^ terms_load_first(s + 8, n < 8 ? 0 : n - 8)) * UINT64_C(0xbf58476d1ce4e5b9);
     return h ^ h >> 29;
 }
 
@@ -40,25 +43,57 @@ static inline int terms_same_bytes(const uint8_t *a, const uint8_t *b, int64_t n
     return terms_load_first(a, n) == terms_load_first(b, n);
 }
 
-static inline uint32_t terms_tag(uint64_t hash) { return (uint32_t)(hash >> 32); }
-
-/* Whether a term, which may be any number, is this string. */
-static inline int terms_equal(const skx_terms *t, int32_t term, const uint8_t *s, int64_t n)
+static inline uint32_t terms_tag(int64_t n, uint64_t hash)
 {
-    if (term >= t->n_terms) return 0;
-    int64_t begin = t->ptr[term], end = t->ptr[term + 1];
-    if (begin < 0 || begin > end || end > t->n_bytes) return 0;
-    return end - begin == n && terms_same_bytes(t->bytes + begin, s, n);
+    return n <= TERMS_SHORT ? (uint32_t)n : (uint32_t)(hash >> 32) | 2 * TERMS_SHORT;
+}
+
+static inline uint64_t terms_word(const uint8_t *s, int64_t n, int64_t begin)
+{
+    if (n <= TERMS_SHORT) return terms_load_first(s, n);
+    return (uint64_t)begin << 24 | (uint64_t)(n < TERMS_LONG ? n : TERMS_LONG);
+}
+
+/* The slot of a string that begins at `begin` of the terms' bytes, and also at s. */
+static inline skx_term_slot terms_slot(const uint8_t *s, int64_t n, uint64_t hash, int64_t begin, int64_t term)
+{
+    return (skx_term_slot){terms_word(s, n, begin), terms_tag(n, hash), (int32_t)term};
+}
+
+/* Whether a slot of any content, but with a term of the table, is that of this string of more than TERMS_SHORT bytes. */
+static inline int terms_equal(const skx_terms *t, skx_term_slot slot, const uint8_t *s, int64_t n)
+{
+    int64_t begin = (int64_t)(slot.word >> 24);
+    if (slot.word != terms_word(s, n, begin) || begin > t->n_bytes - n) return 0;
+    if (n >= TERMS_LONG && t->ptr[slot.term + 1] - t->ptr[slot.term] != n) return 0;
+    return terms_same_bytes(t->bytes + begin, s, n);
+}
+
+static inline void terms_prefetch_slot(const skx_terms *t, uint64_t hash)
+{
+    __builtin_prefetch(t->slots + (hash & ((uint64_t)t->n_slots - 1)));
+}
+
+/* Fetch what terms_find reads after the first slot. A wrong address does no harm. */
+static inline void terms_prefetch(const skx_terms *t, uint64_t hash, int64_t n)
+{
+    if (n <= TERMS_SHORT) return;
+    uint64_t begin = t->slots[hash & ((uint64_t)t->n_slots - 1)].word >> 24;
+    __builtin_prefetch((const void *)((uintptr_t)t->bytes + (uintptr_t)begin));
 }
 
 /* The number of a string, or -1. *slot is where it stands or, if some slot is unused, would. */
 static inline int32_t terms_find(const skx_terms *t, const uint8_t *s, int64_t n, uint64_t hash, int64_t *slot)
 {
     int64_t mask = t->n_slots - 1, at = (int64_t)(hash & (uint64_t)mask);
+    uint64_t word = terms_load_first(s, n < TERMS_SHORT ? n : TERMS_SHORT);
+    uint32_t tag = terms_tag(n, hash);
     for (int64_t tried = 0; tried <= mask; tried++, at = (at + 1) & mask) {
+        skx_term_slot found = t->slots[at];
         *slot = at;
-        if (t->slots[at].term < 0) return -1;
-        if (t->slots[at].tag == terms_tag(hash) && terms_equal(t, t->slots[at].term, s, n)) return t->slots[at].term;
+        if (found.tag == 0) return -1;
+        if (found.tag != tag || found.term < 0 || found.term >= t->n_terms) continue;
+        if (n <= TERMS_SHORT ? found.word == word : terms_equal(t, found, s, n)) return found.term;
     }
     return -1;
 }

@@ -23,7 +23,7 @@ def fit_trees():
     plain = KMeansIndexer(max_leaf_size=1, **OPTIONS)
     hybrid = TrieHybridIndexer(trie_depth=1, max_leaf_size=1, **OPTIONS)
     return [
-        ("KMeansIndexer", plain.fit(default_vectorizer().fit_transform(TEXTS))),
+        ("KMeansIndexer", plain.fit(default_vectorizer(TEXTS).fit_transform(TEXTS))),
         ("TrieHybridIndexer(trie_depth=1)", hybrid.fit(TEXTS)),
         ("TrieIndexer", TrieIndexer(max_leaf_size=1).fit(TEXTS)),
     ]

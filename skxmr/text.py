@@ -2,11 +2,16 @@
 
 import itertools
 import numbers
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.feature_extraction.text import strip_accents_ascii, strip_accents_unicode
+from sklearn.feature_extraction.text import (
+    ENGLISH_STOP_WORDS,
+    strip_accents_ascii,
+    strip_accents_unicode,
+)
 from sklearn.utils.validation import check_is_fitted
 
 from . import _parallel
@@ -32,12 +37,11 @@ __all__ = ["NGramTfidfVectorizer"]
 
 STRIP_ACCENTS = {None: None, "ascii": strip_accents_ascii, "unicode": strip_accents_unicode}
 
+_BOOLEANS = ("lowercase", "binary", "position_weighted", "sublinear_tf", "use_idf", "smooth_idf")
+
 #: Texts, and characters, that are handed to C at a time.
 _BATCH_TEXTS = 1 << 12
 _BATCH_CHARACTERS = 1 << 22
-
-#: Entries that are summed at a time.
-_BLOCK = 1 << 24
 
 
 # scikit-learn's vectorisers have no set_output either: what they return is sparse.
@@ -75,6 +79,9 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
     min_token_length : int, default=2
         Characters that a word has at least, for the analyzer "word". Shorter ones are passed over.
         2 and 1 stand for scikit-learn's `token_pattern` ``\b\w\w+\b`` and ``\b\w+\b``.
+    stop_words : {"english"}, list of str or None, default=None
+        Words that are passed over, for the analyzer "word"; compared with the words as lower-cased
+        and stripped of accents. "english" is scikit-learn's list.
     end_mark : str, default="#"
         The character that "char_end" puts at the end of words.
     min_df : int or float in [0, 1], default=1
@@ -84,9 +91,12 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         N-grams in more texts are left out.
     max_features : int or None, default=None
         Keep as many n-grams with the largest sums of counts over all texts.
+    binary : bool, default=False
+        Whether an n-gram counts 1 however often it occurs in a text.
     position_weighted : bool, default=False
         Whether an occurrence counts 1 / (1 + position) instead of 1. Positions are counted from 0
-        among the n-grams of the text with the same n, so the first counts most.
+        among the n-grams of the text with the same n, so the first counts most. Not together with
+        `binary`.
     sublinear_tf : bool, default=False
         Whether counts are replaced by 1 + log(count). Not together with `position_weighted`, whose
         counts can be below 1.
@@ -113,7 +123,7 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
 
     See Also
     --------
-    sklearn.feature_extraction.text.TfidfVectorizer : Any tokenizer, token pattern or stop words.
+    sklearn.feature_extraction.text.TfidfVectorizer : Any tokenizer or token pattern.
 
     Notes
     -----
@@ -151,10 +161,12 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         lowercase=True,
         strip_accents=None,
         min_token_length=2,
+        stop_words=None,
         end_mark="#",
         min_df=1,
         max_df=1.0,
         max_features=None,
+        binary=False,
         position_weighted=False,
         sublinear_tf=False,
         use_idf=True,
@@ -168,10 +180,12 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         self.lowercase = lowercase
         self.strip_accents = strip_accents
         self.min_token_length = min_token_length
+        self.stop_words = stop_words
         self.end_mark = end_mark
         self.min_df = min_df
         self.max_df = max_df
         self.max_features = max_features
+        self.binary = binary
         self.position_weighted = position_weighted
         self.sublinear_tf = sublinear_tf
         self.use_idf = use_idf
@@ -216,8 +230,8 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         X : csr_matrix of float32, shape (n_texts, n_features)
         """
         with unchanged_on_failure(self):
-            learner, rows, chosen = self._fit(raw_documents)
-            return self._matrix(learner.weigh(rows, chosen, self._model.weights))
+            learner, chosen = self._fit(raw_documents)
+            return self._matrix(learner.weigh(chosen, self._model.weights))
 
     def transform(self, raw_documents):
         """Return the weights of the n-grams that are known.
@@ -233,11 +247,11 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         check_is_fitted(self)
         texts = _check_texts(raw_documents)
         if len(texts) <= _BATCH_TEXTS:
-            _check_strings(texts, 0)
-            return self._matrix(_transform_batch(self._model, texts, 0, self._encoding))
+            batch = _make_batch(texts, 0)
+            return self._matrix(_transform_batch(self._model, batch, self._encoding))
         check_n_jobs(self.n_jobs)
-        tasks = [(self._model, batch, first, self._encoding) for first, batch in _batches(texts)]
-        costs = [len(batch) for _, batch, _, _ in tasks]
+        tasks = [(self._model, batch, self._encoding) for batch in _batches(texts)]
+        costs = [len(batch.texts) for _, batch, _ in tasks]
         options = {"n_jobs": self.n_jobs, "what": "vectorising texts", "brief": True}
         return self._matrix(joined_rows(_parallel.run(_transform_batch, tasks, costs, **options)))
 
@@ -310,24 +324,19 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         blocks = self._check_params()
         encoding = bool(self.lowercase), self.strip_accents
         texts = _check_texts(raw_documents)
-        learner = Learner(blocks)
-        for first, batch in _batches(texts):
-            learner.learn(*_encode(batch, first, encoding))
-        rows = learner.counts()
-        chosen, df = self._choose(learner, blocks, rows)
+        learner = Learner(blocks, len(texts))
+        for batch in _batches(texts):
+            learner.learn(*_encode(batch, encoding))
+        chosen, df = self._choose(learner, blocks, len(texts))
         terms = [learner.chosen(b, numbers) for b, numbers in enumerate(chosen)]
         self._encoding = encoding
         self._model = NGramModel(blocks, terms, self._weights(df, len(texts)))
-        return learner, rows, chosen
+        return learner, chosen
 
-    def _choose(self, learner, blocks, rows):
+    def _choose(self, learner, blocks, n_texts):
         """The numbers of each block's n-grams that are kept, and all their document frequencies."""
-        indptr, indices, counts = rows
-        n_texts, n_blocks = len(indptr) - 1, len(blocks)
-        n_columns = learner.n_columns
-        df = _column_sums(indices, None, n_columns)
-        sums = None if self.max_features is None else _column_sums(indices, counts, n_columns)
-        chosen = []
+        n_blocks, df, chosen = len(blocks), learner.n_texts, []
+        sums = None if self.max_features is None else learner.sums()
         for b, block in enumerate(blocks):
             terms = self._choose_terms(block, df[b::n_blocks], n_texts)
             learner.sorted(b, terms)
@@ -381,17 +390,20 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         _check_share(self.max_df, "max_df")
         if self.max_features is not None:
             check_integer(self.max_features, "max_features", 1)
-        for name in ("lowercase", "position_weighted", "sublinear_tf", "use_idf", "smooth_idf"):
+        for name in _BOOLEANS:
             check_boolean(getattr(self, name), name)
-        if self.position_weighted and self.sublinear_tf:
-            raise ValueError("position_weighted and sublinear_tf must not both be True")
+        for name in ("binary", "sublinear_tf"):
+            if self.position_weighted and getattr(self, name):
+                raise ValueError(f"position_weighted and {name} must not both be True")
         for name in ("block_norm", "norm"):
             if getattr(self, name) is not None:
                 check_option(getattr(self, name), name, [key for key in NORMS if key])
         check_n_jobs(self.n_jobs)
-        words = int(self.min_token_length), self.end_mark, bool(self.position_weighted)
+        stop_words = _check_stop_words(self.stop_words, analyzers)
+        occurrence = "by position" if self.position_weighted else "first" if self.binary else "each"
+        options = int(self.min_token_length), self.end_mark, occurrence, stop_words
         pairs = zip(analyzers, ranges, strict=True)
-        return [NGramBlock(analyzer, *limits, *words) for analyzer, limits in pairs]
+        return [NGramBlock(analyzer, *limits, *options) for analyzer, limits in pairs]
 
 
 def _check_blocks(analyzer, ngram_range):
@@ -414,6 +426,23 @@ def _check_blocks(analyzer, ngram_range):
     return analyzers, [_check_range(limits) for limits in ranges]
 
 
+def _check_stop_words(words, analyzers):
+    """The stop words as a tuple."""
+    if words is None:
+        return ()
+    if "word" not in analyzers:
+        raise ValueError(f'stop_words need the analyzer "word", got analyzer={analyzers!r}')
+    if isinstance(words, str):
+        check_option(words, "stop_words", ("english",))
+        words = ENGLISH_STOP_WORDS
+    if not isinstance(words, (list, tuple, set, frozenset)):
+        raise TypeError(f'stop_words must be a list of str, "english" or None, got {words!r}')
+    for word in words:
+        if not isinstance(word, str):
+            raise TypeError(f"stop_words must hold str only, got {word!r}")
+    return tuple(sorted(set(words) - {""}))
+
+
 def _is_pair(value):
     return isinstance(value, (list, tuple))
 
@@ -434,16 +463,6 @@ def _check_share(value, name):
             f"{name} must be a positive number of texts or a share of them in [0.0, 1.0], "
             f"got {value!r}"
         )
-
-
-def _column_sums(indices, values, n_columns):
-    """How often each column occurs, or the sums of its values."""
-    sums = np.zeros(n_columns, dtype=np.int64 if values is None else np.float64)
-    for lo in range(0, len(indices), _BLOCK):  # numpy widens what it is given
-        part = slice(lo, lo + _BLOCK)
-        weights = None if values is None else values[part]
-        sums += np.bincount(indices[part], weights, minlength=n_columns)
-    return sums
 
 
 def _number(share, n_texts):
@@ -474,42 +493,53 @@ def _check_texts(raw_documents):
     return texts
 
 
-def _check_strings(texts, first):
-    if set(map(type, texts)) <= {str}:
-        return
+class _Batch(NamedTuple):
+    """Some texts, the number of the first, which are in ASCII and how many characters each has."""
+
+    texts: list
+    first: int
+    ascii: bytes
+    lengths: np.ndarray
+
+
+def _make_batch(texts, first):
+    try:
+        ascii = bytes(map(str.isascii, texts))
+    except TypeError:
+        _refuse_others(texts, first)
+        raise
+    return _Batch(texts, first, ascii, np.fromiter(map(len, texts), np.int64, len(texts)))
+
+
+def _refuse_others(texts, first):
     for i, text in enumerate(texts, start=first):
         if not isinstance(text, str):
             raise TypeError(f"raw_documents[{i}] must be a str, got {type(text).__name__}")
 
 
 def _batches(texts):
-    """Pairs (number of the first text, texts) of all, some at a time."""
+    """All texts, some at a time."""
     lo = 0
     while lo < len(texts):
-        batch = texts[lo : lo + _BATCH_TEXTS]
-        _check_strings(batch, lo)
-        while len(batch) > 1 and sum(map(len, batch)) > _BATCH_CHARACTERS:
-            batch = batch[: len(batch) // 2]
-        yield lo, batch
-        lo += len(batch)
+        batch = _make_batch(texts[lo : lo + _BATCH_TEXTS], lo)
+        n = int(np.searchsorted(np.cumsum(batch.lengths), _BATCH_CHARACTERS, side="right"))
+        if n < len(batch.texts):
+            batch = _make_batch(batch.texts[: max(n, 1)], lo)
+        yield batch
+        lo += len(batch.texts)
 
 
-def _encode(texts, first, encoding):
-    """Texts in UTF-8, normalised: their bytes, joined, and where each begins.
-
-    `first` is the number of the first one.
-    """
+def _encode(batch, encoding):
+    """Texts in UTF-8, normalised: their bytes, joined, and where each begins."""
     lowercase, _ = encoding
-    others = [i for i, text in enumerate(texts) if not text.isascii()]
-    normalised = [_normalise(texts[i], encoding) for i in others]
-    if others:
-        texts = list(texts)
-        for i in others:
-            texts[i] = ""
-    blob = "".join(texts).encode()
+    texts, first, ascii, lengths = batch
+    others = np.flatnonzero(np.frombuffer(ascii, np.bool_) == 0).tolist() if 0 in ascii else []
+    blob = "".join(itertools.compress(texts, ascii) if others else texts).encode()
     blob = blob.lower() if lowercase else blob
-    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     if others:
+        normalised = [_normalise(texts[i], encoding) for i in others]
+        lengths = lengths.copy()
+        lengths[others] = 0
         blob = _insert(blob, np.cumsum(lengths)[others].tolist(), normalised)
         lengths[others] = list(map(len, normalised))
     ptr = np.zeros(len(texts) + 1, dtype=np.int64)
@@ -540,5 +570,5 @@ def _check_lengths(ptr, first):
         raise ValueError(f"raw_documents[{first + i}] has more than {MOST_TEXT} bytes in UTF-8")
 
 
-def _transform_batch(model, texts, first, encoding):
-    return model.transform(*_encode(texts, first, encoding))
+def _transform_batch(model, batch, encoding):
+    return model.transform(*_encode(batch, encoding))

@@ -21,7 +21,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import Normalizer
 
-from skxmr._core import Learner
+from skxmr._core import Learner, NGramWeights
 from skxmr._core._library import ffi, lib
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.text import NGramTfidfVectorizer
@@ -116,6 +116,41 @@ def test_which_ngrams_are_kept(min_df, max_df, max_features):
     assert_like_sklearn(dict(analyzer="char", ngram_range=(1, 2), **limits), TEXTS)
 
 
+@pytest.mark.parametrize("analyzer", ["word", "char", "char_wb"])
+@pytest.mark.parametrize("sublinear_tf", [True, False])
+@pytest.mark.parametrize("max_features", [None, 5])
+def test_binary_counts(analyzer, sublinear_tf, max_features):
+    options = {"binary": True, "sublinear_tf": sublinear_tf, "max_features": max_features}
+    assert_like_sklearn(dict(analyzer=analyzer, ngram_range=(1, 2), **options), TEXTS)
+
+
+STOP_WORDS = [
+    ["the", "echo", "σίσυφος", "straße", "not there", "", "x" * 40],
+    ["THE"],
+    [],
+    "english",
+]
+
+
+@pytest.mark.filterwarnings("ignore:Your stop_words may be inconsistent")  # scikit-learn's
+@pytest.mark.parametrize("stop_words", STOP_WORDS, ids=str)
+@pytest.mark.parametrize("ngram_range", RANGES, ids=str)
+@pytest.mark.parametrize("min_token_length", [1, 2, 3])
+def test_stop_words(stop_words, ngram_range, min_token_length):
+    params = {"ngram_range": ngram_range, "min_token_length": min_token_length}
+    assert_like_sklearn({"stop_words": stop_words, **params}, [*TEXTS, "x" * 40, "x" * 41])
+
+
+def test_stop_words_are_for_words_beside_others():
+    texts = ["the echo", "the dot"]
+    both = NGramTfidfVectorizer(["word", "char_wb"], [(1, 1), (3, 3)], stop_words="english")
+    both = pickle.loads(pickle.dumps(both.fit(texts)))
+    names = both.get_feature_names_out().tolist()
+    assert names[:3] == ["word__dot", "word__echo", "char_wb__ do"]
+    assert "char_wb__the" in names
+    assert both.transform(["the"])[:, both.output_indices_["word"]].nnz == 0
+
+
 any_text = st.one_of(
     st.text(st.characters(codec=None), max_size=30),
     st.text("ab Z_\t\u00e9\u0301\u03a3\U0001f600", max_size=40),
@@ -123,6 +158,7 @@ any_text = st.one_of(
 )
 
 
+@pytest.mark.filterwarnings("ignore:Your stop_words may be inconsistent")
 @given(data=st.data())
 @settings(max_examples=300)
 def test_any_text_and_any_options(data):
@@ -137,7 +173,12 @@ def test_any_text_and_any_options(data):
         "norm": data.draw(st.sampled_from(["l1", "l2", None])),
         "sublinear_tf": data.draw(st.booleans()),
         "min_token_length": data.draw(st.sampled_from([1, 2, 3])),
+        "binary": data.draw(st.booleans()),
     }
+    if params["analyzer"] == "word":
+        params["stop_words"] = data.draw(
+            st.none() | st.lists(st.sampled_from(["echo", "with", "ab", "é"]))
+        )
     texts = st.lists(any_text, min_size=1, max_size=6)
     assert_like_sklearn(params, data.draw(texts), data.draw(texts))
 
@@ -462,6 +503,8 @@ WRONG = {
     "lowercase": [None, "yes", 1],
     "strip_accents": ["utf", str.lower, True],
     "min_token_length": [0, 1.5, None],
+    "stop_words": ["french", 3, ["a", 3], {"a": 1}],
+    "binary": [None, 1],
     "end_mark": ["", "##", None, b"#"],
     "min_df": [0, -1, 1.5, -0.1, np.nan, "1", None, True],
     "max_df": [0, -1, 1.5, np.nan, None],
@@ -485,6 +528,10 @@ def test_wrong_parameters_are_named(name, bad):
 def test_contradicting_parameters():
     with pytest.raises(ValueError, match="position_weighted and sublinear_tf"):
         NGramTfidfVectorizer(position_weighted=True, sublinear_tf=True).fit(TEXTS)
+    with pytest.raises(ValueError, match="position_weighted and binary"):
+        NGramTfidfVectorizer(position_weighted=True, binary=True).fit(TEXTS)
+    with pytest.raises(ValueError, match="stop_words need the analyzer"):
+        NGramTfidfVectorizer("char", stop_words="english").fit(TEXTS)
     with pytest.raises(ValueError, match=r"max_df=1 .* min_df=2"):
         NGramTfidfVectorizer(min_df=2, max_df=1).fit(TEXTS)
     with pytest.raises(ValueError, match="no n-gram of 'word' occurs in 9 to 9 texts"):
@@ -512,12 +559,13 @@ def test_ranges_beyond_all_texts():
 def test_any_bytes_are_safe(blob, cuts, analyzer):
     ours = NGramTfidfVectorizer(analyzer, (1, 3))
     ptr = np.array([0, *sorted(min(c, len(blob)) for c in cuts), len(blob)])
-    learner = Learner(ours._check_params())
+    learner = Learner(ours._check_params(), len(ptr) - 1)
     learner.learn(blob, ptr)
-    indptr, indices, counts = learner.counts()
+    terms = np.arange(learner.terms[0].n_terms, dtype=np.int32)
+    indptr, indices, counts = learner.weigh([terms], NGramWeights(False, None, None, None))
     assert len(indptr) == len(ptr)
     assert (counts > 0).all()
-    assert indices.max(initial=-1) < max(learner.n_columns, 0)
+    assert_array_equal(np.bincount(indices, minlength=len(terms)), learner.n_texts)
     known = NGramTfidfVectorizer(analyzer, (1, 3)).fit(["ab cd", "éé"])._model
     assert len(known.transform(blob, ptr)[0]) == len(ptr)
 

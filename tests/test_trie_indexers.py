@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 from collections import defaultdict
 
 import numpy as np
@@ -21,7 +22,7 @@ import skxmr
 from skxmr import KMeansIndexer, LabelTree, TrieHybridIndexer, TrieIndexer, XRLinearClassifier
 from skxmr._core import CancelFlag, Cancelled, sort_texts
 from skxmr.datasets import load_catalogue_subjects
-from skxmr.indexers._texts import PositionalTfidf, code_points
+from skxmr.indexers._texts import code_points, default_vectorizer
 from skxmr.indexers._trie import END, SAME
 
 EIGHT = ["a", "ab", "abc", "abd", "abfgh", "abfgi", "bcde", "bcdf"]
@@ -240,7 +241,7 @@ def test_the_hybrid_of_eight_strings():
 
 def test_a_plain_tree_of_eight_strings_has_as_many_labels():
     fitted = KMeansIndexer(branching=2, max_leaf_size=2, random_state=0)
-    fitted.fit(PositionalTfidf().fit_transform(EIGHT))
+    fitted.fit(default_vectorizer(EIGHT).fit_transform(EIGHT))
     assert sorted(fitted.tree_.slot_label) == list(range(8))
     assert fitted.labels_[6] == fitted.labels_[7]
 
@@ -354,41 +355,44 @@ def test_sorting_ends_when_asked_to():
 # ---- the embedding ----
 
 
-def slow_tfidf(texts):
-    """A dictionary per text of n-gram to weight."""
-    counts = []
-    for text in texts:
+def slow_tfidf(texts, new):
+    """Names of the n-grams of texts, and the rows of others in double precision."""
+
+    def counts(text):
         row = defaultdict(float)
+        text = re.sub(r"\s\s+", " ", text)
         for n in (1, 2, 3):
             for p in range(len(text) - n + 1):
                 row[text[p : p + n]] += 1 / (1 + p)
-        counts.append(row)
-    seen = defaultdict(int)
-    for row in counts:
-        for gram in row:
-            seen[gram] += 1
-    idf = {gram: np.log((1 + len(texts)) / (1 + n)) + 1 for gram, n in seen.items()}
-    return counts, idf
+        return row
+
+    rows = [counts(text) for text in texts]
+    grams = sorted(set().union(*rows))
+    seen = np.array([sum(gram in row for row in rows) for gram in grams])
+    idf = np.log((1 + len(texts)) / (1 + seen)) + 1
+    weights = np.array([[counts(text)[gram] for gram in grams] for text in new])
+    return grams, normalize(weights.reshape(len(new), -1) * idf) if grams else weights
 
 
-@given(texts=texts_lists)
-def test_position_weighted_tfidf(texts):
-    vectorizer = PositionalTfidf()
-    Z = vectorizer.fit_transform(texts)
-    counts, idf = slow_tfidf(texts)
-    grams = sorted(idf, key=lambda gram: (len(gram), gram))
-    expected = np.array([[row.get(gram, 0.0) * idf[gram] for gram in grams] for row in counts])
-    if grams:
-        assert_allclose(Z.toarray(), normalize(expected), rtol=1e-5, atol=1e-7)
+@given(texts=texts_lists, new=texts_lists)
+def test_labels_are_embedded_by_their_characters_and_where_they_are(texts, new):
+    fitted = TrieHybridIndexer(random_state=0).fit(texts)
+    grams, expected = slow_tfidf(texts, new)
+    Z = fitted.vectorizer_.transform(new)
     assert Z.dtype == np.float32
-    assert Z.shape == (len(texts), max(1, len(grams)))
-    assert_array_equal(vectorizer.transform(texts).toarray(), Z.toarray())
+    assert fitted.cluster_centers_.shape[1] == Z.shape[1] == max(1, len(grams))
+    if grams:
+        assert fitted.vectorizer_.get_feature_names_out().tolist() == grams
+        assert_allclose(Z.toarray(), expected, rtol=1e-5, atol=1e-7)
+    else:
+        assert Z.nnz == 0
 
 
-def test_unknown_ngrams_are_left_out():
-    vectorizer = PositionalTfidf().fit(["ab", "ac"])
-    Z = vectorizer.transform(["xyz", "a\0z", "", "ab"])
-    assert np.diff(Z.indptr).tolist() == [0, 1, 0, 3]
+def test_labels_without_any_character():
+    fitted = pickle.loads(pickle.dumps(TrieHybridIndexer(max_leaf_size=2).fit([""] * 5)))
+    assert leaf_sizes(fitted).max() <= 2
+    assert fitted.predict(["", "echo"]).shape == (2,)
+    assert fitted.score(["", "echo"]) == 0
 
 
 @pytest.mark.parametrize(

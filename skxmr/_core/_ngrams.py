@@ -7,17 +7,24 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._growing import GrowingArray
 from ._library import BYTE, FLOAT, INT, LONG, MAX_INT, check, ffi, lib, pointer
 
 #: One slot of a hash table of terms, as skx_term_slot in the C header.
-TERM_SLOT = np.dtype([("tag", "<u4"), ("term", "<i4")])
+TERM_SLOT = np.dtype([("word", "<u8"), ("tag", "<u4"), ("term", "<i4")])
+
+#: What learning knows of a column, as skx_column_use in the C header.
+_USE = np.dtype([("n_texts", "<u4"), ("place", "<u4")])
 
 ANALYZERS = {
     "word": lib.SKX_WORD,
     "char": lib.SKX_CHAR,
     "char_wb": lib.SKX_CHAR_WB,
     "char_end": lib.SKX_CHAR_END,
+}
+OCCURRENCES = {
+    "each": lib.SKX_EACH,
+    "first": lib.SKX_FIRST,
+    "by position": lib.SKX_BY_POSITION,
 }
 NORMS = {None: lib.SKX_NORM_NONE, "l1": lib.SKX_NORM_L1, "l2": lib.SKX_NORM_L2}
 
@@ -30,8 +37,11 @@ _SLACK = lib.SKX_SLACK
 #: Entries for which there is room at first, and that are made at a time where there are many.
 _CAPACITY = 1 << 18
 
+#: Entries that are summed at a time.
+_BLOCK = 1 << 24
+
 _DOUBLE = np.dtype(np.float64)
-_DOUBLES, _SLOTS = "double[]", "skx_term_slot[]"
+_DOUBLES, _SLOTS, _USES = "double[]", "skx_term_slot[]", "skx_column_use[]"
 
 # Looked up once: a text takes microseconds.
 _BYTES, _LONGS = ffi.typeof("uint8_t[]"), ffi.typeof("int64_t[]")
@@ -48,21 +58,31 @@ class NGramBlock(NamedTuple):
     max_n: int
     min_token_length: int
     end_mark: str
-    position_weighted: bool
+    occurrence: str
+    stop_words: tuple
 
-    def fields(self):
-        """Values of an `skx_ngram_params`."""
+    def fields(self, stop_words):
+        """Values of an `skx_ngram_params`, given the stop words in C."""
         mark = self.end_mark.encode("utf-8", "surrogatepass")
         return [
             ANALYZERS[self.analyzer],
-            self.position_weighted,
+            OCCURRENCES[self.occurrence],
             min(self.min_n, 2 * MOST_TEXT),
             min(self.max_n, 2 * MOST_TEXT),
             min(self.min_token_length, 2 * MOST_TEXT),
+            stop_words,
             len(mark),
             list(mark),
             pointer(_kinds(), BYTE),
         ]
+
+
+def _params(blocks):
+    """Make an array of `skx_ngram_params`; and what it borrows."""
+    terms = [_index_strings(block.stop_words) for block in blocks]
+    structs = [ffi.new("skx_terms *", t.fields()) if len(t.ptr) > 1 else ffi.NULL for t in terms]
+    pairs = zip(blocks, structs, strict=True)
+    return ffi.new("skx_ngram_params[]", [block.fields(s) for block, s in pairs]), (terms, structs)
 
 
 class NGramWeights(NamedTuple):
@@ -112,20 +132,26 @@ class Learner:
     Parameters
     ----------
     blocks : sequence of NGramBlock
+    n_texts : int
+        How many texts are going to be learnt.
     """
 
-    def __init__(self, blocks):
+    def __init__(self, blocks, n_texts):
         self.n_blocks = len(blocks)
-        self.params = ffi.new("skx_ngram_params[]", [block.fields() for block in blocks])
+        self.params, self._stop_words = _params(blocks)
         self.terms = [_GrowingTerms(MAX_INT // len(blocks)) for _ in blocks]
-        self._capacity = _CAPACITY
-        self._out = None
-        self._lengths, self._indices, self._counts = map(GrowingArray, (LONG, INT, FLOAT))
+        self._uses = np.zeros(0, dtype=_USE)
+        self._rows = _GrowingRows(n_texts)
 
     @property
     def n_columns(self):
-        """Columns that `counts` has."""
+        """Columns of the counts."""
         return max(terms.n_terms for terms in self.terms) * self.n_blocks
+
+    @property
+    def n_texts(self):
+        """In how many texts each column occurs."""
+        return self._uses["n_texts"][: self.n_columns]
 
     def learn(self, blob, ptr):
         """Count the n-grams of texts ``blob[ptr[i]:ptr[i + 1]]``, a bytes object and int64."""
@@ -135,42 +161,44 @@ class Learner:
             lo = self._step(texts, lo)
 
     def _step(self, texts, lo):
-        if self._out is None or not self._out.fits(texts.n - lo, self._capacity):
-            self._out = _Rows(texts.n - lo, self._capacity)
-        out = self._out
+        """Learn texts from `lo` on, as many as there is room for, and return where to go on."""
+        capacity = max(len(terms.ptr) for terms in self.terms)
+        if capacity * self.n_blocks > len(self._uses):
+            self._uses = _lengthened(self._uses, capacity * self.n_blocks)
         structs = ffi.new("skx_terms[]", [terms.fields() for terms in self.terms])
+        done, indptr = ffi.new("int64_t *"), np.empty(texts.n - lo + 1, LONG)
+        capacity, indices, counts = self._rows.room()
         status = lib.skx_ngrams_learn(
-            texts.struct, self.n_blocks, self.params, lo, texts.n, self._capacity, structs, *out.c
+            *(texts.struct, self.n_blocks, self.params, lo, texts.n, capacity, structs),
+            *(pointer(self._uses, _USE, _USES), done, pointer(indptr, LONG), indices, counts),
         )
         for terms, struct in zip(self.terms, structs, strict=True):
             terms.n_terms, terms.n_bytes = struct.n_terms, struct.n_bytes
-        done = out.done[0]
+        self._rows.advance(indptr[: done[0] - lo + 1])
         if status == _FULL:
-            self._make_room(stuck=done == lo)
+            self._make_room(stuck=done[0] == lo)
         else:
             check(status)
-        indptr, indices, counts = out.arrays(done - lo, copy=False)
-        self._lengths.append(np.diff(indptr))
-        self._indices.append(indices)
-        self._counts.append(counts)
-        return done
+        return done[0]
 
     def _make_room(self, stuck):
-        """Double what is used up; where not even one text went in, all that may be to blame."""
-        for terms in self.terms:
-            terms.make_room(stuck)
+        """Lengthen what is used up; where that is not known, all that may be."""
+        grown = [terms.make_room() for terms in self.terms]
+        if any(grown):
+            return
+        self._rows.make_room()
         if stuck:
-            self._capacity *= 2
+            for terms in self.terms:
+                terms.make_room_for_bytes()
 
-    def counts(self):
-        """End counting. The rows, with column ``t * n_blocks + b`` for n-gram t of block b.
-
-        Returns
-        -------
-        indptr, indices, data : ndarray
-        """
-        indptr = np.concatenate(([0], np.cumsum(self._lengths.take()))).astype(LONG)
-        return indptr, self._indices.take(), self._counts.take()
+    def sums(self):
+        """Sum each column's counts."""
+        _, indices, counts = self._rows.arrays()
+        sums = np.zeros(self.n_columns)
+        for lo in range(0, len(indices), _BLOCK):  # numpy widens what it is given
+            part = slice(lo, lo + _BLOCK)
+            sums += np.bincount(indices[part], counts[part], minlength=len(sums))
+        return sums
 
     def sorted(self, block, terms):
         """Sort numbers of n-grams of a block by code points, in place."""
@@ -189,13 +217,11 @@ class Learner:
         check(lib.skx_terms_take(*growing.pointers(), numbers, len(terms), *outputs))
         return Terms(out_ptr, out_bytes, _index(len(terms), out_ptr, out_bytes))
 
-    def weigh(self, rows, chosen, weights):
-        """Turn counts into the rows that a transform gives; the arrays are used up.
+    def weigh(self, chosen, weights):
+        """Turn the counts, which are used up, into the rows that a transform gives.
 
         Parameters
         ----------
-        rows : tuple
-            What `counts` returned.
         chosen : sequence of ndarray of int32
             The n-grams of each block that are kept, in the order of their columns.
         weights : NGramWeights
@@ -204,15 +230,66 @@ class Learner:
         -------
         indptr, indices, data : ndarray
         """
-        indptr, indices, data = rows
         ends = np.cumsum([len(terms) for terms in chosen], dtype=LONG)
         column = np.full(self.n_columns, -1, dtype=INT)
         for block, (terms, end) in enumerate(zip(chosen, ends, strict=True)):
             column[terms * self.n_blocks + block] = np.arange(end - len(terms), end)
+        indptr, indices, data = self._rows.take()
         inputs = pointer(ends, LONG), pointer(column, INT), weights.struct()
         outputs = pointer(indptr, LONG), pointer(indices, INT), pointer(data, FLOAT)
         check(lib.skx_ngrams_weigh(len(indptr) - 1, self.n_blocks, *inputs, *outputs))
-        return indptr, indices[: indptr[-1]], data[: indptr[-1]]
+        del outputs
+        for array in (indices, data):
+            array.resize(indptr[-1], refcheck=False)
+        return indptr, indices, data
+
+
+class _GrowingRows:
+    """Rows of counts and room for more."""
+
+    def __init__(self, n_texts):
+        self.n_texts = n_texts
+        self.n_rows = self.n_entries = 0
+        self._indices, self._counts = np.empty(_CAPACITY, INT), np.empty(_CAPACITY, FLOAT)
+        self._lengths = []
+
+    def room(self):
+        """How many entries more there is room for, and where in C."""
+        indices, counts = self._indices[self.n_entries :], self._counts[self.n_entries :]
+        return len(indices), pointer(indices, INT), pointer(counts, FLOAT)
+
+    def advance(self, indptr):
+        """Append rows that were written there."""
+        self._lengths.append(np.diff(indptr))
+        self.n_rows += len(indptr) - 1
+        self.n_entries += int(indptr[-1])
+
+    def make_room(self):
+        """Make room for as many as there will be, if the texts to come are like those before.
+
+        What is never used is no memory, whereas to lengthen arrays costs more than to fill them.
+        """
+        n, per_row = len(self._indices), self.n_entries / max(self.n_rows, 1)
+        n = int(np.clip(1.1 * per_row * self.n_texts, 1.5 * n, 8 * n))
+        for name in ("_indices", "_counts"):
+            array = getattr(self, name)
+            longer = np.empty(n, dtype=array.dtype)
+            longer[: self.n_entries] = array[: self.n_entries]
+            setattr(self, name, longer)
+
+    def arrays(self):
+        """Return indptr, indices and counts of the rows."""
+        indptr = np.zeros(self.n_rows + 1, dtype=LONG)
+        if self._lengths:
+            np.cumsum(np.concatenate(self._lengths), out=indptr[1:])
+        return indptr, self._indices[: self.n_entries], self._counts[: self.n_entries]
+
+    def take(self):
+        """Give them away, the last two with room to spare."""
+        indptr, _, _ = self.arrays()
+        arrays = self._indices, self._counts
+        self._indices = self._counts = None
+        return indptr, *arrays
 
 
 class NGramModel:
@@ -286,9 +363,10 @@ class _ModelView:
             raise ValueError("the vocabulary's arrays contradict each other")
         self._fields = [terms.fields() for terms in model.terms]
         self._weights = model.weights.struct()
+        params, self._stop_words = _params(model.blocks)
         self._inputs = (
             len(model.blocks),
-            ffi.new("skx_ngram_params[]", [block.fields() for block in model.blocks]),
+            params,
             ffi.new("skx_terms[]", self._fields),
             self._weights,
         )
@@ -342,17 +420,11 @@ class _Rows:
             _from_buffer(_FLOATS, data),
         )
 
-    def fits(self, n_rows, capacity):
-        """Whether there is room for so many rows and entries."""
-        indptr, indices, _ = self._arrays
-        return n_rows < len(indptr) and capacity <= len(indices)
-
-    def arrays(self, n_rows, *, copy=True):
-        """The first rows: indptr, indices, data; without copying, until they are written again."""
+    def arrays(self, n_rows):
+        """Copies of the first rows: indptr, indices, data."""
         indptr, indices, data = self._arrays
         used = indptr[n_rows]
-        rows = indptr[: n_rows + 1], indices[:used], data[:used]
-        return tuple(array.copy() for array in rows) if copy else rows
+        return indptr[: n_rows + 1].copy(), indices[:used].copy(), data[:used].copy()
 
 
 class _GrowingTerms:
@@ -361,7 +433,7 @@ class _GrowingTerms:
     def __init__(self, most):
         self.most = most
         self.n_terms = self.n_bytes = 0
-        self.ptr = np.zeros(1 << 12, dtype=LONG)
+        self.ptr = np.zeros((1 << 12) + 1, dtype=LONG)
         self.bytes = np.zeros(1 << 15, dtype=BYTE)
         self.slots = _index(0, self.ptr, self.bytes, 1 << 13)
 
@@ -375,38 +447,47 @@ class _GrowingTerms:
         """Where ptr and bytes lie."""
         return pointer(self.ptr, LONG), pointer(self.bytes, BYTE)
 
-    def make_room(self, stuck):
-        """Double what is used up."""
+    def make_room(self):
+        """Double what is used up; return whether anything seems to be."""
         if self.n_terms >= self.most:
             raise ValueError(f"raw_documents have more than {self.most} distinct n-grams")
-        if self.n_terms >= len(self.ptr) - 1:
-            self.ptr = _doubled(self.ptr)
-        if stuck or 2 * self.n_bytes >= len(self.bytes):
-            self.bytes = _doubled(self.bytes)
-        if 2 * self.n_terms >= len(self.slots):
-            self.slots = _index(self.n_terms, self.ptr, self.bytes, 2 * len(self.slots))
+        full = self.n_terms >= len(self.ptr) - 1
+        if full:
+            self.ptr = _lengthened(self.ptr, 2 * len(self.ptr) - 1)
+            n_slots, self.slots = 2 * len(self.slots), None  # large: gone before the next is made
+            self.slots = _index(self.n_terms, self.ptr, self.bytes, n_slots)
+        long = 2 * self.n_bytes >= len(self.bytes)
+        if long:
+            self.make_room_for_bytes()
+        return full or long
+
+    def make_room_for_bytes(self):
+        """Double the room for the strings themselves."""
+        self.bytes = _lengthened(self.bytes, 2 * len(self.bytes))
 
 
-def _doubled(array):
-    out = np.zeros(2 * len(array), dtype=array.dtype)
+def _lengthened(array, n):
+    out = np.zeros(n, dtype=array.dtype)
     out[: len(array)] = array
     return out
-
-
-def _added(total, part):
-    """Add an array of sums to one that may be shorter."""
-    part[: len(total)] += total
-    return part
 
 
 def _index(n_terms, ptr, blob, n_slots=None):
     """Make the hash table of the first strings; by default of the smallest size there is."""
     if n_slots is None:
         n_slots = 1 << (2 * n_terms).bit_length()
-    slots = np.empty(n_slots, dtype=TERM_SLOT)
+    slots = np.zeros(n_slots, dtype=TERM_SLOT)
     out = pointer(slots, TERM_SLOT, _SLOTS)
     check(lib.skx_terms_index(n_terms, pointer(ptr, LONG), pointer(blob, BYTE), n_slots, out))
     return slots
+
+
+def _index_strings(strings):
+    """Make the `Terms` of distinct strings, none of them empty."""
+    encoded = [text.encode("utf-8", "surrogatepass") for text in strings]
+    ptr = np.array([0, *itertools.accumulate(map(len, encoded))], dtype=LONG)
+    blob = np.frombuffer(b"".join(encoded) + bytes(_SLACK), dtype=BYTE)
+    return Terms(ptr, blob, _index(len(encoded), ptr, blob))
 
 
 @functools.cache

@@ -35,8 +35,8 @@ class TrieHybridIndexer(TextIndexer):
         Labels per leaf cluster, at most. A node of no more labels is not divided.
     vectorizer : transformer, default=None
         Embeds the labels: anything in scikit-learn's manner that turns strings into rows of a
-        matrix. By default tf-idf of character n-grams (1 to 3), in which an occurrence at position
-        p, counted among the n-grams of its length, counts 1 / (1 + p).
+        matrix. By default a `skxmr.text.NGramTfidfVectorizer` of characters (1 to 3), weighted by
+        position and without lower-casing.
     branching : int, default=16
         Children per node below the trie, at least 2. A node that is divided evenly into leaf
         clusters has up to four times as many.
@@ -163,7 +163,7 @@ class TrieHybridIndexer(TextIndexer):
             self.vectorizer_ = None
             return self._prepare(label_features, "label_features", len(texts))
         self.vectorizer_ = (
-            default_vectorizer() if self.vectorizer is None else clone(self.vectorizer)
+            default_vectorizer(texts) if self.vectorizer is None else clone(self.vectorizer)
         )
         return self._prepare(self.vectorizer_.fit_transform(texts), "vectorizer output", len(texts))
 
