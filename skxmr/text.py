@@ -270,8 +270,9 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
             Their weights.
         """
         check_is_fitted(self)
-        _check_strings([text], 0)
-        _, indices, values = _transform_batch(self._model, [text], 0, self._encoding)
+        if not isinstance(text, str):
+            raise TypeError(f"text must be a str, got {type(text).__name__}")
+        _, indices, values = _transform_batch(self._model, _make_batch([text], 0), self._encoding)
         return indices, values
 
     def get_feature_names_out(self, input_features=None):

@@ -605,3 +605,15 @@ def test_hash_tables_of_wrong_size_are_refused():
     ptr, blob = ffi.new("int64_t[]", list(range(6))), ffi.new("uint8_t[]", 30)
     for n_terms, n_slots in itertools.product([5], [0, 3, 6, 8]):
         assert lib.skx_terms_index(n_terms, ptr, blob, n_slots, slots) == lib.SKX_EARG
+
+
+@pytest.mark.parametrize("text", ["", "a dog", "Dogs & cats", "\u00c9\u0301tude"])
+def test_one_text_is_a_row(text):
+    vectorizer = NGramTfidfVectorizer(["word", "char_end"], [(1, 2), (3, 3)])
+    vectorizer.fit(["a dog and a cat", "dogs", "\u00c9tude"])
+    indices, values = vectorizer.transform_one(text)
+    row = vectorizer.transform([text])
+    np.testing.assert_array_equal(indices, row.indices)
+    np.testing.assert_array_equal(values, row.data)
+    with pytest.raises(TypeError, match="text must be a str, got bytes"):
+        vectorizer.transform_one(b"a dog")

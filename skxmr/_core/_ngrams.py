@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._library import BYTE, FLOAT, INT, LONG, MAX_INT, check, ffi, lib, pointer
+from ._texts import Texts
 
 #: One slot of a hash table of terms, as skx_term_slot in the C header.
 TERM_SLOT = np.dtype([("word", "<u8"), ("tag", "<u4"), ("term", "<i4")])
@@ -44,7 +45,7 @@ _DOUBLE = np.dtype(np.float64)
 _DOUBLES, _SLOTS, _USES = "double[]", "skx_term_slot[]", "skx_column_use[]"
 
 # Looked up once: a text takes microseconds.
-_BYTES, _LONGS = ffi.typeof("uint8_t[]"), ffi.typeof("int64_t[]")
+_LONGS = ffi.typeof("int64_t[]")
 _INTS, _FLOATS = ffi.typeof("int32_t[]"), ffi.typeof("float[]")
 _from_buffer, _transform = ffi.from_buffer, lib.skx_ngrams_transform
 _OK, _FULL = lib.SKX_OK, lib.SKX_ECAPACITY
@@ -155,7 +156,7 @@ class Learner:
 
     def learn(self, blob, ptr):
         """Count the n-grams of texts ``blob[ptr[i]:ptr[i + 1]]``, a bytes object and int64."""
-        texts = _Texts(blob, ptr)
+        texts = Texts(blob, ptr)
         lo = 0
         while lo < texts.n:
             lo = self._step(texts, lo)
@@ -341,7 +342,7 @@ class NGramModel:
         view = self._view  # held here: another thread may replace it
         if view is None:
             view = self._view = _ModelView(self)
-        texts = _Texts(blob, ptr)
+        texts = Texts(blob, ptr)
         rows = view.rows(texts, 0, min(_CAPACITY, 64 + len(blob) * view.entries_per_byte))
         return rows if len(rows[0]) == len(ptr) else self._joined(view, texts, rows)
 
@@ -392,14 +393,6 @@ def joined_rows(parts):
         np.concatenate([indices for _, indices, _ in parts]),
         np.concatenate([data for _, _, data in parts]),
     )
-
-
-class _Texts:
-    def __init__(self, blob, ptr):
-        self.n = len(ptr) - 1
-        arrays = _from_buffer(_LONGS, ptr), _from_buffer(_BYTES, blob)
-        self.struct = ffi.new("skx_texts *", [self.n, len(blob), *arrays])
-        self._owners = arrays
 
 
 class _Rows:

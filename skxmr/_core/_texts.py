@@ -3,7 +3,10 @@
 import numpy as np
 
 from ._cancel import cancel_pointer
-from ._library import BYTE, INT, LONG, POINT, check, ffi, lib, pointer
+from ._library import INT, LONG, POINT, check, ffi, lib, pointer
+
+# Looked up once: a text takes microseconds.
+_BYTES, _LONGS = ffi.typeof("uint8_t[]"), ffi.typeof("int64_t[]")
 
 
 def sort_texts(pointers, points):
@@ -45,9 +48,8 @@ class Texts:
 
     def __init__(self, data, pointers):
         self.n = len(pointers) - 1
-        data = ffi.from_buffer("uint8_t[]", data) if type(data) is bytes else pointer(data, BYTE)
-        self._arrays = pointer(pointers, LONG), data
-        self.struct = ffi.new("skx_texts *", [self.n, len(data), *self._arrays])
+        self._arrays = ffi.from_buffer(_LONGS, pointers), ffi.from_buffer(_BYTES, data)
+        self.struct = ffi.new("skx_texts *", [self.n, len(self._arrays[1]), *self._arrays])
 
 
 def find_prefixes(texts, prefixes):
