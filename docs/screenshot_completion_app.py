@@ -54,7 +54,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--url", default="http://127.0.0.1:8000")
     url = parser.parse_args().url
-    browser = start_browser(800, 660)
+    browser = start_browser(800, 640)
     try:
         use(browser, url)
         browser.save_screenshot(Path(__file__).parent / "images" / "completion_app.png")
