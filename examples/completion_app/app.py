@@ -37,7 +37,7 @@ def create_app(completer):
         with status 400 and ``{"error": str}``.
     """
 
-    # Not in a thread: a completion is over sooner than it could be handed to one and back.
+    # Not in a thread: handing a completion to one and back takes as long as the completion.
     async def suggest(request):
         try:
             prefix, previous, k = read_parameters(request.query_params)
