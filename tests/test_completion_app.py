@@ -1,0 +1,129 @@
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+
+import joblib
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from completion_app import FOLLOWS, MARKUP, load, make_completer
+
+pytest.importorskip("httpx", reason="starlette's TestClient needs httpx")
+testclient = pytest.importorskip("starlette.testclient", reason="starlette is not installed")
+
+
+@pytest.fixture(scope="module")
+def completer():
+    return make_completer()
+
+
+@pytest.fixture(scope="module")
+def client(completer):
+    return testclient.TestClient(load("app").create_app(completer))
+
+
+def suggested(client, **parameters):
+    answer = client.get("/suggest", params=parameters)
+    assert answer.status_code == 200, answer.text
+    return [each["query"] for each in answer.json()["suggestions"]]
+
+
+def test_suggestions_are_those_of_the_completer(client, completer):
+    for prefix, previous, k in product(["", "c", "CAT", "cats ", "<b", "zebra"], FOLLOWS, [1, 50]):
+        answer = client.get("/suggest", params={"prefix": prefix, "previous": previous, "k": k})
+        assert answer.status_code == 200
+        assert set(answer.json()) == {"suggestions", "microseconds"}
+        found = [(each["query"], each["score"]) for each in answer.json()["suggestions"]]
+        assert found == completer.complete(prefix, previous, k)
+        assert 0 < answer.json()["microseconds"] < 1e6
+
+
+def test_the_previous_query_decides(client):
+    assert suggested(client, prefix="cat", previous="churches")[0] == "cathedral"
+    assert suggested(client, prefix="cat", previous="pets")[0].startswith("cat")
+    assert "cathedral" not in suggested(client, prefix="cat", previous="pets", k=2)
+
+
+def test_every_parameter_may_be_left_out(client, completer):
+    assert suggested(client) == [query for query, _ in completer.complete("", "", 10)]
+    assert suggested(client, previous="cathedral")[0] in FOLLOWS["cathedral"]
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("k=0", "k must be a whole number from 1 to 50, got '0'"),
+        ("k=51", "from 1 to 50"),
+        ("k=-1", "got '-1'"),
+        ("k=2.0", "got '2.0'"),
+        ("k=", "got ''"),
+        ("k=%20%D9%A3", "k must be"),
+        ("k=" + "9" * 9000, "k must be"),
+        ("prefix=" + "a" * 1001, "prefix must have at most 1000 characters, got 1001"),
+        ("previous=" + "a" * 1001, "previous must have at most 1000 characters"),
+        ("prefix=a&prefix=b", "prefix must be given once"),
+        ("prefx=a", "prefix, previous, k; got 'prefx'"),
+    ],
+)
+def test_bad_parameters_are_refused(client, query, message):
+    answer = client.get(f"/suggest?{query}")
+    assert answer.status_code == 400
+    assert message in answer.json()["error"]
+    assert len(answer.json()["error"]) < 200
+
+
+@pytest.mark.parametrize("text", ["%00", "%FF%FE", "%F0%9F%98%80" * 1000, "%ED%A0%80", "a" * 1000])
+def test_odd_texts_are_answered(client, text):
+    answer = client.get(f"/suggest?prefix={text}&previous={text}")
+    assert answer.status_code == 200
+    assert answer.json()["suggestions"] == []
+
+
+def test_labels_come_as_they_are(client):
+    assert suggested(client, prefix="<b ") == [MARKUP]
+
+
+def test_requests_at_the_same_time(client, completer):
+    cases = [*product(["", "c", "cat", "d", "o"], FOLLOWS)] * 20
+    with ThreadPoolExecutor(8) as pool:
+        answers = pool.map(lambda case: suggested(client, prefix=case[0], previous=case[1]), cases)
+        for case, answer in zip(cases, answers, strict=True):
+            assert answer == [query for query, _ in completer.complete(*case, 10)]
+
+
+def test_the_page_asks_nobody_else(client):
+    answer = client.get("/")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'; connect-src 'self'" in answer.headers["content-security-policy"]
+    assert "://" not in answer.text
+
+
+# ---- training ----
+
+
+def test_sessions_are_pairs_of_subjects_of_one_record():
+    Y = sp.csr_matrix(np.array([[1, 1, 0, 0], [0, 0, 0, 1], [0, 1, 1, 1]], dtype=np.float32))
+    names = np.array(["a", "b", "c", "d"], dtype=object)
+    pairs = load("training").sessions(Y, names, n_per_record=50).tolist()
+    assert len(pairs) == 2 * (1 + 50)
+    follows = {(previous, query) for previous, query in pairs if previous}
+    assert follows == {(p, q) for p, q in product("abcd", repeat=2) if p != q} & {
+        *product("ab", repeat=2),
+        *product("bcd", repeat=2),
+    }
+    assert sum(previous == "" for previous, _ in pairs) == 2
+
+
+def test_a_model_is_saved_once_and_loaded_after(tmp_path, completer, monkeypatch, capsys):
+    training, path = load("training"), tmp_path / "model.joblib"
+    monkeypatch.setattr(training, "train", lambda folder: completer)
+    training.load_or_train(path)
+    monkeypatch.setattr(training, "train", None)
+    again = training.load_or_train(path)
+    assert again.complete("cat", "churches") == completer.complete("cat", "churches")
+    assert "loaded from" in capsys.readouterr().out
+
+
+def test_another_object_is_no_model(tmp_path):
+    joblib.dump({"a": 1}, tmp_path / "other.joblib")
+    with pytest.raises(TypeError, match="holds no SessionQueryCompleter, but dict"):
+        load("training").load_or_train(tmp_path / "other.joblib")
