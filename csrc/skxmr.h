@@ -288,9 +288,9 @@ int skx_rank_row(const skx_kernels *kernels, const skx_model *model, const int32
 
 enum skx_text_limits { SKX_MOST_TEXT = 1073741824, SKX_CODE_POINTS = 1114112, SKX_SLACK = 16 };
 
-/* A slot of a hash table of strings. A string of up to 8 bytes is in the slot itself; of a longer one there is where it begins. */
+/* A slot of a hash table of strings: a string of up to 8 bytes itself, or where a longer one begins. */
 typedef struct {
-    uint64_t word; /* the bytes, padded by zeros; or 2^24 * the beginning + the length, if that is less than 2^24 - 1, else this */
+    uint64_t word; /* the bytes, padded by zeros; or 2^24 * the beginning + the length, 2^24 - 1 at most */
     uint32_t tag;  /* the length; or a part of the hash that is never as small. 0 where the slot is unused */
     int32_t term;
 } skx_term_slot;
