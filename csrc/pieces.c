@@ -72,7 +72,7 @@ static inline void copy(uint8_t *to, const uint8_t *from, int64_t n, int64_t lef
     else memcpy(to, from, (size_t)n);
 }
 
-/* In ASCII, what is a word character and what a space is the same to everybody. Written for compilers to do 16 bytes at a time. */
+/* In ASCII, what is a word character and what a space is the same to all. Written for compilers to do 16 bytes at a time. */
 static void flag_ascii(int kind, const uint8_t *block, uint8_t *flags)
 {
     if (kind == SKX_SPACE)

@@ -316,10 +316,10 @@ int skx_rank_row(const skx_kernels *kernels, const skx_model *model, const int32
 
 enum skx_text_limits { SKX_MOST_TEXT = 1073741824, SKX_CODE_POINTS = 1114112, SKX_SLACK = 16 };
 
-/* Where a string stands in a hash table of strings. */
+/* A slot of a hash table of strings: a string of up to 8 bytes itself, or where a longer one begins. */
 typedef struct {
-    uint64_t word; /* of up to 8 bytes: they themselves, padded by zeros; of more: 2^24 * where they begin + how many, or 2^24 - 1 */
-    uint32_t tag;  /* of up to 8 bytes: how many; of more: a part of the hash that is never as small; 0 where it is unused */
+    uint64_t word; /* the bytes, padded by zeros; or 2^24 * the beginning + the length, 2^24 - 1 at most */
+    uint32_t tag;  /* the length; or a part of the hash that is never as small. 0 where the slot is unused */
     int32_t term;
 } skx_term_slot;
 
@@ -336,8 +336,8 @@ typedef struct {
     skx_term_slot *slots; /* linear probing; at least half of them unused */
 } skx_terms;
 
-/* Fill the hash table, all zeros, for n_terms distinct strings, none empty; SKX_SLACK bytes follow theirs. SKX_EARG unless n_slots is a power of two
- * and at least 2 * n_terms, and for 2^40 bytes or more. */
+/* Fill the hash table, all zeros, for n_terms distinct strings, none empty; SKX_SLACK bytes follow theirs. SKX_EARG unless
+ * n_slots is a power of two and at least 2 * n_terms, and for 2^40 bytes or more. */
 int skx_terms_index(int64_t n_terms, const int64_t *ptr, const uint8_t *bytes, int64_t n_slots, skx_term_slot *slots);
 
 /* Sort n numbers of strings by the strings' bytes, which for UTF-8 is the order of code points. */

@@ -544,7 +544,7 @@ def _encode(batch, encoding):
         blob = _insert(blob, np.cumsum(lengths)[others].tolist(), normalised)
         lengths[others] = list(map(len, normalised))
     ptr = np.zeros(len(texts) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=ptr[1:])
+    lengths.cumsum(out=ptr[1:])
     if len(blob) > MOST_TEXT:
         _check_lengths(ptr, first)
     return blob, ptr

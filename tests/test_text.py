@@ -386,6 +386,19 @@ def test_long_texts_and_many_ngrams():
     assert_like_sklearn({"analyzer": "word", "ngram_range": (1, 2)}, texts, texts)
 
 
+def test_ngrams_that_begin_alike():
+    rng = np.random.default_rng(0)
+    texts = ["".join(rng.choice(["ab", "abababab", "\0", "é"], 200)) for _ in range(3)]
+    for limits in [(1, 20), (30, 60)]:
+        assert_like_sklearn({"analyzer": "char", "ngram_range": limits}, texts, texts)
+
+
+def test_words_of_many_million_characters():
+    texts = ["a" * ((1 << 24) + more) for more in (-2, -1, 0, 1, -1)]
+    found = NGramTfidfVectorizer(norm=None, use_idf=False).fit_transform(texts)
+    assert_array_equal(found.toarray(), np.eye(4)[[0, 1, 2, 3, 1]])
+
+
 def test_counts_beyond_single_precision():
     texts = ["a" * 20_000_001, "b"]
     X = NGramTfidfVectorizer("char", use_idf=False, norm=None).fit_transform(texts)
