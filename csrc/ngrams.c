@@ -155,13 +155,13 @@ static int end_row(counting *c)
 
 static inline double weight_of(const skx_ngram_params *params, uint32_t position)
 {
-    return params->occurrence == SKX_BY_POSITION ? 1.0 / (1.0 + position) : 1.0;
+    return params->occurrence == SKX_COUNT_BY_POSITION ? 1.0 / (1.0 + position) : 1.0;
 }
 
 /* What is added where an n-gram occurs again. */
 static inline double weight_again(const skx_ngram_params *params, uint32_t position)
 {
-    return params->occurrence == SKX_FIRST ? 0.0 : weight_of(params, position);
+    return params->occurrence == SKX_COUNT_FIRST ? 0.0 : weight_of(params, position);
 }
 
 static const uint8_t *bytes_of(const counting *c, const ngram *g) { return c->pieces.bytes + g->start; }

@@ -359,9 +359,9 @@ enum skx_analyzer {
 
 /* What an occurrence of an n-gram counts. */
 enum skx_occurrence {
-    SKX_EACH = 0,       /* 1 */
-    SKX_FIRST = 1,      /* 1 if it is the first one in its text, else nothing */
-    SKX_BY_POSITION = 2 /* 1 / (1 + its position among the n-grams of its length) */
+    SKX_COUNT_EACH = 0,       /* 1 */
+    SKX_COUNT_FIRST = 1,      /* 1 if it is the first one in its text, else nothing */
+    SKX_COUNT_BY_POSITION = 2 /* 1 / (1 + its position among the n-grams of its length) */
 };
 
 typedef struct {

@@ -23,9 +23,9 @@ ANALYZERS = {
     "char_end": lib.SKX_CHAR_END,
 }
 OCCURRENCES = {
-    "each": lib.SKX_EACH,
-    "first": lib.SKX_FIRST,
-    "by position": lib.SKX_BY_POSITION,
+    "each": lib.SKX_COUNT_EACH,
+    "first": lib.SKX_COUNT_FIRST,
+    "by position": lib.SKX_COUNT_BY_POSITION,
 }
 NORMS = {None: lib.SKX_NORM_NONE, "l1": lib.SKX_NORM_L1, "l2": lib.SKX_NORM_L2}
 
