@@ -174,6 +174,8 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         prefixes = list(map(self._spelling.prefix, prefixes))
         self.classes_, codes = np.unique(y, return_inverse=True)
         texts = list(map(self._spelling.query, self.classes_))
+        if not any(texts):
+            raise ValueError("y must hold queries, got nothing but blanks")
         embedded = self._fit_vectorizers(previous, texts)
         classifier = clone_with(
             _DEFAULT_CLASSIFIER if self.classifier is None else self.classifier,

@@ -204,7 +204,7 @@ def test_queries_without_any_character():
     st.text(max_size=3),
 )
 def test_any_texts(triples, typed):
-    triples = [(a, b, c or "x") for a, b, c in triples]
+    triples = [(a, b, c if c.strip() else "x") for a, b, c in triples]
     completer = SessionQueryCompleter(random_state=0)
     completer.fit([row[:2] for row in triples], [row[2] for row in triples])
     for prefix in (typed, *(row[1] for row in triples)):
@@ -375,6 +375,8 @@ def test_what_are_no_pairs(bad, error, match):
     ],
 )
 def test_what_are_no_queries(bad, error, match):
+    with pytest.raises(ValueError, match="y must hold queries, got nothing but blanks"):
+        SessionQueryCompleter().fit(X, [" "] * len(y))
     with pytest.raises(error, match=match):
         SessionQueryCompleter().fit(X, bad)
     with pytest.raises(error, match=match):
