@@ -1,6 +1,7 @@
 """XR-Linear: recursive linear ranking over a label tree."""
 
 import os
+from functools import partial
 from importlib.metadata import version
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_memory, has_fit_parameter
 
-from . import _parallel, _progress, _training, embeddings
+from . import _matching, _parallel, _progress, _training, embeddings
 from ._cloning import clone_with
 from ._core import (
     LOSSES,
@@ -23,6 +24,7 @@ from ._core import (
     Model,
     TrainParams,
 )
+from ._disentanglement import MOST_CLUSTERS, disentangle, foreseen_rounds, round_name
 from ._examples import Examples, distinct_examples
 from ._folder import write_folder
 from ._state import classifier_state
@@ -124,7 +126,14 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     n_trees : int, default=1
         Only 1 is supported so far.
     max_clusters_per_label : int, default=1
-        Only 1 is supported so far.
+        Above 1, and up to 6, labels are disentangled [2]_: once a tree is trained, every label
+        moves into those leaf clusters, this many at most, that the search reaches for most of its
+        rows, and all is trained again. A label that means several things is then found among
+        either kind of company, at the price of a larger model.
+    n_reassignments : int, default=1
+        How often labels move and all is trained again, if they may have several clusters.
+    training_beam_width : int, default=10
+        Nodes kept per level where training itself searches: `beam_width` is for ranking only.
     memory : str, path or joblib.Memory, default=None
         Caches training by everything but what only matters for ranking, so that a grid over
         `prune_threshold`, `weight_dtype`, `beam_width`, `post_processor` and `threshold` trains
@@ -173,6 +182,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     ----------
     .. [1] H.-F. Yu, K. Zhong, J. Zhang, W.-C. Chang and I. S. Dhillon, "PECOS: Prediction for
        enormous and correlated output spaces", Journal of Machine Learning Research 23 (2022).
+    .. [2] X. Liu, W.-C. Chang, H.-F. Yu, C.-J. Hsieh and I. S. Dhillon, "Label disentanglement in
+       partition-based extreme multilabel classification", NeurIPS 34 (2021).
 
     Examples
     --------
@@ -204,6 +215,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         threshold=0.5,
         n_trees=1,
         max_clusters_per_label=1,
+        n_reassignments=1,
+        training_beam_width=10,
         memory=None,
         n_jobs=None,
         random_state=None,
@@ -224,6 +237,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         self.threshold = threshold
         self.n_trees = n_trees
         self.max_clusters_per_label = max_clusters_per_label
+        self.n_reassignments = n_reassignments
+        self.training_beam_width = training_beam_width
         self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -279,7 +294,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         ValueError, TypeError
             If a parameter or an input is not as documented; the message names it.
         NotImplementedError
-            If `n_trees` or `max_clusters_per_label` is above 1.
+            If `n_trees` is above 1.
         """
         self._check_params()
         with unchanged_on_failure(self):
@@ -294,7 +309,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         label_text = _check_label_text(label_text, n_labels, targets.classes)
         _check_texts_suffice(label_text, self.label_embedding, self.indexer)
         examples = distinct_examples(_bare(X), targets.indicator, weight)
-        with _progress.reporting("fitting", _foreseen(examples, self.indexer), self.verbose):
+        foreseen = _foreseen(examples, self.indexer, self._n_reassignments())
+        with _progress.reporting("fitting", foreseen, self.verbose):
             trained = self._train(_Problem(examples, label_features, label_text))
         tree = trained.tree
         model = Model(trained.layers, tree.slot_label, tree.n_labels, X.shape[1])
@@ -311,21 +327,42 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         params = TrainParams(
             self.loss, *map(float, (self.C, self.bias, self.tol)), int(self.max_iter), floor
         )
-        train = check_memory(memory).cache(_index_and_train, ignore=["n_jobs"])
-        trained = train(
-            problem,
-            _DEFAULT_INDEXER if self.indexer is None else self.indexer,
-            self.label_embedding,
-            params,
-            stored,
-            self.random_state,
-            version("skxmr"),
-            n_jobs=self.n_jobs,
-        )
+        options = _Options(self.label_embedding, params, stored, self.random_state)
+        indexer = _DEFAULT_INDEXER if self.indexer is None else self.indexer
+        memory = check_memory(memory)
+        train = memory.cache(_index_and_train, ignore=["n_jobs"])
+        n_rounds = self._n_reassignments()
+        if n_rounds:
+            fitted, indexer = self._disentangle(train, problem, indexer, options, memory)
+        with _progress.part(round_name(n_rounds, n_rounds)):
+            trained = train(problem, indexer, *options, n_jobs=self.n_jobs)
+        if n_rounds:
+            trained = trained._replace(indexer=fitted)
         if (floor, stored) == (self.prune_threshold, self.weight_dtype):
             return trained
         how = (problem.examples.X.shape[1], self.prune_threshold, self.bias, self.weight_dtype)
         return trained._replace(layers=[layer.prune(*how) for layer in trained.layers])
+
+    def _disentangle(self, train, problem, indexer, options, memory):
+        """Index, and move labels into the clusters that their rows reach."""
+        shared = self.memory is not None and options.params.threshold < _matching.THRESHOLD
+        if not shared:  # no training for other parameters can profit
+            params = options.params._replace(threshold=_matching.THRESHOLD)
+            options = options._replace(params=params, weight_dtype="float32")
+        return disentangle(
+            partial(train, n_jobs=self.n_jobs),
+            problem,
+            indexer,
+            options,
+            n_most=int(self.max_clusters_per_label),
+            n_rounds=self._n_reassignments(),
+            width=int(self.training_beam_width),
+            memory=memory,
+            n_jobs=self.n_jobs,
+        )
+
+    def _n_reassignments(self):
+        return int(self.n_reassignments) if self.max_clusters_per_label > 1 else 0
 
     def _trained_threshold(self):
         """Threshold to train with: with a memory, one that serves many to prune with later."""
@@ -359,10 +396,11 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         check_option(self.weight_dtype, "weight_dtype", tuple(WEIGHT_DTYPES))
         check_indexer(self.indexer)
         check_integer(self.n_trees, "n_trees", 1)
-        check_integer(self.max_clusters_per_label, "max_clusters_per_label", 1)
-        for name in ("n_trees", "max_clusters_per_label"):
-            if getattr(self, name) > 1:
-                raise NotImplementedError(f"{name} above 1 is not supported yet")
+        if self.n_trees > 1:
+            raise NotImplementedError("n_trees above 1 is not supported yet")
+        check_integer(self.max_clusters_per_label, "max_clusters_per_label", 1, MOST_CLUSTERS)
+        check_integer(self.n_reassignments, "n_reassignments", 1)
+        check_integer(self.training_beam_width, "training_beam_width", 1)
         self._check_search_params()
 
     def _check_search_params(self):
@@ -636,6 +674,20 @@ class _Problem(NamedTuple):
     label_text: list | None
 
 
+class _Options(NamedTuple):
+    """The parameters of training.
+
+    The library's version is one of them so that another version does not find this one's results
+    in a memory.
+    """
+
+    label_embedding: str
+    params: TrainParams
+    weight_dtype: str
+    random_state: object
+    library: str = version("skxmr")
+
+
 class _Trained(NamedTuple):
     """Everything training yields."""
 
@@ -645,27 +697,27 @@ class _Trained(NamedTuple):
     n_iter: int
 
 
-def _foreseen(examples, indexer):
+def _foreseen(examples, indexer, n_rounds):
     """Seconds that the phases of a fit may take, as far as can be said before they begin."""
     lengths = np.diff(examples.X.indptr)[examples.source] + 1
+    n_entries = int(lengths.sum())
     n_summed = int((lengths * np.diff(examples.Y.indptr)).sum())
     n_levels = _clusters.depth(examples.Y.shape[1], _DEFAULT_INDEXER)
-    if isinstance(indexer, LabelTree):
-        return {_training.PHASE: 1}
-    embedding = {} if takes_text(indexer) else {embeddings.PHASE: embeddings.COST * n_summed}
-    return {
-        **embedding,
-        _clusters.PHASE: _clusters.COST * n_summed * n_levels,
-        _training.PHASE: _training.COST * (100 * n_levels * int(lengths.sum()) + 90 * n_summed),
-    }
+    training = _training.COST * (100 * n_levels * n_entries + 90 * n_summed)
+    phases = {}
+    if not isinstance(indexer, LabelTree):
+        embedding = {} if takes_text(indexer) else {embeddings.PHASE: embeddings.COST * n_summed}
+        phases = {**embedding, _clusters.PHASE: _clusters.COST * n_summed * n_levels}
+    if not n_rounds:
+        return {**phases, _training.PHASE: training}
+    matching = _matching.COST * n_entries * n_levels
+    return {**phases, **foreseen_rounds(n_rounds, training, matching)}
 
 
 def _index_and_train(
     problem, indexer, label_embedding, params, weight_dtype, random_state, library, *, n_jobs
 ):
     """Build the tree and train its layers: everything that a memory caches.
-
-    The library's version is an argument so that another version does not find this one's results.
 
     Seeds are drawn in here, so that a random_state of None, too, is found in the cache again.
     """
