@@ -93,6 +93,10 @@ static int start_block(node_work *work, const skx_node *node, int64_t first, int
             skx_rows_row(&work->x, at)->positive |= (uint16_t)(1u << b);
         }
     }
+    for (int64_t i = 0; i < node->n_examples; i++) {
+        skx_row *row = skx_rows_row(&work->x, i);
+        row->seen = node->missed && node->missed[i] ? row->positive : UINT16_MAX;
+    }
     return SKX_OK;
 }
 

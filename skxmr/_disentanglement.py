@@ -108,7 +108,8 @@ def matched_clusters(examples, tree, layers, params, width, *, n_jobs=None):
     if tree.n_levels == 1:  # all labels are in one cluster
         return np.full((tree.n_labels, MOST_CLUSTERS), -1, dtype=np.int32)
     above = [_matching.matcher_layer(layer, examples.X.shape[1], params) for layer in layers[:-1]]
-    matched = _matching.beams(examples, above, params.loss, width, n_jobs=n_jobs)
+    options = {"n_jobs": n_jobs, "what": _matching.PHASE}
+    matched = _matching.beams(examples, above, params.loss, width, **options)
     return most_matched(examples.Y, matched, examples.weight)
 
 

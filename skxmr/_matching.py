@@ -28,7 +28,7 @@ def matcher_layer(layer, n_features, params):
     return layer.prune(n_features, THRESHOLD, params.bias)
 
 
-def beams(examples, layers, loss, width, *, n_jobs=None):
+def beams(examples, layers, loss, width, *, n_jobs=None, what=""):
     """Follow the beam of every example through layers.
 
     Parameters
@@ -40,6 +40,8 @@ def beams(examples, layers, loss, width, *, n_jobs=None):
     width : int
         Nodes kept per level.
     n_jobs : int, optional
+    what : str
+        The phase of the work, where it is one.
 
     Returns
     -------
@@ -55,7 +57,7 @@ def beams(examples, layers, loss, width, *, n_jobs=None):
     parts = _parallel.ranges(X.shape[0], n_parts)
     tasks = [(model, X, lo, hi, options) for lo, hi in parts]
     costs = [hi - lo for lo, hi in parts]
-    results = _parallel.run(_search, tasks, costs, n_jobs=n_jobs, what=PHASE, brief=True)
+    results = _parallel.run(_search, tasks, costs, n_jobs=n_jobs, what=what, brief=True)
     nodes, scores = (np.concatenate(arrays) for arrays in zip(*results, strict=True))
     return _as_csr(nodes[examples.source], scores[examples.source], n_nodes)
 

@@ -5,7 +5,7 @@ from itertools import islice
 import numpy as np
 import scipy.sparse as sp
 
-from . import _parallel, _progress
+from . import _negatives, _parallel, _progress
 from ._core import (
     CHUNK_WIDTH,
     CSRView,
@@ -16,6 +16,9 @@ from ._core import (
     csr_transpose,
     train_columns,
 )
+from ._matching import beams as follow_beams
+from ._matching import matcher_layer
+from ._negatives import Sampling, Seen
 
 #: Tasks handed out: many per worker, so that they even out, and each long against its overhead.
 _TASKS = 200
@@ -24,19 +27,27 @@ _TASKS = 200
 PHASE = "training rankers"
 COST = 6e-9
 
+_TEACHER = Sampling("tfn", None)
 
-def train_layers(examples, tree, params, *, weight_dtype="float32", seed=0, n_jobs=None):
+
+def train_layers(
+    examples, tree, params, *, sampling=_TEACHER, weight_dtype="float32", seed=0, n_jobs=None
+):
     """Train one linear ranker per tree node and compile them into layers.
 
-    A node's children are trained on the examples that have a label below the node
-    (teacher-forcing negatives); the root's children on all.
+    A node's children are trained on the same examples: those that have a label below the node
+    (teacher-forcing negatives), those whose beam holds it (matcher-aware negatives), or either; the
+    root's children on all.
 
     Parameters
     ----------
     examples : Examples
     tree : LabelTree
     params : TrainParams
+        Its threshold must not exceed the matcher's, if there is one.
+    sampling : Sampling
     weight_dtype : {"float32", "float16"}
+        Must be "float32" if there is a matcher.
     seed : int
     n_jobs : int, optional
 
@@ -45,29 +56,51 @@ def train_layers(examples, tree, params, *, weight_dtype="float32", seed=0, n_jo
     layers : list of Layer
     n_iter : int
         The largest number of passes the solver made for any node.
-
-    Notes
-    -----
-    Levels do not depend on one another, so the chunks of all nodes of all levels are one pool.
-    They come back in order and join their layer at once, so that they are not held twice.
     """
     levels = _level_examples(examples.Y, tree)
-    chunks = [c for level in range(tree.n_levels) for c in _chunks_of_level(tree, level)]
-    costs = _costs(examples, levels, chunks)
+    stages = _negatives.stages(sampling.schemes, tree.n_levels)
+    foreseen = [sum(_costs(examples, levels, _chunks_of(tree, stage))) for _, stage in stages]
+    _progress.expect(PHASE, COST * sum(foreseen))
+    solver = params, weight_dtype, seed
+    layers, matcher, n_iters = [], [], []
+    for (scheme, stage), cost in zip(stages, foreseen, strict=True):
+        seen = levels[:-1]
+        if scheme != "tfn":
+            matcher += [
+                matcher_layer(layer, examples.X.shape[1], params)
+                for layer in layers[len(matcher) :]
+            ]
+            beams = follow_beams(examples, matcher, params.loss, sampling.width, n_jobs=n_jobs)
+            seen[stage[0]] = _negatives.with_matched(levels[stage[0]], beams, scheme)
+        part = cost / sum(foreseen)
+        trained, n_iter = _train_stage(examples, tree, stage, levels, seen, solver, part, n_jobs)
+        layers += trained
+        n_iters.append(n_iter)
+    return layers, max(n_iters)
+
+
+def _train_stage(examples, tree, stage, levels, seen, solver, part, n_jobs):
+    """Train levels that do not depend on one another: the chunks of all their nodes are one pool.
+
+    They come back in order and join their layer at once, so that they are not held twice.
+    """
+    params, weight_dtype, seed = solver
+    chunks = _chunks_of(tree, stage)
+    costs = _costs(examples, seen, chunks)
     batches = _batches(costs, _TASKS)
     X, source, weight = examples.X, examples.source, examples.weight
     tasks = [
-        (X, source, weight, params, weight_dtype, _problems(levels, chunks, b, seed))
+        (X, source, weight, params, weight_dtype, _problems(levels, seen, chunks, b, seed))
         for b in batches
     ]
     costs = [sum(costs[i] for i in batch) for batch in batches]
-    _progress.expect(PHASE, COST * sum(costs))
+    options = {"n_jobs": n_jobs, "what": PHASE, "part": part}
     n_iters = []
-    with _parallel.in_order(_train_batch, tasks, costs, n_jobs=n_jobs, what=PHASE) as results:
+    with _parallel.in_order(_train_batch, tasks, costs, **options) as results:
         trained = _compiled(results, n_iters)
         layers = [
             Layer.from_chunks(pointers, islice(trained, int(chunk_pointers(pointers)[-1])))
-            for pointers in tree.child_ptr
+            for pointers in (tree.child_ptr[level] for level in stage)
         ]
     return layers, max(n_iters)
 
@@ -81,14 +114,14 @@ def _compiled(results, n_iters):
 
 
 def _level_examples(Y, tree):
-    """The examples below each node of every level, as pairs (pointers, examples), root first."""
+    """The examples that have a label below each node, for every level, root first."""
     below = _slot_indicator(Y, tree)
-    levels = [csr_transpose(below)]
+    levels = [Seen(*csr_transpose(below))]
     for level in range(tree.n_levels, 1, -1):
         below = _parent_indicator(below, tree.parents(level), tree.n_nodes(level - 1))
-        levels.append(csr_transpose(below))
+        levels.append(Seen(*csr_transpose(below)))
     everyone = np.arange(Y.shape[0], dtype=np.int32)
-    levels.append((np.array([0, len(everyone)], dtype=np.int64), everyone))
+    levels.append(Seen(np.array([0, len(everyone)], dtype=np.int64), everyone))
     return levels[::-1]
 
 
@@ -111,27 +144,30 @@ def _parent_indicator(below, parents, n_parents):
     return sp.csr_matrix((ones, nodes[first], indptr), shape=(below.shape[0], n_parents))
 
 
-def _chunks_of_level(tree, level):
-    """The units of training, (level, node, first child, end child), in the order of a layer."""
-    pointers = tree.child_ptr[level]
+def _chunks_of(tree, stage):
+    """The units of training, (level, node, first child, end child), in the order of layers."""
     return [
         (level, node, first, min(first + CHUNK_WIDTH, int(pointers[node + 1])))
+        for level, pointers in ((level, tree.child_ptr[level]) for level in stage)
         for node in range(len(pointers) - 1)
         for first in range(int(pointers[node]), int(pointers[node + 1]), CHUNK_WIDTH)
     ]
 
 
-def _costs(examples, levels, chunks):
+def _costs(examples, seen, chunks):
     """Nonzeros of each chunk's examples times its blocks of 16 children: what training takes.
 
     Times the cube root of the number of examples, because with these grow the passes and the cache
     misses.
     """
     lengths = np.diff(examples.X.indptr)[examples.source] + 1
-    totals = [np.concatenate(([0], np.cumsum(lengths[rows]))) for _, rows in levels]
+    totals = {
+        level: np.concatenate(([0], np.cumsum(lengths[seen[level].examples])))
+        for level in {chunk[0] for chunk in chunks}
+    }
     costs = []
     for level, node, first, end in chunks:
-        lo, hi = levels[level][0][node : node + 2]
+        lo, hi = seen[level].pointers[node : node + 2]
         nonzeros = float(totals[level][hi] - totals[level][lo] + 1)
         costs.append(nonzeros * (1 + (end - first) // 16) * (hi - lo + 1) ** (1 / 3))
     return costs
@@ -150,20 +186,20 @@ def _batches(costs, n_batches):
     return batches
 
 
-def _problems(levels, chunks, batch, seed):
+def _problems(levels, seen, chunks, batch, seed):
     """What training needs to know of each chunk: its examples, its positives and its seed."""
-    return [_problem(levels, chunks[i], seed) for i in batch]
+    return [_problem(levels[chunks[i][0] + 1], seen[chunks[i][0]], chunks[i], seed) for i in batch]
 
 
-def _problem(levels, chunk, seed):
+def _problem(positives, seen, chunk, seed):
     level, node, first, end = chunk
-    pointers, rows = levels[level]
-    child_pointers, child_rows = levels[level + 1]
-    lo, hi = child_pointers[first], child_pointers[end]
+    span = slice(*seen.pointers[node : node + 2])
+    lo, hi = positives.pointers[first], positives.pointers[end]
     problem = NodeProblem(
-        rows[pointers[node] : pointers[node + 1]],
-        child_pointers[first : end + 1] - lo,
-        child_rows[lo:hi],
+        seen.examples[span],
+        positives.pointers[first : end + 1] - lo,
+        positives.examples[lo:hi],
+        None if seen.missed is None else seen.missed[span],
     )
     return problem, seed + (level << 40) + first
 

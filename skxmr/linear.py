@@ -27,6 +27,7 @@ from ._core import (
 from ._disentanglement import MOST_CLUSTERS, disentangle, foreseen_rounds, round_name
 from ._examples import Examples, distinct_examples
 from ._folder import write_folder
+from ._negatives import Sampling, check_negative_sampling, needs_matcher, sampling_of
 from ._state import classifier_state
 from ._training import train_layers
 from ._validation import (
@@ -100,9 +101,11 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     C : float, default=1.0
         Weight of the loss against the regulariser, as in LinearSVC.
     loss : {"squared_hinge", "log_loss"}, default="squared_hinge"
-    negative_sampling : {"tfn"}, default="tfn"
+    negative_sampling : {"tfn", "man", "tfn+man"} or list of these, default="tfn"
         Which rows a ranker learns from. "tfn", teacher-forcing negatives: those that have a label
-        below its parent.
+        below its parent. "man", matcher-aware negatives: those that a search leads to its parent,
+        and its own positives. "tfn+man": either; slower to train, and often ranks better. A list
+        has one entry per level, from the root's children down.
     bias : float, default=1.0
         Value of a constant feature, whose weight is regularised like any other; 0 for none.
     tol : float, default=0.1
@@ -133,7 +136,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     n_reassignments : int, default=1
         How often labels move and all is trained again, if they may have several clusters.
     training_beam_width : int, default=10
-        Nodes kept per level where training itself searches: `beam_width` is for ranking only.
+        Nodes kept per level where training itself searches, for matcher-aware negatives and to
+        disentangle labels: `beam_width` is for ranking only.
     memory : str, path or joblib.Memory, default=None
         Caches training by everything but what only matters for ranking, so that a grid over
         `prune_threshold`, `weight_dtype`, `beam_width`, `post_processor` and `threshold` trains
@@ -322,12 +326,14 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         """Index and train, through the memory if there is one, then prune."""
         memory = os.fspath(self.memory) if isinstance(self.memory, os.PathLike) else self.memory
         floor = self._trained_threshold()
-        stored = "float32" if self.memory is not None else self.weight_dtype
+        shared = self.memory is not None or needs_matcher(self.negative_sampling)
+        stored = "float32" if shared else self.weight_dtype
         # One type per number and bare matrices: a memory tells 1 from 1.0, and sees scipy's flags.
         params = TrainParams(
             self.loss, *map(float, (self.C, self.bias, self.tol)), int(self.max_iter), floor
         )
-        options = _Options(self.label_embedding, params, stored, self.random_state)
+        sampling = sampling_of(self.negative_sampling, self.training_beam_width)
+        options = _Options(self.label_embedding, params, sampling, stored, self.random_state)
         indexer = _DEFAULT_INDEXER if self.indexer is None else self.indexer
         memory = check_memory(memory)
         train = memory.cache(_index_and_train, ignore=["n_jobs"])
@@ -367,7 +373,9 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     def _trained_threshold(self):
         """Threshold to train with: with a memory, one that serves many to prune with later."""
         if self.memory is None:
-            return float(self.prune_threshold)
+            matched = needs_matcher(self.negative_sampling)
+            most = _matching.THRESHOLD if matched else np.inf
+            return float(min(self.prune_threshold, most))
         return _CACHED_THRESHOLD if self.prune_threshold >= _CACHED_THRESHOLD else 0.0
 
     def _set_fitted(self, tree, model, classes, container, indexer, n_iter):
@@ -388,7 +396,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         split_kind(self.label_embedding)
         check_real(self.C, "C", 0, above=True)
         check_option(self.loss, "loss", tuple(LOSSES))
-        check_option(self.negative_sampling, "negative_sampling", ("tfn",))
+        check_negative_sampling(self.negative_sampling)
         check_real(self.bias, "bias", 0)
         check_real(self.tol, "tol", 0, above=True)
         check_integer(self.max_iter, "max_iter", 1)
@@ -683,6 +691,7 @@ class _Options(NamedTuple):
 
     label_embedding: str
     params: TrainParams
+    sampling: Sampling
     weight_dtype: str
     random_state: object
     library: str = version("skxmr")
@@ -715,7 +724,16 @@ def _foreseen(examples, indexer, n_rounds):
 
 
 def _index_and_train(
-    problem, indexer, label_embedding, params, weight_dtype, random_state, library, *, n_jobs
+    problem,
+    indexer,
+    label_embedding,
+    params,
+    sampling,
+    weight_dtype,
+    random_state,
+    library,
+    *,
+    n_jobs,
 ):
     """Build the tree and train its layers: everything that a memory caches.
 
@@ -729,9 +747,8 @@ def _index_and_train(
         tree = _index(problem, indexer, label_embedding, n_jobs)
     _check_tree(tree, problem.examples.Y.shape[1])
     seed = _draw_seed(random_state)
-    layers, n_iter = train_layers(
-        problem.examples, tree, params, weight_dtype=weight_dtype, seed=seed, n_jobs=n_jobs
-    )
+    options = {"sampling": sampling, "weight_dtype": weight_dtype, "seed": seed}
+    layers, n_iter = train_layers(problem.examples, tree, params, **options, n_jobs=n_jobs)
     return _Trained(indexer, tree, layers, n_iter)
 
 

@@ -417,7 +417,7 @@ WRONG_PARAMETERS = {
     "weight_dtype": ([*OPTIONS, "float64", np.float16, np.dtype("float16")], []),
     "loss": (OPTIONS, []),
     "post_processor": (OPTIONS, []),
-    "negative_sampling": ([*OPTIONS, "man"], []),
+    "negative_sampling": ([*OPTIONS, "man+tfn", [], ("tfn", "nonsense"), ["tfn"] * 9], []),
     "label_embedding": ([*OPTIONS, "pifa+", "pii+pii"], []),
     "memory": ([1, object()], []),
 }

@@ -281,6 +281,27 @@ def test_a_node_sees_its_examples_only(loss):
     assert_same_columns(node, alone)
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_child_learns_from_missed_examples_only_where_they_are_its_positives(loss):
+    X, positive = make_data(20)
+    missed = (np.arange(X.shape[0]) % 3 == 0).astype(np.uint8)
+    problem = node_problem(positive)._replace(missed=missed)
+    columns, _ = train(X, None, loss, problem=problem, **TIGHT)
+    for c, (w, column) in enumerate(zip(solutions(columns, 25, 1.0), positive.T, strict=True)):
+        seen = column | (missed == 0)
+        A, sign, cost = with_constant(X, 1.0)[seen], np.where(column, 1.0, -1.0)[seen], 1.0
+        best = solve(loss, A, sign, np.full(len(sign), cost))
+        np.testing.assert_allclose(w, best, atol=1e-3, err_msg=f"child {c}")
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_where_nothing_is_missed_the_marks_change_nothing(loss):
+    X, positive = make_data(20)
+    marked = node_problem(positive)._replace(missed=np.zeros(X.shape[0], dtype=np.uint8))
+    found, _ = train(X, None, loss, problem=marked)
+    assert_same_columns(found, train(X, positive, loss)[0])
+
+
 def test_examples_take_their_features_from_their_source_row():
     X, positive = make_data(3)
     source = np.random.default_rng(0).permutation(X.shape[0]).astype(np.int32)

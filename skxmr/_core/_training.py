@@ -6,7 +6,7 @@ import numpy as np
 
 from ._cancel import cancel_pointer
 from ._layers import Columns
-from ._library import FLOAT, INT, KERNELS, LONG, MAX_INT, check, ffi, lib, pointer
+from ._library import BYTE, FLOAT, INT, KERNELS, LONG, MAX_INT, check, ffi, lib, pointer
 
 LOSSES = {"squared_hinge": lib.SKX_SQUARED_HINGE, "log_loss": lib.SKX_LOG_LOSS}
 
@@ -26,11 +26,15 @@ class TrainParams(NamedTuple):
 
 
 class NodeProblem(NamedTuple):
-    """Examples of one node (rising) and, per child, which of them are positive (rising)."""
+    """Examples of one node (rising) and, per child, which of them are positive (rising).
+
+    Of the examples marked as missed, a child learns from its positives only.
+    """
 
     examples: np.ndarray
     positive_ptr: np.ndarray
     positive: np.ndarray
+    missed: np.ndarray | None = None
 
 
 def train_columns(view, problem, source, weight, params, seed):
@@ -87,6 +91,7 @@ def _train_from(view, problem, source, weight, params, seed, first, features, sc
         pointer(problem.positive, INT),
         pointer(source, INT),
         pointer(weight, FLOAT) if weight is not None else ffi.NULL,
+        pointer(problem.missed, BYTE) if problem.missed is not None else ffi.NULL,
     )
     node = ffi.new("skx_node *", [len(problem.examples), width, *buffers])
     n_features, done = ffi.new("int64_t *"), ffi.new("int64_t *")
