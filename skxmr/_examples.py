@@ -20,15 +20,17 @@ class Examples(NamedTuple):
     Y : csr_matrix of float32, shape (n_examples, n_labels)
     source : ndarray of int32, shape (n_examples,)
     weight : ndarray of float32, shape (n_examples,), or None where all are 1
+    relevance : csr_matrix of float32 with the pattern of `Y`, or None where all are 1
     """
 
     X: sp.csr_matrix
     Y: sp.csr_matrix
     source: np.ndarray
     weight: np.ndarray | None
+    relevance: sp.csr_matrix | None = None
 
 
-def distinct_examples(X, Y, sample_weight=None):
+def distinct_examples(X, Y, sample_weight=None, relevance=None):
     """Order the rows by their content, merge equal ones and drop those of weight zero.
 
     Whatever is trained on the result does not depend on the order of the rows, and a row of weight
@@ -41,16 +43,19 @@ def distinct_examples(X, Y, sample_weight=None):
     Y : csr_matrix of float32, shape (n, n_labels)
         Canonical 0/1 indicator.
     sample_weight : ndarray of float32, shape (n,), optional
+    relevance : csr_matrix of float32, shape (n, n_labels), optional
+        With the pattern of Y.
 
     Returns
     -------
     examples : Examples
     """
-    hashes = csr_hash_rows(X, csr_hash_rows(Y))
+    labels = Y if relevance is None else relevance
+    hashes = csr_hash_rows(X, csr_hash_rows(labels))
     order = np.argsort(hashes, kind="stable").astype(np.int32)
     if sample_weight is not None:
         order = order[sample_weight[order] > 0]
-    repeats = _repeats(X, Y, hashes, order)
+    repeats = _repeats(X, labels, hashes, order)
     source = order[~repeats]
     weight = np.ones(len(order)) if sample_weight is None else sample_weight[order]
     starts = np.flatnonzero(~repeats)
@@ -58,7 +63,10 @@ def distinct_examples(X, Y, sample_weight=None):
         weight = np.add.reduceat(weight.astype(np.float64), starts).astype(np.float32)
     if not np.isfinite(weight).all():
         raise ValueError("sample_weight adds up beyond single precision over equal rows")
-    return Examples(X, sp.csr_matrix(Y[source]), source, None if (weight == 1).all() else weight)
+    if relevance is not None:
+        relevance = sp.csr_matrix(relevance[source])
+    weight = None if (weight == 1).all() else weight
+    return Examples(X, sp.csr_matrix(Y[source]), source, weight, relevance)
 
 
 def _repeats(X, Y, hashes, order):

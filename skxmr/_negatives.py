@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._core import csr_transpose
+from ._core import FOR_ALL, FOR_POSITIVES, csr_transpose
 
 SCHEMES = ("tfn", "man", "tfn+man")
 
@@ -20,13 +20,15 @@ class Sampling(NamedTuple):
 class Seen(NamedTuple):
     """The examples that the rankers below each node of a level learn from.
 
-    Those of node p are ``examples[pointers[p]:pointers[p + 1]]``, rising. Of those marked as missed
-    a ranker learns from its positives only; None where there are no such.
+    Those of node p are ``examples[pointers[p]:pointers[p + 1]]``, rising. `role` says which of its
+    rankers learn from each; all where it is None. `cost` is what multiplies C where the example is
+    a positive of the node itself; 1 where it is None.
     """
 
     pointers: np.ndarray
     examples: np.ndarray
-    missed: np.ndarray | None = None
+    role: np.ndarray | None = None
+    cost: np.ndarray | None = None
 
 
 def check_negative_sampling(value):
@@ -97,11 +99,11 @@ def with_matched(members, beams, scheme):
     both = np.union1d(_numbers(members.pointers, members.examples, n), led)
     nodes, examples = np.divmod(both, n)
     pointers = np.searchsorted(nodes, np.arange(beams.shape[1] + 1)).astype(np.int64)
-    missed = None
+    role = None
     if scheme == "man":
-        missed = np.ones(len(both), dtype=np.uint8)
-        missed[np.searchsorted(both, led)] = 0
-    return Seen(pointers, examples.astype(np.int32), missed)
+        role = np.full(len(both), FOR_POSITIVES, dtype=np.uint8)
+        role[np.searchsorted(both, led)] = FOR_ALL
+    return Seen(pointers, examples.astype(np.int32), role)
 
 
 def _numbers(pointers, examples, n):

@@ -19,6 +19,7 @@ from ._core import (
 from ._matching import beams as follow_beams
 from ._matching import matcher_layer
 from ._negatives import Sampling, Seen
+from ._relevance import as_weights
 
 #: Tasks handed out: many per worker, so that they even out, and each long against its overhead.
 _TASKS = 200
@@ -57,7 +58,7 @@ def train_layers(
     n_iter : int
         The largest number of passes the solver made for any node.
     """
-    levels = _level_examples(examples.Y, tree)
+    levels = _level_examples(examples, tree)
     stages = _negatives.stages(sampling.schemes, tree.n_levels)
     foreseen = [sum(_costs(examples, levels, _chunks_of(tree, stage))) for _, stage in stages]
     _progress.expect(PHASE, COST * sum(foreseen))
@@ -113,16 +114,27 @@ def _compiled(results, n_iters):
             yield chunk
 
 
-def _level_examples(Y, tree):
+def _level_examples(examples, tree):
     """The examples that have a label below each node, for every level, root first."""
-    below = _slot_indicator(Y, tree)
-    levels = [Seen(*csr_transpose(below))]
+    weighed = examples.relevance is not None
+    below = _slot_indicator(examples.relevance if weighed else examples.Y, tree)
+    levels = [_by_node(below, weighed)]
     for level in range(tree.n_levels, 1, -1):
         below = _parent_indicator(below, tree.parents(level), tree.n_nodes(level - 1))
-        levels.append(Seen(*csr_transpose(below)))
-    everyone = np.arange(Y.shape[0], dtype=np.int32)
+        levels.append(_by_node(below, weighed))
+    everyone = np.arange(examples.Y.shape[0], dtype=np.int32)
     levels.append(Seen(np.array([0, len(everyone)], dtype=np.int64), everyone))
     return levels[::-1]
+
+
+def _by_node(below, weighed):
+    """The examples of each column, and the entries as costs if they are weighed."""
+    if not weighed:
+        return Seen(*csr_transpose(below))
+    columns = below.tocsc()
+    return Seen(
+        columns.indptr.astype(np.int64), columns.indices.astype(np.int32), cost=columns.data
+    )
 
 
 def _slot_indicator(Y, tree):
@@ -133,15 +145,18 @@ def _slot_indicator(Y, tree):
 
 
 def _parent_indicator(below, parents, n_parents):
-    """Y with a column per parent. Children are in order, so equal parents stand side by side."""
+    """Y with a column per parent, whose entries add up those of its children.
+
+    Children are in order, so equal parents stand side by side.
+    """
     nodes = parents[below.indices]
     first = np.ones(len(nodes), dtype=bool)
     first[1:] = nodes[1:] != nodes[:-1]
     starts = below.indptr[:-1][np.diff(below.indptr) > 0]
     first[starts] = True
     indptr = np.concatenate(([0], np.cumsum(first)))[below.indptr]
-    ones = np.ones(int(indptr[-1]), dtype=np.float32)
-    return sp.csr_matrix((ones, nodes[first], indptr), shape=(below.shape[0], n_parents))
+    sums = np.add.reduceat(below.data, np.flatnonzero(first)) if len(nodes) else below.data
+    return sp.csr_matrix((sums, nodes[first], indptr), shape=(below.shape[0], n_parents))
 
 
 def _chunks_of(tree, stage):
@@ -199,16 +214,20 @@ def _problem(positives, seen, chunk, seed):
         seen.examples[span],
         positives.pointers[first : end + 1] - lo,
         positives.examples[lo:hi],
-        None if seen.missed is None else seen.missed[span],
+        None if seen.role is None else seen.role[span],
     )
-    return problem, seed + (level << 40) + first
+    cost = None if positives.cost is None else positives.cost[lo:hi]
+    return problem, cost, seed + (level << 40) + first
 
 
 def _train_batch(X, source, weight, params, weight_dtype, problems):
     """Train and compile chunks: a pure function, so that it may run anywhere."""
     view = CSRView(X)
     out = []
-    for problem, seed in problems:
-        columns, n_iter = train_columns(view, problem, source, weight, params, seed)
+    for problem, cost, seed in problems:
+        rows = problem, source, weight
+        if cost is not None:
+            rows = as_weights(problem, cost, source, weight)
+        columns, n_iter = train_columns(view, *rows, params, seed)
         out.append((compile_chunk(columns, X.shape[1], weight_dtype), n_iter))
     return out

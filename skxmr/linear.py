@@ -28,6 +28,7 @@ from ._disentanglement import MOST_CLUSTERS, disentangle, foreseen_rounds, round
 from ._examples import Examples, distinct_examples
 from ._folder import write_folder
 from ._negatives import Sampling, check_negative_sampling, needs_matcher, sampling_of
+from ._relevance import check_relevance
 from ._state import classifier_state
 from ._training import train_layers
 from ._validation import (
@@ -273,7 +274,9 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
 
     # ---- fit ----
 
-    def fit(self, X, y, sample_weight=None, *, label_features=None, label_text=None):
+    def fit(
+        self, X, y, sample_weight=None, *, label_features=None, label_text=None, relevance=None
+    ):
         """Build the label tree and train its rankers.
 
         Parameters
@@ -288,6 +291,9 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         label_text : sequence of str, length n_labels, optional
             For the label embedding "text" and for indexers that take strings; by default the
             classes, where they are strings.
+        relevance : {array-like, sparse matrix} of shape (n_samples, n_labels), optional
+            Multiplies C, positive by positive: above 0 where y is 1, and 0 elsewhere. Of a cluster
+            it is the sum of those of its labels.
 
         Returns
         -------
@@ -302,9 +308,9 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         """
         self._check_params()
         with unchanged_on_failure(self):
-            return self._fit(X, y, sample_weight, label_features, label_text)
+            return self._fit(X, y, sample_weight, label_features, label_text, relevance)
 
-    def _fit(self, X, y, sample_weight, label_features, label_text):
+    def _fit(self, X, y, sample_weight, label_features, label_text, relevance):
         X, y = check_features_and_targets(self, X, y)
         targets = encode_targets(y)
         n_labels = targets.indicator.shape[1]
@@ -312,7 +318,9 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         label_features = _check_label_features(label_features, self.label_embedding, n_labels)
         label_text = _check_label_text(label_text, n_labels, targets.classes)
         _check_texts_suffice(label_text, self.label_embedding, self.indexer)
-        examples = distinct_examples(_bare(X), targets.indicator, weight)
+        if relevance is not None:
+            relevance = check_relevance(relevance, targets.indicator, weight, self.C)
+        examples = distinct_examples(_bare(X), targets.indicator, weight, relevance)
         foreseen = _foreseen(examples, self.indexer, self._n_reassignments())
         with _progress.reporting("fitting", foreseen, self.verbose):
             trained = self._train(_Problem(examples, label_features, label_text))

@@ -17,7 +17,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 from strategies import seeds
 
-from skxmr._core import CSRView, NodeProblem, TrainParams, _training, train_columns
+from skxmr._core import (
+    FOR_ALL,
+    FOR_OTHERS,
+    FOR_POSITIVES,
+    CSRView,
+    NodeProblem,
+    TrainParams,
+    _training,
+    train_columns,
+)
 
 LOSSES = ["squared_hinge", "log_loss"]
 TIGHT = {"tol": 1e-4, "max_iter": 5000}
@@ -282,22 +291,22 @@ def test_a_node_sees_its_examples_only(loss):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_a_child_learns_from_missed_examples_only_where_they_are_its_positives(loss):
+def test_the_role_of_an_example_says_who_learns_from_it(loss):
     X, positive = make_data(20)
-    missed = (np.arange(X.shape[0]) % 3 == 0).astype(np.uint8)
-    problem = node_problem(positive)._replace(missed=missed)
+    role = (np.arange(X.shape[0]) % 3).astype(np.uint8)
+    problem = node_problem(positive)._replace(role=role)
     columns, _ = train(X, None, loss, problem=problem, **TIGHT)
-    for c, (w, column) in enumerate(zip(solutions(columns, 25, 1.0), positive.T, strict=True)):
-        seen = column | (missed == 0)
-        A, sign, cost = with_constant(X, 1.0)[seen], np.where(column, 1.0, -1.0)[seen], 1.0
-        best = solve(loss, A, sign, np.full(len(sign), cost))
-        np.testing.assert_allclose(w, best, atol=1e-3, err_msg=f"child {c}")
+    for w, column in zip(solutions(columns, 25, 1.0), positive.T, strict=True):
+        seen = (role == FOR_ALL) | (column & (role == FOR_POSITIVES))
+        seen |= ~column & (role == FOR_OTHERS)
+        A, sign = with_constant(X, 1.0)[seen], np.where(column, 1.0, -1.0)[seen]
+        np.testing.assert_allclose(w, solve(loss, A, sign, np.ones(len(sign))), atol=1e-3)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_where_nothing_is_missed_the_marks_change_nothing(loss):
+def test_where_all_learn_from_all_roles_change_nothing(loss):
     X, positive = make_data(20)
-    marked = node_problem(positive)._replace(missed=np.zeros(X.shape[0], dtype=np.uint8))
+    marked = node_problem(positive)._replace(role=np.zeros(X.shape[0], dtype=np.uint8))
     found, _ = train(X, None, loss, problem=marked)
     assert_same_columns(found, train(X, positive, loss)[0])
 

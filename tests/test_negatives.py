@@ -12,7 +12,7 @@ from strategies import csr_matrices
 
 import skxmr
 from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier, _training
-from skxmr._core import Model, csr_transpose
+from skxmr._core import FOR_POSITIVES, Model, csr_transpose
 from skxmr._negatives import SCHEMES, Seen, stages, with_matched
 
 DEEP = LabelTree([[0, 2], [0, 2, 4], [0, 2, 4, 6, 8], np.arange(0, 25, 3)], np.arange(24))
@@ -51,10 +51,10 @@ def test_seen_is_the_union_and_missed_is_what_was_not_led_there(below, data):
             led = set(_stored(beams, node))
             assert seen.examples[span].tolist() == sorted(members | led)
             if scheme == "man":
-                missed = seen.examples[span][seen.missed[span] == 1].tolist()
+                missed = seen.examples[span][seen.role[span] == FOR_POSITIVES].tolist()
                 assert missed == sorted(members - led)
             else:
-                assert seen.missed is None
+                assert seen.role is None
 
 
 def _stored(matrix, column):
@@ -85,9 +85,8 @@ def problems(monkeypatch):
     found, make = {}, _training._problem
 
     def recorded(positives, seen, chunk, seed):
-        problem, chunk_seed = make(positives, seen, chunk, seed)
-        found[chunk] = problem
-        return problem, chunk_seed
+        found[chunk], *others = make(positives, seen, chunk, seed)
+        return found[chunk], *others
 
     monkeypatch.setattr(_training, "_problem", recorded)
     return found
@@ -119,10 +118,10 @@ def test_rankers_learn_from_the_rows_they_should(problems, schemes, loss):
         led = matched_rows(clf, X, level)[node]
         expected = below if scheme == "tfn" and level else below | led
         assert set(rows[problem.examples]) == expected
-        missed = (
-            set() if problem.missed is None else set(rows[problem.examples[problem.missed > 0]])
-        )
-        assert missed == (below - led if scheme == "man" else set())
+        missed = problem.examples[:0]
+        if problem.role is not None:
+            missed = problem.examples[problem.role == FOR_POSITIVES]
+        assert set(rows[missed]) == (below - led if scheme == "man" else set())
         for child in range(first, end):
             span = slice(*problem.positive_ptr[child - first : child - first + 2])
             assert set(rows[problem.positive[span]]) == _rows_below(tree, Y, level + 1, child)
