@@ -4,8 +4,10 @@ from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 
-from ._core import FOR_ALL, FOR_POSITIVES, csr_transpose
+from ._core import FOR_ALL, FOR_POSITIVES
+from ._validation import canonical_csr, check_matrix
 
 SCHEMES = ("tfn", "man", "tfn+man")
 
@@ -40,6 +42,19 @@ def check_negative_sampling(value):
             f"negative_sampling must be one of {allowed}, or a list of them with one per level, "
             f"got {value!r}"
         )
+
+
+def check_negatives(negatives, indicator):
+    """Validate given negatives: CSR of ones, without the indicator's, or None if there are none."""
+    negatives = check_matrix(negatives, "negatives", indicator.shape[0])
+    if negatives.shape != indicator.shape:
+        raise ValueError(
+            f"negatives must have shape {indicator.shape}, as y has, got {negatives.shape}"
+        )
+    marks = negatives.astype(bool).astype(np.float32)
+    marks = sp.csr_matrix(marks - marks.multiply(indicator))
+    marks.eliminate_zeros()
+    return canonical_csr(marks, "negatives") if marks.nnz else None
 
 
 def sampling_of(value, width):
@@ -78,35 +93,57 @@ def stages(schemes, n_levels):
     return [(schemes[group[0]], group) for group in groups]
 
 
-def with_matched(members, beams, scheme):
-    """Add the examples that the matcher leads to a node to those that have a label below it.
+def with_given(levels, given, n):
+    """Add the examples that were given as negatives to those that have a label below each node.
 
     Parameters
     ----------
-    members : Seen
-        The examples with a label below each node.
-    beams : csr_matrix, shape (n_examples, n_nodes)
-        The nodes in each example's beam.
+    levels, given : list of Seen
+        Root first; the root has all examples anyway.
+    n : int
+        Number of examples.
+
+    Returns
+    -------
+    seen : list of Seen
+    """
+    pairs = zip(levels[1:], given[1:], strict=True)
+    return [levels[0], *(union(members, others, n) for members, others in pairs)]
+
+
+def with_matched(members, led, scheme, n):
+    """Add the examples that are led to a node to those that have a label below it.
+
+    Parameters
+    ----------
+    members, led : Seen
+        The examples with a label below each node, and those that a search or the user leads there.
     scheme : {"man", "tfn+man"}
         With "man", examples that were not led to the node are nobody's negatives.
+    n : int
+        Number of examples.
 
     Returns
     -------
     seen : Seen
     """
-    n = np.int64(beams.shape[0])
-    led = _numbers(*csr_transpose(beams), n)
-    both = np.union1d(_numbers(members.pointers, members.examples, n), led)
+    seen = union(members, led, n)
+    if scheme != "man":
+        return seen
+    role = np.full(len(seen.examples), FOR_POSITIVES, dtype=np.uint8)
+    role[np.searchsorted(_numbers(seen, n), _numbers(led, n))] = FOR_ALL
+    return seen._replace(role=role)
+
+
+def union(first, second, n):
+    """The examples that are either's, node by node."""
+    both = np.union1d(_numbers(first, n), _numbers(second, n))
     nodes, examples = np.divmod(both, n)
-    pointers = np.searchsorted(nodes, np.arange(beams.shape[1] + 1)).astype(np.int64)
-    role = None
-    if scheme == "man":
-        role = np.full(len(both), FOR_POSITIVES, dtype=np.uint8)
-        role[np.searchsorted(both, led)] = FOR_ALL
-    return Seen(pointers, examples.astype(np.int32), role)
+    pointers = np.searchsorted(nodes, np.arange(len(first.pointers))).astype(np.int64)
+    return Seen(pointers, examples.astype(np.int32))
 
 
-def _numbers(pointers, examples, n):
+def _numbers(seen, n):
     """Pairs of a node and an example as one rising number each."""
-    nodes = np.repeat(np.arange(len(pointers) - 1, dtype=np.int64), np.diff(pointers))
-    return nodes * n + examples
+    nodes = np.repeat(np.arange(len(seen.pointers) - 1, dtype=np.int64), np.diff(seen.pointers))
+    return nodes * n + seen.examples

@@ -37,8 +37,8 @@ def train_layers(
     """Train one linear ranker per tree node and compile them into layers.
 
     A node's children are trained on the same examples: those that have a label below the node
-    (teacher-forcing negatives), those whose beam holds it (matcher-aware negatives), or either; the
-    root's children on all.
+    (teacher-forcing negatives), those whose beam holds it (matcher-aware negatives), or either, and
+    those that were given as negatives of a label below; the root's children on all.
 
     Parameters
     ----------
@@ -58,21 +58,21 @@ def train_layers(
     n_iter : int
         The largest number of passes the solver made for any node.
     """
-    levels = _level_examples(examples, tree)
+    levels, taught, given = _teacher_forced(examples, tree)
     stages = _negatives.stages(sampling.schemes, tree.n_levels)
-    foreseen = [sum(_costs(examples, levels, _chunks_of(tree, stage))) for _, stage in stages]
+    foreseen = [sum(_costs(examples, taught, _chunks_of(tree, stage))) for _, stage in stages]
     _progress.expect(PHASE, COST * sum(foreseen))
     solver = params, weight_dtype, seed
     layers, matcher, n_iters = [], [], []
     for (scheme, stage), cost in zip(stages, foreseen, strict=True):
-        seen = levels[:-1]
+        seen, level, n = list(taught), stage[0], len(examples.source)
         if scheme != "tfn":
-            matcher += [
-                matcher_layer(layer, examples.X.shape[1], params)
-                for layer in layers[len(matcher) :]
-            ]
+            new = layers[len(matcher) :]
+            matcher += [matcher_layer(layer, examples.X.shape[1], params) for layer in new]
             beams = follow_beams(examples, matcher, params.loss, sampling.width, n_jobs=n_jobs)
-            seen[stage[0]] = _negatives.with_matched(levels[stage[0]], beams, scheme)
+            led = Seen(*csr_transpose(beams))
+            led = led if given is None else _negatives.union(led, given[level], n)
+            seen[level] = _negatives.with_matched(levels[level], led, scheme, n)
         part = cost / sum(foreseen)
         trained, n_iter = _train_stage(examples, tree, stage, levels, seen, solver, part, n_jobs)
         layers += trained
@@ -114,15 +114,34 @@ def _compiled(results, n_iters):
             yield chunk
 
 
-def _level_examples(examples, tree):
-    """The examples that have a label below each node, for every level, root first."""
+def _teacher_forced(examples, tree):
+    """What can be said of each level's examples before anything is trained, root first.
+
+    Returns
+    -------
+    levels : list of Seen
+        The examples that have a label below each node; the slots' are positives only.
+    taught : list of Seen
+        The same and those given as negatives of a label below.
+    given : list of Seen or None
+        The latter.
+    """
     weighed = examples.relevance is not None
-    below = _slot_indicator(examples.relevance if weighed else examples.Y, tree)
+    levels = _level_examples(examples.relevance if weighed else examples.Y, tree, weighed)
+    if examples.negatives is None:
+        return levels, levels, None
+    given = _level_examples(examples.negatives, tree, False)
+    return levels, _negatives.with_given(levels, given, len(examples.source)), given
+
+
+def _level_examples(labels, tree, weighed):
+    """The examples that have a label below each node, for every level, root first."""
+    below = _slot_indicator(labels, tree)
     levels = [_by_node(below, weighed)]
     for level in range(tree.n_levels, 1, -1):
         below = _parent_indicator(below, tree.parents(level), tree.n_nodes(level - 1))
         levels.append(_by_node(below, weighed))
-    everyone = np.arange(examples.Y.shape[0], dtype=np.int32)
+    everyone = np.arange(labels.shape[0], dtype=np.int32)
     levels.append(Seen(np.array([0, len(everyone)], dtype=np.int64), everyone))
     return levels[::-1]
 

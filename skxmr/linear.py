@@ -27,7 +27,13 @@ from ._core import (
 from ._disentanglement import MOST_CLUSTERS, disentangle, foreseen_rounds, round_name
 from ._examples import Examples, distinct_examples
 from ._folder import write_folder
-from ._negatives import Sampling, check_negative_sampling, needs_matcher, sampling_of
+from ._negatives import (
+    Sampling,
+    check_negative_sampling,
+    check_negatives,
+    needs_matcher,
+    sampling_of,
+)
 from ._relevance import check_relevance
 from ._state import classifier_state
 from ._training import train_layers
@@ -275,7 +281,15 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     # ---- fit ----
 
     def fit(
-        self, X, y, sample_weight=None, *, label_features=None, label_text=None, relevance=None
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        label_features=None,
+        label_text=None,
+        relevance=None,
+        negatives=None,
     ):
         """Build the label tree and train its rankers.
 
@@ -294,6 +308,9 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         relevance : {array-like, sparse matrix} of shape (n_samples, n_labels), optional
             Multiplies C, positive by positive: above 0 where y is 1, and 0 elsewhere. Of a cluster
             it is the sum of those of its labels.
+        negatives : {array-like, sparse matrix} of shape (n_samples, n_labels), optional
+            Where it is not 0, the rankers of the label and of all around it on its path learn from
+            the row as well, whatever `negative_sampling` says. Changes nothing where y is 1.
 
         Returns
         -------
@@ -308,9 +325,10 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         """
         self._check_params()
         with unchanged_on_failure(self):
-            return self._fit(X, y, sample_weight, label_features, label_text, relevance)
+            labels = relevance, negatives
+            return self._fit(X, y, sample_weight, label_features, label_text, *labels)
 
-    def _fit(self, X, y, sample_weight, label_features, label_text, relevance):
+    def _fit(self, X, y, sample_weight, label_features, label_text, relevance, negatives):
         X, y = check_features_and_targets(self, X, y)
         targets = encode_targets(y)
         n_labels = targets.indicator.shape[1]
@@ -320,7 +338,10 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         _check_texts_suffice(label_text, self.label_embedding, self.indexer)
         if relevance is not None:
             relevance = check_relevance(relevance, targets.indicator, weight, self.C)
-        examples = distinct_examples(_bare(X), targets.indicator, weight, relevance)
+        if negatives is not None:
+            negatives = check_negatives(negatives, targets.indicator)
+        labels = targets.indicator, weight, relevance, negatives
+        examples = distinct_examples(_bare(X), *labels)
         foreseen = _foreseen(examples, self.indexer, self._n_reassignments())
         with _progress.reporting("fitting", foreseen, self.verbose):
             trained = self._train(_Problem(examples, label_features, label_text))

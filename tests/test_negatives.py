@@ -43,7 +43,8 @@ def test_seen_is_the_union_and_missed_is_what_was_not_led_there(below, data):
     size = {"min_rows": n, "max_rows": n, "min_columns": m, "max_columns": m}
     beams = data.draw(csr_matrices(**size))
     for scheme in MATCHED:
-        seen = with_matched(Seen(*csr_transpose(below)), beams, scheme)
+        led = Seen(*csr_transpose(beams))
+        seen = with_matched(Seen(*csr_transpose(below)), led, scheme, n)
         assert len(seen.pointers) == m + 1
         for node in range(m):
             span = slice(*seen.pointers[node : node + 2])
@@ -125,6 +126,59 @@ def test_rankers_learn_from_the_rows_they_should(problems, schemes, loss):
         for child in range(first, end):
             span = slice(*problem.positive_ptr[child - first : child - first + 2])
             assert set(rows[problem.positive[span]]) == _rows_below(tree, Y, level + 1, child)
+
+
+@pytest.mark.parametrize("schemes", ["tfn", "man", ["tfn", "tfn", "tfn+man", "man"]])
+def test_given_negatives_are_seen_all_along_their_labels_paths(problems, schemes):
+    X, Y = noisy()
+    given = np.random.default_rng(2).random(Y.shape) < 0.05
+    clf = classifier(negative_sampling=schemes)
+    clf.fit(X, Y, negatives=sp.csr_matrix(given * 7))
+    given = sp.csr_matrix((given & (Y.toarray() == 0)).astype(np.float32))
+    rows = skxmr._examples.distinct_examples(X, Y, None, None, given).source
+    for (level, node, _, _), problem in problems.items():
+        scheme = schemes if isinstance(schemes, str) else schemes[level]
+        below, told = (_rows_below(clf.tree_, labels, level, node) for labels in (Y, given))
+        led = told | (matched_rows(clf, X, level)[node] if scheme != "tfn" or not level else set())
+        assert set(rows[problem.examples]) == below | led
+        if problem.role is not None:
+            assert set(rows[problem.examples[problem.role == FOR_POSITIVES]]) == below - led
+
+
+def test_given_negatives_push_their_label_down():
+    X, Y = noisy()
+    told = sp.csr_matrix(np.where(np.arange(24) == 5, Y.toarray() == 0, 0).astype(np.float32))
+    plain, aware = (
+        classifier(negative_sampling="tfn", beam_width=8).fit(X, Y, negatives=n)
+        for n in (None, told)
+    )
+    before, after = (clf.decision_function(X)[:, [5]].toarray().mean() for clf in (plain, aware))
+    assert after < before
+
+
+def test_negatives_that_are_positives_or_none_at_all_change_nothing():
+    X, Y = noisy()
+    expected = classifier().fit(X, Y)
+    for negatives in (Y, sp.csr_matrix(Y.shape), np.zeros(Y.shape)):
+        found = classifier().fit(X, Y, negatives=negatives)
+        np.testing.assert_allclose(found.rank(X)[1], expected.rank(X)[1], atol=0.1)
+
+
+def test_given_negatives_do_not_depend_on_order_and_jobs():
+    X, Y = noisy()
+    given = sp.csr_matrix(np.random.default_rng(2).random(Y.shape) < 0.05)
+    order = np.random.default_rng(0).permutation(X.shape[0])
+    expected = classifier().fit(X, Y, negatives=given)
+    found = classifier(n_jobs=2).fit(X[order], Y[order], negatives=given[order])
+    assert_same_model(found, expected)
+
+
+@pytest.mark.parametrize(
+    "bad", [np.ones((150, 23)), np.ones((3, 24)), np.full((150, 24), np.nan), 3]
+)
+def test_other_negatives_are_refused(bad):
+    with pytest.raises((ValueError, TypeError), match="negatives"):
+        classifier().fit(*noisy(), negatives=bad)
 
 
 def _canonical_order(X, Y):
