@@ -33,7 +33,7 @@ static inline void visit(const skx_block *b, skx_row *row, lanes *worst, lanes *
 {
     vf q = vf_set(row->sq_norm), cost = vf_set(row->cost), inverse = vf_set(1.0f / row->cost);
     lanes dot = row_dot(b, row, *bias_w), alpha = lanes_load(row->alpha), step;
-    lane_mask positive = mask_from_bits(row->positive), live = mask_from_bits(b->live);
+    lane_mask positive = mask_from_bits(row->positive), live = mask_from_bits(b->live & row->seen);
     EACH_VECTOR(j)
     {
         vi flip = ~positive.m[j] & vi_set(INT32_MIN);

@@ -28,7 +28,7 @@ static inline int visit(const skx_block *b, skx_row *row, const lanes *shrink_ab
     float diagonal = 0.5f / row->cost;
     vf inverse = vf_set(1.0f / (row->sq_norm + diagonal));
     lanes dot = row_dot(b, row, *bias_w), alpha = lanes_load(row->alpha), step, next;
-    lane_mask positive = mask_from_bits(row->positive), live = mask_from_bits(b->live), moves, active;
+    lane_mask positive = mask_from_bits(row->positive), live = mask_from_bits(b->live & row->seen), moves, active;
     EACH_VECTOR(j)
     {
         vi flip = ~positive.m[j] & vi_set(INT32_MIN);

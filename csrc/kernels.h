@@ -26,6 +26,7 @@ typedef struct {
     int32_t length;
     int32_t padded;    /* length of entries: rounded up to SKX_PADDING by entries of value 0 */
     uint16_t positive; /* bit b: the row is a positive of lane b */
+    uint16_t seen;     /* bit b: lane b learns from the row */
     skx_entry entries[];
 } skx_row;
 

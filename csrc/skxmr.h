@@ -146,7 +146,14 @@ typedef struct {
 
 /* What the problem of one tree node is: the examples it sees (rising numbers) and for each child c those that are positive,
  * positive[positive_ptr[c] .. positive_ptr[c+1]), a rising subset. Example i has the features of row source[i] of x (of row i
- * where source is NULL), and weight[i] (1 where weight is NULL) multiplies its C. */
+ * where source is NULL), and weight[i] (1 where weight is NULL) multiplies its C. role[i] says who learns from the example
+ * examples[i]; all children where role is NULL. */
+enum skx_role {
+    SKX_FOR_ALL = 0,
+    SKX_FOR_POSITIVES = 1, /* those that it is a positive of */
+    SKX_FOR_OTHERS = 2     /* those that it is not a positive of */
+};
+
 typedef struct {
     int64_t n_examples;
     int64_t n_children;
@@ -155,6 +162,7 @@ typedef struct {
     const int32_t *positive;
     const int32_t *source;
     const float *weight;
+    const uint8_t *role; /* enum skx_role */
 } skx_node;
 
 /* Train one linear ranker per child in [first, node->n_children), all on the same examples, by dual coordinate descent on 16

@@ -77,6 +77,13 @@ static int64_t find_row(const int32_t *rows, int64_t from, int64_t n, int32_t ro
     return lo < n && rows[lo] == row ? lo : n;
 }
 
+/* The lanes that learn from a row. */
+static uint16_t seen_by(uint16_t positive, int role)
+{
+    if (role == SKX_FOR_ALL) return UINT16_MAX;
+    return role == SKX_FOR_POSITIVES ? positive : (uint16_t)~positive;
+}
+
 /* Set the rows back to the beginning, with the positives of `lanes` children. */
 static int start_block(node_work *work, const skx_node *node, int64_t first, int lanes)
 {
@@ -92,6 +99,10 @@ static int start_block(node_work *work, const skx_node *node, int64_t first, int
             if (at == node->n_examples) return SKX_EARG;
             skx_rows_row(&work->x, at)->positive |= (uint16_t)(1u << b);
         }
+    }
+    for (int64_t i = 0; i < node->n_examples; i++) {
+        skx_row *row = skx_rows_row(&work->x, i);
+        row->seen = seen_by(row->positive, node->role ? node->role[i] : SKX_FOR_ALL);
     }
     return SKX_OK;
 }

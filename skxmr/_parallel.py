@@ -49,7 +49,7 @@ def run(function, tasks, costs, *, n_jobs, what, part=1.0, brief=False):
 
 
 @contextmanager
-def in_order(function, tasks, costs, *, n_jobs, what):
+def in_order(function, tasks, costs, *, n_jobs, what, part=1.0):
     """Do the same, but give an iterator of the results in task order, which keeps none of them.
 
     Tasks are begun in order, too, so that few results have to wait for their turn; except that
@@ -61,7 +61,7 @@ def in_order(function, tasks, costs, *, n_jobs, what):
         range(len(tasks)), key=lambda i: -costs[i] if costs[i] > limit and not few else 0
     )
     with closing(_stream(function, tasks, order, n_jobs, False)) as stream:
-        yield _sorted(_reported(stream, costs, what, 1.0))
+        yield _sorted(_reported(stream, costs, what, part))
 
 
 def _reported(stream, costs, what, part):

@@ -37,6 +37,20 @@ def reporting(what, estimates, verbose):
         _local.progress = before
 
 
+@contextmanager
+def part(name):
+    """Do phases that are done several times, such as "training, round 1", the name of a part.
+
+    Inside the block, a phase is the part's own where the estimates have one: "phase, name".
+    """
+    before = getattr(_local, "part", "")
+    _local.part = f", {name}"
+    try:
+        yield
+    finally:
+        _local.part = before
+
+
 def expect(phase, seconds):
     """Revise what a phase is expected to take."""
     _tell("expect", phase, seconds)
@@ -69,10 +83,12 @@ class _Progress:
         self.bar = _make_bar(what)
 
     def expect(self, phase, seconds):
+        phase = self.own(phase)
         if phase in self.estimates:
             self.estimates[phase] = seconds
 
     def advance(self, phase, share):
+        phase = self.own(phase)
         if phase not in self.estimates:
             return
         if phase != self.phase:
@@ -80,6 +96,11 @@ class _Progress:
         self.share = min(1.0, self.share + share)
         self.end = self.foreseen_end()
         self.show()
+
+    def own(self, phase):
+        """The phase of this part, where it has its own."""
+        own = phase + getattr(_local, "part", "")
+        return own if own in self.estimates else phase
 
     def foreseen_end(self):
         """By the pace so far: of the phase for what is left of it, of all phases for the others."""

@@ -85,6 +85,8 @@ def _plain(value):
         return int(value), True
     if isinstance(value, numbers.Real):
         return float(value), True
+    if isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
+        return list(value), True
     if isinstance(value, LabelTree):
         return {"class": "LabelTree"}, True
     if type(value).__name__ in INDEXERS and type(value) is INDEXERS[type(value).__name__]:

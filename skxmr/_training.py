@@ -5,7 +5,7 @@ from itertools import islice
 import numpy as np
 import scipy.sparse as sp
 
-from . import _parallel, _progress
+from . import _negatives, _parallel, _progress
 from ._core import (
     CHUNK_WIDTH,
     CSRView,
@@ -16,6 +16,10 @@ from ._core import (
     csr_transpose,
     train_columns,
 )
+from ._matching import beams as follow_beams
+from ._matching import matcher_layer
+from ._negatives import Sampling, Seen
+from ._relevance import as_weights
 
 #: Tasks handed out: many per worker, so that they even out, and each long against its overhead.
 _TASKS = 200
@@ -24,19 +28,27 @@ _TASKS = 200
 PHASE = "training rankers"
 COST = 6e-9
 
+_TEACHER = Sampling("tfn", None)
 
-def train_layers(examples, tree, params, *, weight_dtype="float32", seed=0, n_jobs=None):
+
+def train_layers(
+    examples, tree, params, *, sampling=_TEACHER, weight_dtype="float32", seed=0, n_jobs=None
+):
     """Train one linear ranker per tree node and compile them into layers.
 
-    A node's children are trained on the examples that have a label below the node
-    (teacher-forcing negatives); the root's children on all.
+    A node's children are trained on the same examples: those that have a label below the node
+    (teacher-forcing negatives), those whose beam holds it (matcher-aware negatives), or either, and
+    those that were given as negatives of a label below; the root's children on all.
 
     Parameters
     ----------
     examples : Examples
     tree : LabelTree
     params : TrainParams
+        Its threshold must not exceed the matcher's, if there is one.
+    sampling : Sampling
     weight_dtype : {"float32", "float16"}
+        Must be "float32" if there is a matcher.
     seed : int
     n_jobs : int, optional
 
@@ -45,29 +57,51 @@ def train_layers(examples, tree, params, *, weight_dtype="float32", seed=0, n_jo
     layers : list of Layer
     n_iter : int
         The largest number of passes the solver made for any node.
+    """
+    levels, taught, given = _teacher_forced(examples, tree)
+    stages = _negatives.stages(sampling.schemes, tree.n_levels)
+    foreseen = [sum(_costs(examples, taught, _chunks_of(tree, stage))) for _, stage in stages]
+    _progress.expect(PHASE, COST * sum(foreseen))
+    solver = params, weight_dtype, seed
+    layers, matcher, n_iters = [], [], []
+    for (scheme, stage), cost in zip(stages, foreseen, strict=True):
+        seen, level, n = list(taught), stage[0], len(examples.source)
+        if scheme != "tfn":
+            new = layers[len(matcher) :]
+            matcher += [matcher_layer(layer, examples.X.shape[1], params) for layer in new]
+            beams = follow_beams(examples, matcher, params.loss, sampling.width, n_jobs=n_jobs)
+            led = Seen(*csr_transpose(beams))
+            led = led if given is None else _negatives.union(led, given[level], n)
+            seen[level] = _negatives.with_matched(levels[level], led, scheme, n)
+        part = cost / sum(foreseen)
+        trained, n_iter = _train_stage(examples, tree, stage, levels, seen, solver, part, n_jobs)
+        layers += trained
+        n_iters.append(n_iter)
+    return layers, max(n_iters)
 
-    Notes
-    -----
-    Levels do not depend on one another, so the chunks of all nodes of all levels are one pool.
+
+def _train_stage(examples, tree, stage, levels, seen, solver, part, n_jobs):
+    """Train levels that do not depend on one another: the chunks of all their nodes are one pool.
+
     They come back in order and join their layer at once, so that they are not held twice.
     """
-    levels = _level_examples(examples.Y, tree)
-    chunks = [c for level in range(tree.n_levels) for c in _chunks_of_level(tree, level)]
-    costs = _costs(examples, levels, chunks)
+    params, weight_dtype, seed = solver
+    chunks = _chunks_of(tree, stage)
+    costs = _costs(examples, seen, chunks)
     batches = _batches(costs, _TASKS)
     X, source, weight = examples.X, examples.source, examples.weight
     tasks = [
-        (X, source, weight, params, weight_dtype, _problems(levels, chunks, b, seed))
+        (X, source, weight, params, weight_dtype, _problems(levels, seen, chunks, b, seed))
         for b in batches
     ]
     costs = [sum(costs[i] for i in batch) for batch in batches]
-    _progress.expect(PHASE, COST * sum(costs))
+    options = {"n_jobs": n_jobs, "what": PHASE, "part": part}
     n_iters = []
-    with _parallel.in_order(_train_batch, tasks, costs, n_jobs=n_jobs, what=PHASE) as results:
+    with _parallel.in_order(_train_batch, tasks, costs, **options) as results:
         trained = _compiled(results, n_iters)
         layers = [
             Layer.from_chunks(pointers, islice(trained, int(chunk_pointers(pointers)[-1])))
-            for pointers in tree.child_ptr
+            for pointers in (tree.child_ptr[level] for level in stage)
         ]
     return layers, max(n_iters)
 
@@ -80,16 +114,46 @@ def _compiled(results, n_iters):
             yield chunk
 
 
-def _level_examples(Y, tree):
-    """The examples below each node of every level, as pairs (pointers, examples), root first."""
-    below = _slot_indicator(Y, tree)
-    levels = [csr_transpose(below)]
+def _teacher_forced(examples, tree):
+    """What can be said of each level's examples before anything is trained, root first.
+
+    Returns
+    -------
+    levels : list of Seen
+        The examples that have a label below each node; the slots' are positives only.
+    taught : list of Seen
+        The same and those given as negatives of a label below.
+    given : list of Seen or None
+        The latter.
+    """
+    weighed = examples.relevance is not None
+    levels = _level_examples(examples.relevance if weighed else examples.Y, tree, weighed)
+    if examples.negatives is None:
+        return levels, levels, None
+    given = _level_examples(examples.negatives, tree, False)
+    return levels, _negatives.with_given(levels, given, len(examples.source)), given
+
+
+def _level_examples(labels, tree, weighed):
+    """The examples that have a label below each node, for every level, root first."""
+    below = _slot_indicator(labels, tree)
+    levels = [_by_node(below, weighed)]
     for level in range(tree.n_levels, 1, -1):
         below = _parent_indicator(below, tree.parents(level), tree.n_nodes(level - 1))
-        levels.append(csr_transpose(below))
-    everyone = np.arange(Y.shape[0], dtype=np.int32)
-    levels.append((np.array([0, len(everyone)], dtype=np.int64), everyone))
+        levels.append(_by_node(below, weighed))
+    everyone = np.arange(labels.shape[0], dtype=np.int32)
+    levels.append(Seen(np.array([0, len(everyone)], dtype=np.int64), everyone))
     return levels[::-1]
+
+
+def _by_node(below, weighed):
+    """The examples of each column, and the entries as costs if they are weighed."""
+    if not weighed:
+        return Seen(*csr_transpose(below))
+    columns = below.tocsc()
+    return Seen(
+        columns.indptr.astype(np.int64), columns.indices.astype(np.int32), cost=columns.data
+    )
 
 
 def _slot_indicator(Y, tree):
@@ -100,38 +164,44 @@ def _slot_indicator(Y, tree):
 
 
 def _parent_indicator(below, parents, n_parents):
-    """Y with a column per parent. Children are in order, so equal parents stand side by side."""
+    """Y with a column per parent, whose entries add up those of its children.
+
+    Children are in order, so equal parents stand side by side.
+    """
     nodes = parents[below.indices]
     first = np.ones(len(nodes), dtype=bool)
     first[1:] = nodes[1:] != nodes[:-1]
     starts = below.indptr[:-1][np.diff(below.indptr) > 0]
     first[starts] = True
     indptr = np.concatenate(([0], np.cumsum(first)))[below.indptr]
-    ones = np.ones(int(indptr[-1]), dtype=np.float32)
-    return sp.csr_matrix((ones, nodes[first], indptr), shape=(below.shape[0], n_parents))
+    sums = np.add.reduceat(below.data, np.flatnonzero(first)) if len(nodes) else below.data
+    return sp.csr_matrix((sums, nodes[first], indptr), shape=(below.shape[0], n_parents))
 
 
-def _chunks_of_level(tree, level):
-    """The units of training, (level, node, first child, end child), in the order of a layer."""
-    pointers = tree.child_ptr[level]
+def _chunks_of(tree, stage):
+    """The units of training, (level, node, first child, end child), in the order of layers."""
     return [
         (level, node, first, min(first + CHUNK_WIDTH, int(pointers[node + 1])))
+        for level, pointers in ((level, tree.child_ptr[level]) for level in stage)
         for node in range(len(pointers) - 1)
         for first in range(int(pointers[node]), int(pointers[node + 1]), CHUNK_WIDTH)
     ]
 
 
-def _costs(examples, levels, chunks):
+def _costs(examples, seen, chunks):
     """Nonzeros of each chunk's examples times its blocks of 16 children: what training takes.
 
     Times the cube root of the number of examples, because with these grow the passes and the cache
     misses.
     """
     lengths = np.diff(examples.X.indptr)[examples.source] + 1
-    totals = [np.concatenate(([0], np.cumsum(lengths[rows]))) for _, rows in levels]
+    totals = {
+        level: np.concatenate(([0], np.cumsum(lengths[seen[level].examples])))
+        for level in {chunk[0] for chunk in chunks}
+    }
     costs = []
     for level, node, first, end in chunks:
-        lo, hi = levels[level][0][node : node + 2]
+        lo, hi = seen[level].pointers[node : node + 2]
         nonzeros = float(totals[level][hi] - totals[level][lo] + 1)
         costs.append(nonzeros * (1 + (end - first) // 16) * (hi - lo + 1) ** (1 / 3))
     return costs
@@ -150,29 +220,33 @@ def _batches(costs, n_batches):
     return batches
 
 
-def _problems(levels, chunks, batch, seed):
+def _problems(levels, seen, chunks, batch, seed):
     """What training needs to know of each chunk: its examples, its positives and its seed."""
-    return [_problem(levels, chunks[i], seed) for i in batch]
+    return [_problem(levels[chunks[i][0] + 1], seen[chunks[i][0]], chunks[i], seed) for i in batch]
 
 
-def _problem(levels, chunk, seed):
+def _problem(positives, seen, chunk, seed):
     level, node, first, end = chunk
-    pointers, rows = levels[level]
-    child_pointers, child_rows = levels[level + 1]
-    lo, hi = child_pointers[first], child_pointers[end]
+    span = slice(*seen.pointers[node : node + 2])
+    lo, hi = positives.pointers[first], positives.pointers[end]
     problem = NodeProblem(
-        rows[pointers[node] : pointers[node + 1]],
-        child_pointers[first : end + 1] - lo,
-        child_rows[lo:hi],
+        seen.examples[span],
+        positives.pointers[first : end + 1] - lo,
+        positives.examples[lo:hi],
+        None if seen.role is None else seen.role[span],
     )
-    return problem, seed + (level << 40) + first
+    cost = None if positives.cost is None else positives.cost[lo:hi]
+    return problem, cost, seed + (level << 40) + first
 
 
 def _train_batch(X, source, weight, params, weight_dtype, problems):
     """Train and compile chunks: a pure function, so that it may run anywhere."""
     view = CSRView(X)
     out = []
-    for problem, seed in problems:
-        columns, n_iter = train_columns(view, problem, source, weight, params, seed)
+    for problem, cost, seed in problems:
+        rows = problem, source, weight
+        if cost is not None:
+            rows = as_weights(problem, cost, source, weight)
+        columns, n_iter = train_columns(view, *rows, params, seed)
         out.append((compile_chunk(columns, X.shape[1], weight_dtype), n_iter))
     return out

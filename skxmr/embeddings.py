@@ -72,7 +72,7 @@ def pifa(X, Y, *, sample_weight=None, n_jobs=None):
 
 
 def _pifa_of_examples(examples, n_jobs):
-    X, Y, source, weight = examples
+    X, Y, source, weight, *_ = examples
     group_ptr, member = csr_transpose(Y)
     row_weight = _row_weight(Y, weight)[member]
     member = source[member]

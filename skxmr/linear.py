@@ -1,6 +1,7 @@
 """XR-Linear: recursive linear ranking over a label tree."""
 
 import os
+from functools import partial
 from importlib.metadata import version
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_memory, has_fit_parameter
 
-from . import _parallel, _progress, _training, embeddings
+from . import _matching, _parallel, _progress, _training, embeddings
 from ._cloning import clone_with
 from ._core import (
     LOSSES,
@@ -23,8 +24,17 @@ from ._core import (
     Model,
     TrainParams,
 )
+from ._disentanglement import MOST_CLUSTERS, disentangle, foreseen_rounds, round_name
 from ._examples import Examples, distinct_examples
 from ._folder import write_folder
+from ._negatives import (
+    Sampling,
+    check_negative_sampling,
+    check_negatives,
+    needs_matcher,
+    sampling_of,
+)
+from ._relevance import check_relevance
 from ._state import classifier_state
 from ._training import train_layers
 from ._validation import (
@@ -98,9 +108,11 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     C : float, default=1.0
         Weight of the loss against the regulariser, as in LinearSVC.
     loss : {"squared_hinge", "log_loss"}, default="squared_hinge"
-    negative_sampling : {"tfn"}, default="tfn"
+    negative_sampling : {"tfn", "man", "tfn+man"} or list of these, default="tfn"
         Which rows a ranker learns from. "tfn", teacher-forcing negatives: those that have a label
-        below its parent.
+        below its parent. "man", matcher-aware negatives: those that a search leads to its parent,
+        and its own positives. "tfn+man": either; slower to train, and often ranks better. A list
+        has one entry per level, from the root's children down.
     bias : float, default=1.0
         Value of a constant feature, whose weight is regularised like any other; 0 for none.
     tol : float, default=0.1
@@ -124,7 +136,15 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     n_trees : int, default=1
         Only 1 is supported so far.
     max_clusters_per_label : int, default=1
-        Only 1 is supported so far.
+        Above 1, and up to 6, labels are disentangled [2]_: once a tree is trained, every label
+        moves into those leaf clusters, this many at most, that the search reaches for most of its
+        rows, and all is trained again. A label that means several things is then found among
+        either kind of company, at the price of a larger model.
+    n_reassignments : int, default=1
+        How often labels move and all is trained again, if they may have several clusters.
+    training_beam_width : int, default=10
+        Nodes kept per level where training itself searches, for matcher-aware negatives and to
+        disentangle labels: `beam_width` is for ranking only.
     memory : str, path or joblib.Memory, default=None
         Caches training by everything but what only matters for ranking, so that a grid over
         `prune_threshold`, `weight_dtype`, `beam_width`, `post_processor` and `threshold` trains
@@ -173,6 +193,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     ----------
     .. [1] H.-F. Yu, K. Zhong, J. Zhang, W.-C. Chang and I. S. Dhillon, "PECOS: Prediction for
        enormous and correlated output spaces", Journal of Machine Learning Research 23 (2022).
+    .. [2] X. Liu, W.-C. Chang, H.-F. Yu, C.-J. Hsieh and I. S. Dhillon, "Label disentanglement in
+       partition-based extreme multilabel classification", NeurIPS 34 (2021).
 
     Examples
     --------
@@ -204,6 +226,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         threshold=0.5,
         n_trees=1,
         max_clusters_per_label=1,
+        n_reassignments=1,
+        training_beam_width=10,
         memory=None,
         n_jobs=None,
         random_state=None,
@@ -224,6 +248,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         self.threshold = threshold
         self.n_trees = n_trees
         self.max_clusters_per_label = max_clusters_per_label
+        self.n_reassignments = n_reassignments
+        self.training_beam_width = training_beam_width
         self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -254,7 +280,17 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
 
     # ---- fit ----
 
-    def fit(self, X, y, sample_weight=None, *, label_features=None, label_text=None):
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        label_features=None,
+        label_text=None,
+        relevance=None,
+        negatives=None,
+    ):
         """Build the label tree and train its rankers.
 
         Parameters
@@ -269,6 +305,12 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         label_text : sequence of str, length n_labels, optional
             For the label embedding "text" and for indexers that take strings; by default the
             classes, where they are strings.
+        relevance : {array-like, sparse matrix} of shape (n_samples, n_labels), optional
+            Multiplies C, positive by positive: above 0 where y is 1, and 0 elsewhere. Of a cluster
+            it is the sum of those of its labels.
+        negatives : {array-like, sparse matrix} of shape (n_samples, n_labels), optional
+            Where it is not 0, the rankers of the label and of all around it on its path learn from
+            the row as well, whatever `negative_sampling` says. Changes nothing where y is 1.
 
         Returns
         -------
@@ -279,13 +321,14 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         ValueError, TypeError
             If a parameter or an input is not as documented; the message names it.
         NotImplementedError
-            If `n_trees` or `max_clusters_per_label` is above 1.
+            If `n_trees` is above 1.
         """
         self._check_params()
         with unchanged_on_failure(self):
-            return self._fit(X, y, sample_weight, label_features, label_text)
+            labels = relevance, negatives
+            return self._fit(X, y, sample_weight, label_features, label_text, *labels)
 
-    def _fit(self, X, y, sample_weight, label_features, label_text):
+    def _fit(self, X, y, sample_weight, label_features, label_text, relevance, negatives):
         X, y = check_features_and_targets(self, X, y)
         targets = encode_targets(y)
         n_labels = targets.indicator.shape[1]
@@ -293,8 +336,14 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         label_features = _check_label_features(label_features, self.label_embedding, n_labels)
         label_text = _check_label_text(label_text, n_labels, targets.classes)
         _check_texts_suffice(label_text, self.label_embedding, self.indexer)
-        examples = distinct_examples(_bare(X), targets.indicator, weight)
-        with _progress.reporting("fitting", _foreseen(examples, self.indexer), self.verbose):
+        if relevance is not None:
+            relevance = check_relevance(relevance, targets.indicator, weight, self.C)
+        if negatives is not None:
+            negatives = check_negatives(negatives, targets.indicator)
+        labels = targets.indicator, weight, relevance, negatives
+        examples = distinct_examples(_bare(X), *labels)
+        foreseen = _foreseen(examples, self.indexer, self._n_reassignments())
+        with _progress.reporting("fitting", foreseen, self.verbose):
             trained = self._train(_Problem(examples, label_features, label_text))
         tree = trained.tree
         model = Model(trained.layers, tree.slot_label, tree.n_labels, X.shape[1])
@@ -306,31 +355,56 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         """Index and train, through the memory if there is one, then prune."""
         memory = os.fspath(self.memory) if isinstance(self.memory, os.PathLike) else self.memory
         floor = self._trained_threshold()
-        stored = "float32" if self.memory is not None else self.weight_dtype
+        shared = self.memory is not None or needs_matcher(self.negative_sampling)
+        stored = "float32" if shared else self.weight_dtype
         # One type per number and bare matrices: a memory tells 1 from 1.0, and sees scipy's flags.
         params = TrainParams(
             self.loss, *map(float, (self.C, self.bias, self.tol)), int(self.max_iter), floor
         )
-        train = check_memory(memory).cache(_index_and_train, ignore=["n_jobs"])
-        trained = train(
-            problem,
-            _DEFAULT_INDEXER if self.indexer is None else self.indexer,
-            self.label_embedding,
-            params,
-            stored,
-            self.random_state,
-            version("skxmr"),
-            n_jobs=self.n_jobs,
-        )
+        sampling = sampling_of(self.negative_sampling, self.training_beam_width)
+        options = _Options(self.label_embedding, params, sampling, stored, self.random_state)
+        indexer = _DEFAULT_INDEXER if self.indexer is None else self.indexer
+        memory = check_memory(memory)
+        train = memory.cache(_index_and_train, ignore=["n_jobs"])
+        n_rounds = self._n_reassignments()
+        if n_rounds:
+            fitted, indexer = self._disentangle(train, problem, indexer, options, memory)
+        with _progress.part(round_name(n_rounds, n_rounds)):
+            trained = train(problem, indexer, *options, n_jobs=self.n_jobs)
+        if n_rounds:
+            trained = trained._replace(indexer=fitted)
         if (floor, stored) == (self.prune_threshold, self.weight_dtype):
             return trained
         how = (problem.examples.X.shape[1], self.prune_threshold, self.bias, self.weight_dtype)
         return trained._replace(layers=[layer.prune(*how) for layer in trained.layers])
 
+    def _disentangle(self, train, problem, indexer, options, memory):
+        """Index, and move labels into the clusters that their rows reach."""
+        shared = self.memory is not None and options.params.threshold < _matching.THRESHOLD
+        if not shared:  # no training for other parameters can profit
+            params = options.params._replace(threshold=_matching.THRESHOLD)
+            options = options._replace(params=params, weight_dtype="float32")
+        return disentangle(
+            partial(train, n_jobs=self.n_jobs),
+            problem,
+            indexer,
+            options,
+            n_most=int(self.max_clusters_per_label),
+            n_rounds=self._n_reassignments(),
+            width=int(self.training_beam_width),
+            memory=memory,
+            n_jobs=self.n_jobs,
+        )
+
+    def _n_reassignments(self):
+        return int(self.n_reassignments) if self.max_clusters_per_label > 1 else 0
+
     def _trained_threshold(self):
         """Threshold to train with: with a memory, one that serves many to prune with later."""
         if self.memory is None:
-            return float(self.prune_threshold)
+            matched = needs_matcher(self.negative_sampling)
+            most = _matching.THRESHOLD if matched else np.inf
+            return float(min(self.prune_threshold, most))
         return _CACHED_THRESHOLD if self.prune_threshold >= _CACHED_THRESHOLD else 0.0
 
     def _set_fitted(self, tree, model, classes, container, indexer, n_iter):
@@ -351,7 +425,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         split_kind(self.label_embedding)
         check_real(self.C, "C", 0, above=True)
         check_option(self.loss, "loss", tuple(LOSSES))
-        check_option(self.negative_sampling, "negative_sampling", ("tfn",))
+        check_negative_sampling(self.negative_sampling)
         check_real(self.bias, "bias", 0)
         check_real(self.tol, "tol", 0, above=True)
         check_integer(self.max_iter, "max_iter", 1)
@@ -359,10 +433,11 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         check_option(self.weight_dtype, "weight_dtype", tuple(WEIGHT_DTYPES))
         check_indexer(self.indexer)
         check_integer(self.n_trees, "n_trees", 1)
-        check_integer(self.max_clusters_per_label, "max_clusters_per_label", 1)
-        for name in ("n_trees", "max_clusters_per_label"):
-            if getattr(self, name) > 1:
-                raise NotImplementedError(f"{name} above 1 is not supported yet")
+        if self.n_trees > 1:
+            raise NotImplementedError("n_trees above 1 is not supported yet")
+        check_integer(self.max_clusters_per_label, "max_clusters_per_label", 1, MOST_CLUSTERS)
+        check_integer(self.n_reassignments, "n_reassignments", 1)
+        check_integer(self.training_beam_width, "training_beam_width", 1)
         self._check_search_params()
 
     def _check_search_params(self):
@@ -636,6 +711,21 @@ class _Problem(NamedTuple):
     label_text: list | None
 
 
+class _Options(NamedTuple):
+    """The parameters of training.
+
+    The library's version is one of them so that another version does not find this one's results
+    in a memory.
+    """
+
+    label_embedding: str
+    params: TrainParams
+    sampling: Sampling
+    weight_dtype: str
+    random_state: object
+    library: str = version("skxmr")
+
+
 class _Trained(NamedTuple):
     """Everything training yields."""
 
@@ -645,27 +735,36 @@ class _Trained(NamedTuple):
     n_iter: int
 
 
-def _foreseen(examples, indexer):
+def _foreseen(examples, indexer, n_rounds):
     """Seconds that the phases of a fit may take, as far as can be said before they begin."""
     lengths = np.diff(examples.X.indptr)[examples.source] + 1
+    n_entries = int(lengths.sum())
     n_summed = int((lengths * np.diff(examples.Y.indptr)).sum())
     n_levels = _clusters.depth(examples.Y.shape[1], _DEFAULT_INDEXER)
-    if isinstance(indexer, LabelTree):
-        return {_training.PHASE: 1}
-    embedding = {} if takes_text(indexer) else {embeddings.PHASE: embeddings.COST * n_summed}
-    return {
-        **embedding,
-        _clusters.PHASE: _clusters.COST * n_summed * n_levels,
-        _training.PHASE: _training.COST * (100 * n_levels * int(lengths.sum()) + 90 * n_summed),
-    }
+    training = _training.COST * (100 * n_levels * n_entries + 90 * n_summed)
+    phases = {}
+    if not isinstance(indexer, LabelTree):
+        embedding = {} if takes_text(indexer) else {embeddings.PHASE: embeddings.COST * n_summed}
+        phases = {**embedding, _clusters.PHASE: _clusters.COST * n_summed * n_levels}
+    if not n_rounds:
+        return {**phases, _training.PHASE: training}
+    matching = _matching.COST * n_entries * n_levels
+    return {**phases, **foreseen_rounds(n_rounds, training, matching)}
 
 
 def _index_and_train(
-    problem, indexer, label_embedding, params, weight_dtype, random_state, library, *, n_jobs
+    problem,
+    indexer,
+    label_embedding,
+    params,
+    sampling,
+    weight_dtype,
+    random_state,
+    library,
+    *,
+    n_jobs,
 ):
     """Build the tree and train its layers: everything that a memory caches.
-
-    The library's version is an argument so that another version does not find this one's results.
 
     Seeds are drawn in here, so that a random_state of None, too, is found in the cache again.
     """
@@ -677,9 +776,8 @@ def _index_and_train(
         tree = _index(problem, indexer, label_embedding, n_jobs)
     _check_tree(tree, problem.examples.Y.shape[1])
     seed = _draw_seed(random_state)
-    layers, n_iter = train_layers(
-        problem.examples, tree, params, weight_dtype=weight_dtype, seed=seed, n_jobs=n_jobs
-    )
+    options = {"sampling": sampling, "weight_dtype": weight_dtype, "seed": seed}
+    layers, n_iter = train_layers(problem.examples, tree, params, **options, n_jobs=n_jobs)
     return _Trained(indexer, tree, layers, n_iter)
 
 

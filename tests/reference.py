@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.testing import assert_array_equal
 from scipy import sparse as sp
 from scipy import special
 
@@ -338,3 +339,20 @@ def assert_ranks_exactly(dense_model, X, starts=None, within=None, permitted=Non
         allowed = permitted[i] if permitted else None
         expected, _ = beam_search(dense_model, x, start=start, permitted=allowed, **options)
         assert (labels[i].tolist(), scores[i].tolist()) == padded(expected, options["k"])
+
+
+# ---- comparisons ----
+
+
+def assert_same_ranking(left, right):
+    for a, b in zip(left, right, strict=True):
+        assert_array_equal(a, b)
+
+
+def assert_same_model(left, right):
+    """Bit by bit."""
+    assert left.tree_ == right.tree_
+    for a, b in zip(left._model.layers, right._model.layers, strict=True):
+        assert a.weight_dtype == b.weight_dtype
+        for name in a.DTYPES:
+            assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)

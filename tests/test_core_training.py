@@ -17,7 +17,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 from strategies import seeds
 
-from skxmr._core import CSRView, NodeProblem, TrainParams, _training, train_columns
+from skxmr._core import (
+    FOR_ALL,
+    FOR_OTHERS,
+    FOR_POSITIVES,
+    CSRView,
+    NodeProblem,
+    TrainParams,
+    _training,
+    train_columns,
+)
 
 LOSSES = ["squared_hinge", "log_loss"]
 TIGHT = {"tol": 1e-4, "max_iter": 5000}
@@ -279,6 +288,27 @@ def test_a_node_sees_its_examples_only(loss):
     node, _ = train(X, None, loss, problem=problem, weight=weight)
     alone, _ = train(X[examples], positive[examples], loss, weight=weight[examples])
     assert_same_columns(node, alone)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_role_of_an_example_says_who_learns_from_it(loss):
+    X, positive = make_data(20)
+    role = (np.arange(X.shape[0]) % 3).astype(np.uint8)
+    problem = node_problem(positive)._replace(role=role)
+    columns, _ = train(X, None, loss, problem=problem, **TIGHT)
+    for w, column in zip(solutions(columns, 25, 1.0), positive.T, strict=True):
+        seen = (role == FOR_ALL) | (column & (role == FOR_POSITIVES))
+        seen |= ~column & (role == FOR_OTHERS)
+        A, sign = with_constant(X, 1.0)[seen], np.where(column, 1.0, -1.0)[seen]
+        np.testing.assert_allclose(w, solve(loss, A, sign, np.ones(len(sign))), atol=1e-3)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_where_all_learn_from_all_roles_change_nothing(loss):
+    X, positive = make_data(20)
+    marked = node_problem(positive)._replace(role=np.zeros(X.shape[0], dtype=np.uint8))
+    found, _ = train(X, None, loss, problem=marked)
+    assert_same_columns(found, train(X, positive, loss)[0])
 
 
 def test_examples_take_their_features_from_their_source_row():

@@ -61,6 +61,7 @@ except KeyboardInterrupt:
         {"n_jobs": 2},
         {"n_jobs": 1, "loss": "log_loss"},
         {"n_jobs": 1, "verbose": 1},
+        {"n_jobs": 1, "verbose": 1, "negative_sampling": "man", "max_clusters_per_label": 2},
     ],
 )
 def test_fit_obeys_an_interrupt_and_leaves_the_estimator_as_it_was(params, tmp_path):

@@ -35,11 +35,22 @@ from ._sparse import (
     csr_transpose,
 )
 from ._texts import Texts, find_prefixes, sort_texts
-from ._training import LOSSES, NodeProblem, TrainParams, train_columns
+from ._training import (
+    FOR_ALL,
+    FOR_OTHERS,
+    FOR_POSITIVES,
+    LOSSES,
+    NodeProblem,
+    TrainParams,
+    train_columns,
+)
 
 __all__ = [
     "ANALYZERS",
     "CHUNK_WIDTH",
+    "FOR_ALL",
+    "FOR_OTHERS",
+    "FOR_POSITIVES",
     "ISA",
     "LOSSES",
     "MOST_TEXT",

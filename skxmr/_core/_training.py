@@ -6,7 +6,9 @@ import numpy as np
 
 from ._cancel import cancel_pointer
 from ._layers import Columns
-from ._library import FLOAT, INT, KERNELS, LONG, MAX_INT, check, ffi, lib, pointer
+from ._library import BYTE, FLOAT, INT, KERNELS, LONG, MAX_INT, check, ffi, lib, pointer
+
+FOR_ALL, FOR_POSITIVES, FOR_OTHERS = lib.SKX_FOR_ALL, lib.SKX_FOR_POSITIVES, lib.SKX_FOR_OTHERS
 
 LOSSES = {"squared_hinge": lib.SKX_SQUARED_HINGE, "log_loss": lib.SKX_LOG_LOSS}
 
@@ -26,11 +28,16 @@ class TrainParams(NamedTuple):
 
 
 class NodeProblem(NamedTuple):
-    """Examples of one node (rising) and, per child, which of them are positive (rising)."""
+    """Examples of one node (rising) and, per child, which of them are positive (rising).
+
+    The role of an example says which children learn from it: all, only those that it is a positive
+    of, or only the others.
+    """
 
     examples: np.ndarray
     positive_ptr: np.ndarray
     positive: np.ndarray
+    role: np.ndarray | None = None
 
 
 def train_columns(view, problem, source, weight, params, seed):
@@ -87,6 +94,7 @@ def _train_from(view, problem, source, weight, params, seed, first, features, sc
         pointer(problem.positive, INT),
         pointer(source, INT),
         pointer(weight, FLOAT) if weight is not None else ffi.NULL,
+        pointer(problem.role, BYTE) if problem.role is not None else ffi.NULL,
     )
     node = ffi.new("skx_node *", [len(problem.examples), width, *buffers])
     n_features, done = ffi.new("int64_t *"), ffi.new("int64_t *")
