@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from . import completion, datasets, embeddings, indexers, metrics, pecos, text
+from . import completion, datasets, embeddings, indexers, metrics, model_selection, pecos, text
 from .completion import SessionQueryCompleter
 from .indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from .linear import XRLinearClassifier
@@ -24,6 +24,7 @@ __all__ = [
     "indexers",
     "load",
     "metrics",
+    "model_selection",
     "pecos",
     "text",
 ]
