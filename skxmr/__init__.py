@@ -2,7 +2,18 @@
 
 from importlib.metadata import version
 
-from . import completion, datasets, embeddings, indexers, metrics, model_selection, pecos, text
+from . import (
+    calibration,
+    completion,
+    datasets,
+    embeddings,
+    indexers,
+    metrics,
+    model_selection,
+    pecos,
+    text,
+)
+from .calibration import CalibratedRanker
 from .completion import SessionQueryCompleter
 from .indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from .linear import XRLinearClassifier
@@ -12,12 +23,14 @@ from .tree import LabelTree
 __version__ = version("skxmr")
 
 __all__ = [
+    "CalibratedRanker",
     "KMeansIndexer",
     "LabelTree",
     "SessionQueryCompleter",
     "TrieHybridIndexer",
     "TrieIndexer",
     "XRLinearClassifier",
+    "calibration",
     "completion",
     "datasets",
     "embeddings",

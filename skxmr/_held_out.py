@@ -2,10 +2,11 @@
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import clone
 from sklearn.model_selection import KFold, check_cv
-from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
+
+from ._cloning import clone_with
+from ._rankers import take_rows
 
 PREFIT = "prefit"
 
@@ -21,9 +22,15 @@ def splits(cv, X, y, random_state):
     return list(folds.split(np.zeros((_num_samples(X), 1)), y))
 
 
-def fitted_to(estimator, X, y, rows, fit_params):
-    """Return a clone of the estimator fitted to some of the rows."""
-    return clone(estimator).fit(_safe_indexing(X, rows), _safe_indexing(y, rows), **fit_params)
+def fitted_to(estimator, X, y, rows, fit_params, seed):
+    """Return a clone of the estimator, with the seed if it has none, fitted to some of the rows."""
+    fresh = clone_with(estimator, random_state=seed)
+    return fresh.fit(take_rows(X, rows), take_rows(y, rows), **fit_params)
+
+
+def draw_seed(rng):
+    """Draw a seed for estimators from a RandomState."""
+    return int(rng.randint(np.iinfo(np.int32).max))
 
 
 def sliceable(y):

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import _safe_indexing, gen_batches
+from sklearn.utils import _safe_indexing, gen_batches, indexable
 from sklearn.utils.validation import _num_samples
 
 from ._core import csr_top_k
@@ -59,7 +59,7 @@ def reached_scores(estimator, X, n_labels, *, sparse_y=True):
         scores = sparse.csr_matrix(scores)
         scores.sort_indices()
         return scores
-    return _reached_by_rank(estimator, X, n_labels) if ranks else _csr_of_all(scores)
+    return _reached_by_rank(estimator, X, n_labels) if ranks else dense_csr(scores)
 
 
 def ranking_csr(labels, scores, n_labels):
@@ -72,11 +72,16 @@ def ranking_csr(labels, scores, n_labels):
     return matrix
 
 
+def take_rows(X, rows):
+    """Return some rows of whatever an estimator takes as X."""
+    return _safe_indexing(indexable(X)[0], rows)
+
+
 def _reached_by_rank(estimator, X, n_labels):
     n_labels = len(getattr(estimator, "classes_", range(n_labels)))
     n_rows = _num_samples(X)
     blocks = [
-        ranking_csr(*estimator.rank(_safe_indexing(X, rows), n_labels), n_labels)
+        ranking_csr(*estimator.rank(take_rows(X, rows), n_labels), n_labels)
         for rows in gen_batches(n_rows, max(1, _BLOCK // n_labels))
     ]
     return sparse.vstack(blocks, format="csr")
@@ -98,7 +103,7 @@ def _score_matrix(estimator, X):
     return np.column_stack([-scores, scores]) if scores.ndim == 1 else scores
 
 
-def _csr_of_all(scores):
+def dense_csr(scores):
     """Return a dense matrix as CSR whose entries are all stored, zeros too."""
     n_rows, n_labels = scores.shape
     indices = np.tile(np.arange(n_labels, dtype=np.int32), n_rows)

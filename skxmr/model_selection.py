@@ -2,12 +2,12 @@
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import Bunch, _safe_indexing
+from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import _num_samples
 
 from ._f_curve import AVERAGES, f_curve
-from ._held_out import PREFIT, fitted_to, sliceable, splits
-from ._rankers import reached_scores
+from ._held_out import PREFIT, draw_seed, fitted_to, sliceable, splits
+from ._rankers import reached_scores, take_rows
 from ._validation import check_option, check_real, indicator_csr
 
 __all__ = ["tune_threshold"]
@@ -42,7 +42,7 @@ def tune_threshold(
     fit_params : dict, optional
         Passed to ``fit`` by cross-validation, as a whole: not for what has a value for every row.
     random_state : int, RandomState instance or None, default=None
-        Draws the folds.
+        Draws the folds, and seeds an estimator whose own is None.
 
     Returns
     -------
@@ -131,8 +131,10 @@ def _checked_scores(estimator, X, Y):
 def _cross_validated(estimator, X, Y, cv, fit_params, random_state):
     """Return the test rows of all splits, and their scores."""
     tested, scores = [], []
-    for train, test in splits(cv, X, Y, random_state):
-        fitted = fitted_to(estimator, X, Y, train, fit_params)
+    rng = check_random_state(random_state)
+    seed = draw_seed(rng)
+    for train, test in splits(cv, X, Y, rng):
+        fitted = fitted_to(estimator, X, Y, train, fit_params, seed)
         tested.append(test)
-        scores.append(_checked_scores(fitted, _safe_indexing(X, test), Y))
+        scores.append(_checked_scores(fitted, take_rows(X, test), Y))
     return np.concatenate(tested), sparse.vstack(scores, format="csr")

@@ -8,6 +8,7 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skxmr import (
+    CalibratedRanker,
     KMeansIndexer,
     SessionQueryCompleter,
     TrieHybridIndexer,
@@ -24,6 +25,8 @@ ESTIMATORS = [
     KMeansIndexer(max_leaf_size=17, spherical=False),
     KMeansIndexer(max_leaf_size=17, branching=3, spherical=False, balanced=False),
     NGramTfidfVectorizer(),
+    CalibratedRanker(XRLinearClassifier()),
+    CalibratedRanker(XRLinearClassifier(post_processor="noop"), method="sigmoid"),
 ]
 
 
