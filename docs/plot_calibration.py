@@ -55,7 +55,9 @@ def draw(ax, title, before, after):
         ax.scatter(curve.mean_predicted, curve.observed, area, color=color, alpha=0.45, lw=0)
         print(f"{title}, {label}")
     ax.set_title(title, color=INK, fontsize=11.5)
-    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="mean score or probability in a bin", aspect="equal")
+    ax.set(
+        xlim=(0, 1.03), ylim=(0, 1.03), xlabel="mean score or probability in a bin", aspect="equal"
+    )
     ax.legend(loc="upper left", frameon=False, fontsize=9)
     ax.spines[["top", "right"]].set_visible(False)
 
@@ -63,13 +65,13 @@ def draw(ax, title, before, after):
 def main():
     """Draw one panel for each ranker."""
     parts = split()
-    figure, axes = plt.subplots(1, len(RANKERS), figsize=(10, 5.2), sharey=True)
+    figure, axes = plt.subplots(1, len(RANKERS), figsize=(10, 5.6), sharey=True)
     for ax, (title, params) in zip(axes, RANKERS.items(), strict=True):
         draw(ax, title, *curves(params, *parts))
     axes[0].set_ylabel("share of labels that are true")
     note = f"first {K} labels of 5,000 test rows of the catalogue sample; larger dots: more labels"
     figure.text(0.5, 0.02, note, ha="center", color="#57606a", fontsize=9.5)
-    figure.tight_layout(rect=(0, 0.05, 1, 1))
+    figure.subplots_adjust(left=0.07, right=0.98, top=0.93, bottom=0.13, wspace=0.08)
     path = Path(__file__).parent / "images" / "calibration.png"
     figure.savefig(path, dpi=130, metadata={"Software": None})
 
