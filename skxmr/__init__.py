@@ -11,6 +11,7 @@ from . import (
     metrics,
     model_selection,
     pecos,
+    propensity,
     text,
 )
 from .calibration import CalibratedRanker
@@ -18,6 +19,7 @@ from .completion import SessionQueryCompleter
 from .indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from .linear import XRLinearClassifier
 from .persistence import load
+from .propensity import PropensityReranker
 from .tree import LabelTree
 
 __version__ = version("skxmr")
@@ -26,6 +28,7 @@ __all__ = [
     "CalibratedRanker",
     "KMeansIndexer",
     "LabelTree",
+    "PropensityReranker",
     "SessionQueryCompleter",
     "TrieHybridIndexer",
     "TrieIndexer",
@@ -39,5 +42,6 @@ __all__ = [
     "metrics",
     "model_selection",
     "pecos",
+    "propensity",
     "text",
 ]

@@ -15,15 +15,27 @@ _BLOCK = 1 << 22
 
 def unwrapped(estimator, X):
     """Return the ranker inside fitted pipelines and searches, and the features it is given."""
-    if isinstance(estimator, FrozenEstimator):
-        return unwrapped(estimator.estimator, X)
-    if hasattr(estimator, "best_estimator_"):
-        return unwrapped(estimator.best_estimator_, X)
-    if hasattr(estimator, "steps"):
+    inner = _inside(estimator)
+    if inner is estimator:
+        return estimator, X
+    if hasattr(estimator, "steps") and len(estimator.steps) > 1:
         # A pipeline passes on the methods that scikit-learn knows, and `rank` is not one of them.
-        transformed = estimator[:-1].transform(X) if len(estimator) > 1 else X
-        return unwrapped(estimator[-1], transformed)
-    return estimator, X
+        X = estimator[:-1].transform(X)
+    return unwrapped(inner, X)
+
+
+def last_ranker(estimator):
+    """Return the ranker inside fitted pipelines and searches."""
+    inner = _inside(estimator)
+    return estimator if inner is estimator else last_ranker(inner)
+
+
+def _inside(estimator):
+    if isinstance(estimator, FrozenEstimator):
+        return estimator.estimator
+    if hasattr(estimator, "best_estimator_"):
+        return estimator.best_estimator_
+    return estimator[-1] if hasattr(estimator, "steps") else estimator
 
 
 def ranked_by(estimator, X, k):

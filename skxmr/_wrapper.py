@@ -63,12 +63,15 @@ class RankerWrapper(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return truth
 
     def _reached_scores(self, X):
-        """Scores that `rank` shows, of all labels that the estimator reaches, as CSR."""
+        """Scores that `rank` shows, of all labels that it can show, as CSR."""
         check_is_fitted(self)
-        sparse_y = self._container in ("spmatrix", "sparray")
-        scores = reached_scores(self.estimator_, X, self.n_labels_, sparse_y=sparse_y)
+        scores = self._estimated_scores(X)
         changed = self._changed(scores.data, scores.indices)
         return sparse.csr_matrix((changed, scores.indices, scores.indptr), shape=scores.shape)
+
+    def _estimated_scores(self, X):
+        sparse_y = self._container in ("spmatrix", "sparray")
+        return reached_scores(self.estimator_, X, self.n_labels_, sparse_y=sparse_y)
 
     def _mirror(self, matrix):
         """Return a CSR matrix in the container of a multilabel y."""

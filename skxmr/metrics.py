@@ -499,6 +499,11 @@ def propensities(Y_train, A=0.55, B=1.5):
     if n_samples < 3:
         raise ValueError(f"Y_train must have at least 3 rows, got {n_samples}")
     counts = np.bincount(truth.indices, minlength=n_labels)
+    return propensities_of_counts(counts, n_samples, A, B)
+
+
+def propensities_of_counts(counts, n_samples, A, B):
+    """Return the propensities of labels that so many of the rows have."""
     C = (np.log(n_samples) - 1.0) * (B + 1.0) ** A
     return 1.0 / (1.0 + C * (counts + B) ** -A)
 
@@ -652,12 +657,12 @@ def _ranking_from_scores(scores, k):
     """Return the labels of the k best stored scores of each row, -1 where there is none."""
     # Casting doubles to float32 would make ties of close scores, so C sorts only its own kind.
     fits = scores.dtype == np.float32 and scores.shape[1] <= np.iinfo(np.int32).max
-    top_k = csr_top_k if fits else _top_k_of_doubles
+    top_k = csr_top_k if fits else top_k_of_doubles
     labels, best = top_k(scores, min(k, scores.shape[1]))
     return np.where(best == -np.inf, -1, labels).astype(np.int64)
 
 
-def _top_k_of_doubles(scores, k):
+def top_k_of_doubles(scores, k):
     """Return labels and scores of the k best stored entries per row, padded with -1 and -inf."""
     counts = np.diff(scores.indptr)
     rows = np.repeat(np.arange(len(counts)), counts)

@@ -10,6 +10,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skxmr import (
     CalibratedRanker,
     KMeansIndexer,
+    PropensityReranker,
     SessionQueryCompleter,
     TrieHybridIndexer,
     TrieIndexer,
@@ -27,6 +28,8 @@ ESTIMATORS = [
     NGramTfidfVectorizer(),
     CalibratedRanker(XRLinearClassifier()),
     CalibratedRanker(XRLinearClassifier(post_processor="noop"), method="sigmoid"),
+    PropensityReranker(XRLinearClassifier()),
+    PropensityReranker(XRLinearClassifier(post_processor="noop"), alpha=0.5),
 ]
 
 
