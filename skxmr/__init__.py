@@ -2,28 +2,46 @@
 
 from importlib.metadata import version
 
-from . import completion, datasets, embeddings, indexers, metrics, pecos, text
+from . import (
+    calibration,
+    completion,
+    datasets,
+    embeddings,
+    indexers,
+    metrics,
+    model_selection,
+    pecos,
+    propensity,
+    text,
+)
+from .calibration import CalibratedRanker
 from .completion import SessionQueryCompleter
 from .indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from .linear import XRLinearClassifier
 from .persistence import load
+from .propensity import PropensityReranker
 from .tree import LabelTree
 
 __version__ = version("skxmr")
 
 __all__ = [
+    "CalibratedRanker",
     "KMeansIndexer",
     "LabelTree",
+    "PropensityReranker",
     "SessionQueryCompleter",
     "TrieHybridIndexer",
     "TrieIndexer",
     "XRLinearClassifier",
+    "calibration",
     "completion",
     "datasets",
     "embeddings",
     "indexers",
     "load",
     "metrics",
+    "model_selection",
     "pecos",
+    "propensity",
     "text",
 ]

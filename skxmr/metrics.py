@@ -35,6 +35,8 @@ from sklearn.utils import Bunch
 
 from ._bleu import bleu_scores
 from ._core import csr_top_k
+from ._pairs import is_true
+from ._rankers import ranked_by
 from ._validation import check_sparse_structure, check_texts, widened
 
 __all__ = [
@@ -497,6 +499,11 @@ def propensities(Y_train, A=0.55, B=1.5):
     if n_samples < 3:
         raise ValueError(f"Y_train must have at least 3 rows, got {n_samples}")
     counts = np.bincount(truth.indices, minlength=n_labels)
+    return propensities_of_counts(counts, n_samples, A, B)
+
+
+def propensities_of_counts(counts, n_samples, A, B):
+    """Return the propensities of labels that so many of the rows have."""
     C = (np.log(n_samples) - 1.0) * (B + 1.0) ** A
     return 1.0 / (1.0 + C * (counts + B) ** -A)
 
@@ -561,39 +568,13 @@ class _RankingScorer:
 
     def __call__(self, estimator, X, Y):
         """Rank `X` with the estimator and return the metric against `Y`."""
-        ranked = _ranked_by(estimator, X, self.kwargs["k"])
+        ranked = ranked_by(estimator, X, self.kwargs["k"])
         return self.metric(_indicator(estimator, Y), ranked, **self.kwargs)
 
     def __repr__(self):
         name = getattr(self.metric, "__name__", repr(self.metric))
         kwargs = "".join(f", {key}={value!r}" for key, value in self.kwargs.items())
         return f"make_ranking_scorer({name}{kwargs})"
-
-
-def _ranked_by(estimator, X, k):
-    """Return what the estimator ranks first for `X`, as the metrics take it."""
-    if hasattr(estimator, "best_estimator_"):
-        return _ranked_by(estimator.best_estimator_, X, k)
-    if hasattr(estimator, "rank"):
-        return estimator.rank(X, k=k)
-    if hasattr(estimator, "steps"):
-        # A pipeline passes on the methods that scikit-learn knows, and `rank` is not one of them.
-        transformed = estimator[:-1].transform(X) if len(estimator) > 1 else X
-        return _ranked_by(estimator[-1], transformed, k)
-    if hasattr(estimator, "decision_function"):
-        return _as_score_matrix(estimator.decision_function(X))
-    raise TypeError(f"estimator must have rank or decision_function once fitted, got {estimator!r}")
-
-
-def _as_score_matrix(scores):
-    """Return the result of a `decision_function` with one column of scores per class."""
-    if sparse.issparse(scores):
-        return scores
-    scores = np.asarray(scores)
-    # Votes may be counted in integers, which the metrics would take for a ranking.
-    scores = scores.astype(np.result_type(scores, np.float32), copy=False)
-    # Of two classes scikit-learn gives the score of the second one only.
-    return np.column_stack([-scores, scores]) if scores.ndim == 1 else scores
 
 
 def _indicator(estimator, Y):
@@ -619,13 +600,7 @@ def _look_up(Y_true, Y_ranked, k):
     """
     truth = _truth(Y_true, "Y_true")
     top = _ranking(Y_ranked, k, truth.shape)
-    n_samples, n_labels = truth.shape
-    starts = np.arange(n_samples, dtype=np.int64) * n_labels
-    # One rising key per true entry. The last one, beyond all others, keeps the lookup in range.
-    keys = np.repeat(starts, np.diff(truth.indptr)) + truth.indices
-    keys = np.append(keys, n_samples * n_labels)
-    wanted = starts[:, np.newaxis] + top
-    hits = keys[np.searchsorted(keys, wanted)] == wanted
+    hits = is_true(truth, np.arange(len(top))[:, np.newaxis], top)
     return truth, top, hits & (top >= 0)
 
 
@@ -682,12 +657,12 @@ def _ranking_from_scores(scores, k):
     """Return the labels of the k best stored scores of each row, -1 where there is none."""
     # Casting doubles to float32 would make ties of close scores, so C sorts only its own kind.
     fits = scores.dtype == np.float32 and scores.shape[1] <= np.iinfo(np.int32).max
-    top_k = csr_top_k if fits else _top_k_of_doubles
+    top_k = csr_top_k if fits else top_k_of_doubles
     labels, best = top_k(scores, min(k, scores.shape[1]))
     return np.where(best == -np.inf, -1, labels).astype(np.int64)
 
 
-def _top_k_of_doubles(scores, k):
+def top_k_of_doubles(scores, k):
     """Return labels and scores of the k best stored entries per row, padded with -1 and -inf."""
     counts = np.diff(scores.indptr)
     rows = np.repeat(np.arange(len(counts)), counts)

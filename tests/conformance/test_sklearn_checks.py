@@ -8,7 +8,9 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skxmr import (
+    CalibratedRanker,
     KMeansIndexer,
+    PropensityReranker,
     SessionQueryCompleter,
     TrieHybridIndexer,
     TrieIndexer,
@@ -24,6 +26,10 @@ ESTIMATORS = [
     KMeansIndexer(max_leaf_size=17, spherical=False),
     KMeansIndexer(max_leaf_size=17, branching=3, spherical=False, balanced=False),
     NGramTfidfVectorizer(),
+    CalibratedRanker(XRLinearClassifier()),
+    CalibratedRanker(XRLinearClassifier(post_processor="noop"), method="sigmoid"),
+    PropensityReranker(XRLinearClassifier()),
+    PropensityReranker(XRLinearClassifier(post_processor="noop"), alpha=0.5),
 ]
 
 
