@@ -320,6 +320,50 @@ int skx_rank(const skx_kernels *kernels, const skx_model *model, const skx_csr *
 int skx_rank_row(const skx_kernels *kernels, const skx_model *model, const int32_t *indices, const float *data, int64_t n,
                  const skx_restriction *within, const skx_search_params *params, int32_t *labels, float *scores);
 
+/* ---- neighbours ----------------------------------------------------------------------------------------------------- */
+
+/* Rows that vote for their labels. Row r has the labels label[label_ptr[r] .. label_ptr[r + 1]) and counts weight[r] times
+ * (once where weight is NULL); label l is carried by the rows carrier[carrier_ptr[l] .. carrier_ptr[l + 1]). label and
+ * carrier hold n_entries each. Any content of the arrays is safe. */
+typedef struct {
+    skx_csr x;          /* scaled to unit norm */
+    int64_t n_nonzeros; /* of x */
+    int64_t n_labels;
+    int64_t n_entries;
+    const int64_t *label_ptr;
+    const int32_t *label;
+    const int64_t *carrier_ptr;
+    const int32_t *carrier;
+    const float *weight;
+} skx_voters;
+
+typedef struct {
+    int64_t n_neighbors;  /* at least 1 */
+    int64_t n_candidates; /* at least 1: no more rows than these are compared with a query */
+} skx_neighbor_params;
+
+/* The rows most similar to each query lo <= i < hi among those that carry one of its labels[(i - lo) * n_listed ..][0 .. n_listed),
+ * which are looked through in this order until n_candidates rows were met; -1 is no label. Similarity is the cosine, above 0.
+ * neighbor and similarity are (hi - lo, n_neighbors), most similar first, ties by lower row, padded with -1 and 0. */
+int skx_find_neighbors(const skx_voters *voters, const skx_csr *queries, const skx_neighbor_params *params, int64_t lo,
+                       int64_t hi, int64_t n_listed, const int32_t *labels, int32_t *neighbor, float *similarity);
+
+typedef struct {
+    int64_t n_neighbors; /* 0 where nobody votes */
+    float power;         /* a neighbour's vote counts similarity^power times its weight, divided by the sum over the neighbours */
+    float vote_share;    /* of the votes in the final score, 0 .. 1; the listed scores have the rest */
+    float floor;         /* only labels with at least this score are reported; -inf for all */
+    int64_t k;           /* at least 1 */
+} skx_combine_params;
+
+/* Add up what several rankings and the votes of neighbours say of each label. Row i has n_listed labels and scores, of which
+ * equal labels' are added up, each times list_weight, and n_neighbors neighbours as above. The k best labels are written, ties by
+ * lower label, padded with -1 and -inf. A row of total weight above n_neighbors is counted until these are reached. voters may be
+ * NULL where nobody votes. */
+int skx_combine(const skx_voters *voters, const skx_combine_params *params, int64_t n_rows, int64_t n_listed, float list_weight,
+                const int32_t *listed, const float *listed_scores, const int32_t *neighbor, const float *similarity,
+                int32_t *labels, float *scores);
+
 /* ---- n-grams of text ------------------------------------------------------------------------------------------------ */
 
 enum skx_text_limits { SKX_MOST_TEXT = 1073741824, SKX_CODE_POINTS = 1114112, SKX_SLACK = 16 };

@@ -22,31 +22,38 @@ def classifier_state(estimator):
     TypeError
         If its classes are neither numbers nor strings.
     """
-    arrays = _model_arrays(estimator)
+    arrays = {}
+    trees = [_pack_tree(arrays, t, model) for t, model in enumerate(estimator._models)]
     content = {
         "class": "XRLinearClassifier",
         "params": _plain_params(estimator),
         "n_features": int(estimator.n_features_in_),
-        "n_levels": int(estimator.n_levels_),
-        "weight_dtype": estimator._model.layers[0].weight_dtype,
+        "trees": trees,
         "n_labels": int(estimator.n_labels_),
-        "max_copies": int(estimator._model.max_copies),
+        "has_voters": estimator._voters is not None,
         "n_iter": int(estimator.n_iter_),
         "container": estimator._container,
         "classes": _pack_labels(arrays, "classes", estimator.classes_),
     }
+    if estimator._voters is not None:
+        arrays |= {f"voters.{name}": array for name, array in estimator._voters.arrays.items()}
     if hasattr(estimator, "feature_names_in_"):
         names = estimator.feature_names_in_
         content["feature_names"] = _pack_labels(arrays, "feature_names", names)
     return content, arrays
 
 
-def _model_arrays(estimator):
-    arrays = {"slot_label": estimator.tree_.slot_label}
-    for level, layer in enumerate(estimator._model.layers):
+def _pack_tree(arrays, t, model):
+    """Put a tree and its rankers among the arrays; returns what the manifest says of them."""
+    arrays[f"tree.{t}.slot_label"] = model.slot_label
+    for level, layer in enumerate(model.layers):
         for name in Layer.DTYPES:
-            arrays[f"layer.{level}.{name}"] = getattr(layer, name)
-    return arrays
+            arrays[f"tree.{t}.layer.{level}.{name}"] = getattr(layer, name)
+    return {
+        "n_levels": len(model.layers),
+        "max_copies": int(model.max_copies),
+        "weight_dtype": model.layers[0].weight_dtype,
+    }
 
 
 def _pack_labels(arrays, name, labels):

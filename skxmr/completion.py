@@ -315,6 +315,8 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
     def _check_params(self):
         if not (self.classifier is None or isinstance(self.classifier, XRLinearClassifier)):
             raise TypeError(f"classifier must be an XRLinearClassifier, got {self.classifier!r}")
+        if self.classifier is not None:
+            _check_single(self.classifier)
         for name in ("previous_vectorizer", "prefix_vectorizer"):
             value = getattr(self, name)
             if value is not None and not hasattr(value, "fit_transform"):
@@ -360,6 +362,14 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
             best = candidates[np.argsort(-self.popularity_[candidates], kind="stable")[:k]]
         labels[: len(best)], scores[: len(best)] = best, self.popularity_[best]
         return labels, scores
+
+
+def _check_single(classifier):
+    """Refuse what the search within completions cannot restrict."""
+    for name, only in (("n_trees", 1), ("n_neighbors", None)):
+        value = getattr(classifier, name)
+        if value != only:
+            raise ValueError(f"classifier must have {name}={only}, got {value!r}")
 
 
 def _takes_label_features(classifier):

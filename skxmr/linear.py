@@ -1,5 +1,6 @@
 """XR-Linear: recursive linear ranking over a label tree."""
 
+import numbers
 import os
 from functools import partial
 from importlib.metadata import version
@@ -9,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_memory, has_fit_parameter
 
@@ -27,6 +28,7 @@ from ._core import (
 from ._disentanglement import MOST_CLUSTERS, disentangle, foreseen_rounds, round_name
 from ._examples import Examples, distinct_examples
 from ._folder import write_folder
+from ._forest import Forest, Votes, join_voters, make_voters
 from ._negatives import (
     Sampling,
     check_negative_sampling,
@@ -34,6 +36,7 @@ from ._negatives import (
     needs_matcher,
     sampling_of,
 )
+from ._rankers import ranking_csr
 from ._relevance import check_relevance
 from ._state import classifier_state
 from ._training import train_layers
@@ -134,7 +137,16 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     threshold : float, default=0.5
         `predict` returns the labels that score higher (multilabel y only).
     n_trees : int, default=1
-        Only 1 is supported so far.
+        How many trees are trained, from different seeds. Their scores are averaged.
+    n_neighbors : int or None, default=None
+        How many training rows vote for their labels, of those most similar to the query among the
+        rows that carry one of the labels ranked highest. Needs the training rows in the model.
+        With None, nobody votes. Takes effect in fit, as `prune_threshold` does; `add_voters` adds
+        rows later.
+    neighbor_weight : float in [0, 1], default=0.3
+        Share of the votes in the scores.
+    neighbor_power : float, default=3.0
+        A neighbour's vote counts this power of its cosine similarity.
     max_clusters_per_label : int, default=1
         Above 1, and up to 6, labels are disentangled [2]_: once a tree is trained, every label
         moves into those leaf clusters, this many at most, that the search reaches for most of its
@@ -162,6 +174,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     classes_ : ndarray of shape (n_labels,)
         The classes of a one-dimensional y; else the column numbers.
     tree_ : LabelTree
+        The first tree.
+    trees_ : list of LabelTree
     indexer_ : estimator
         The fitted indexer, or None if a LabelTree was given.
     n_iter_ : int
@@ -225,6 +239,9 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         post_processor="l3-hinge",
         threshold=0.5,
         n_trees=1,
+        n_neighbors=None,
+        neighbor_weight=0.3,
+        neighbor_power=3.0,
         max_clusters_per_label=1,
         n_reassignments=1,
         training_beam_width=10,
@@ -247,6 +264,9 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         self.post_processor = post_processor
         self.threshold = threshold
         self.n_trees = n_trees
+        self.n_neighbors = n_neighbors
+        self.neighbor_weight = neighbor_weight
+        self.neighbor_power = neighbor_power
         self.max_clusters_per_label = max_clusters_per_label
         self.n_reassignments = n_reassignments
         self.training_beam_width = training_beam_width
@@ -320,8 +340,6 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         ------
         ValueError, TypeError
             If a parameter or an input is not as documented; the message names it.
-        NotImplementedError
-            If `n_trees` is above 1.
         """
         self._check_params()
         with unchanged_on_failure(self):
@@ -344,14 +362,30 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         examples = distinct_examples(_bare(X), *labels)
         foreseen = _foreseen(examples, self.indexer, self._n_reassignments())
         with _progress.reporting("fitting", foreseen, self.verbose):
-            trained = self._train(_Problem(examples, label_features, label_text))
-        tree = trained.tree
-        model = Model(trained.layers, tree.slot_label, tree.n_labels, X.shape[1])
-        classes = targets.classes if targets.classes is not None else np.arange(tree.n_labels)
-        self._set_fitted(tree, model, classes, targets.container, trained.indexer, trained.n_iter)
+            problem = _Problem(examples, label_features, label_text)
+            trained = [self._train(problem, random_state) for random_state in self._seeds()]
+        n_features = X.shape[1]
+        n_labels = targets.indicator.shape[1]
+        models = [Model(t.layers, t.tree.slot_label, n_labels, n_features) for t in trained]
+        voters = None if self.n_neighbors is None else make_voters(examples)
+        classes = targets.classes if targets.classes is not None else np.arange(n_labels)
+        n_iter = max(t.n_iter for t in trained)
+        trees = [t.tree for t in trained]
+        self._set_fitted(trees, models, voters, classes, targets.container, n_iter)
+        self.indexer_ = trained[0].indexer
         return self
 
-    def _train(self, problem):
+    def _seeds(self):
+        """The random state of each tree; the first one's is that of a single tree."""
+        if self.n_trees == 1:
+            return [self.random_state]
+        seed = self.random_state
+        if not isinstance(seed, numbers.Integral):
+            seed = _draw_seed(check_random_state(seed))
+        others = np.random.SeedSequence(int(seed)).generate_state(self.n_trees - 1)
+        return [seed, *map(int, others)]
+
+    def _train(self, problem, random_state):
         """Index and train, through the memory if there is one, then prune."""
         memory = os.fspath(self.memory) if isinstance(self.memory, os.PathLike) else self.memory
         floor = self._trained_threshold()
@@ -362,7 +396,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             self.loss, *map(float, (self.C, self.bias, self.tol)), int(self.max_iter), floor
         )
         sampling = sampling_of(self.negative_sampling, self.training_beam_width)
-        options = _Options(self.label_embedding, params, sampling, stored, self.random_state)
+        options = _Options(self.label_embedding, params, sampling, stored, random_state)
         indexer = _DEFAULT_INDEXER if self.indexer is None else self.indexer
         memory = check_memory(memory)
         train = memory.cache(_index_and_train, ignore=["n_jobs"])
@@ -407,16 +441,26 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             return float(min(self.prune_threshold, most))
         return _CACHED_THRESHOLD if self.prune_threshold >= _CACHED_THRESHOLD else 0.0
 
-    def _set_fitted(self, tree, model, classes, container, indexer, n_iter):
-        self.indexer_ = indexer
-        self.tree_ = tree
+    def _set_fitted(self, trees, models, voters, classes, container, n_iter):
+        self.trees_ = trees
+        self.tree_ = trees[0]
         self.n_iter_ = n_iter
-        self.n_levels_ = tree.n_levels
-        self.n_labels_ = tree.n_labels
+        self.n_levels_ = trees[0].n_levels
+        self.n_labels_ = trees[0].n_labels
         self.multilabel_ = container != "classes"
         self.classes_ = classes
         self._container = container
-        self._model = model
+        self._models, self._voters = tuple(models), voters
+
+    @property
+    def _model(self):
+        """What ranks: a tree, or several of them, perhaps with the votes of training rows."""
+        if self._voters is None or self.n_neighbors is None:
+            return self._models[0] if len(self._models) == 1 else Forest(self._models)
+        self._check_mixture()
+        n_neighbors = min(int(self.n_neighbors), self._voters.n_rows)
+        how = n_neighbors, float(self.neighbor_power), float(self.neighbor_weight)
+        return Forest(self._models, Votes(self._voters, *how))
 
     def _check_fitted(self):
         check_is_fitted(self, "n_labels_")
@@ -433,8 +477,6 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         check_option(self.weight_dtype, "weight_dtype", tuple(WEIGHT_DTYPES))
         check_indexer(self.indexer)
         check_integer(self.n_trees, "n_trees", 1)
-        if self.n_trees > 1:
-            raise NotImplementedError("n_trees above 1 is not supported yet")
         check_integer(self.max_clusters_per_label, "max_clusters_per_label", 1, MOST_CLUSTERS)
         check_integer(self.n_reassignments, "n_reassignments", 1)
         check_integer(self.training_beam_width, "training_beam_width", 1)
@@ -444,7 +486,23 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         check_integer(self.beam_width, "beam_width", 1)
         check_option(self.post_processor, "post_processor", tuple(POST_PROCESSORS))
         check_real(self.threshold, "threshold", -np.inf)
+        self._check_mixture()
         check_n_jobs(self.n_jobs)
+
+    def _check_mixture(self):
+        """Check what is mixed into scores, and that these can be mixed."""
+        if self.n_neighbors is not None:
+            check_integer(self.n_neighbors, "n_neighbors", 1)
+        check_real(self.neighbor_weight, "neighbor_weight", 0)
+        if self.neighbor_weight > 1:
+            raise ValueError(f"neighbor_weight must be at most 1, got {self.neighbor_weight!r}")
+        check_real(self.neighbor_power, "neighbor_power", 0)
+        mixed = self.n_trees > 1 or self.n_neighbors is not None
+        if mixed and self.post_processor not in _PRODUCTS:
+            raise ValueError(
+                "n_trees above 1 and n_neighbors need a post_processor whose scores lie in [0, 1], "
+                f"one of {', '.join(map(repr, _PRODUCTS))}, got {self.post_processor!r}"
+            )
 
     # ---- ranking ----
 
@@ -480,6 +538,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             X = pair_to_csr(X, self.n_features_in_)
         X = self._check_rank_input(X)
         check_integer(k, "k", 1, np.iinfo(np.int32).max)
+        if frontier is not None and len(self._models) > 1:
+            raise ValueError(f"frontier needs n_trees=1, got a model of {len(self._models)} trees")
         if frontier is not None:
             frontier = _check_frontier(frontier, self.tree_, X.shape[0])
         self._model.row_ranker(int(k), int(self.beam_width), self.post_processor)
@@ -487,11 +547,10 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
 
     def _rank_one(self, X, k):
         """Rank a single row if it and the options need no more checks than C makes, else None."""
-        model = getattr(self, "_model", None)
         plain = type(k) is int and type(self.beam_width) is int
-        if model is None or not plain or hasattr(self, "feature_names_in_"):
+        if "_models" not in vars(self) or not plain or k < 1 or hasattr(self, "feature_names_in_"):
             return None
-        ranker = model.known_row_ranker(k, self.beam_width, self.post_processor)
+        ranker = self._model.known_row_ranker(k, self.beam_width, self.post_processor)
         row = None if ranker is None else bare_row(X, ranker.n_features)
         if row is None:
             return None
@@ -513,7 +572,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     def _rank(self, X, k, *, beam_width=None, floor=-np.inf, frontier=None, within=None):
         beam_width = int(beam_width or self.beam_width)
         n_parts = effective_n_jobs(self.n_jobs)
-        n_brief = X.shape[0] * min(beam_width, self._model.widest) // _BRIEF_RANKING + 1
+        model = self._model
+        n_brief = X.shape[0] * min(beam_width, model.widest) // _BRIEF_RANKING + 1
         parts = _parallel.ranges(X.shape[0], max(n_brief, 1 if n_parts == 1 else 8 * n_parts))
         options = {
             "k": int(k),
@@ -521,11 +581,12 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             "post_processor": self.post_processor,
             "floor": floor,
             "frontier": frontier,
-            "within": within,
         }
+        if within is not None:
+            options["within"] = within
         results = _parallel.run(
             _rank_rows,
-            [(self._model, X, lo, hi, options) for lo, hi in parts],
+            [(model, X, lo, hi, options) for lo, hi in parts],
             [hi - lo for lo, hi in parts],
             n_jobs=self.n_jobs,
             what="ranking",
@@ -626,6 +687,49 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         hits = np.asarray(Y[np.arange(len(best)), best]).ravel() != 0
         return float(np.average(hits, weights=check_sample_weight(sample_weight, len(best))))
 
+    def add_voters(self, X, y, sample_weight=None):
+        """Let more rows vote, without training on them.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : {array-like, sparse matrix} of shape (n_samples, n_labels) or (n_samples,)
+            Of labels that fit has seen.
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the model was fitted without `n_neighbors`, or y has other labels.
+        """
+        self._check_fitted()
+        if self._voters is None:
+            raise ValueError("add_voters needs a model fitted with n_neighbors, got None")
+        X = check_features(self, X, reset=False)
+        Y = self._indicator_of(y, X.shape[0])
+        weight = check_sample_weight(sample_weight, X.shape[0])
+        self._voters = join_voters(self._voters, distinct_examples(_bare(X), Y, weight))
+        return self
+
+    def _indicator_of(self, y, n_rows):
+        """New targets as a matrix with a column per known label."""
+        if self.multilabel_:
+            Y = indicator_csr(check_matrix(y, "y", n_rows), "y")
+            if Y.shape[1] != self.n_labels_:
+                raise ValueError(f"y must have {self.n_labels_} columns, got {Y.shape[1]}")
+            return Y
+        y = column_or_1d(y)
+        columns = np.minimum(np.searchsorted(self.classes_, y), self.n_labels_ - 1)
+        if len(y) != n_rows or (self.classes_[columns] != y).any():
+            raise ValueError(f"y must hold one known class for each of {n_rows} rows")
+        ones = np.ones(n_rows, dtype=np.float32)
+        shape = n_rows, self.n_labels_
+        return sp.csr_matrix((ones, columns, np.arange(n_rows + 1)), shape=shape)
+
     def save(self, folder):
         """Save as a folder of ``.npy`` arrays and one JSON file, without pickles.
 
@@ -681,7 +785,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         k = self._model.largest_result(self.beam_width)
         step = max(1, _RESULT_BLOCK // k)
         blocks = [
-            _ranking_to_csr(*self._rank(X[lo : lo + step], k, floor=floor), self.n_labels_)
+            ranking_csr(*self._rank(X[lo : lo + step], k, floor=floor), self.n_labels_)
             for lo in range(0, X.shape[0], step)
         ]
         return sp.vstack(blocks, format="csr") if len(blocks) > 1 else blocks[0]
@@ -862,12 +966,3 @@ def _check_frontier(frontier, tree, n_rows):
 
 def _rank_rows(model, X, lo, hi, options):
     return model.rank(CSRView(X), lo, hi, **options)
-
-
-def _ranking_to_csr(labels, scores, n_labels):
-    """The reached labels of a ranking as a canonical CSR matrix of their scores."""
-    reached = labels >= 0
-    indptr = np.concatenate(([0], np.cumsum(reached.sum(axis=1))))
-    out = sp.csr_matrix((scores[reached], labels[reached], indptr), shape=(len(labels), n_labels))
-    out.sort_indices()
-    return out

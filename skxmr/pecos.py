@@ -168,7 +168,8 @@ def _to_estimator(levels, n_features, n_labels, weight_dtype):
         beam_width=levels[0].beam_width,
     )
     model = Model(layers, tree.slot_label, n_labels, n_features)
-    estimator._set_fitted(tree, model, np.arange(n_labels), "spmatrix", None, 1)
+    estimator._set_fitted([tree], [model], None, np.arange(n_labels), "spmatrix", 1)
+    estimator.indexer_ = None
     estimator.n_features_in_ = n_features
     return estimator
 

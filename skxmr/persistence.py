@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from ._core import Layer, Model
+from ._core import Layer, Model, Voters
 from ._folder import FolderReader, unpack_strings
 from ._state import INDEXERS
 from .linear import XRLinearClassifier
@@ -117,17 +117,22 @@ def _unpack_labels(reader, data, pointers, stored):
 
 def _read_classifier(reader):
     params = dict(reader.get("params", dict))
-    n_features = reader.get("n_features", int)
-    tree, layers, max_copies = _read_layers(reader, n_features)
-    params["indexer"] = _read_indexer(reader, params.get("indexer"), tree)
+    n_features, n_labels = reader.get("n_features", int), reader.get("n_labels", int)
+    specs = reader.get("trees", list)
+    if not specs or not 1 <= n_features <= np.iinfo(np.int32).max:
+        reader.fail(f"{len(specs)} trees, {n_features} features")
+    read = [_read_tree(reader, t, n_features, n_labels) for t in range(len(specs))]
+    trees, models = map(list, zip(*read, strict=True))
+    voters = _read_voters(reader, n_features, n_labels) if reader.get("has_voters", bool) else None
+    params["indexer"] = _read_indexer(reader, params.get("indexer"), trees[0])
     estimator = XRLinearClassifier(**params)
     estimator._check_params()
     container = reader.get("container", str)
     if container not in _CONTAINERS:
         reader.fail(f"'container' is {container!r}")
-    model = Model(layers, tree.slot_label, tree.n_labels, n_features, max_copies)
-    classes = _open_labels(reader, "classes", tree.n_labels)
-    estimator._set_fitted(tree, model, None, container, None, reader.get("n_iter", int))
+    classes = _open_labels(reader, "classes", n_labels)
+    estimator._set_fitted(trees, models, voters, None, container, reader.get("n_iter", int))
+    estimator.indexer_ = None
     estimator.n_features_in_ = n_features
     estimator._defer("classes_", classes)
     if "feature_names" in reader.manifest:
@@ -138,32 +143,45 @@ def _read_classifier(reader):
     return estimator
 
 
-def _read_layers(reader, n_features):
-    n_levels = reader.get("n_levels", int)
-    if n_levels < 1 or not 1 <= n_features <= np.iinfo(np.int32).max:
-        reader.fail(f"{n_levels} levels, {n_features} features")
-    layers = [_read_layer(reader, level) for level in range(n_levels)]
-    slot_label = reader.array("slot_label", np.dtype(np.int32))
-    child_ptr = [layer.child_ptr for layer in layers]
-    n_labels, max_copies = reader.get("n_labels", int), reader.get("max_copies", int)
+def _read_tree(reader, t, n_features, n_labels):
+    """Read a tree and what searches it."""
+    spec = reader.manifest["trees"][t]
+    if not isinstance(spec, dict):
+        reader.fail(f"'trees' holds {spec!r}")
+    n_levels, max_copies = (reader.field(spec, name, int) for name in ("n_levels", "max_copies"))
+    weight_dtype = reader.field(spec, "weight_dtype", str)
+    if n_levels < 1:
+        reader.fail(f"{n_levels} levels")
+    layers = [_read_layer(reader, f"tree.{t}.layer.{i}", weight_dtype) for i in range(n_levels)]
+    slot_label = reader.array(f"tree.{t}.slot_label", np.dtype(np.int32))
     if not (1 <= n_labels <= len(slot_label) and 1 <= max_copies <= len(slot_label)):
         reader.fail(f"{n_labels} labels, {max_copies} copies, {len(slot_label)} slots")
-    if not reader.verify:
-        return LabelTree.from_checked(child_ptr, slot_label, n_labels), layers, max_copies
-    tree = LabelTree(child_ptr, slot_label)
-    if (tree.n_labels, tree.max_copies) != (n_labels, max_copies):
-        reader.fail(f"there are {tree.n_labels} labels with {tree.max_copies} copies at most")
-    for layer in layers:
-        layer.check(n_features)
-    return tree, layers, max_copies
+    child_ptr = [layer.child_ptr for layer in layers]
+    if reader.verify:
+        tree = LabelTree(child_ptr, slot_label)
+        if (tree.n_labels, tree.max_copies) != (n_labels, max_copies):
+            reader.fail(f"there are {tree.n_labels} labels with {tree.max_copies} copies at most")
+        for layer in layers:
+            layer.check(n_features)
+    else:
+        tree = LabelTree.from_checked(child_ptr, slot_label, n_labels)
+    return tree, Model(layers, slot_label, n_labels, n_features, max_copies)
 
 
-def _read_layer(reader, level):
+def _read_voters(reader, n_features, n_labels):
+    arrays = {name: reader.array(f"voters.{name}", t) for name, t in Voters.DTYPES.items()}
+    voters = Voters(n_features, n_labels, **arrays)
+    if reader.verify:
+        voters.check()
+    return voters
+
+
+def _read_layer(reader, prefix, weight_dtype):
     arrays = {
-        name: reader.array(f"layer.{level}.{name}", dtype, small=name.endswith("_ptr"))
+        name: reader.array(f"{prefix}.{name}", dtype, small=name.endswith("_ptr"))
         for name, dtype in Layer.DTYPES.items()
     }
-    layer = Layer(**arrays, weight_dtype=reader.get("weight_dtype", str))
+    layer = Layer(**arrays, weight_dtype=weight_dtype)
     layer.check_pointers()
     return layer
 

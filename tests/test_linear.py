@@ -719,11 +719,6 @@ def test_each_search_parameter_matters():
     assert clf.set_params(threshold=0.01).predict(X).nnz > predicted.nnz
 
 
-def test_what_is_not_supported_yet_says_so():
-    with pytest.raises(NotImplementedError, match="n_trees"):
-        classifier(n_trees=2).fit(*noisy())
-
-
 def test_explain_says_that_it_is_not_supported_yet():
     X, Y = noisy()
     with pytest.raises(NotImplementedError, match="explain"):
@@ -811,7 +806,7 @@ def test_float16_is_float32_with_rounded_weights(tmp_path, indexer, memory):
     assert half._model.nbytes < single._model.nbytes
     assert (half.rank(X)[1] != single.rank(X)[1]).any()
     expected = copy.deepcopy(half)
-    expected._model = rounded_copy(single)
+    expected._models = (rounded_copy(single),)
     for post_processor in POST_PROCESSORS:
         half.set_params(post_processor=post_processor)
         expected.set_params(post_processor=post_processor)

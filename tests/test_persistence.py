@@ -130,7 +130,7 @@ def test_weights_are_kept_as_they_are_stored(tmp_path, weight_dtype, mmap, chang
 @pytest.mark.parametrize("weight_dtype", OTHER)
 def test_weights_taken_for_another_type_are_refused(tmp_path, weight_dtype):
     classifier(weight_dtype=weight_dtype).fit(X, Y).save(tmp_path)
-    write_manifest(tmp_path, {**manifest_of(tmp_path), "weight_dtype": OTHER[weight_dtype]})
+    write_field(tmp_path, "weight_dtype", OTHER[weight_dtype])
     assert_refused_if_verified(tmp_path)
 
 
@@ -431,6 +431,7 @@ def test_fitting_a_loaded_model_again_leaves_nothing_of_it(mapped):
 
 # ---- damaged models ----
 
+MIXED = {"n_trees": 2, "n_neighbors": 3}
 TEXT_CLASSES = np.array([f"label {i}" for i in range(N_LABELS)])
 
 
@@ -438,7 +439,7 @@ TEXT_CLASSES = np.array([f"label {i}" for i in range(N_LABELS)])
 def original(tmp_path_factory):
     """A saved model with every kind of array."""
     folder = tmp_path_factory.mktemp("saved") / "model"
-    clf = classifier(indexer=TWO_LEVELS).fit(X, TEXT_CLASSES[CODES])
+    clf = classifier(indexer=TWO_LEVELS, **MIXED).fit(X, TEXT_CLASSES[CODES])
     clf.feature_names_in_ = np.array([f"f{j}" for j in range(N_FEATURES)], dtype=object)
     clf.save(folder)
     return folder
@@ -456,6 +457,14 @@ def manifest_of(folder):
 
 def write_manifest(folder, manifest):
     (folder / "skxmr.json").write_text(json.dumps(manifest))
+
+
+def write_field(folder, key, value):
+    """Change a field of the manifest, or of its first tree."""
+    manifest = manifest_of(folder)
+    owner = manifest["trees"][0] if key in manifest["trees"][0] else manifest
+    owner[key] = value
+    write_manifest(folder, manifest)
 
 
 def array_file(folder, name):
@@ -614,7 +623,7 @@ HOSTILE_HEADERS = [
 
 
 @pytest.mark.parametrize("header", HOSTILE_HEADERS)
-@pytest.mark.parametrize("name", ["layer.0.bias", "classes.bytes"])
+@pytest.mark.parametrize("name", ["tree.0.layer.0.bias", "classes.bytes"])
 def test_hostile_headers_are_refused(model, name, header):
     text = header.encode("latin1")
     content = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + b"\0" * 4
@@ -627,7 +636,7 @@ def test_hostile_headers_are_refused(model, name, header):
 
 @pytest.mark.parametrize("version", [b"\x02\x00", b"\x03\x00", b"\x09\x00"])
 def test_other_versions_of_npy_are_refused(model, version):
-    file = array_file(model, "slot_label")
+    file = array_file(model, "tree.0.slot_label")
     whole = bytearray(file.read_bytes())
     whole[6:8] = version
     file.write_bytes(whole)
@@ -639,7 +648,7 @@ def test_pickles_are_never_loaded(model):
         def __reduce__(self):
             return (Path(model / "pwned").touch, ())
 
-    forge(model, "slot_label", np.array([Evil()], dtype=object))
+    forge(model, "tree.0.slot_label", np.array([Evil()], dtype=object))
     assert_refused(model)
     assert not (model / "pwned").exists()
 
@@ -727,7 +736,8 @@ def forgery_workshop(tmp_path_factory):
     """A model and its copy, made once: copying for each example would be most of the time."""
     if not _WORKSHOP:
         base = tmp_path_factory.mktemp("forgery")
-        classifier(indexer=TWO_LEVELS).fit(X, TEXT_CLASSES[CODES]).save(base / "model")
+        clf = classifier(indexer=TWO_LEVELS, **MIXED).fit(X, TEXT_CLASSES[CODES])
+        clf.save(base / "model")
         shutil.copytree(base / "model", base / "copy")
         _WORKSHOP["folders"] = base / "model", base / "copy"
     return _WORKSHOP["folders"]
@@ -762,7 +772,7 @@ def test_weights_that_are_no_finite_numbers_do_no_harm(original, tmp_path, value
         '{"format": "skxmr model", "version": 1}',
         '{"format": "skxmr model", "version": 2}',
         '{"format": "skxmr model", "version": 3}',
-        '{"format": "skxmr model", "version": 2, "n_levels": ' + "9" * 10_000 + "}",
+        '{"format": "skxmr model", "version": 3, "n_levels": ' + "9" * 10_000 + "}",
     ],
 )
 def test_manifests_that_are_none_are_refused(model, text):
@@ -800,7 +810,7 @@ def test_wrong_values_in_the_manifest_are_refused_or_harmless(model):
     [
         ("format", "other"),
         ("version", 1),
-        ("version", 3),
+        ("version", 4),
         ("class", "KMeansIndexer"),
         ("class", "os.system"),
         ("params", []),
@@ -817,6 +827,11 @@ def test_wrong_values_in_the_manifest_are_refused_or_harmless(model):
         ("n_features", 2**31),
         ("n_features", "14"),
         ("n_features", True),
+        ("trees", []),
+        ("trees", {}),
+        ("trees", [3]),
+        ("has_voters", 1),
+        ("has_voters", None),
         ("n_levels", 0),
         ("n_levels", 99),
         ("n_levels", 2**60),
@@ -850,7 +865,7 @@ def test_wrong_values_in_the_manifest_are_refused_or_harmless(model):
     ],
 )
 def test_wrong_manifest_fields_are_refused(model, key, value):
-    write_manifest(model, {**manifest_of(model), key: value})
+    write_field(model, key, value)
     assert_refused(model)
 
 
@@ -902,7 +917,7 @@ def test_string_pointers_that_fall_are_refused(model):
 
 
 def test_a_wrong_number_of_copies_is_refused(model):
-    write_manifest(model, {**manifest_of(model), "max_copies": 2})
+    write_field(model, "max_copies", 2)
     assert_refused_if_verified(model)
 
 

@@ -44,6 +44,7 @@ from ._training import (
     TrainParams,
     train_columns,
 )
+from ._voters import Voters, combine
 
 __all__ = [
     "ANALYZERS",
@@ -75,7 +76,9 @@ __all__ = [
     "Restriction",
     "Texts",
     "TrainParams",
+    "Voters",
     "chunk_pointers",
+    "combine",
     "compile_chunk",
     "csr_check",
     "csr_group_sum",

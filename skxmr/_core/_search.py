@@ -130,7 +130,7 @@ class Model:
                 pointer(scores, FLOAT),
             )
         )
-        return _pad(labels, scores, k_asked)
+        return pad_ranking(labels, scores, k_asked)
 
     def row_ranker(self, k, beam_width, post_processor):
         """Return the `RowRanker` for these options, which must be valid; made on first use."""
@@ -215,7 +215,7 @@ class RowRanker:
         return check(status)
 
     def _pad(self, labels, scores):
-        return _pad(labels, scores, self._k_asked)
+        return pad_ranking(labels, scores, self._k_asked)
 
 
 class _ModelView:
@@ -246,7 +246,7 @@ class _FrontierView:
         self.struct = ffi.new("skx_frontier *", [frontier.level, *self._buffers])
 
 
-def _pad(labels, scores, k):
+def pad_ranking(labels, scores, k):
     """Widen a result to k columns."""
     missing = k - labels.shape[1]
     if missing <= 0:

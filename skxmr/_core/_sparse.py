@@ -17,15 +17,25 @@ class CSRView:
     """An `skx_csr` over a matrix that passed csr_check, kept alive together with its arrays."""
 
     def __init__(self, matrix):
-        indptr = np.ascontiguousarray(matrix.indptr, dtype=LONG)
-        indices = np.ascontiguousarray(matrix.indices, dtype=INT)
-        data = np.ascontiguousarray(matrix.data, dtype=FLOAT)
+        self._borrow(matrix.shape, matrix.indptr, matrix.indices, matrix.data)
+
+    @classmethod
+    def of_row(cls, indices, values, n_columns):
+        """View a single row's nonzeros."""
+        view = object.__new__(cls)
+        view._borrow((1, n_columns), np.array([0, len(indices)]), indices, values)
+        return view
+
+    def _borrow(self, shape, indptr, indices, data):
+        indptr = np.ascontiguousarray(indptr, dtype=LONG)
+        indices = np.ascontiguousarray(indices, dtype=INT)
+        data = np.ascontiguousarray(data, dtype=FLOAT)
         self.nnz = len(indices)
-        self.shape = matrix.shape
+        self.shape = shape
         self.indptr = indptr
         self._owners = (indices, data)
         self._buffers = (pointer(indptr, LONG), pointer(indices, INT), pointer(data, FLOAT))
-        self.struct = ffi.new("skx_csr *", [*matrix.shape, *self._buffers])
+        self.struct = ffi.new("skx_csr *", [*shape, *self._buffers])
 
 
 def csr_check(matrix):
@@ -48,6 +58,17 @@ def csr_check(matrix):
     if status == lib.SKX_OK:
         return None, False
     return f"{_FAULTS[status]} (row {row[0]})", status == lib.SKX_EORDER
+
+
+def csr_fault(indptr, indices, data, n_columns):
+    """Say what is wrong with the arrays of a matrix that claims to be canonical; None if nothing.
+
+    The arrays must be of int64, int32 and float32, `indptr` of one element at least.
+    """
+    buffers = pointer(indptr, LONG), pointer(indices, INT), pointer(data, FLOAT)
+    struct, row = ffi.new("skx_csr *", [len(indptr) - 1, n_columns, *buffers]), ffi.new("int64_t *")
+    status = lib.skx_csr_check(struct, len(indices), row)
+    return None if status == lib.SKX_OK else f"{_FAULTS[status]} (row {row[0]})"
 
 
 def _arrays_fit(matrix):

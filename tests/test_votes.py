@@ -1,0 +1,375 @@
+"""Several trees, and training rows that vote, beside a slow reference."""
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from reference import best_first, padded, stored_entries
+from scipy import sparse as sp
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from strategies import csr_matrices
+
+import skxmr
+from skxmr import KMeansIndexer, SessionQueryCompleter, XRLinearClassifier
+from skxmr._core import CSRView, Voters, combine
+from skxmr._examples import distinct_examples
+from skxmr._forest import make_voters
+from skxmr.datasets import load_catalogue_subjects
+from skxmr.metrics import precision_at_k
+from skxmr.text import NGramTfidfVectorizer
+
+values = st.sampled_from([-1.0, 0.5, 1.0, 2.0])
+
+
+# ---- neighbours, against the reference ----
+
+
+@st.composite
+def corpora(draw):
+    """Rows, their labels, their weights, and queries."""
+    n_columns, n_labels = draw(st.integers(1, 6)), draw(st.integers(1, 5))
+    sizes = {"min_columns": n_columns, "max_columns": n_columns}
+    X = draw(csr_matrices(values, min_rows=1, max_rows=8, **sizes))
+    n = X.shape[0]
+    Y = draw(csr_matrices(st.just(1.0), n, n_labels, n, n_labels))
+    weight = draw(st.none() | st.lists(st.sampled_from([0.5, 1, 3]), min_size=n, max_size=n))
+    queries = draw(csr_matrices(values, min_rows=1, max_rows=3, **sizes))
+    return X, Y, None if weight is None else np.array(weight, np.float32), queries
+
+
+def slow_neighbors(examples, query, labels, n_neighbors):
+    """Pairs (row, similarity) of the rows most similar to a query that carry one of the labels."""
+    found = []
+    for row in range(examples.Y.shape[0]):
+        x = examples.X[examples.source[row]].toarray().ravel().astype(float)
+        norms = np.linalg.norm(x) * np.linalg.norm(query)
+        carried = {label for label, _ in stored_entries(examples.Y, row)}
+        similarity = x @ query / norms if norms else 0.0
+        if carried & set(labels) and similarity > 1e-6:
+            found.append((row, similarity))
+    return best_first(found)[:n_neighbors]
+
+
+@settings(max_examples=200)
+@given(corpora(), st.integers(1, 10), st.data())
+def test_neighbors_are_those_of_the_reference(corpus, n_neighbors, data):
+    X, Y, weight, queries = corpus
+    examples = distinct_examples(X, Y, weight)
+    if not len(examples.source):
+        return
+    n = queries.shape[0]
+    lists = st.lists(st.integers(-1, Y.shape[1] - 1), min_size=3, max_size=3)
+    listed = np.array(data.draw(st.lists(lists, min_size=n, max_size=n)), dtype=np.int32)
+    rows, similarity = make_voters(examples).neighbors(
+        CSRView(queries), 0, n, listed, n_neighbors, 10**6
+    )
+    for i in range(n):
+        query = queries[[i]].toarray().ravel().astype(float)
+        expected = slow_neighbors(examples, query, listed[i].tolist(), n_neighbors)
+        pairs = zip(rows[i].tolist(), similarity[i].tolist(), strict=True)
+        found = [(row, s) for row, s in pairs if row >= 0 and s > 1e-6]
+        assert_allclose([s for _, s in found], [s for _, s in expected], atol=1e-6)
+        # Rows that are about as similar as the last one may stand for one another.
+        clear = [row for row, s in expected if s > expected[-1][1] + 1e-5]
+        assert set(clear) <= {row for row, _ in found}
+        assert (similarity[i][rows[i] < 0] == 0).all()
+
+
+def test_no_more_rows_are_compared_than_allowed():
+    X = sp.csr_matrix(np.eye(6, dtype=np.float32)[[0] * 6] + np.eye(6, dtype=np.float32))
+    Y = sp.csr_matrix(np.repeat(np.eye(2), 3, axis=0).astype(np.float32))
+    examples = distinct_examples(X, Y)
+    voters = make_voters(examples)
+    for most in range(1, 7):
+        listed = np.array([[1, 0]], dtype=np.int32)
+        rows, _ = voters.neighbors(CSRView(X[[0]]), 0, 1, listed, 6, most)
+        found = rows[0][rows[0] >= 0]
+        assert len(found) == most
+        carried = examples.Y[found].indices
+        assert (carried == 1).sum() == min(3, most)  # rows of the label listed first come first
+
+
+# ---- sums ----
+
+
+@given(st.data())
+def test_sums_are_those_of_the_reference(data):
+    n_labels, n, m = 6, 2, data.draw(st.integers(0, 8))
+    halves = st.integers(0, 4).map(lambda v: v / 4)
+    listed = np.array(data.draw(st.lists(st.integers(-1, 5), min_size=n * m, max_size=n * m)))
+    scores = np.array(data.draw(st.lists(halves, min_size=n * m, max_size=n * m)))
+    k, floor = data.draw(st.integers(1, 9)), data.draw(st.sampled_from([-np.inf, 0.5]))
+    listed = listed.astype(np.int32).reshape(n, m)
+    scores = scores.astype(np.float32).reshape(n, m)
+    labels, sums = combine(listed, scores, 0.5, k, n_labels, floor=floor)
+    for i in range(n):
+        expected = {}
+        for label, score in zip(listed[i].tolist(), scores[i].tolist(), strict=True):
+            if label >= 0:
+                expected[label] = expected.get(label, 0) + score / 2
+        kept = [(label, score) for label, score in expected.items() if score >= floor]
+        assert (labels[i].tolist(), sums[i].tolist()) == padded(best_first(kept)[:k], k)
+
+
+@settings(max_examples=100)
+@given(corpora(), st.integers(1, 5), st.sampled_from([1.0, 3.0]), st.sampled_from([0.25, 1.0]))
+def test_votes_are_those_of_the_reference(corpus, n_neighbors, power, share):
+    X, Y, weight, queries = corpus
+    examples = distinct_examples(X, Y, weight)
+    n, n_labels = queries.shape[0], Y.shape[1]
+    if not len(examples.source):
+        return
+    voters = make_voters(examples)
+    listed = np.tile(np.arange(n_labels, dtype=np.int32), (n, 1))
+    scores = np.full(listed.shape, 0.5, dtype=np.float32)
+    rows, similarity = voters.neighbors(CSRView(queries), 0, n, listed, n_neighbors, 100)
+    votes = voters, rows, similarity, power, share
+    labels, mixed = combine(listed, scores, 1 - share, n_labels, n_labels, votes=votes)
+    for i in range(n):
+        room, count = n_neighbors, np.zeros(n_labels)
+        for row, s in zip(rows[i].tolist(), similarity[i].tolist(), strict=True):
+            w = 0 if row < 0 else 1 if examples.weight is None else float(examples.weight[row])
+            w = min(w, room)
+            room -= w
+            for label, _ in stored_entries(examples.Y, row) if row >= 0 else ():
+                count[label] += w * s**power
+        total = sum(
+            min_weight * s**power
+            for min_weight, s in counted_weights(examples, rows[i], similarity[i], n_neighbors)
+        )
+        expected = (1 - share) * 0.5 + (share * count / total if total > 0 else 0)
+        found = dict(zip(labels[i].tolist(), mixed[i].tolist(), strict=True))
+        assert_allclose([found[label] for label in range(n_labels)], expected, atol=1e-5)
+
+
+def counted_weights(examples, rows, similarity, n_neighbors):
+    """Pairs (weight, similarity) of a row's neighbours, until their weights reach the number."""
+    room = n_neighbors
+    for row, s in zip(rows.tolist(), similarity.tolist(), strict=True):
+        if row >= 0:
+            weight = min(1 if examples.weight is None else float(examples.weight[row]), room)
+            room -= weight
+            yield weight, s
+
+
+@given(st.data())
+def test_any_content_of_the_arrays_is_safe(data):
+    def array(dtype, n):
+        numbers = st.integers(-3, 9) if np.dtype(dtype).kind == "i" else st.floats(width=32)
+        return np.array(data.draw(st.lists(numbers, min_size=n, max_size=n)), dtype=dtype)
+
+    n_rows, n_labels, n_entries, nnz = 3, 4, 5, 6
+    sizes = {"indptr": n_rows + 1, "indices": nnz, "data": nnz, "label_ptr": n_rows + 1}
+    sizes |= {"labels": n_entries, "carrier_ptr": n_labels + 1, "carriers": n_entries}
+    sizes["weight"] = n_rows
+    arrays = {name: array(Voters.DTYPES[name], n) for name, n in sizes.items()}
+    voters = Voters(5, n_labels, **arrays)
+    queries = sp.csr_matrix(np.ones((2, 5), dtype=np.float32))
+    listed = np.array([[0, 1, 2, 3, 9]] * 2, dtype=np.int32)
+    rows, similarity = voters.neighbors(CSRView(queries), 0, 2, listed, 3, 50)
+    assert ((rows >= -1) & (rows < n_rows)).all()
+    listed, scores = np.zeros((2, 1), dtype=np.int32), np.ones((2, 1), dtype=np.float32)
+    votes = voters, rows, similarity, 3.0, 0.5
+    labels, _ = combine(listed, scores, 0.5, 9, n_labels, votes=votes)
+    assert ((labels >= -1) & (labels < n_labels)).all()
+
+
+# ---- as parts of a classifier ----
+
+
+def problem(n=150, seed=0):
+    rng = np.random.default_rng(seed)
+    X = sp.random(n, 20, 0.3, "csr", dtype=np.float32, random_state=seed)
+    return X, sp.csr_matrix((rng.random((n, 12)) < 0.2).astype(np.float32))
+
+
+X, Y = problem()
+
+
+def classifier(**params):
+    indexer = KMeansIndexer(branching=2, max_leaf_size=3)
+    return XRLinearClassifier(indexer, **{"random_state": 0, "beam_width": 4, **params})
+
+
+def test_scores_of_trees_are_averaged():
+    ensemble = classifier(n_trees=3).fit(X, Y)
+    assert ensemble.trees_[0] == ensemble.tree_ == classifier().fit(X, Y).tree_
+    assert len(set(ensemble.trees_)) == 3
+    singles = []
+    for model in ensemble._models:
+        single = clone(ensemble).fit(X, Y)
+        single._models = (model,)
+        singles.append(single.decision_function(X).toarray())
+    found = ensemble.decision_function(X).toarray()
+    assert_allclose(found, np.mean(singles, axis=0), atol=1e-6)
+
+
+MIXTURES = [{"n_trees": 3}, {"n_neighbors": 5}, {"n_trees": 2, "n_neighbors": 5}]
+
+
+@pytest.mark.parametrize("params", MIXTURES)
+@pytest.mark.parametrize("n_jobs", [1, 3])
+def test_all_ways_to_rank_agree(params, n_jobs):
+    clf = classifier(**params, n_jobs=n_jobs).fit(X, Y)
+    for a, b in zip(clf.rank(X, 4), classifier(**params).fit(X, Y).rank(X, 4), strict=True):
+        assert_array_equal(a, b)
+    labels, scores = clf.rank(X, 4)
+    for i in range(20):
+        dense = X[[i]].toarray()
+        for row in (X[[i]], dense, (X[[i]].indices, X[[i]].data)):
+            found = clf.rank(row, 4)
+            assert_array_equal(found[0][0], labels[i])
+            assert_array_equal(found[1][0], scores[i])
+    widest, _ = clf.rank(X, 50)
+    assert widest.shape == (X.shape[0], 50)
+    assert (widest[:, 12:] == -1).all()
+    decision = clf.decision_function(X)
+    best = np.asarray(decision[np.arange(len(labels)), labels[:, 0]]).ravel()
+    assert_allclose(best, scores[:, 0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("params", MIXTURES)
+def test_copies_rank_alike(params, tmp_path):
+    clf = classifier(**params).fit(X, Y)
+    clf.save(tmp_path / "model")
+    copies = [pickle.loads(pickle.dumps(clf))]
+    copies += [skxmr.load(tmp_path / "model", mmap=mmap) for mmap in (False, True)]
+    for copy in copies:
+        for a, b in zip(copy.rank(X, 5), clf.rank(X, 5), strict=True):
+            assert_array_equal(a, b)
+        assert copy.trees_ == clf.trees_
+
+
+@pytest.mark.parametrize("params", MIXTURES)
+def test_a_row_of_weight_two_is_the_row_twice(params):
+    weight = np.random.default_rng(1).integers(0, 3, X.shape[0])
+    twice = np.repeat(np.arange(X.shape[0]), weight)
+    a = classifier(**params).fit(X, Y, sample_weight=weight)
+    b = classifier(**params).fit(X[twice], Y[twice])
+    for left, right in zip(a.rank(X, 5), b.rank(X, 5), strict=True):
+        assert_array_equal(left, right)
+
+
+def test_the_number_of_voters_can_change_after_fit():
+    clf = classifier(n_neighbors=5).fit(X, Y)
+    plain = classifier().fit(X, Y)
+    with_votes = clf.rank(X, 5)
+    for params in ({"n_neighbors": None}, {"neighbor_weight": 0}):
+        off = pickle.loads(pickle.dumps(clf)).set_params(**params)
+        labels, scores = off.rank(X, 5)
+        assert_array_equal(labels, plain.rank(X, 5)[0])
+        assert_allclose(scores, plain.rank(X, 5)[1], rtol=1e-6)
+    for params in ({"n_neighbors": 50}, {"neighbor_power": 1}, {"neighbor_weight": 0.9}):
+        changed = pickle.loads(pickle.dumps(clf)).set_params(**params)
+        fitted = classifier(n_neighbors=5).set_params(**params).fit(X, Y)
+        assert_array_equal(changed.rank(X, 5)[1], fitted.rank(X, 5)[1])
+        assert not np.array_equal(changed.rank(X, 5)[1], with_votes[1])
+
+
+@pytest.mark.parametrize("one_dimensional", [False, True])
+def test_rows_added_vote_as_if_they_had_been_there(one_dimensional):
+    y = np.array([f"label {c}" for c in np.asarray(Y.argmax(axis=1)).ravel()])
+    targets = y if one_dimensional else Y
+    clf = classifier(n_neighbors=5, neighbor_weight=1.0).fit(X, targets)
+    more, _ = problem(seed=5)
+    more_targets = targets[::-1] if one_dimensional else Y[::-1]
+    added = pickle.loads(pickle.dumps(clf)).add_voters(more, more_targets, np.full(150, 2.0))
+    assert added._voters.n_rows == clf._voters.n_rows + 150
+    added._voters.check()
+    weight = np.repeat(np.array([1, 2], dtype=np.float32), 150)
+    Y_both = sp.vstack((clf._indicator_of(targets, 150), clf._indicator_of(more_targets, 150)))
+    both = distinct_examples(sp.vstack((X, more), format="csr"), Y_both.tocsr(), weight)
+    listed, _ = clf.rank(more, 12)
+    options = CSRView(more), 0, 150, listed, 5, 10**6
+    expected = make_voters(both).neighbors(*options)
+    assert_allclose(added._voters.neighbors(*options)[1], expected[1], rtol=1e-6)
+    assert not np.array_equal(added.rank(more, 3)[0], clf.rank(more, 3)[0])
+    wrong = ["unheard of"] * 150 if one_dimensional else Y[:, :3]
+    with pytest.raises(ValueError, match="y must"):
+        clf.add_voters(more, wrong)
+    with pytest.raises(ValueError, match="n_neighbors"):
+        classifier().fit(X, targets).add_voters(more, more_targets)
+
+
+def test_a_search_over_votes_trains_each_fold_once(tmp_path, monkeypatch):
+    grid = {"n_neighbors": [None, 3, 10], "neighbor_weight": [0.2, 0.4]}
+    search = GridSearchCV(classifier(memory=tmp_path), grid, cv=2, refit=False)
+    trained = []
+    real = skxmr.linear.train_layers
+    monkeypatch.setattr(
+        "skxmr.linear.train_layers", lambda *a, **k: trained.append(1) or real(*a, **k)
+    )
+    search.fit(X, np.asarray(Y.argmax(axis=1)).ravel())
+    assert len(trained) == 2
+
+
+def test_a_row_without_features_and_an_unknown_one():
+    clf = classifier(n_neighbors=5, n_trees=2).fit(X, Y)
+    empty = sp.csr_matrix((1, 20), dtype=np.float32)
+    labels, scores = clf.rank(empty, 3)
+    assert (labels >= 0).all()
+    assert np.isfinite(scores).all()
+
+
+def test_classes_in_one_dimension_and_the_fallback_of_predict():
+    y = np.asarray(Y.argmax(axis=1)).ravel()
+    clf = classifier(n_neighbors=3, n_trees=2, beam_width=1).fit(X, y)
+    assert clf.predict(X).shape == y.shape
+    assert clf.score(X, y) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"n_trees": 0}, "n_trees"),
+        ({"n_neighbors": 0}, "n_neighbors"),
+        ({"n_neighbors": 2.5}, "n_neighbors"),
+        ({"neighbor_weight": 1.5}, "neighbor_weight"),
+        ({"neighbor_weight": -0.5}, "neighbor_weight"),
+        ({"neighbor_power": -1}, "neighbor_power"),
+        ({"n_neighbors": 3, "post_processor": "noop"}, "post_processor"),
+        ({"n_trees": 2, "post_processor": "log-l3-hinge"}, "post_processor"),
+    ],
+)
+def test_wrong_parameters_are_named(params, match):
+    with pytest.raises((ValueError, TypeError), match=match):
+        classifier(**params).fit(X, Y)
+    if "n_trees" not in params:
+        clf = classifier(n_neighbors=3).fit(X, Y)
+        clf.rank(X[[0]], 3)
+        clf.set_params(**params)
+        for rows in (X, X[[0]]):
+            with pytest.raises((ValueError, TypeError), match=match):
+                clf.rank(rows, 3)
+
+
+def test_a_frontier_belongs_to_one_tree():
+    start = 0, sp.csr_matrix(np.ones((X.shape[0], 1), dtype=np.float32))
+    voting = classifier(n_neighbors=3).fit(X, Y)
+    assert_array_equal(voting.rank(X, 3, frontier=start)[0], voting.rank(X, 3)[0])
+    with pytest.raises(ValueError, match="frontier needs n_trees=1"):
+        classifier(n_trees=2).fit(X, Y).rank(X, 3, frontier=start)
+
+
+@pytest.mark.parametrize("params", [{"n_trees": 2}, {"n_neighbors": 3}])
+def test_a_completer_wants_a_single_tree(params):
+    completer = SessionQueryCompleter(XRLinearClassifier(**params))
+    with pytest.raises(ValueError, match=next(iter(params))):
+        completer.fit([("", "a"), ("", "b")], ["art", "birds"])
+
+
+def test_trees_and_votes_rank_a_catalogue_better():
+    data = load_catalogue_subjects()
+    vectorizer = NGramTfidfVectorizer(min_df=3)
+    X, X_test = vectorizer.fit_transform(data.text_train), vectorizer.transform(data.text_test)
+    clf = XRLinearClassifier(random_state=0, n_jobs=2, n_trees=3, n_neighbors=20)
+    clf.fit(X, data.Y_train)
+    mixed = precision_at_k(data.Y_test, clf.rank(X_test, 5), k=5)
+    clf._models = clf._models[:1]
+    votes = precision_at_k(data.Y_test, clf.rank(X_test, 5), k=5)
+    clf.set_params(n_neighbors=None)
+    assert precision_at_k(data.Y_test, clf.rank(X_test, 5), k=5) + 0.005 < votes < mixed
