@@ -109,7 +109,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         "text" (`label_text` of fit), or several of them joined by "+". See skxmr.embeddings.
         Means nothing to an indexer that takes strings.
     C : float, default=1.0
-        Weight of the loss against the regulariser, as in LinearSVC.
+        Weight of the loss against the regulariser, as in LinearSVC. The log loss wants a larger one;
+        10 ranks better on the sample that is bundled.
     loss : {"squared_hinge", "log_loss"}, default="squared_hinge"
     negative_sampling : {"tfn", "man", "tfn+man"} or list of these, default="tfn"
         Which rows a ranker learns from. "tfn", teacher-forcing negatives: those that have a label
@@ -641,8 +642,9 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X):
         """Estimate probabilities of labels.
 
-        A label's is the product of the logistic models' along its path. Available with
-        ``loss="log_loss"`` and ``post_processor="sigmoid"``.
+        A label's is the product of the logistic models' along its path, averaged over the trees and
+        mixed with the votes, if there are any. Available with ``loss="log_loss"`` and
+        ``post_processor="sigmoid"``; CalibratedRanker makes probabilities of any scores.
 
         Parameters
         ----------

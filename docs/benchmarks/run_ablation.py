@@ -1,4 +1,4 @@
-"""Measure what each way to rank better gains and costs, and write a table of it.
+"""Measure what each way to rank better gains and costs, and write the tables of ABLATION.md.
 
     python docs/benchmarks/run_ablation.py --work WORK [--corpora CORPORA] [--data NAME ...]
 
@@ -29,6 +29,7 @@ SETTINGS = {
     "wide tree": {"indexer": WIDE},
     "2 clusters": {"max_clusters_per_label": 2},
     "matcher's negatives too": {"negative_sampling": "tfn+man"},
+    "2 clusters, votes": {"max_clusters_per_label": 2, "n_neighbors": 20},
     "3 trees": {"n_trees": 3},
     "3 trees, votes": {"n_trees": 3, "n_neighbors": 20},
     "3 trees, 2 clusters, votes": {"n_trees": 3, "max_clusters_per_label": 2, "n_neighbors": 20},
@@ -36,7 +37,7 @@ SETTINGS = {
 
 PEERS = {
     "libpecos": "libpecos BINARY_SEARCH_CHUNKED",
-    "omikuji, one tree": "omikuji 1",
+    "omikuji, one tree": "omikuji",
     "napkinXC PLT": "napkinxc",
     "LibMultiLabel tree": "libmultilabel",
 }
@@ -61,6 +62,7 @@ def measure(params, work):
         clf.save(Path(folder) / "model")
         size = size_on_disk(folder)
     cost = {
+        "rows": X_test.shape[0],
         "fit_cpu_s": watch.seconds["fit"][0]["cpu"],
         "batch_us": 1e6 * watch.seconds["rank"][0]["cpu"] / X_test.shape[0],
         "row_p50_us": 1e6 * calls["p50"],
@@ -85,18 +87,27 @@ def percent(found, measure):
 def table(name, results):
     lines = [
         f"\n## {name}\n",
-        "| | " + " | ".join(MEASURES) + " | fit, CPU s | batch µs | row p50 µs | MB |",
+        "| | " + " | ".join(MEASURES) + " | fit, CPU s | batch µs | one row, p50 µs | MB |",
         "| --- |" + " ---: |" * (len(MEASURES) + 4),
     ]
-    for setting, found in results.items():
+    for setting in [setting for setting in SETTINGS if setting in results]:
+        found = results[setting]
         costs = (found[key] for key in ("batch_us", "row_p50_us", "megabytes"))
         cells = [percent(found, m) for m in MEASURES] + [f"{found['fit_cpu_s']:.1f}"]
         lines.append(f"| {setting} | " + " | ".join([*cells, *(f"{c:.0f}" for c in costs)]) + " |")
+    n_rows = max(found["rows"] for found in results.values())
     for peer, found in peers(name).items():
-        rows = f" ({found['rows']:,} test rows)" if found["rows"] < results["rows"] else ""
+        some = f" ({found['rows']:,} of the test rows)" if found["rows"] < n_rows else ""
         cells = [percent(found, m) for m in MEASURES]
-        lines.append(f"| {peer}{rows} | " + " | ".join(cells) + " | | | | |")
+        lines.append(f"| {peer}{some} | " + " | ".join(cells) + " | | | | |")
     return lines
+
+
+def write_report(results, path):
+    """Replace the tables of the report, which follow its text."""
+    text = path.read_text().split("\n## ")[0] if path.exists() else "# Ablation\n"
+    tables = [line for name, found in results.items() for line in table(name, found)]
+    path.write_text(text.rstrip("\n") + "\n" + "\n".join(tables) + "\n")
 
 
 def main():
@@ -116,6 +127,7 @@ def main():
             results.setdefault(name, {})[setting] = found
             print(name, setting, {k: round(float(v), 4) for k, v in found.items()}, flush=True)
             path.write_text(json.dumps(results, indent=1) + "\n")
+    write_report(results, options.out / "ABLATION.md")
 
 
 if __name__ == "__main__":
