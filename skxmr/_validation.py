@@ -1,6 +1,7 @@
 """Checks of what users pass, before any of it is looked at by C."""
 
 import numbers
+import warnings
 from collections.abc import Iterable
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -251,7 +252,9 @@ def encode_targets(y):
             raise ValueError(f"y must be a 0/1 indicator matrix, got an array of {y.dtype}")
         return Targets(_check_positives(indicator_csr(y, "y")), None, "dense")
     y = column_or_1d(y, warn=True)
-    check_classification_targets(y)
+    with warnings.catch_warnings():  # that many classes must mean regression: not here
+        warnings.filterwarnings("ignore", "The number of unique classes")
+        check_classification_targets(y)
     classes, codes = np.unique(y, return_inverse=True)
     pointers = np.arange(len(y) + 1)
     ones = np.ones(len(y), dtype=np.float32)

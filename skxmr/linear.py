@@ -109,8 +109,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         "text" (`label_text` of fit), or several of them joined by "+". See skxmr.embeddings.
         Means nothing to an indexer that takes strings.
     C : float, default=1.0
-        Weight of the loss against the regulariser, as in LinearSVC. The log loss wants a larger one;
-        10 ranks better on the sample that is bundled.
+        Weight of the loss against the regulariser, as in LinearSVC. The log loss wants a larger
+        one: 10 ranks better on the sample that is bundled.
     loss : {"squared_hinge", "log_loss"}, default="squared_hinge"
     negative_sampling : {"tfn", "man", "tfn+man"} or list of these, default="tfn"
         Which rows a ranker learns from. "tfn", teacher-forcing negatives: those that have a label

@@ -1302,3 +1302,9 @@ def test_probabilities_that_all_underflow():
     far = np.random.default_rng(0).standard_normal((2000, X.shape[1])) * 1e4
     found = logistic(DEEP).fit(X, y).predict_proba(far)
     assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_many_classes_are_no_reason_to_warn(recwarn):
+    X = sp.csr_matrix(np.eye(30, dtype=np.float32))
+    XRLinearClassifier(random_state=0).fit(X, np.arange(30))
+    assert not recwarn.list
