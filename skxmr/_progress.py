@@ -41,14 +41,15 @@ def reporting(what, estimates, verbose):
 def part(name):
     """Do phases that are done several times, such as "training, round 1", the name of a part.
 
-    Inside the block, a phase is the part's own where the estimates have one: "phase, name".
+    Inside the block, a phase is the part's own where the estimates have one: "phase, name". Parts
+    of parts come first: "phase, inner, outer".
     """
-    before = getattr(_local, "part", "")
-    _local.part = f", {name}"
+    before = getattr(_local, "parts", ())
+    _local.parts = (name, *before)
     try:
         yield
     finally:
-        _local.part = before
+        _local.parts = before
 
 
 def expect(phase, seconds):
@@ -98,9 +99,10 @@ class _Progress:
         self.show()
 
     def own(self, phase):
-        """The phase of this part, where it has its own."""
-        own = phase + getattr(_local, "part", "")
-        return own if own in self.estimates else phase
+        """The phase of this part, where it has its own, or of a part around it."""
+        parts = getattr(_local, "parts", ())
+        names = (", ".join((phase, *parts[i:])) for i in range(len(parts) + 1))
+        return next((name for name in names if name in self.estimates), phase)
 
     def foreseen_end(self):
         """By the pace so far: of the phase for what is left of it, of all phases for the others."""

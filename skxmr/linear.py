@@ -362,11 +362,10 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         labels = targets.indicator, weight, relevance, negatives
         examples = distinct_examples(_bare(X), *labels)
         foreseen = _foreseen(examples, self.indexer, self._n_reassignments())
+        foreseen = _repeated(foreseen, int(self.n_trees))
         with _progress.reporting("fitting", foreseen, self.verbose):
-            problem = _Problem(examples, label_features, label_text)
-            trained = [self._train(problem, random_state) for random_state in self._seeds()]
+            trained = self._train_all(_Problem(examples, label_features, label_text))
         n_features = X.shape[1]
-        n_labels = targets.indicator.shape[1]
         models = [Model(t.layers, t.tree.slot_label, n_labels, n_features) for t in trained]
         voters = None if self.n_neighbors is None else make_voters(examples)
         classes = targets.classes if targets.classes is not None else np.arange(n_labels)
@@ -377,14 +376,22 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def _seeds(self):
-        """The random state of each tree; the first one's is that of a single tree."""
-        if self.n_trees == 1:
-            return [self.random_state]
+        """The random state of each of several trees; the first one's is that of a single tree."""
         seed = self.random_state
         if not isinstance(seed, numbers.Integral):
             seed = _draw_seed(check_random_state(seed))
         others = np.random.SeedSequence(int(seed)).generate_state(self.n_trees - 1)
         return [seed, *map(int, others)]
+
+    def _train_all(self, problem):
+        """Train every tree."""
+        if self.n_trees == 1:
+            return [self._train(problem, self.random_state)]
+        trained = []
+        for t, seed in enumerate(self._seeds()):
+            with _progress.part(_member_name(t, int(self.n_trees))):
+                trained.append(self._train(problem, seed))
+        return trained
 
     def _train(self, problem, random_state):
         """Index and train, through the memory if there is one, then prune."""
@@ -856,6 +863,19 @@ def _foreseen(examples, indexer, n_rounds):
         return {**phases, _training.PHASE: training}
     matching = _matching.COST * n_entries * n_levels
     return {**phases, **foreseen_rounds(n_rounds, training, matching)}
+
+
+def _member_name(t, n_trees):
+    """Name the part of a fit that trains one of several trees."""
+    return f"member {t + 1} of {n_trees}"
+
+
+def _repeated(foreseen, n_trees):
+    """The same phases for each of several trees."""
+    if n_trees == 1:
+        return foreseen
+    names = [_member_name(t, n_trees) for t in range(n_trees)]
+    return {f"{phase}, {name}": s for name in names for phase, s in foreseen.items()}
 
 
 def _index_and_train(

@@ -208,6 +208,15 @@ def test_scores_of_trees_are_averaged():
     assert_allclose(found, np.mean(singles, axis=0), atol=1e-6)
 
 
+def test_progress_goes_from_tree_to_tree(capsys):
+    classifier(n_trees=2, max_clusters_per_label=2, verbose=1).fit(X, Y)
+    told = capsys.readouterr()
+    text = told.out + told.err
+    steps = [f"tree {i} of 2, member {j} of 2" for j in (1, 2) for i in (1, 2)]
+    places = [text.find(f"training rankers, {step}") for step in steps]
+    assert -1 < places[0] < places[1] < places[2] < places[3]
+
+
 MIXTURES = [{"n_trees": 3}, {"n_neighbors": 5}, {"n_trees": 2, "n_neighbors": 5}]
 
 
