@@ -1,5 +1,6 @@
 """Clones that take over what their owner was given."""
 
+import numpy as np
 from sklearn.base import clone
 
 
@@ -9,3 +10,8 @@ def clone_with(estimator, **params):
     own = estimator.get_params(deep=False) if hasattr(estimator, "get_params") else {}
     open_ones = {name: params[name] for name in own.keys() & params if own[name] is None}
     return estimator.set_params(**open_ones) if open_ones else estimator
+
+
+def draw_seed(rng):
+    """Draw a seed for estimators from a RandomState."""
+    return int(rng.randint(np.iinfo(np.int32).max))

@@ -8,6 +8,7 @@ import scipy.sparse as sp
 
 from . import _matching, _progress, _training
 from ._core import csr_transpose
+from ._pairs import row_of_entries
 from .tree import LabelTree, group_pointers
 
 #: A label belongs to this many clusters at most.
@@ -132,7 +133,7 @@ def most_matched(Y, matched, weight=None):
 
 def _best_of_rows(votes):
     """The MOST_CLUSTERS best columns of each row: the largest real part, then imaginary part."""
-    rows = np.repeat(np.arange(votes.shape[0]), np.diff(votes.indptr))
+    rows = row_of_entries(votes)
     order = np.lexsort((votes.indices, -votes.data.imag, -votes.data.real, rows))
     place = np.arange(len(rows)) - votes.indptr[rows]
     kept = place < MOST_CLUSTERS

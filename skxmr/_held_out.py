@@ -28,11 +28,6 @@ def fitted_to(estimator, X, y, rows, fit_params, seed):
     return fresh.fit(take_rows(X, rows), take_rows(y, rows), **fit_params)
 
 
-def draw_seed(rng):
-    """Draw a seed for estimators from a RandomState."""
-    return int(rng.randint(np.iinfo(np.int32).max))
-
-
 def sliceable(y):
     """Return y as something whose rows can be taken: CSR if it is sparse, else an array."""
     return y.tocsr() if sparse.issparse(y) else np.asarray(y)

@@ -1,11 +1,11 @@
 """Which nodes of a level the search through the layers above reaches for the training rows."""
 
 import numpy as np
-import scipy.sparse as sp
 from joblib import effective_n_jobs
 
 from . import _parallel
 from ._core import CSRView, Model
+from ._rankers import ranking_csr
 
 #: The phase of a fit, and its seconds per nonzero of X, level and node kept, roughly.
 PHASE = "matching rows"
@@ -57,18 +57,11 @@ def beams(examples, layers, loss, width, *, n_jobs=None, what=""):
     parts = _parallel.ranges(X.shape[0], n_parts)
     tasks = [(model, X, lo, hi, options) for lo, hi in parts]
     costs = [hi - lo for lo, hi in parts]
-    results = _parallel.run(_search, tasks, costs, n_jobs=n_jobs, what=what, brief=True)
+    results = _parallel.run(rank_rows, tasks, costs, n_jobs=n_jobs, what=what, brief=True)
     nodes, scores = (np.concatenate(arrays) for arrays in zip(*results, strict=True))
-    return _as_csr(nodes[examples.source], scores[examples.source], n_nodes)
+    return ranking_csr(nodes[examples.source], scores[examples.source], n_nodes)
 
 
-def _search(model, X, lo, hi, options):
+def rank_rows(model, X, lo, hi, options):
+    """Rank some rows of a matrix: a task for any worker."""
     return model.rank(CSRView(X), lo, hi, **options)
-
-
-def _as_csr(nodes, scores, n_nodes):
-    found = nodes >= 0
-    indptr = np.concatenate(([0], np.cumsum(found.sum(axis=1))))
-    out = sp.csr_matrix((scores[found], nodes[found], indptr), shape=(len(nodes), n_nodes))
-    out.sort_indices()
-    return out

@@ -8,7 +8,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ._calibrators import METHODS, Pairs, sample_pairs, strictly_rising
-from ._held_out import PREFIT, draw_seed, fitted_to, splits
+from ._cloning import draw_seed
+from ._held_out import PREFIT, fitted_to, splits
 from ._pairs import first_k
 from ._rankers import best_scores, reached_scores, take_rows
 from ._reliability import reliability_curve

@@ -15,12 +15,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_memory, has_fit_parameter
 
 from . import _matching, _parallel, _progress, _training, embeddings
-from ._cloning import clone_with
+from ._cloning import clone_with, draw_seed
 from ._core import (
     LOSSES,
     POST_PROCESSORS,
     WEIGHT_DTYPES,
-    CSRView,
     Frontier,
     Model,
     TrainParams,
@@ -36,6 +35,7 @@ from ._negatives import (
     needs_matcher,
     sampling_of,
 )
+from ._pairs import row_of_entries
 from ._rankers import ranking_csr
 from ._relevance import check_relevance
 from ._state import classifier_state
@@ -379,7 +379,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         """The random state of each of several trees; the first one's is that of a single tree."""
         seed = self.random_state
         if not isinstance(seed, numbers.Integral):
-            seed = _draw_seed(check_random_state(seed))
+            seed = draw_seed(check_random_state(seed))
         others = np.random.SeedSequence(int(seed)).generate_state(self.n_trees - 1)
         return [seed, *map(int, others)]
 
@@ -593,7 +593,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         if within is not None:
             options["within"] = within
         results = _parallel.run(
-            _rank_rows,
+            _matching.rank_rows,
             [(model, X, lo, hi, options) for lo, hi in parts],
             [hi - lo for lo, hi in parts],
             n_jobs=self.n_jobs,
@@ -803,8 +803,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         reached = self._survivors(X)
         lowest = 0 if self.post_processor in _PRODUCTS else np.finfo(np.float32).min
         scores = np.full(reached.shape, lowest, dtype=np.float32)
-        rows = np.repeat(np.arange(X.shape[0]), np.diff(reached.indptr))
-        scores[rows, reached.indices] = np.maximum(reached.data, lowest)
+        scores[row_of_entries(reached), reached.indices] = np.maximum(reached.data, lowest)
         return scores
 
     def _mirror(self, matrix):
@@ -898,10 +897,10 @@ def _index_and_train(
     if isinstance(indexer, LabelTree):
         indexer, tree = None, indexer
     else:
-        indexer = clone_with(indexer, random_state=_draw_seed(random_state), n_jobs=n_jobs)
+        indexer = clone_with(indexer, random_state=draw_seed(random_state), n_jobs=n_jobs)
         tree = _index(problem, indexer, label_embedding, n_jobs)
     _check_tree(tree, problem.examples.Y.shape[1])
-    seed = _draw_seed(random_state)
+    seed = draw_seed(random_state)
     options = {"sampling": sampling, "weight_dtype": weight_dtype, "seed": seed}
     layers, n_iter = train_layers(problem.examples, tree, params, **options, n_jobs=n_jobs)
     return _Trained(indexer, tree, layers, n_iter)
@@ -923,10 +922,6 @@ def _index(problem, indexer, label_embedding, n_jobs):
     )
     indexer.fit(Z)
     return getattr(indexer, "tree_", None)
-
-
-def _draw_seed(random_state):
-    return int(random_state.randint(np.iinfo(np.int32).max))
 
 
 def _check_tree(tree, n_labels):
@@ -984,7 +979,3 @@ def _check_frontier(frontier, tree, n_rows):
         )
     arrays = map(np.ascontiguousarray, (nodes.indptr.astype(np.int64), nodes.indices, nodes.data))
     return Frontier(int(level), *arrays)
-
-
-def _rank_rows(model, X, lo, hi, options):
-    return model.rank(CSRView(X), lo, hi, **options)

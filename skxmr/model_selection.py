@@ -5,8 +5,9 @@ from scipy import sparse
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import _num_samples
 
+from ._cloning import draw_seed
 from ._f_curve import AVERAGES, f_curve
-from ._held_out import PREFIT, draw_seed, fitted_to, sliceable, splits
+from ._held_out import PREFIT, fitted_to, sliceable, splits
 from ._rankers import reached_scores, take_rows
 from ._validation import check_option, check_real, indicator_csr
 

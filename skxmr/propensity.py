@@ -3,7 +3,8 @@
 import numpy as np
 from sklearn.utils import check_random_state
 
-from ._held_out import draw_seed, fitted_to
+from ._cloning import draw_seed
+from ._held_out import fitted_to
 from ._pairs import row_of_entries
 from ._rankers import best_scores, last_ranker, ranking_csr
 from ._validation import (
