@@ -37,21 +37,26 @@ class Votes(NamedTuple):
 
 def make_voters(examples):
     """Make Voters of training examples, scaled to unit norm."""
-    return _voters_of(*_rows_of(examples))
+    return _voters_of(*_rows_of(examples), examples.source, examples.X.shape[0])
 
 
 def join_voters(voters, examples):
-    """Make Voters of some that are there and of more examples."""
+    """Make Voters of some that are there and of more examples, whose rows are numbered on."""
     a, shape = voters.arrays, (voters.n_rows, voters.n_features)
     X = sp.csr_matrix((a["data"], a["indices"], a["indptr"]), shape=shape)
     ones = np.ones(len(a["labels"]), dtype=np.float32)
     shape = voters.n_rows, voters.n_labels
     Y = sp.csr_matrix((ones, a["labels"], a["label_ptr"]), shape=shape)
     more_X, more_Y, more_weight = _rows_of(examples)
+    source, n_given = voters.source, voters.n_given
+    if source is not None:
+        source = np.concatenate((source, (n_given + examples.source).astype(np.int32)))
     return _voters_of(
         sp.vstack((X, more_X), format="csr"),
         sp.vstack((Y, more_Y), format="csr"),
         np.concatenate((a["weight"], more_weight)),
+        source,
+        n_given + examples.X.shape[0],
     )
 
 
@@ -61,10 +66,12 @@ def _rows_of(examples):
     return X, examples.Y, np.ones(X.shape[0], dtype=np.float32) if weight is None else weight
 
 
-def _voters_of(X, Y, weight):
+def _voters_of(X, Y, weight, source, n_given):
     carrier_ptr, carriers = csr_transpose(Y)
     return Voters(
         *(X.shape[1], Y.shape[1]),
+        source=source,
+        n_given=n_given,
         indptr=X.indptr.astype(np.int64),
         indices=X.indices.astype(np.int32, copy=False),
         data=X.data,
@@ -127,19 +134,47 @@ class Forest:
         least = _LISTED if len(self.trees) > 1 else _LOOKED_UP
         return min(self.trees[0].n_labels, max(k, least))
 
-    def _combine(self, lists, view, lo, hi, k, floor=-np.inf):
+    def find_voters(self, view, lo, hi, *, k, beam_width, post_processor):
+        """Find the rows that vote when the k best labels of the rows lo to hi are asked for.
+
+        Returns
+        -------
+        neighbors : ndarray of int32, shape (hi - lo, n_neighbors)
+        similarity : ndarray of float32, shape (hi - lo, n_neighbors)
+            As of Voters.neighbors.
+        """
+        options = {"beam_width": beam_width, "post_processor": post_processor}
+        n_listed = self._n_listed(k)
+        lists = [tree.rank(view, lo, hi, k=n_listed, **options) for tree in self.trees]
+        return self._voters_of(self.averaged(lists)[0], view, lo, hi)
+
+    def averaged(self, lists):
+        """Average the trees' rankings; none of them is longer than the result."""
+        if len(lists) == 1:
+            return lists[0]
         labels, scores = (np.concatenate(part, axis=1) for part in zip(*lists, strict=True))
-        n_labels, weight = self.trees[0].n_labels, 1 / len(lists)
-        if self.votes is None:
-            return combine(labels, scores, weight, k, n_labels, floor=floor)
-        if len(lists) > 1:
-            n_listed = lists[0][0].shape[1]
-            labels, scores = combine(labels, scores, weight, n_listed, n_labels)
-        voters, n_neighbors, power, share = self.votes
-        best = np.ascontiguousarray(labels[:, :_LOOKED_UP])
-        found = voters.neighbors(view, lo, hi, best, n_neighbors, _MOST_CANDIDATES)
+        n_listed, n_labels = lists[0][0].shape[1], self.trees[0].n_labels
+        return combine(labels, scores, 1 / len(lists), n_listed, n_labels)
+
+    def mixed(self, labels, scores, found, k, floor=-np.inf):
+        """Mix an averaged ranking with the votes of the rows found."""
+        voters, _, power, share = self.votes
         votes = voters, *found, power, share
+        n_labels = self.trees[0].n_labels
         return combine(labels, scores, 1 - share, k, n_labels, floor=floor, votes=votes)
+
+    def _voters_of(self, labels, view, lo, hi):
+        best = np.ascontiguousarray(labels[:, :_LOOKED_UP])
+        n_neighbors = self.votes.n_neighbors
+        return self.votes.voters.neighbors(view, lo, hi, best, n_neighbors, _MOST_CANDIDATES)
+
+    def _combine(self, lists, view, lo, hi, k, floor=-np.inf):
+        if self.votes is None:
+            labels, scores = (np.concatenate(part, axis=1) for part in zip(*lists, strict=True))
+            n_labels, weight = self.trees[0].n_labels, 1 / len(lists)
+            return combine(labels, scores, weight, k, n_labels, floor=floor)
+        labels, scores = self.averaged(lists)
+        return self.mixed(labels, scores, self._voters_of(labels, view, lo, hi), k, floor)
 
 
 class _RowRanker:
