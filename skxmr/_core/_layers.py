@@ -223,7 +223,11 @@ class Layer:
         """
         node = int(np.searchsorted(self.child_ptr, child, side="right")) - 1
         c = int(self.chunk_ptr[node]) + (child - int(self.child_ptr[node])) // CHUNK_WIDTH
-        columns, first = self.columns(c, n_features), self.children_of_chunk(c)[0]
+        try:
+            columns = self.columns(c, n_features)
+        except ValueError as error:
+            raise ValueError(f"the layer's weights are malformed (node {node})") from error
+        first = self.children_of_chunk(c)[0]
         part = slice(*columns.col_ptr[child - first : child - first + 2])
         features = columns.features[columns.entries[part]]
         return Columns(
