@@ -357,12 +357,12 @@ def find_label(label, classes):
     ValueError
         If there is no such label.
     """
-    strings = classes.dtype.kind in "UO"
-    number = isinstance(label, numbers.Integral) and not isinstance(label, (bool, np.bool_))
-    if strings and number and 0 <= label < len(classes):
+    strings, truth = classes.dtype.kind in "UO", isinstance(label, (bool, np.bool_))
+    number = isinstance(label, numbers.Real) and not truth
+    if strings and isinstance(label, numbers.Integral) and number and 0 <= label < len(classes):
         return int(label)
-    same_kind = isinstance(label, str) if strings else isinstance(label, numbers.Real)
-    found = np.flatnonzero(classes == label) if same_kind else []
+    fits = isinstance(label, str) if strings else truth if classes.dtype.kind == "b" else number
+    found = np.flatnonzero(classes == label) if fits else []
     if len(found) == 0:
         raise ValueError(f"label must be one of the {len(classes)} classes, got {label!r:.80}")
     return int(found[0])
