@@ -30,7 +30,7 @@ from skxmr.inspection import (
 )
 from skxmr.metrics import make_ranking_scorer, precision_at_k, propensities
 
-TITLE = "The politics of climate change in coastal cities"
+TITLE = "Organ music in the churches of northern Germany"
 
 #: Test titles that are ranked again and again, for other beams and one by one.
 FEW = 1000
@@ -44,7 +44,7 @@ def train(data):
 
 
 def show_explanation(model, data):
-    """Print what made the first subject of a title, and the titles that voted; returns its label."""
+    """Print what made the first subject of a title, and who voted; returns the subject's number."""
     labels, _ = model[-1].rank(model[:-1].transform([TITLE]), 1)
     label = int(labels[0, 0])
     explanation = explain(model, [TITLE], label, label_name=data.label_names[label])

@@ -12,8 +12,8 @@ from ._plotting import despine, take_axes
 _INK, _FAINT, _PREFIX, _CLUSTER = "#24292f", "#b8c0c8", "#2563a8", "#d97b29"
 _SHADES = "#9dbfe0", "#5b93c7"
 
-#: Nodes of a level whose borders are drawn: more would be nothing but borders.
-_MOST_BORDERS = 400
+#: Boxes narrower than this part of the width have no borders: they would be nothing else.
+_NARROW = 1 / 200
 
 
 class LabelTreeDisplay:
@@ -140,9 +140,10 @@ class LabelTreeDisplay:
         self.levels_ = []
         for level in range(self.tree.n_levels):
             edges = self._slot_pointers(level)
-            boxes = [_box(lo, hi, level) for lo, hi in pairwise(edges) if hi > lo]
-            width = 0.6 if len(boxes) <= _MOST_BORDERS else 0
-            style = {"facecolors": _SHADES, "edgecolors": "white", "linewidths": width}
+            spans = [(lo, hi) for lo, hi in pairwise(edges) if hi > lo]
+            boxes = [_box(lo, hi, level) for lo, hi in spans]
+            borders = [0.6 * (hi - lo > _NARROW * edges[-1]) for lo, hi in spans]
+            style = {"facecolors": _SHADES, "edgecolors": "white", "linewidths": borders}
             self.levels_.append(PolyCollection(boxes, **{**style, **kwargs}))
             ax.add_collection(self.levels_[-1])
         names = [self._level_name(level) for level in range(self.tree.n_levels)]
@@ -243,7 +244,7 @@ class LabelTreeDisplay:
             return
         ax.plot(x, y, "o", color=_CLUSTER, markersize=8, zorder=3)
         if branch:
-            what = "root" if level == 0 else f"node {node}"
+            what = "root" if level == 0 else f"level {level}, node {node}"
             note = f"{what}\n{self.sizes(level)[node]:,} labels"
             ax.annotate(note, (x, y), (0, 9), textcoords="offset points", ha="center", fontsize=8)
 
