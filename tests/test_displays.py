@@ -24,7 +24,7 @@ from skxmr.inspection import (
 )
 
 pytest.importorskip("matplotlib").use("Agg")
-import matplotlib.pyplot as plt
+plt = pytest.importorskip("matplotlib.pyplot")
 
 
 @pytest.fixture(autouse=True)
@@ -380,7 +380,7 @@ def test_titles_name_trees_and_votes():
     assert title.startswith("kelp: score")
     assert "tree 1" in title
     assert "votes" in title
-    assert display.bars_[0][0].get_height() == 0.2
+    assert display.bars_[0][0].get_height() == pytest.approx(0.2)
     with pytest.raises(ValueError, match="tree must be at most 1"):
         ExplanationDisplay(display.explanation).plot(tree=2)
 
@@ -407,7 +407,7 @@ def test_the_example_prints_words_and_draws(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["seeing_the_model.py", str(tmp_path / "pictures")])
     example.main()
     told = capsys.readouterr().out
-    assert "organ" in told
+    assert "  music\n" in told
     assert "(bias)" in told
     pictures = sorted(file.stem for file in (tmp_path / "pictures").iterdir())
     assert pictures == sorted(
