@@ -807,7 +807,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         >>> explanation.scores == clf.rank(X[:1], 1)[1][:, 0]
         array([ True])
         >>> explanation.top(1)
-        [[('purrs', 0.82...)]]
+        [[('purrs', 0.79...)]]
         """
         self._check_fitted()
         column = find_label(label, self.classes_)
