@@ -98,6 +98,9 @@ class Forest:
         self.votes = votes
         self._row_rankers = {}
 
+    def __getstate__(self):
+        return {**self.__dict__, "_row_rankers": {}}
+
     @property
     def widest(self):
         """Number of nodes of the widest level: a beam that loses nothing."""
@@ -188,6 +191,31 @@ class Forest:
             return self.averaged(lists, k, floor)
         labels, scores = self.averaged(lists, lists[0][0].shape[1])
         return self.mixed(labels, scores, self._voters_of(labels, view, lo, hi), k, floor)
+
+
+class ForestCache:
+    """Keeps the last Forest made of some trees, with what it has prepared. Pickled without it."""
+
+    def __init__(self, trees):
+        self._trees, self._last = trees, (None, None, None)
+
+    def __getstate__(self):
+        return {"_trees": self._trees, "_last": (None, None, None)}
+
+    def known(self, mixture, voters):
+        """Return the forest if it was the last one asked for, else None."""
+        forest, *made_for = self._last
+        return forest if made_for[0] == mixture and made_for[1] is voters else None
+
+    def make(self, mixture, voters):
+        """Make a Forest in which voters count as a Mixture says, or nobody if that is None."""
+        votes = None
+        if mixture is not None:
+            n_neighbors = min(mixture.n_neighbors, voters.n_rows)
+            votes = Votes(voters, n_neighbors, mixture.power, mixture.share)
+        forest = Forest(self._trees, votes)
+        self._last = forest, mixture, voters
+        return forest
 
 
 class _RowRanker:

@@ -29,7 +29,7 @@ from ._examples import Examples, distinct_examples
 from ._explaining import explain_label
 from ._explanation import Explanation, check_feature_names, find_label
 from ._folder import write_folder
-from ._forest import Forest, Votes, join_voters, make_voters, mixable
+from ._forest import ForestCache, join_voters, make_voters, mixable
 from ._label_examples import check_label_examples, with_label_examples
 from ._negatives import (
     Sampling,
@@ -151,7 +151,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         weight and the power of the votes are those that rank best on rows held out of a first
         training; that doubles the time of a fit with one tree. With None, nobody votes: the model
         is smaller and ranks several times as fast. Takes effect in fit, as `prune_threshold` does.
-    neighbor_weight : float in [0, 1], default=0.3
+    neighbor_weight : float in [0, 1], default=0.2
         Share of the votes in the scores.
     neighbor_power : float, default=3.0
         A neighbour's vote counts this power of its cosine similarity.
@@ -251,7 +251,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         threshold=0.5,
         n_trees=1,
         n_neighbors=20,
-        neighbor_weight=0.3,
+        neighbor_weight=0.2,
         neighbor_power=3.0,
         max_clusters_per_label=1,
         n_reassignments=1,
@@ -298,9 +298,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
 
     def __getstate__(self):
         self._make_deferred()
-        state = dict(super().__getstate__())
-        state.pop("_mixing", None)
-        return state
+        return dict(super().__getstate__())
 
     def _defer(self, name, make):
         vars(self).setdefault("_deferred", {})[name] = make
@@ -507,6 +505,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         self._container = container
         self.votes_ = votes
         self._models, self._voters = tuple(models), voters
+        self._forests = ForestCache(self._models)
 
     @property
     def _model(self):
@@ -514,16 +513,10 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         votes = self._votes_in_use()
         if votes is None and len(self._models) == 1:
             return self._models[0]
-        key = votes, id(self._models), id(self._voters)
-        known, forest = vars(self).get("_mixing", (None, None))
-        if known == key:
-            return forest
-        self._check_mixture()
-        if votes is not None:
-            n_neighbors = min(votes.n_neighbors, self._voters.n_rows)
-            votes = Votes(self._voters, *votes._replace(n_neighbors=n_neighbors))
-        forest = Forest(self._models, votes)
-        self._mixing = key, forest
+        forest = self._forests.known(votes, self._voters)
+        if forest is None:
+            self._check_mixture()
+            forest = self._forests.make(votes, self._voters)
         return forest
 
     def _votes_in_use(self):

@@ -17,10 +17,11 @@ from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier, _disentanglement
 from skxmr._disentanglement import MOST_CLUSTERS, most_matched, reassigned
 
 DEEP = KMeansIndexer(branching=2, max_leaf_size=3)
+PARAMS = {"random_state": 0, "max_clusters_per_label": 2, "n_neighbors": None}
 
 
 def classifier(indexer=DEEP, **params):
-    return XRLinearClassifier(indexer, **{"random_state": 0, "max_clusters_per_label": 2, **params})
+    return XRLinearClassifier(indexer, **{**PARAMS, **params})
 
 
 def noisy(n_rows=150, n_features=20, n_labels=16, seed=1):

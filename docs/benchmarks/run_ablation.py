@@ -24,18 +24,26 @@ from skxmr import KMeansIndexer, XRLinearClassifier
 from skxmr.metrics import ndcg_at_k, precision_at_k, propensities, psp_at_k, recall_at_k
 
 WIDE = KMeansIndexer(branching=32, max_leaf_size=400, balanced=False)
+CLUSTERS, TREES, PLAIN = {"max_clusters_per_label": 2}, {"n_trees": 3}, {"n_neighbors": None}
+NAMES = "names"  # stands for examples made of the labels' names
 
 #: name -> parameters. How votes count was settled on rows held out of training.
 SETTINGS = {
-    "defaults": {},
-    "votes": {"n_neighbors": 20},
+    "nobody votes": PLAIN,
+    "defaults: 20 rows vote": {},
+    "votes chosen on held-out rows": {"n_neighbors": "auto"},
     "wide tree": {"indexer": WIDE},
-    "2 clusters": {"max_clusters_per_label": 2},
     "matcher's negatives too": {"negative_sampling": "tfn+man"},
-    "2 clusters, votes": {"max_clusters_per_label": 2, "n_neighbors": 20},
-    "3 trees": {"n_trees": 3},
-    "3 trees, votes": {"n_trees": 3, "n_neighbors": 20},
-    "3 trees, 2 clusters, votes": {"n_trees": 3, "max_clusters_per_label": 2, "n_neighbors": 20},
+    "2 clusters, nobody votes": {**CLUSTERS, **PLAIN},
+    "2 clusters": CLUSTERS,
+    "3 trees, nobody votes": {**TREES, **PLAIN},
+    "3 trees": TREES,
+    "3 trees, 2 clusters": {**TREES, **CLUSTERS},
+    "names": {NAMES: "rows"},
+    "names in the embedding": {"label_embedding": "pifa+features", NAMES: "features"},
+    "names, 2 clusters": {**CLUSTERS, NAMES: "rows"},
+    "names, 3 trees": {**TREES, NAMES: "rows"},
+    "names, 3 trees, 2 clusters": {**TREES, **CLUSTERS, NAMES: "rows"},
 }
 
 #: name -> process that trains and ranks, and the ranking that it leaves. All else is the library's
@@ -44,6 +52,7 @@ PEERS = {
     "libpecos": Measurement("libpecos", "whole", ("tfn", "1")),
     "libpecos, 3 trees": Measurement("libpecos", "whole", ("tfn", "3")),
     "libpecos, tfn+man": Measurement("libpecos", "whole", ("tfn+man", "1")),
+    "libpecos, names": Measurement("libpecos", "whole", ("names", "1")),
     "omikuji, 3 trees": Measurement("omikuji", "whole", ("3", "0")),
     "omikuji, 3 wide trees": Measurement("omikuji", "whole", ("3", "100")),
     "napkinXC PLT": Measurement("napkinxc", "whole"),
@@ -62,8 +71,12 @@ def quality(Y, labels, p):
 def measure(params, work):
     gc.collect()
     X, Y, X_test, Y_test = (load(work, name) for name in ("X_train", "Y_train", "X_test", "Y_test"))
+    of_labels, params = {}, dict(params)
+    if NAMES in params:
+        used = {"rows": "label_examples", "features": "label_features"}[params.pop(NAMES)]
+        of_labels = {used: load(work, "X_labels")}
     watch, clf = Stopwatch(), XRLinearClassifier(**params, random_state=0, n_jobs=1)
-    watch.time("fit", lambda: clf.fit(X, Y))
+    watch.time("fit", lambda: clf.fit(X, Y, **of_labels))
     labels, _ = watch.time("rank", lambda: clf.rank(X_test, TOP_K))
     calls = call_seconds(lambda row: clf.rank(row, TOP_K), single_rows(X_test))
     with tempfile.TemporaryDirectory() as folder:

@@ -2,6 +2,7 @@
 
 import shutil
 
+import numpy as np
 import scipy.sparse as sp
 from matrices import BEAM, TOP_K, load, ranking_of_scores, sample, save_ranking, single_rows
 from measure import call_seconds, run_task, size_on_disk
@@ -62,19 +63,31 @@ def beams(work, watch, kind, n_rows, *widths):
     return {"latency": latency, "n_queries": X.shape[0]}
 
 
-def whole(work, watch, negatives, n_trees):
-    """Train one tree or several from different seeds, and rank all rows with what they average."""
+def whole(work, watch, variant, n_trees):
+    """Train one tree or several from different seeds, and rank all rows with what they average.
+
+    A variant is the negatives, or "names" where labels' names are further rows of theirs.
+    """
     X, Y, X_test = (load(work, name) for name in ("X_train", "Y_train", "X_test"))
-    names = [f"libpecos {negatives} {seed}" for seed in range(int(n_trees))]
+    negatives = "tfn" if variant == "names" else variant
+    if variant == "names":
+        X, Y = _with_names(X, Y, load(work, "X_labels"))
+    names = [f"libpecos {variant} {seed}" for seed in range(int(n_trees))]
     for seed, name in enumerate(names):
         watch.time("fit", lambda seed=seed: _fit(X, Y, negatives, seed)).save(str(work / name))
     models = [_model(work, DEFAULT, name) for name in names]
     P = watch.time("predict", lambda: _average(models, X_test))
-    save_ranking(work, " ".join(["libpecos", negatives, n_trees]), ranking_of_scores(P))
+    save_ranking(work, " ".join(["libpecos", variant, n_trees]), ranking_of_scores(P))
     return {
         "latency": call_seconds(lambda row: _average(models, row), single_rows(X_test)),
         "model_bytes": sum(size_on_disk(work / name) for name in names),
     }
+
+
+def _with_names(X, Y, names):
+    filled = np.flatnonzero(np.diff(names.indptr))
+    own = sp.identity(Y.shape[1], dtype=np.float32, format="csr")[filled]
+    return sp.vstack((X, names[filled])).tocsr(), sp.vstack((Y, own)).tocsr()
 
 
 def _fit(X, Y, negatives, seed):

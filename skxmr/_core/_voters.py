@@ -225,9 +225,10 @@ def pack_rows(X):
     n, lengths = X.shape[0], np.diff(X.indptr)
     filled, scale = np.flatnonzero(lengths), np.ones(n, dtype=FLOAT)
     starts = X.indptr[filled]
-    scale[filled] = np.float32(127) / np.maximum.reduceat(np.abs(X.data), starts)
-    steps = np.rint(X.data * np.repeat(scale, lengths))
-    scale[filled] = 1 / np.sqrt(np.add.reduceat(steps * steps, starts))
+    with np.errstate(over="ignore"):  # what is as faint as that has no direction to speak of
+        scale[filled] = np.float32(127) / np.maximum.reduceat(np.abs(X.data), starts)
+    steps = np.rint(X.data * np.repeat(np.minimum(scale, np.finfo(FLOAT).max), lengths))
+    scale[filled] = 1 / np.sqrt(np.maximum(np.add.reduceat(steps * steps, starts), 1))
     word_ptr = X.indptr.astype(np.int64) + np.arange(n + 1)
     words = np.empty(n + X.nnz, dtype=WORD)
     words[word_ptr[:-1]] = scale.view(WORD)
