@@ -150,6 +150,7 @@ def main():
     parser.add_argument("--settings", nargs="*", default=[*SETTINGS, *PEERS])
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "ablation.json"
     results = json.loads(path.read_text()) if path.exists() else {}
     libraries = {PEERS[name].peer for name in options.settings if name in PEERS}
