@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.preprocessing import normalize
 
-from ._core import CSRView, Voters, combine, csr_transpose
+from ._core import CSRView, Voters, combine, csr_hash_rows, csr_rows_equal, csr_transpose
 
 #: Labels that each of several trees lists at least, lest what one tree ranks low count as nothing.
 _LISTED = 50
@@ -42,17 +42,62 @@ def make_voters(examples):
 
 def join_voters(voters, examples):
     """Make Voters of some that are there and of more examples."""
+    return _joined(_parts_of(voters), _rows_of(examples))
+
+
+def update_voters(voters, examples, renumbered):
+    """Do the same where the examples' labels are more than the voters'.
+
+    A row that is there already, with the same labels but for the new ones, is replaced.
+
+    Parameters
+    ----------
+    voters : Voters
+    examples : Examples
+    renumbered : ndarray of int32
+        The number that each label of the voters has among the examples' labels.
+
+    Returns
+    -------
+    voters : Voters
+    """
+    X, Y, weight = _parts_of(voters)
+    more = _rows_of(examples)
+    known = sp.csr_matrix(more[1][:, renumbered])
+    known.sort_indices()
+    stays = np.flatnonzero(~_occur((Y, X), (known, more[0])))
+    entries = Y.data, renumbered[Y.indices], Y.indptr
+    Y = sp.csr_matrix(entries, shape=(Y.shape[0], more[1].shape[1]))
+    return _joined((X[stays], Y[stays], weight[stays]), more)
+
+
+def _occur(rows, others):
+    """Whether each row of a pair of matrices is among the rows of another pair."""
+    hashes, of_others = (csr_hash_rows(b, csr_hash_rows(a)) for a, b in (rows, others))
+    distinct, first = np.unique(of_others, return_index=True)
+    place = np.minimum(np.searchsorted(distinct, hashes), len(distinct) - 1)
+    left = np.flatnonzero(distinct[place] == hashes)
+    right = len(hashes) + first[place[left]]
+    both = [sp.vstack(pair, format="csr") for pair in zip(rows, others, strict=True)]
+    found = np.zeros(len(hashes), dtype=bool)
+    equal = [csr_rows_equal(m, left.astype(np.int32), right.astype(np.int32)) for m in both]
+    found[left] = np.logical_and.reduce(equal)
+    return found
+
+
+def _parts_of(voters):
+    """Features, labels and weights of rows that vote."""
     a, shape = voters.arrays, (voters.n_rows, voters.n_features)
     X = sp.csr_matrix((a["data"], a["indices"], a["indptr"]), shape=shape)
     ones = np.ones(len(a["labels"]), dtype=np.float32)
     shape = voters.n_rows, voters.n_labels
-    Y = sp.csr_matrix((ones, a["labels"], a["label_ptr"]), shape=shape)
-    more_X, more_Y, more_weight = _rows_of(examples)
-    return _voters_of(
-        sp.vstack((X, more_X), format="csr"),
-        sp.vstack((Y, more_Y), format="csr"),
-        np.concatenate((a["weight"], more_weight)),
-    )
+    return X, sp.csr_matrix((ones, a["labels"], a["label_ptr"]), shape=shape), a["weight"]
+
+
+def _joined(first, second):
+    """Voters of two triples of features, labels and weights."""
+    X, Y = (sp.vstack((first[i], second[i]), format="csr") for i in (0, 1))
+    return _voters_of(X, Y, np.concatenate((first[2], second[2])))
 
 
 def _rows_of(examples):

@@ -11,6 +11,8 @@ from ._layers import (
     Layer,
     chunk_pointers,
     compile_chunk,
+    read_chunk,
+    regroup,
 )
 from ._library import ISA, Cancelled
 from ._ngrams import (
@@ -89,6 +91,8 @@ __all__ = [
     "find_prefixes",
     "joined_rows",
     "kmeans",
+    "read_chunk",
+    "regroup",
     "sort_texts",
     "train_columns",
 ]

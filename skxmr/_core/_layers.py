@@ -123,6 +123,22 @@ def read_chunk(chunk, n_features, threshold=0.0):
     )
 
 
+def regroup(pieces):
+    """Divide the columns of several pieces, one behind the other, into chunks' widths."""
+    index = np.concatenate([columns.features[columns.entries] for columns in pieces])
+    pointers = _pointers(np.concatenate([np.diff(columns.col_ptr) for columns in pieces]))
+    values, bias = (np.concatenate([c[i] for c in pieces]) for i in (3, 4))
+    groups = []
+    for first in range(0, len(bias), CHUNK_WIDTH):
+        col_ptr = pointers[first : first + CHUNK_WIDTH + 1]
+        held = slice(col_ptr[0], col_ptr[-1])
+        features, entries = np.unique(index[held], return_inverse=True)
+        group_bias = bias[first : first + CHUNK_WIDTH]
+        arrays = col_ptr - col_ptr[0], entries.astype(INT), values[held], group_bias
+        groups.append(Columns(features, *arrays))
+    return groups
+
+
 @dataclass(frozen=True, eq=False)
 class Layer:
     """The rankers of all children of one tree level, in chunks.
