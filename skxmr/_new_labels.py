@@ -95,7 +95,7 @@ def rows_with(examples, labels):
     return Examples(X, Y, np.arange(len(rows), dtype=np.int32), weight)
 
 
-def place_by_search(examples, new, model, tree, params, *, width, n_most, n_jobs=None):
+def place_by_search(examples, new, model, tree, params, *, n_clusters, n_jobs=None):
     """Find the leaf clusters that a search reaches for most of each new label's examples.
 
     Parameters
@@ -108,10 +108,9 @@ def place_by_search(examples, new, model, tree, params, *, width, n_most, n_jobs
     tree : LabelTree
         The model's.
     params : TrainParams
-    width : int
-        Nodes kept per level while matching.
-    n_most : int
-        Clusters per label.
+    n_clusters : int
+        Clusters per label, at most, and nodes kept per level: in a wider beam there are more
+        clusters that suit most rows somewhat and none of them well.
     n_jobs : int, optional
 
     Returns
@@ -120,8 +119,8 @@ def place_by_search(examples, new, model, tree, params, *, width, n_most, n_jobs
         A label without examples goes into the smallest cluster.
     """
     examples = examples._replace(Y=sp.csr_matrix(examples.Y[:, new]))
-    clusters = matched_clusters(examples, tree, model.layers, params, width, n_jobs=n_jobs)
-    clusters = clusters[: len(new), :n_most] if tree.n_levels > 1 else -np.ones((len(new), 1), int)
+    found = matched_clusters(examples, tree, model.layers, params, n_clusters, n_jobs=n_jobs)
+    clusters = found[: len(new), :n_clusters].copy()  # as many as labels there are if it is one
     lost = clusters[:, 0] < 0
     clusters[lost, 0] = np.argmin(np.diff(tree.child_ptr[-1]))
     row, _ = np.nonzero(clusters >= 0)

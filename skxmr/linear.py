@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_memory, has_fit_parameter
 
-from . import _matching, _new_labels, _parallel, _progress, _training, embeddings
+from . import _matching, _parallel, _progress, _training, embeddings
 from ._cloning import clone_with, draw_seed
 from ._core import (
     LOSSES,
@@ -34,6 +34,17 @@ from ._negatives import (
     check_negatives,
     needs_matcher,
     sampling_of,
+)
+from ._new_labels import (
+    PLACEMENTS,
+    check_indexer_places,
+    grown_classes,
+    grown_columns,
+    grown_model,
+    grown_tree,
+    place_by_indexer,
+    place_by_search,
+    rows_with,
 )
 from ._pairs import row_of_entries
 from ._rankers import ranking_csr
@@ -736,6 +747,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         sample_weight=None,
         *,
         placement="search",
+        clusters_per_label=3,
         retrain_siblings=False,
         label_features=None,
         label_text=None,
@@ -757,9 +769,13 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         sample_weight : array-like of shape (n_samples,), optional
             Multiplies C, row by row.
         placement : {"search", "indexer"}, default="search"
-            Who finds the clusters of a new label: the search, those that it reaches for most of
-            the label's rows, up to `max_clusters_per_label`; or the `predict` of the indexer, one,
-            by the label's embedding or text.
+            Who finds the clusters of a new label: the search, those that it leads most of the
+            label's rows to; or the `predict` of the indexer, one, by the label's embedding or
+            text.
+        clusters_per_label : int, default=3
+            How many clusters a new label joins at most, up to 6, where the search finds them.
+            Nothing above the clusters learns where the label's rows should go, and they scatter
+            more than those of labels that fit knew.
         retrain_siblings : bool, default=False
             Whether all rankers of the clusters that get a new label are trained again, so that
             they learn from its rows, too. They then know no other rows than those given here,
@@ -801,28 +817,28 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         """
         self._check_fitted()
         self._check_params()
-        check_option(placement, "placement", _new_labels.PLACEMENTS)
+        check_option(placement, "placement", PLACEMENTS)
+        check_integer(clusters_per_label, "clusters_per_label", 1, MOST_CLUSTERS)
         check_boolean(retrain_siblings, "retrain_siblings")
         self._make_deferred()
+        how = {"n_clusters": int(clusters_per_label), "retrain_siblings": retrain_siblings}
+        by = None if placement == "search" else (label_features, label_text)
         with unchanged_on_failure(self):
-            how = placement, retrain_siblings
-            return self._add_labels(X, y, sample_weight, *how, label_features, label_text)
+            return self._add_labels(X, y, sample_weight, by, how)
 
-    def _add_labels(self, X, y, sample_weight, placement, retrain, label_features, label_text):
+    def _add_labels(self, X, y, sample_weight, by, how):
         X = check_features(self, X, reset=False)
         weight = check_sample_weight(sample_weight, X.shape[0], self.C)
         if self.multilabel_:
-            targets = _new_labels.grown_columns(y, X.shape[0], self.n_labels_)
+            targets = grown_columns(y, X.shape[0], self.n_labels_)
         else:
-            targets = _new_labels.grown_classes(y, X.shape[0], self.classes_)
+            targets = grown_classes(y, X.shape[0], self.classes_)
         examples = distinct_examples(_bare(X), targets.indicator, weight)
-        carriers = _new_labels.rows_with(examples, targets.new)
-        place = None
-        if placement == "indexer":
-            place = self._place_by_indexer(carriers, targets, label_features, label_text)
+        carriers = rows_with(examples, targets.new)
+        place = None if by is None else self._place_by_indexer(carriers, targets, *by)
         foreseen = _repeated({_matching.PHASE: 1.0, _training.PHASE: 3.0}, len(self._models))
         with _progress.reporting("adding labels", foreseen, self.verbose):
-            grown = self._grow_all(examples, carriers, targets, place, retrain)
+            grown = self._grow_all(examples, carriers, targets, place, **how)
         trees, models, n_iters = zip(*grown, strict=True)
         voters = self._voters
         if voters is not None:
@@ -835,7 +851,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     def _place_by_indexer(self, examples, targets, label_features, label_text):
         """Validate what an indexer goes by, and ask it."""
         kind, new = self.label_embedding, targets.new
-        _new_labels.check_indexer_places(self.indexer_, kind, len(self._models))
+        check_indexer_places(self.indexer_, kind, len(self._models))
         text_wanted = takes_text(self.indexer_)
         kind = "pifa" if text_wanted else kind
         label_features = _check_label_features(label_features, kind, len(new))
@@ -843,30 +859,23 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         label_text = _check_label_text(label_text, len(new), classes)
         _check_texts_suffice(label_text, kind, self.indexer_)
         given = {"label_features": label_features, "label_text": label_text}
-        place = _new_labels.place_by_indexer
-        return place(examples, new, self.indexer_, kind, **given, n_jobs=self.n_jobs)
+        return place_by_indexer(examples, new, self.indexer_, kind, **given, n_jobs=self.n_jobs)
 
-    def _grow_all(self, examples, carriers, targets, place, retrain):
-        """Give every tree the new labels: yields trees, models and numbers of passes."""
+    def _grow_all(self, examples, carriers, targets, place, *, n_clusters, retrain_siblings):
+        """Give every tree the new labels; returns trees, models and numbers of passes."""
         params, n_trees = self._train_params(self.prune_threshold), len(self._models)
         sampling = sampling_of(self.negative_sampling, self.training_beam_width)
-        width, n_most = int(self.training_beam_width), int(self.max_clusters_per_label)
-        search = {"width": width, "n_most": n_most, "n_jobs": self.n_jobs}
-        how = {"sampling": sampling, "n_jobs": self.n_jobs, "retrain_siblings": retrain}
+        how = {"sampling": sampling, "n_jobs": self.n_jobs, "retrain_siblings": retrain_siblings}
+        search = {"n_clusters": n_clusters, "n_jobs": self.n_jobs}
         grown = []
         for t, seed in enumerate(self._seeds(n_trees)):
-            model, tree = self._models[t], self.trees_[t]
+            rankers = self._models[t], self.trees_[t]
             with _progress.part(_member_name(t, n_trees)):
-                found = place or _new_labels.place_by_search(
-                    carriers, targets.new, model, tree, params, **search
-                )
-                tree = _new_labels.grown_tree(tree, targets.renumbered, found)
+                found = place or place_by_search(carriers, targets.new, *rankers, params, **search)
+                tree = grown_tree(self.trees_[t], targets.renumbered, found)
                 # The seed that fitting this very tree would draw.
-                seed = draw_seed(check_random_state(seed))
-                model, n_iter = _new_labels.grown_model(
-                    model, tree, examples, params, seed=seed, **how
-                )
-            grown.append((tree, model, n_iter))
+                how["seed"] = draw_seed(check_random_state(seed))
+                grown.append((tree, *grown_model(self._models[t], tree, examples, params, **how)))
         return grown
 
     def _indicator_of(self, y, n_rows):
