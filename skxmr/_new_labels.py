@@ -1,22 +1,24 @@
 """Labels that a fitted model learns later: new slots of its leaf clusters."""
 
+import warnings
 from inspect import signature
 from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.utils import column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
 
 from ._core import CHUNK_WIDTH, Layer, Model, compile_chunk, read_chunk, regroup
 from ._disentanglement import matched_clusters
 from ._examples import Examples
 from ._training import train_leaf_chunks
-from ._validation import check_matrix, indicator_csr, takes_text
+from ._validation import check_classes, check_matrix, indicator_csr, takes_text
 from .embeddings import embed_labels, split_kind
 from .tree import LabelTree, group_pointers
 
 PLACEMENTS = ("search", "indexer")
+
+#: The share of known labels without rows beside new ones that nobody is warned of.
+_MOST_ABSENT = 0.25
 
 
 class GrownTargets(NamedTuple):
@@ -47,15 +49,13 @@ def grown_columns(y, n_rows, n_known):
             f"y must have more than {n_known} columns, those of the known labels and then the new "
             f"ones, got {Y.shape[1]}"
         )
-    _check_new_positives(Y[:, n_known:])
     columns = np.arange(Y.shape[1], dtype=np.int32)
     return GrownTargets(Y, np.arange(Y.shape[1]), columns[n_known:], columns[:n_known])
 
 
 def grown_classes(y, n_rows, known):
     """Validate classes some of which are new, and number all of them again, in rising order."""
-    y = column_or_1d(y)
-    check_classification_targets(y)
+    y = check_classes(y)
     if len(y) != n_rows:
         raise ValueError(f"y must hold one class for each of {n_rows} rows, got {len(y)}")
     if _holds_text(y) != _holds_text(known):
@@ -75,11 +75,6 @@ def _holds_text(values):
     return values.dtype.kind == "U" or any(isinstance(value, str) for value in values[:1])
 
 
-def _check_new_positives(Y):
-    if Y.nnz == 0:
-        raise ValueError("y has no positive entry of a new label; expected at least one")
-
-
 class Place(NamedTuple):
     """Where labels go: label ``label[i]`` into the leaf cluster ``leaf[i]``."""
 
@@ -88,8 +83,10 @@ class Place(NamedTuple):
 
 
 def rows_with(examples, labels):
-    """The examples that have one of these labels."""
+    """The examples that have one of these new labels, of which there must be some."""
     rows = np.flatnonzero(np.diff(examples.Y[:, labels].indptr)).astype(np.int32)
+    if len(rows) == 0:
+        raise ValueError("y has no row of a new label; expected one at least, of weight above 0")
     weight = None if examples.weight is None else examples.weight[rows]
     X, Y = examples.X[examples.source[rows]], examples.Y[rows]
     return Examples(X, Y, np.arange(len(rows), dtype=np.int32), weight)
@@ -119,8 +116,10 @@ def place_by_search(examples, new, model, tree, params, *, n_clusters, n_jobs=No
         A label without examples goes into the smallest cluster.
     """
     examples = examples._replace(Y=sp.csr_matrix(examples.Y[:, new]))
-    found = matched_clusters(examples, tree, model.layers, params, n_clusters, n_jobs=n_jobs)
-    clusters = found[: len(new), :n_clusters].copy()  # as many as labels there are if it is one
+    if tree.n_levels == 1:
+        return Place(new, np.zeros(len(new), dtype=np.int32))
+    clusters = matched_clusters(examples, tree, model.layers, params, n_clusters, n_jobs=n_jobs)
+    clusters = clusters[:, :n_clusters].copy()
     lost = clusters[:, 0] < 0
     clusters[lost, 0] = np.argmin(np.diff(tree.child_ptr[-1]))
     row, _ = np.nonzero(clusters >= 0)
@@ -172,16 +171,34 @@ def place_by_indexer(
     place : Place
     """
     if takes_text(indexer):
-        given = label_features is not None and "label_features" in signature(indexer.predict).parameters
+        given = (
+            label_features is not None and "label_features" in signature(indexer.predict).parameters
+        )
         features = {"label_features": label_features} if given else {}
-        return Place(new, indexer.predict(label_text, **features))
+        return _checked_place(new, indexer.predict(label_text, **features), indexer)
     if label_features is not None:  # with an empty row for each known label
         n_rows = np.zeros(examples.Y.shape[1], dtype=np.int64)
         n_rows[new] = np.diff(label_features.indptr)
-        entries = label_features.data, label_features.indices, np.concatenate(([0], np.cumsum(n_rows)))
+        entries = (
+            label_features.data,
+            label_features.indices,
+            np.concatenate(([0], np.cumsum(n_rows))),
+        )
         label_features = sp.csr_matrix(entries, (len(n_rows), label_features.shape[1]))
     Z = embed_labels(kind, examples, label_features=label_features, n_jobs=n_jobs)[new]
-    return Place(new, indexer.predict(Z))
+    return _checked_place(new, indexer.predict(Z), indexer)
+
+
+def _checked_place(new, leaf, indexer):
+    """Refuse what no leaf clusters' numbers are."""
+    leaf, n_leaves = np.asarray(leaf), len(indexer.tree_.child_ptr[-1]) - 1
+    integers = leaf.shape == new.shape and leaf.dtype.kind in "iu"
+    if not integers or leaf.min() < 0 or leaf.max() >= n_leaves:
+        raise ValueError(
+            f"indexer_.predict must give a leaf cluster in [0, {n_leaves}) for each of {len(new)} "
+            f"new labels, got {leaf!r:.80}"
+        )
+    return Place(new, leaf)
 
 
 def grown_tree(tree, renumbered, place):
@@ -250,6 +267,22 @@ def grown_model(model, tree, examples, params, *, retrain_siblings, **options):
 
     layers = [*model.layers[:-1], Layer.from_chunks(pointers, chunks())]
     return Model(layers, tree.slot_label, tree.n_labels, n_features), n_iter
+
+
+def warn_of_absent(examples, tree, new, *, retrain_siblings):
+    """Warn where the examples lack many of the known labels that new ones must be told from."""
+    leaf, known = tree.parents(tree.n_levels), ~np.isin(tree.slot_label, new)
+    beside = known & np.isin(leaf, leaf[~known])
+    siblings = np.unique(tree.slot_label[beside])
+    n_absent = int((np.bincount(examples.Y.indices, minlength=tree.n_labels)[siblings] == 0).sum())
+    if n_absent <= (0 if retrain_siblings else _MOST_ABSENT) * len(siblings):
+        return
+    harm = "are ranked no longer" if retrain_siblings else "may be ranked too low"
+    warnings.warn(
+        f"X has no row of {n_absent} of the {len(siblings)} known labels in the clusters that got "
+        f"new ones. If fit had some, add_labels should have them, too: these labels {harm}.",
+        stacklevel=4,
+    )
 
 
 def _joined(known, new, n_features):

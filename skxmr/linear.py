@@ -45,6 +45,7 @@ from ._new_labels import (
     place_by_indexer,
     place_by_search,
     rows_with,
+    warn_of_absent,
 )
 from ._pairs import row_of_entries
 from ._rankers import ranking_csr
@@ -797,6 +798,11 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             If an input is not as documented or no label is new; the message names it. The model is
             then what it was.
 
+        Warns
+        -----
+        UserWarning
+            If `X` lacks rows of known labels that the new ones must be told apart from.
+
         Notes
         -----
         One-dimensional y: `classes_` stay in order, so that classes may change their positions.
@@ -840,6 +846,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         with _progress.reporting("adding labels", foreseen, self.verbose):
             grown = self._grow_all(examples, carriers, targets, place, **how)
         trees, models, n_iters = zip(*grown, strict=True)
+        retrained = how["retrain_siblings"]
+        warn_of_absent(examples, trees[0], targets.new, retrain_siblings=retrained)
         voters = self._voters
         if voters is not None:
             voters = update_voters(voters, examples, targets.renumbered)
