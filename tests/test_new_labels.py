@@ -42,7 +42,8 @@ N_KNOWN, N_NEW = 16, 4
 
 
 def classifier(indexer=DEEP, **params):
-    return XRLinearClassifier(indexer, **{"random_state": 0, "prune_threshold": 0.0, **params})
+    defaults = {"random_state": 0, "prune_threshold": 0.0, "n_neighbors": None}
+    return XRLinearClassifier(indexer, **defaults | params)
 
 
 def problem(n_rows=240, n_labels=N_KNOWN + N_NEW, seed=1):
@@ -233,7 +234,7 @@ def test_a_label_goes_where_the_search_leads_its_rows():
     upper, n_leaves = old._model.layers[:-1], old.tree_.n_nodes(old.n_levels_ - 1)
     clusters = LabelTree(old.tree_.child_ptr[:-1], np.arange(n_leaves))  # as if they were labels
     model = Model(upper, clusters.slot_label, n_leaves, X.shape[1])
-    old._set_fitted([clusters], [model], None, np.arange(n_leaves), "spmatrix", 1)
+    old._set_fitted([clusters], [model], None, None, np.arange(n_leaves), "spmatrix", 1)
     labels, scores = old.set_params(beam_width=1).rank(X, 1)
     for label in range(N_KNOWN, N_KNOWN + N_NEW):
         rows = np.flatnonzero(Y[:, label].toarray())
@@ -575,7 +576,7 @@ def test_a_loaded_model_has_no_indexer(tmp_path):
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
 def test_a_failure_leaves_the_model_as_it_was(monkeypatch, error):
     clf = fitted(n_trees=2, n_neighbors=3)
-    before, ranking = dict(vars(clf)), clf.rank(X, 5)
+    ranking, before = clf.rank(X, 5), dict(vars(clf))
     calls = []
 
     def fail_later(*args, **options):
@@ -622,8 +623,9 @@ def test_subjects_of_a_catalogue_are_found_as_often_as_after_a_fit():
     order = np.random.default_rng(0).permutation(data.Y_train.shape[1])
     Y, Y_test = (sp.csr_matrix(y)[:, order] for y in (data.Y_train, data.Y_test))
     n_known = Y.shape[1] - 250
-    refit = XRLinearClassifier(random_state=0, n_jobs=2).fit(X, Y)
-    grown = XRLinearClassifier(random_state=0, n_jobs=2).fit(X, Y[:, :n_known]).add_labels(X, Y)
+    params = {"random_state": 0, "n_jobs": 2, "n_neighbors": None}
+    refit = XRLinearClassifier(**params).fit(X, Y)
+    grown = XRLinearClassifier(**params).fit(X, Y[:, :n_known]).add_labels(X, Y)
     rows = np.flatnonzero(Y_test[:, n_known:].sum(axis=1))
     found = {}
     for name, clf in (("refit", refit), ("grown", grown)):

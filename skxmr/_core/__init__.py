@@ -46,7 +46,7 @@ from ._training import (
     TrainParams,
     train_columns,
 )
-from ._voters import Voters, combine
+from ._voters import RowMixer, Voters, combine, pack_rows
 
 __all__ = [
     "ANALYZERS",
@@ -76,6 +76,7 @@ __all__ = [
     "NodeProblem",
     "Places",
     "Restriction",
+    "RowMixer",
     "Texts",
     "TrainParams",
     "Voters",
@@ -91,6 +92,7 @@ __all__ = [
     "find_prefixes",
     "joined_rows",
     "kmeans",
+    "pack_rows",
     "read_chunk",
     "regroup",
     "sort_texts",
