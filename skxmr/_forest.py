@@ -3,9 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 
-from ._core import RowMixer, Voters, combine, csr_transpose, pack_rows
+from ._core import RowMixer, Voters, combine
 
 #: Labels that each of several trees lists at least, lest what one tree ranks low count as nothing.
 LISTED = 50
@@ -35,50 +34,6 @@ class Votes(NamedTuple):
     n_neighbors: int
     power: float
     weight: float
-
-
-def make_voters(examples):
-    """Make Voters of training examples."""
-    X = examples.X[examples.source]
-    weight = np.ones(X.shape[0], dtype=np.float32) if examples.weight is None else examples.weight
-    given = examples.source, examples.X.shape[0]
-    return _voters_of(X.shape[1], *pack_rows(X), examples.Y, weight, *given)
-
-
-def join_voters(voters, examples):
-    """Make Voters of some that are there and of more examples, whose rows are numbered on."""
-    a, more = voters.arrays, make_voters(examples).arrays
-    ones = np.ones(len(a["labels"]), dtype=np.float32)
-    shape = voters.n_rows, voters.n_labels
-    Y = sp.csr_matrix((ones, a["labels"], a["label_ptr"]), shape=shape)
-    source, n_given = voters.source, voters.n_given
-    if source is not None:
-        source = np.concatenate((source, (n_given + examples.source).astype(np.int32)))
-    return _voters_of(
-        voters.n_features,
-        np.concatenate((a["word_ptr"], more["word_ptr"][1:] + a["word_ptr"][-1])),
-        np.concatenate((a["words"], more["words"])),
-        sp.vstack((Y, examples.Y), format="csr"),
-        np.concatenate((a["weight"], more["weight"])),
-        source,
-        n_given + examples.X.shape[0],
-    )
-
-
-def _voters_of(n_features, word_ptr, words, Y, weight, source, n_given):
-    carrier_ptr, carriers = csr_transpose(Y)
-    return Voters(
-        *(n_features, Y.shape[1]),
-        source=source,
-        n_given=n_given,
-        word_ptr=word_ptr,
-        words=words,
-        label_ptr=Y.indptr.astype(np.int64),
-        labels=Y.indices.astype(np.int32, copy=False),
-        carrier_ptr=carrier_ptr,
-        carriers=carriers,
-        weight=weight,
-    )
 
 
 class Forest:

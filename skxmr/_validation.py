@@ -251,15 +251,21 @@ def encode_targets(y):
         if y.dtype.kind not in "fiub":
             raise ValueError(f"y must be a 0/1 indicator matrix, got an array of {y.dtype}")
         return Targets(_check_positives(indicator_csr(y, "y")), None, "dense")
-    y = column_or_1d(y, warn=True)
-    with warnings.catch_warnings():  # that many classes must mean regression: not here
-        warnings.filterwarnings("ignore", "The number of unique classes")
-        check_classification_targets(y)
+    y = check_classes(y)
     classes, codes = np.unique(y, return_inverse=True)
     pointers = np.arange(len(y) + 1)
     ones = np.ones(len(y), dtype=np.float32)
     indicator = sp.csr_matrix((ones, codes, pointers), shape=(len(y), len(classes)))
     return Targets(canonical_csr(indicator, "y"), classes, "classes")
+
+
+def check_classes(y):
+    """Validate one class per row, and return an array."""
+    y = column_or_1d(y, warn=True)
+    with warnings.catch_warnings():  # that many classes must mean regression: not here
+        warnings.filterwarnings("ignore", "The number of unique classes")
+        check_classification_targets(y)
+    return y
 
 
 def indicator_csr(matrix, name):

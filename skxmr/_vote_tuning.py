@@ -7,7 +7,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from ._core import CSRView, combine
-from ._forest import LISTED, LOOKED_UP, MOST_CANDIDATES, make_voters
+from ._forest import LISTED, LOOKED_UP, MOST_CANDIDATES
+from ._voting import make_voters
 from .metrics import ndcg_at_k
 
 #: Every tenth example is held out, and no more than this many; with fewer, nothing can be said.

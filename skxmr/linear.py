@@ -29,7 +29,7 @@ from ._examples import Examples, distinct_examples
 from ._explaining import explain_label
 from ._explanation import Explanation, check_feature_names, find_label
 from ._folder import write_folder
-from ._forest import ForestCache, join_voters, make_voters, mixable
+from ._forest import ForestCache, mixable
 from ._label_examples import check_label_examples, with_label_examples
 from ._negatives import (
     Sampling,
@@ -38,6 +38,18 @@ from ._negatives import (
     needs_matcher,
     sampling_of,
 )
+from ._new_labels import (
+    PLACEMENTS,
+    check_indexer_places,
+    grown_classes,
+    grown_columns,
+    grown_model,
+    grown_tree,
+    place_by_indexer,
+    place_by_search,
+    rows_with,
+    warn_of_absent,
+)
 from ._pairs import row_of_entries
 from ._rankers import ranking_csr
 from ._relevance import check_relevance
@@ -45,6 +57,7 @@ from ._state import classifier_state
 from ._training import train_layers
 from ._validation import (
     bare_row,
+    check_boolean,
     check_features,
     check_features_and_targets,
     check_indexer,
@@ -62,6 +75,7 @@ from ._validation import (
     unchanged_on_failure,
 )
 from ._vote_tuning import Mixture, choose_mixture
+from ._voting import join_voters, make_voters, update_voters
 from .embeddings import embed_labels, split_kind
 from .indexers import KMeansIndexer, _clusters
 from .tree import LabelTree
@@ -420,12 +434,14 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         numbers_given = self.neighbor_power, self.neighbor_weight
         return Mixture(int(self.n_neighbors), *map(float, numbers_given))
 
-    def _seeds(self):
+    def _seeds(self, n_trees):
         """The random state of each of several trees; the first one's is that of a single tree."""
+        if n_trees == 1:
+            return [self.random_state]
         seed = self.random_state
         if not isinstance(seed, numbers.Integral):
             seed = draw_seed(check_random_state(seed))
-        others = np.random.SeedSequence(int(seed)).generate_state(self.n_trees - 1)
+        others = np.random.SeedSequence(int(seed)).generate_state(n_trees - 1)
         return [seed, *map(int, others)]
 
     def _train_all(self, problem):
@@ -433,7 +449,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         if self.n_trees == 1:
             return [self._train(problem, self.random_state)]
         trained = []
-        for t, seed in enumerate(self._seeds()):
+        for t, seed in enumerate(self._seeds(self.n_trees)):
             with _progress.part(_member_name(t, int(self.n_trees))):
                 trained.append(self._train(problem, seed))
         return trained
@@ -444,10 +460,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         floor = self._trained_threshold()
         shared = self.memory is not None or needs_matcher(self.negative_sampling)
         stored = "float32" if shared else self.weight_dtype
-        # One type per number and bare matrices: a memory tells 1 from 1.0, and sees scipy's flags.
-        params = TrainParams(
-            self.loss, *map(float, (self.C, self.bias, self.tol)), int(self.max_iter), floor
-        )
+        params = self._train_params(floor)
         sampling = sampling_of(self.negative_sampling, self.training_beam_width)
         options = _Options(self.label_embedding, params, sampling, stored, random_state)
         indexer = _DEFAULT_INDEXER if self.indexer is None else self.indexer
@@ -464,6 +477,11 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             return trained
         how = (problem.examples.X.shape[1], self.prune_threshold, self.bias, self.weight_dtype)
         return trained._replace(layers=[layer.prune(*how) for layer in trained.layers])
+
+    def _train_params(self, threshold):
+        # One type per number: a memory tells 1 from 1.0. And bare matrices: it sees scipy's flags.
+        numbers = map(float, (self.C, self.bias, self.tol))
+        return TrainParams(self.loss, *numbers, int(self.max_iter), float(threshold))
 
     def _disentangle(self, train, problem, indexer, options, memory):
         """Index, and move labels into the clusters that their rows reach."""
@@ -782,6 +800,150 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         weight = check_sample_weight(sample_weight, X.shape[0])
         self._voters = join_voters(self._voters, distinct_examples(_bare(X), Y, weight))
         return self
+
+    def add_labels(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        placement="search",
+        clusters_per_label=3,
+        retrain_siblings=False,
+        label_features=None,
+        label_text=None,
+    ):
+        """Learn labels that fit has not seen, without fitting again.
+
+        Each new label joins the leaf clusters that suit it, and gets a ranker there. Nothing above
+        the leaf clusters changes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows that carry the new labels, and rows that do not: a new ranker learns to tell its
+            label from the others of its cluster by the rows given here that carry any of them. All
+            rows of fit and the new ones are best.
+        y : {array-like, sparse matrix} of shape (n_samples, n_labels_ + n_new) or (n_samples,)
+            All labels of the rows: 0/1 indicator of the known labels, then of the new ones; or one
+            class per row, some of which are new.
+        sample_weight : array-like of shape (n_samples,), optional
+            Multiplies C, row by row.
+        placement : {"search", "indexer"}, default="search"
+            Who finds the clusters of a new label: the search, those that it leads most of the
+            label's rows to; or the `predict` of the indexer, one, by the label's embedding or
+            text.
+        clusters_per_label : int, default=3
+            How many clusters a new label joins at most, up to 6, where the search finds them.
+            Nothing above the clusters learns where the label's rows should go, and they scatter
+            more than those of labels that fit knew.
+        retrain_siblings : bool, default=False
+            Whether all rankers of the clusters that get a new label are trained again, so that
+            they learn from its rows, too. They then know no other rows than those given here,
+            which should include all rows of fit.
+        label_features : {array-like, sparse matrix} of shape (n_new, d), optional
+            Of the new labels, in the order of their columns or in rising order of the classes; for
+            an indexer that was fitted to some.
+        label_text : sequence of str, length n_new, optional
+            Of the new labels, for an indexer that takes strings; by default the new classes, where
+            they are strings.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an input is not as documented or no label is new; the message names it. The model is
+            then what it was.
+
+        Warns
+        -----
+        UserWarning
+            If `X` lacks rows of known labels that the new ones must be told apart from.
+
+        Notes
+        -----
+        One-dimensional y: `classes_` stay in order, so that classes may change their positions.
+        Rows given here vote, where rows vote; those that did already have their new labels now.
+        Where a search chooses the negatives of the leaf clusters, it is made again, for the rows
+        given. The indexer remains what it was.
+
+        Examples
+        --------
+        >>> from sklearn.feature_extraction.text import TfidfVectorizer
+        >>> from skxmr import XRLinearClassifier
+        >>> titles = ["cats", "dogs and cats", "sea birds", "birds", "sharks at sea", "sharks"]
+        >>> pets = ["mammals", "mammals", "birds", "birds", "fish", "fish"]
+        >>> X = TfidfVectorizer().fit_transform(titles)
+        >>> clf = XRLinearClassifier(random_state=0).fit(X[:4], pets[:4])
+        >>> clf.add_labels(X, pets).predict(X).tolist()
+        ['mammals', 'mammals', 'birds', 'birds', 'fish', 'fish']
+        """
+        self._check_fitted()
+        self._check_params()
+        check_option(placement, "placement", PLACEMENTS)
+        check_integer(clusters_per_label, "clusters_per_label", 1, MOST_CLUSTERS)
+        check_boolean(retrain_siblings, "retrain_siblings")
+        self._make_deferred()
+        how = {"n_clusters": int(clusters_per_label), "retrain_siblings": retrain_siblings}
+        by = None if placement == "search" else (label_features, label_text)
+        with unchanged_on_failure(self):
+            return self._add_labels(X, y, sample_weight, by, how)
+
+    def _add_labels(self, X, y, sample_weight, by, how):
+        X = check_features(self, X, reset=False)
+        weight = check_sample_weight(sample_weight, X.shape[0], self.C)
+        if self.multilabel_:
+            targets = grown_columns(y, X.shape[0], self.n_labels_)
+        else:
+            targets = grown_classes(y, X.shape[0], self.classes_)
+        examples = distinct_examples(_bare(X), targets.indicator, weight)
+        carriers = rows_with(examples, targets.new)
+        place = None if by is None else self._place_by_indexer(carriers, targets, *by)
+        foreseen = _repeated({_matching.PHASE: 1.0, _training.PHASE: 3.0}, len(self._models))
+        with _progress.reporting("adding labels", foreseen, self.verbose):
+            grown = self._grow_all(examples, carriers, targets, place, **how)
+        trees, models, n_iters = zip(*grown, strict=True)
+        retrained = how["retrain_siblings"]
+        warn_of_absent(examples, trees[0], targets.new, retrain_siblings=retrained)
+        voters = self._voters
+        if voters is not None:
+            voters = update_voters(voters, examples, targets.renumbered)
+        others = self.votes_, targets.classes, self._container, max(self.n_iter_, *n_iters)
+        self._set_fitted(list(trees), models, voters, *others)
+        return self
+
+    def _place_by_indexer(self, examples, targets, label_features, label_text):
+        """Validate what an indexer goes by, and ask it."""
+        kind, new = self.label_embedding, targets.new
+        check_indexer_places(self.indexer_, kind, len(self._models))
+        text_wanted = takes_text(self.indexer_)
+        kind = "pifa" if text_wanted else kind
+        label_features = _check_label_features(label_features, kind, len(new))
+        classes = None if self.multilabel_ else targets.classes[new]
+        label_text = _check_label_text(label_text, len(new), classes)
+        _check_texts_suffice(label_text, kind, self.indexer_)
+        given = {"label_features": label_features, "label_text": label_text}
+        return place_by_indexer(examples, new, self.indexer_, kind, **given, n_jobs=self.n_jobs)
+
+    def _grow_all(self, examples, carriers, targets, place, *, n_clusters, retrain_siblings):
+        """Give every tree the new labels; returns trees, models and numbers of passes."""
+        params, n_trees = self._train_params(self.prune_threshold), len(self._models)
+        sampling = sampling_of(self.negative_sampling, self.training_beam_width)
+        how = {"sampling": sampling, "n_jobs": self.n_jobs, "retrain_siblings": retrain_siblings}
+        search = {"n_clusters": n_clusters, "n_jobs": self.n_jobs}
+        grown = []
+        for t, seed in enumerate(self._seeds(n_trees)):
+            rankers = self._models[t], self.trees_[t]
+            with _progress.part(_member_name(t, n_trees)):
+                found = place or place_by_search(carriers, targets.new, *rankers, params, **search)
+                tree = grown_tree(self.trees_[t], targets.renumbered, found)
+                # The seed that fitting this very tree would draw.
+                how["seed"] = draw_seed(check_random_state(seed))
+                grown.append((tree, *grown_model(self._models[t], tree, examples, params, **how)))
+        return grown
 
     def _indicator_of(self, y, n_rows):
         """New targets as a matrix with a column per known label."""

@@ -14,9 +14,9 @@ from sklearn.pipeline import Pipeline
 import skxmr
 from skxmr import KMeansIndexer, XRLinearClassifier
 from skxmr._examples import distinct_examples
-from skxmr._forest import make_voters
 from skxmr._label_examples import with_label_examples
 from skxmr._vote_tuning import Mixture, choose_mixture
+from skxmr._voting import make_voters
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import precision_at_k
 

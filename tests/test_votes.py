@@ -17,7 +17,8 @@ import skxmr
 from skxmr import KMeansIndexer, SessionQueryCompleter, XRLinearClassifier
 from skxmr._core import CSRView, Voters, combine
 from skxmr._examples import distinct_examples
-from skxmr._forest import ForestCache, make_voters
+from skxmr._forest import ForestCache
+from skxmr._voting import make_voters
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import precision_at_k
 from skxmr.text import NGramTfidfVectorizer

@@ -11,6 +11,8 @@ from ._layers import (
     Layer,
     chunk_pointers,
     compile_chunk,
+    read_chunk,
+    regroup,
 )
 from ._library import ISA, Cancelled
 from ._ngrams import (
@@ -91,6 +93,8 @@ __all__ = [
     "joined_rows",
     "kmeans",
     "pack_rows",
+    "read_chunk",
+    "regroup",
     "sort_texts",
     "train_columns",
 ]

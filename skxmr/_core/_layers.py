@@ -123,6 +123,22 @@ def read_chunk(chunk, n_features, threshold=0.0):
     )
 
 
+def regroup(pieces):
+    """Divide the columns of several pieces, one behind the other, into chunks' widths."""
+    features = np.unique(np.concatenate([columns.features for columns in pieces]))
+    places = [np.searchsorted(features, columns.features).astype(INT) for columns in pieces]
+    entries = np.concatenate([p[c.entries] for p, c in zip(places, pieces, strict=True)])
+    pointers = _pointers(np.concatenate([np.diff(columns.col_ptr) for columns in pieces]))
+    values, bias = (np.concatenate([columns[i] for columns in pieces]) for i in (3, 4))
+    groups = []
+    for first in range(0, len(bias), CHUNK_WIDTH):
+        col_ptr = pointers[first : first + CHUNK_WIDTH + 1]
+        held, group = slice(col_ptr[0], col_ptr[-1]), slice(first, first + CHUNK_WIDTH)
+        arrays = col_ptr - col_ptr[0], entries[held], values[held], bias[group]
+        groups.append(Columns(features, *arrays))
+    return groups
+
+
 @dataclass(frozen=True, eq=False)
 class Layer:
     """The rankers of all children of one tree level, in chunks.
