@@ -1,7 +1,9 @@
 """Fits that are remembered: found again by what was given, and made once by all who ask at once."""
 
+import copy
 import fcntl
 import hashlib
+import io
 import pickle
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -57,9 +59,19 @@ def _text_digest(texts):
 
 def cache(memory, function, ignore):
     """Return a function that a memory caches, and whose results are mapped where they can be."""
-    if isinstance(memory, joblib.Memory) and memory.backend == "local" and not memory.compress:
-        return memory.cache(function, ignore=ignore, mmap_mode="r")
-    return memory.cache(function, ignore=ignore)
+    return _mapping(memory).cache(function, ignore=ignore)
+
+
+def _mapping(memory):
+    """The same memory, but one that maps what it has: its store decides, not what `cache` takes."""
+    plain = isinstance(memory, joblib.Memory) and _folder(memory) is not None
+    if not plain or memory.compress or memory.mmap_mode is not None:
+        return memory
+    memory = copy.copy(memory)
+    memory.mmap_mode = "r"
+    memory.store_backend = copy.copy(memory.store_backend)
+    memory.store_backend.mmap_mode = "r"
+    return memory
 
 
 def recall(memory, key, work, compute):
@@ -93,15 +105,22 @@ def _computed(key, compute):
     return compute()
 
 
+class _Pickler(pickle.Pickler):
+    """Hands out the memory of mapped arrays, too, instead of a copy."""
+
+    def reducer_override(self, obj):
+        return np.asarray(obj).__reduce_ex__(5) if isinstance(obj, np.memmap) else NotImplemented
+
+
 def _anonymous(result):
     """Rebuild an object on the memory of its arrays.
 
     joblib would send mapped arrays to other processes by the name of a file, which by then may be
     gone.
     """
-    buffers = []
-    frame = pickle.dumps(result, protocol=5, buffer_callback=buffers.append)
-    return pickle.loads(frame, buffers=[memoryview(buffer) for buffer in buffers])
+    frame, buffers = io.BytesIO(), []
+    _Pickler(frame, protocol=5, buffer_callback=buffers.append).dump(result)
+    return pickle.loads(frame.getbuffer(), buffers=[memoryview(buffer) for buffer in buffers])
 
 
 @contextmanager
