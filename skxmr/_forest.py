@@ -92,6 +92,10 @@ class Forest:
         self.trees = tuple(trees)
         self.votes = votes
 
+    def __sizeof__(self):
+        voters = 0 if self.votes is None else self.votes.voters.nbytes
+        return super().__sizeof__() + voters + sum(tree.nbytes for tree in self.trees)
+
     @property
     def widest(self):
         """Number of nodes of the widest level: a beam that loses nothing."""

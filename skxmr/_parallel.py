@@ -3,6 +3,7 @@
 import itertools
 import queue
 import threading
+from concurrent.futures import CancelledError
 from contextlib import closing, contextmanager
 
 from joblib import Parallel, delayed, effective_n_jobs
@@ -10,6 +11,9 @@ from joblib.parallel import SequentialBackend, ThreadingBackend, get_active_back
 
 from . import _progress
 from ._core import CancelFlag
+
+#: How often workers may be lost in the midst of a piece of work.
+_MOST_LOSSES = 10
 
 #: Seconds after which a waiting thread looks up, where waiting itself cannot be interrupted.
 _LOOK_UP = 0.5
@@ -97,8 +101,26 @@ def _stream(function, tasks, order, n_jobs, brief):
 
 
 def _by_joblib(function, tasks, order, n_jobs):
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1)
-    yield from zip(order, parallel(delayed(function)(*tasks[i]) for i in order), strict=True)
+    """Let joblib spread tasks, and do again what is lost with a worker.
+
+    dask computes lost results anew by itself, but not the arguments that were sent ahead.
+    """
+    left, losses = dict.fromkeys(order), 0
+    while left:
+        parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
+        calls = [delayed(_numbered)(i, function, *tasks[i]) for i in left]
+        try:
+            for i, result in parallel(calls):
+                del left[i]
+                yield i, result
+        except CancelledError:
+            losses += 1
+            if losses > _MOST_LOSSES:
+                raise
+
+
+def _numbered(i, function, *args):
+    return i, function(*args)
 
 
 def _in_threads(function, tasks, order, n_workers):
