@@ -51,12 +51,12 @@ def main():
     clf = XRLinearClassifier(random_state=0)
     here = timed("fit in one process", lambda: clf.fit(X, data.Y_train).rank(X_test, 5))
     local = {"n_workers": args.workers, "threads_per_worker": 1, "dashboard_address": None}
-    with Client(args.scheduler) if args.scheduler else Client(**local) as client:
-        with joblib.parallel_config("dask"):
-            if not args.scheduler:
-                kill_a_worker(client, 0.5)
-            timed("fit on the cluster", lambda: clf.fit(X, data.Y_train))
-            there = timed("ranking on the cluster", lambda: clf.rank(X_test, 5))
+    client = Client(args.scheduler) if args.scheduler else Client(**local)
+    with client, joblib.parallel_config("dask"):
+        if not args.scheduler:
+            kill_a_worker(client, 0.5)
+        timed("fit on the cluster", lambda: clf.fit(X, data.Y_train))
+        there = timed("ranking on the cluster", lambda: clf.rank(X_test, 5))
     same = all(map(np.array_equal, here, there))
     print(f"the same labels and scores: {same}")
     print(f"precision at 1: {precision_at_k(data.Y_test, there, k=1):.3f}")

@@ -4,7 +4,7 @@ import os
 import pickle
 import threading
 import time
-import weakref
+from concurrent.futures import CancelledError
 
 import joblib
 import numpy as np
@@ -117,44 +117,31 @@ def test_a_fit_outlives_its_workers(client, monkeypatch, moment):
     assert_same_models(there, here)
 
 
-class Losing:
-    """In place of joblib.Parallel: gives two results, then loses the others with their worker."""
+def losing(done):
+    """Attempts that give two results and then lose the others with their worker."""
 
-    def __init__(self, **options):
-        assert options["return_as"] == "generator_unordered"
-
-    def __call__(self, calls):
-        for n, (function, args, _) in enumerate(calls):
+    def attempt(left):
+        for n, i in enumerate(left):
             if n == 2:
-                raise distributed.client.FutureCancelledError("key", "lost")
-            yield function(*args)
+                raise CancelledError
+            done.append(i)
+            yield i, i**2
+
+    return attempt
 
 
 @pytest.mark.parametrize("n_tasks", [2, 3, 7])
-def test_what_is_lost_is_done_again_and_nothing_else(client, monkeypatch, n_tasks):
-    monkeypatch.setattr(_parallel, "Parallel", Losing)
+def test_what_is_lost_is_done_again_and_nothing_else(n_tasks):
     done = []
-    with joblib.parallel_config("dask"):
-        options = {"n_jobs": None, "what": ""}
-        results = _parallel.run(
-            lambda i: done.append(i) or i**2,
-            [(i,) for i in range(n_tasks)],
-            range(n_tasks),
-            **options,
-        )
-    assert results == [i**2 for i in range(n_tasks)]
-    assert sorted(done) == list(range(n_tasks))
+    found = dict(_parallel._persistently(losing(done), range(n_tasks), CancelledError))
+    assert found == {i: i**2 for i in range(n_tasks)}
+    assert done == list(range(n_tasks))
 
 
-def test_who_loses_too_many_workers_is_told(client, monkeypatch):
-    monkeypatch.setattr(_parallel, "Parallel", Losing)
+def test_who_loses_too_many_workers_is_told(monkeypatch):
     monkeypatch.setattr(_parallel, "_MOST_LOSSES", 1)
-    tasks = [(1, 1)] * 7
-    with (
-        joblib.parallel_config("dask"),
-        pytest.raises(distributed.client.FutureCancelledError),
-    ):
-        _parallel.run(divmod, tasks, [1] * 7, n_jobs=None, what="")
+    with pytest.raises(CancelledError):
+        list(_parallel._persistently(losing([]), range(7), CancelledError))
 
 
 def test_errors_of_tasks_are_raised(client):
@@ -163,20 +150,17 @@ def test_errors_of_tasks_are_raised(client):
 
 
 def test_what_is_large_is_sent_once(monkeypatch):
-    """As joblib does it: arguments above a kilobyte that can be referred to weakly."""
-    from dask.sizeof import sizeof
-
     small, n_tasks = {}, {}
 
-    def counted(function, tasks, order, n_jobs):
-        for args in tasks:
-            each = [arg for arg in args if not _can_be_sent_ahead(arg, sizeof)]
-            name = function.__name__
-            small[name] = small.get(name, 0) + len(pickle.dumps(each))
-            n_tasks[name] = n_tasks.get(name, 0) + 1
+    def counted(function, tasks, order, n_jobs, brief):
+        shared = _parallel._shared(tasks)
+        each = [[arg for arg in args if id(arg) not in shared] for args in tasks]
+        name = function.__name__
+        small[name] = small.get(name, 0) + len(pickle.dumps(each))
+        n_tasks[name] = n_tasks.get(name, 0) + len(tasks)
         return ((i, function(*tasks[i])) for i in order)
 
-    monkeypatch.setattr(_parallel, "_stream", lambda f, t, o, n, brief: counted(f, t, o, n))
+    monkeypatch.setattr(_parallel, "_stream", counted)
     X, Y = rows_and_labels()
     clf = classifier(n_trees=2, n_neighbors=5, negative_sampling="tfn+man", n_jobs=4).fit(X, Y)
     clf.rank(X)
@@ -188,14 +172,6 @@ def test_what_is_large_is_sent_once(monkeypatch):
         # Which rows each node learns from: a few bytes per row, label and level, and no features.
         per_task, per_entry = 3000, 4 * 2 * 2 * 12
         assert small[name] < per_task * n_tasks[name] + per_entry * (Y.nnz + Y.shape[0]), name
-
-
-def _can_be_sent_ahead(arg, sizeof):
-    try:
-        weakref.ref(arg)
-    except TypeError:
-        return False
-    return sizeof(arg) > 1e3
 
 
 def test_a_search_on_a_cluster_is_that_of_one_process(client, tmp_path):
