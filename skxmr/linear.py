@@ -27,8 +27,11 @@ from ._core import (
 )
 from ._disentanglement import MOST_CLUSTERS, disentangle, foreseen_rounds, round_name
 from ._examples import Examples, distinct_examples
+from ._explaining import explain_label
+from ._explanation import Explanation, check_feature_names, find_label
 from ._folder import write_folder
-from ._forest import Forest, Votes, join_voters, make_voters
+from ._forest import Forest, Votes, join_voters, make_voters, mixable
+from ._label_examples import check_label_examples, with_label_examples
 from ._negatives import (
     Sampling,
     check_negative_sampling,
@@ -60,6 +63,7 @@ from ._validation import (
     takes_text,
     unchanged_on_failure,
 )
+from ._vote_tuning import Mixture, choose_mixture
 from .embeddings import embed_labels, split_kind
 from .indexers import KMeansIndexer, _clusters
 from .tree import LabelTree
@@ -142,16 +146,19 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         Nodes kept per level.
     post_processor : str, default="l3-hinge"
         How a margin becomes a score and joins its parent's: "noop", "sigmoid", "log-sigmoid",
-        "l{p}-hinge" or "log-l{p}-hinge" for p = 1 to 4.
+        "l{p}-hinge" or "log-l{p}-hinge" for p = 1 to 4. The scores of "noop" are margins, into
+        which no votes can be mixed: with it, nobody votes.
     threshold : float, default=0.5
         `predict` returns the labels that score higher (multilabel y only).
     n_trees : int, default=1
         How many trees are trained, from different seeds. Their scores are averaged.
-    n_neighbors : int or None, default=None
+    n_neighbors : int, "auto" or None, default=20
         How many training rows vote for their labels, of those most similar to the query among the
-        rows that carry one of the labels ranked highest. Needs the training rows in the model.
-        With None, nobody votes. Takes effect in fit, as `prune_threshold` does; `add_voters` adds
-        rows later.
+        rows that carry one of the labels ranked highest. The model then holds the training rows,
+        in four bytes per nonzero; `add_voters` adds rows later. With "auto", this number, the
+        weight and the power of the votes are those that rank best on rows held out of a first
+        training; that doubles the time of a fit with one tree. With None, nobody votes: the model
+        is smaller and ranks several times as fast. Takes effect in fit, as `prune_threshold` does.
     neighbor_weight : float in [0, 1], default=0.3
         Share of the votes in the scores.
     neighbor_power : float, default=3.0
@@ -190,6 +197,9 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     n_iter_ : int
         The largest number of passes the solver made for any node; `max_iter` where one was cut
         short.
+    votes_ : tuple (n_neighbors, power, weight) or None
+        How votes count: what was chosen, or the parameters when the model was fitted. None where
+        nobody votes.
     n_labels_ : int
     n_levels_ : int
         Ranking steps from the root to a label.
@@ -248,7 +258,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         post_processor="l3-hinge",
         threshold=0.5,
         n_trees=1,
-        n_neighbors=None,
+        n_neighbors=20,
         neighbor_weight=0.3,
         neighbor_power=3.0,
         max_clusters_per_label=1,
@@ -296,7 +306,9 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
 
     def __getstate__(self):
         self._make_deferred()
-        return dict(super().__getstate__())
+        state = dict(super().__getstate__())
+        state.pop("_mixing", None)
+        return state
 
     def _defer(self, name, make):
         vars(self).setdefault("_deferred", {})[name] = make
@@ -317,6 +329,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         *,
         label_features=None,
         label_text=None,
+        label_examples=None,
         relevance=None,
         negatives=None,
     ):
@@ -334,6 +347,10 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         label_text : sequence of str, length n_labels, optional
             For the label embedding "text" and for indexers that take strings; by default the
             classes, where they are strings.
+        label_examples : {array-like, sparse matrix} of shape (n_labels, n_features), optional
+            What a label says of itself, in the features of X: its name or description, say. Each
+            row that has any features is a further training row, of weight 1, of its label alone.
+            ``Pipeline(transform_input=["label_examples"])`` makes features of texts.
         relevance : {array-like, sparse matrix} of shape (n_samples, n_labels), optional
             Multiplies C, positive by positive: above 0 where y is 1, and 0 elsewhere. Of a cluster
             it is the sum of those of its labels.
@@ -352,24 +369,30 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         """
         self._check_params()
         with unchanged_on_failure(self):
-            labels = relevance, negatives
-            return self._fit(X, y, sample_weight, label_features, label_text, *labels)
+            of_labels = label_features, label_text, label_examples
+            return self._fit(X, y, sample_weight, of_labels, relevance, negatives)
 
-    def _fit(self, X, y, sample_weight, label_features, label_text, relevance, negatives):
+    def _fit(self, X, y, sample_weight, of_labels, relevance, negatives):
         X, y = check_features_and_targets(self, X, y)
+        label_features, label_text, label_examples = of_labels
         if label_text is not None and not hasattr(label_text, "__len__"):
             label_text = list(label_text)
-        given = X, y, sample_weight, label_features, label_text, relevance, negatives
-        learnt = _memory.recall(self._memory(), *self._keys(given), lambda: self._learn(*given))
+        of_labels = label_features, label_text, label_examples
+        keys = self._keys([X, y, sample_weight, *of_labels, relevance, negatives])
+        given = X, y, sample_weight, of_labels, relevance, negatives
+        learnt = _memory.recall(self._memory(), *keys, lambda: self._learn(*given))
+        if not _is_auto(self.n_neighbors):  # a memory does not mind how votes count
+            learnt = learnt._replace(votes=self._given_votes())
         self._set_fitted(*learnt[:-1])
         self.indexer_ = learnt.indexer
         return self
 
-    def _learn(self, X, y, sample_weight, label_features, label_text, relevance, negatives):
+    def _learn(self, X, y, sample_weight, of_labels, relevance, negatives):
         """Everything that a fit yields."""
         X, targets = canonical_csr(X, "X"), encode_targets(y)
         n_labels = targets.indicator.shape[1]
         weight = check_sample_weight(sample_weight, X.shape[0], self.C)
+        label_features, label_text, label_examples = of_labels
         label_features = _check_label_features(label_features, self.label_embedding, n_labels)
         label_text = _check_label_text(label_text, n_labels, targets.classes)
         _check_texts_suffice(label_text, self.label_embedding, self.indexer)
@@ -377,21 +400,24 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             relevance = check_relevance(relevance, targets.indicator, weight, self.C)
         if negatives is not None:
             negatives = check_negatives(negatives, targets.indicator)
-        labels = targets.indicator, weight, relevance, negatives
-        examples = distinct_examples(_bare(X), *labels)
+        labels, rows = (targets.indicator, weight, relevance, negatives), _bare(X)
+        if label_examples is not None:
+            label_examples = check_label_examples(label_examples, n_labels, X.shape[1])
+            rows, labels = with_label_examples(rows, labels, label_examples)
+        examples = distinct_examples(rows, *labels)
         foreseen = _foreseen(examples, self.indexer, self._n_reassignments())
         foreseen = _repeated(foreseen, int(self.n_trees))
+        problem = _Problem(examples, label_features, label_text)
         with _progress.reporting("fitting", foreseen, self.verbose):
-            trained = self._train_all(_Problem(examples, label_features, label_text))
-        n_features = X.shape[1]
-        models = [Model(t.layers, t.tree.slot_label, n_labels, n_features) for t in trained]
-        voters = None if self.n_neighbors is None else make_voters(examples)
+            votes = self._choose_votes(problem, X.shape[0])
+            trained = self._train_all(problem)
+        models = [_model_of(t, examples) for t in trained]
+        voters = None if votes is None else make_voters(examples)
         classes = targets.classes if targets.classes is not None else np.arange(n_labels)
         n_iter = max(t.n_iter for t in trained)
         trees = [t.tree for t in trained]
-        return _Learnt(
-            trees, models, voters, classes, targets.container, n_iter, trained[0].indexer
-        )
+        container, indexer = targets.container, trained[0].indexer
+        return _Learnt(trees, models, voters, votes, classes, container, n_iter, indexer)
 
     def _memory(self):
         memory = os.fspath(self.memory) if isinstance(self.memory, os.PathLike) else self.memory
@@ -402,16 +428,42 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         if self.memory is None:
             return None, None
         params = self.get_params(deep=False)
-        params = {name: params[name] for name in params.keys() - _ONLY_FOR_RANKING}
-        params["n_neighbors"] = self.n_neighbors is not None
-        training = {
-            name: params[name] for name in params.keys() - {"prune_threshold", "weight_dtype"}
-        }
+        if not _is_auto(self.n_neighbors):  # else votes are chosen by ranking
+            params = {name: params[name] for name in params.keys() - _ONLY_FOR_RANKING}
+            params["n_neighbors"] = self.n_neighbors is not None
+        unimportant = _ONLY_FOR_RANKING | {"n_neighbors", "prune_threshold", "weight_dtype"}
+        training = {name: params[name] for name in params.keys() - unimportant}
+        params = {name: params[name] for name in params.keys() - {"memory", "n_jobs", "verbose"}}
         data = _memory.key_of(given, {})
         return tuple(
             _memory.key_of([], {"data": data, "library": version("skxmr"), **p})
             for p in (params, training)
         )
+
+    def _choose_votes(self, problem, n_rows):
+        """How votes count, found out if that was asked for."""
+        given = self._given_votes()
+        if given is not None or self.n_neighbors is None:
+            return given
+
+        def train(examples):
+            trained = self._train(problem._replace(examples=examples), self.random_state)
+            return _model_of(trained, examples)
+
+        search = {"beam_width": int(self.beam_width)}
+        search["post_processor"] = mixable(self.post_processor)
+        if self.post_processor == "noop":  # may change after fit, which votes should survive
+            search["post_processor"] = "l3-hinge"
+        otherwise = Mixture(20, float(self.neighbor_power), float(self.neighbor_weight))
+        with _progress.part("to choose how votes count"):
+            return choose_mixture(problem.examples, n_rows, train, search, otherwise)
+
+    def _given_votes(self):
+        """How votes count by the parameters; None where they do not say."""
+        if not isinstance(self.n_neighbors, numbers.Integral):
+            return None
+        numbers_given = self.neighbor_power, self.neighbor_weight
+        return Mixture(int(self.n_neighbors), *map(float, numbers_given))
 
     def _seeds(self):
         """The random state of each of several trees; the first one's is that of a single tree."""
@@ -486,7 +538,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             return float(min(self.prune_threshold, most))
         return _CACHED_THRESHOLD if self.prune_threshold >= _CACHED_THRESHOLD else 0.0
 
-    def _set_fitted(self, trees, models, voters, classes, container, n_iter):
+    def _set_fitted(self, trees, models, voters, votes, classes, container, n_iter):
         self.trees_ = trees
         self.tree_ = trees[0]
         self.n_iter_ = n_iter
@@ -495,17 +547,35 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         self.multilabel_ = container != "classes"
         self.classes_ = classes
         self._container = container
+        self.votes_ = votes
         self._models, self._voters = tuple(models), voters
 
     @property
     def _model(self):
         """What ranks: a tree, or several of them, perhaps with the votes of training rows."""
-        if self._voters is None or self.n_neighbors is None:
-            return self._models[0] if len(self._models) == 1 else Forest(self._models)
+        votes = self._votes_in_use()
+        if votes is None and len(self._models) == 1:
+            return self._models[0]
+        key = votes, id(self._models), id(self._voters)
+        known, forest = vars(self).get("_mixing", (None, None))
+        if known == key:
+            return forest
         self._check_mixture()
-        n_neighbors = min(int(self.n_neighbors), self._voters.n_rows)
-        how = n_neighbors, float(self.neighbor_power), float(self.neighbor_weight)
-        return Forest(self._models, Votes(self._voters, *how))
+        if votes is not None:
+            n_neighbors = min(votes.n_neighbors, self._voters.n_rows)
+            votes = Votes(self._voters, *votes._replace(n_neighbors=n_neighbors))
+        forest = Forest(self._models, votes)
+        self._mixing = key, forest
+        return forest
+
+    def _votes_in_use(self):
+        """How votes count now; parameters may have changed since the model was fitted."""
+        nobody = self._voters is None or self.n_neighbors is None or self.post_processor == "noop"
+        if nobody:
+            return None
+        if type(self.n_neighbors) is not int:
+            self._check_mixture()
+        return self.votes_ if self.n_neighbors == "auto" else self._given_votes()
 
     def _check_fitted(self):
         check_is_fitted(self, "n_labels_")
@@ -536,17 +606,16 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
 
     def _check_mixture(self):
         """Check what is mixed into scores, and that these can be mixed."""
-        if self.n_neighbors is not None:
+        if self.n_neighbors is not None and not _is_auto(self.n_neighbors):
             check_integer(self.n_neighbors, "n_neighbors", 1)
         check_real(self.neighbor_weight, "neighbor_weight", 0)
         if self.neighbor_weight > 1:
             raise ValueError(f"neighbor_weight must be at most 1, got {self.neighbor_weight!r}")
         check_real(self.neighbor_power, "neighbor_power", 0)
-        mixed = self.n_trees > 1 or self.n_neighbors is not None
-        if mixed and self.post_processor not in _PRODUCTS:
+        if self.n_trees > 1 and self.post_processor == "noop":
             raise ValueError(
-                "n_trees above 1 and n_neighbors need a post_processor whose scores lie in [0, 1], "
-                f"one of {', '.join(map(repr, _PRODUCTS))}, got {self.post_processor!r}"
+                "n_trees above 1 needs a post_processor whose scores can be averaged, unlike "
+                "margins, got 'noop'"
             )
 
     # ---- ranking ----
@@ -703,6 +772,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         X = self._check_rank_input(X)
         scores = self._scores(X)
         if self.multilabel_:
+            values = scores.data if sp.issparse(scores) else scores
+            np.minimum(values, 1, out=values)  # sums of parts may be above by their rounding
             return scores
         lost = np.flatnonzero(scores.sum(axis=1) == 0)
         if len(lost):
@@ -802,9 +873,58 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         self._check_fitted()
         write_folder(folder, *classifier_state(self))
 
-    def explain(self, X, label):
-        """Say what each feature contributed to a label's score. Not supported yet."""
-        raise NotImplementedError("explain is not supported yet")
+    def explain(self, X, label, *, feature_names=None, label_name=None):
+        """Say what each feature contributed to a label's score, level by level.
+
+        The rankers are linear, so this is exact: the contributions of a level and its bias add up
+        to the margin of the node that leads to the label, and the margins make the score. It is
+        the score of the label itself, whether or not the beam reaches it; `reached` of the result
+        says so. Where it does, it is what `decision_function` gives.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or tuple
+            As `rank` takes it. Behind a vectorizer, skxmr.inspection.explain takes the texts.
+        label : int or str
+            One of `classes_`, which are the column numbers for an indicator y. Where they are
+            strings, the position that `rank` returns does as well.
+        feature_names : sequence of str, length n_features, optional
+            What to call the features; by default `feature_names_in_`, if there are any.
+        label_name : str, optional
+            What to call the label where the explanation is shown.
+
+        Returns
+        -------
+        explanation : skxmr.inspection.Explanation
+            Print it to see the largest contributions.
+
+        Raises
+        ------
+        ValueError
+            If there is no such label, or a chunk of a mapped model is damaged.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skxmr import XRLinearClassifier
+        >>> X = np.eye(3, dtype=np.float32)
+        >>> clf = XRLinearClassifier(random_state=0).fit(X, ["cat", "dog", "eel"])
+        >>> explanation = clf.explain(X[:1], "cat", feature_names=["purrs", "barks", "slips"])
+        >>> explanation.scores == clf.rank(X[:1], 1)[1][:, 0]
+        array([ True])
+        >>> explanation.top(1)
+        [[('purrs', 0.79...)]]
+        """
+        self._check_fitted()
+        column = find_label(label, self.classes_)
+        names = check_feature_names(feature_names, self)
+        X = pair_to_csr(X, self.n_features_in_) if isinstance(X, tuple) else X
+        X = self._check_rank_input(X)
+        search = {"beam_width": int(self.beam_width), "post_processor": self.post_processor}
+        parts = explain_label(self._model, self.trees_, X, column, **search)
+        label = self.classes_[column : column + 1].tolist()[0]
+        name = str(label) if label_name is None else str(label_name)
+        return Explanation(label, name, column, X, *parts, names, self.post_processor)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -866,6 +986,7 @@ class _Learnt(NamedTuple):
     trees: list
     models: list
     voters: Voters | None
+    votes: Mixture | None
     classes: np.ndarray
     container: str
     n_iter: int
@@ -894,6 +1015,16 @@ class _Trained(NamedTuple):
     tree: LabelTree
     layers: list
     n_iter: int
+
+
+def _model_of(trained, examples):
+    """Make what ranks of what was trained."""
+    n_labels, n_features = examples.Y.shape[1], examples.X.shape[1]
+    return Model(trained.layers, trained.tree.slot_label, n_labels, n_features)
+
+
+def _is_auto(value):
+    return isinstance(value, str) and value == "auto"
 
 
 def _foreseen(examples, indexer, n_rounds):
