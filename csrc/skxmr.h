@@ -236,6 +236,12 @@ int skx_chunk_check(const skx_chunk *chunk, int64_t n_features, int64_t *n_weigh
 int skx_chunk_read(const skx_chunk *chunk, int64_t n_features, float threshold, int64_t *n_local, int32_t *features,
                    int64_t *col_ptr, int32_t *entries, float *values);
 
+/* The chunk without weights |w| < threshold, exactly as skx_chunk_write would compile what skx_chunk_read leaves. It must
+ * have passed skx_chunk_check. index and payload have as many elements as the chunk's; *n_slots and *n_bytes of them are
+ * used. SKX_ECAPACITY where these do not suffice, as blocks overlap. */
+int skx_chunk_prune(const skx_chunk *chunk, int64_t n_features, float threshold, int64_t *n_slots, int64_t *n_bytes,
+                    skx_slot *index, uint8_t *payload);
+
 /* ---- beam search ---------------------------------------------------------------------------------------------------- */
 
 /* Level l of the label tree with the rankers of its nodes' children. Node p's children are child_ptr[p] .. child_ptr[p+1],

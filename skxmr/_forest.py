@@ -56,6 +56,10 @@ class Forest:
     def __getstate__(self):
         return {**self.__dict__, "_row_rankers": {}}
 
+    def __sizeof__(self):
+        voters = 0 if self.votes is None else self.votes.voters.nbytes
+        return super().__sizeof__() + voters + sum(tree.nbytes for tree in self.trees)
+
     @property
     def widest(self):
         """Number of nodes of the widest level: a beam that loses nothing."""

@@ -106,12 +106,11 @@ def pair_to_csr(pair, n_features):
 
 
 def check_features_and_targets(estimator, X, y):
-    """Validate what fit is given and return X as check_features does, and y unchanged in kind."""
+    """Validate what fit is given and return X as CSR that is yet to be made canonical, and y."""
     check_sparse_structure(X, "X")
     check_sparse_structure(y, "y")
     X, y = widened(X), widened(y)
-    X, y = validate_data(estimator, X, y, accept_sparse="csr", dtype=np.float32, multi_output=True)
-    return canonical_csr(X, "X"), y
+    return validate_data(estimator, X, y, accept_sparse="csr", dtype=np.float32, multi_output=True)
 
 
 def check_matrix(matrix, name, n_rows=None, *, keep_zeros=False):

@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_memory, has_fit_parameter
 
-from . import _matching, _parallel, _progress, _training, embeddings
+from . import _matching, _memory, _parallel, _progress, _training, embeddings
 from ._cloning import clone_with, draw_seed
 from ._core import (
     LOSSES,
@@ -23,6 +23,7 @@ from ._core import (
     Frontier,
     Model,
     TrainParams,
+    Voters,
 )
 from ._disentanglement import MOST_CLUSTERS, disentangle, foreseen_rounds, round_name
 from ._examples import Examples, distinct_examples
@@ -57,6 +58,7 @@ from ._state import classifier_state
 from ._training import train_layers
 from ._validation import (
     bare_row,
+    canonical_csr,
     check_boolean,
     check_features,
     check_features_and_targets,
@@ -93,6 +95,12 @@ _RESULT_BLOCK = 1 << 22
 
 #: Rows times beam width of what is ranked at a time: an interruption waits for its end.
 _BRIEF_RANKING = 1 << 16
+
+#: Parameters that a fit does not depend on.
+_ONLY_FOR_RANKING = {
+    *("beam_width", "post_processor", "threshold", "neighbor_weight", "neighbor_power"),
+    *("memory", "n_jobs", "verbose"),
+}
 
 #: Post-processors whose scores lie in [0, 1]; labels the beam did not reach score 0.
 _PRODUCTS = ("sigmoid", "l1-hinge", "l2-hinge", "l3-hinge", "l4-hinge")
@@ -378,7 +386,22 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
 
     def _fit(self, X, y, sample_weight, of_labels, relevance, negatives):
         X, y = check_features_and_targets(self, X, y)
-        targets = encode_targets(y)
+        label_features, label_text, label_examples = of_labels
+        if label_text is not None and not hasattr(label_text, "__len__"):
+            label_text = list(label_text)
+        of_labels = label_features, label_text, label_examples
+        keys = self._keys([X, y, sample_weight, *of_labels, relevance, negatives])
+        given = X, y, sample_weight, of_labels, relevance, negatives
+        learnt = _memory.recall(self._memory(), *keys, lambda: self._learn(*given))
+        if not _is_auto(self.n_neighbors):  # a memory does not mind how votes count
+            learnt = learnt._replace(votes=self._given_votes())
+        self._set_fitted(*learnt[:-1])
+        self.indexer_ = learnt.indexer
+        return self
+
+    def _learn(self, X, y, sample_weight, of_labels, relevance, negatives):
+        """Everything that a fit yields."""
+        X, targets = canonical_csr(X, "X"), encode_targets(y)
         n_labels = targets.indicator.shape[1]
         weight = check_sample_weight(sample_weight, X.shape[0], self.C)
         label_features, label_text, label_examples = of_labels
@@ -405,9 +428,29 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         classes = targets.classes if targets.classes is not None else np.arange(n_labels)
         n_iter = max(t.n_iter for t in trained)
         trees = [t.tree for t in trained]
-        self._set_fitted(trees, models, voters, votes, classes, targets.container, n_iter)
-        self.indexer_ = trained[0].indexer
-        return self
+        container, indexer = targets.container, trained[0].indexer
+        return _Learnt(trees, models, voters, votes, classes, container, n_iter, indexer)
+
+    def _memory(self):
+        memory = os.fspath(self.memory) if isinstance(self.memory, os.PathLike) else self.memory
+        return check_memory(memory)
+
+    def _keys(self, given):
+        """Name, for a memory, what a fit to this yields, and the training that it begins with."""
+        if self.memory is None:
+            return None, None
+        params = self.get_params(deep=False)
+        if not _is_auto(self.n_neighbors):  # else votes are chosen by ranking
+            params = {name: params[name] for name in params.keys() - _ONLY_FOR_RANKING}
+            params["n_neighbors"] = self.n_neighbors is not None
+        unimportant = _ONLY_FOR_RANKING | {"n_neighbors", "prune_threshold", "weight_dtype"}
+        training = {name: params[name] for name in params.keys() - unimportant}
+        params = {name: params[name] for name in params.keys() - {"memory", "n_jobs", "verbose"}}
+        data = _memory.key_of(given, {})
+        return tuple(
+            _memory.key_of([], {"data": data, "library": version("skxmr"), **p})
+            for p in (params, training)
+        )
 
     def _choose_votes(self, problem, n_rows):
         """How votes count, found out if that was asked for."""
@@ -456,7 +499,6 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
 
     def _train(self, problem, random_state):
         """Index and train, through the memory if there is one, then prune."""
-        memory = os.fspath(self.memory) if isinstance(self.memory, os.PathLike) else self.memory
         floor = self._trained_threshold()
         shared = self.memory is not None or needs_matcher(self.negative_sampling)
         stored = "float32" if shared else self.weight_dtype
@@ -464,8 +506,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         sampling = sampling_of(self.negative_sampling, self.training_beam_width)
         options = _Options(self.label_embedding, params, sampling, stored, random_state)
         indexer = _DEFAULT_INDEXER if self.indexer is None else self.indexer
-        memory = check_memory(memory)
-        train = memory.cache(_index_and_train, ignore=["n_jobs"])
+        memory = self._memory()
+        train = _memory.cache(memory, _index_and_train, ["n_jobs"])
         n_rounds = self._n_reassignments()
         if n_rounds:
             fitted, indexer = self._disentangle(train, problem, indexer, options, memory)
@@ -1091,6 +1133,19 @@ class _Problem(NamedTuple):
     examples: Examples
     label_features: sp.csr_matrix | None
     label_text: list | None
+
+
+class _Learnt(NamedTuple):
+    """Everything that a fit yields."""
+
+    trees: list
+    models: list
+    voters: Voters | None
+    votes: Mixture | None
+    classes: np.ndarray
+    container: str
+    n_iter: int
+    indexer: BaseEstimator | None
 
 
 class _Options(NamedTuple):

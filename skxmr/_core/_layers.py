@@ -90,16 +90,11 @@ def _check_float16(values):
 def read_chunk(chunk, n_features, threshold=0.0):
     """Turn a chunk back into columns, leaving out weights below a threshold."""
     width = len(chunk.bias)
-    index = pointer(chunk.index, SLOT, "skx_slot[]")
-    payload = pointer(chunk.payload, BYTE)
-    sizes = [len(chunk.index), len(chunk.payload), width, WEIGHT_DTYPES[chunk.weight_dtype]]
-    struct = ffi.new("skx_chunk *", [*sizes, index, payload])
-    n_weights, n_rows = ffi.new("int64_t *"), ffi.new("int64_t *")
-    check(lib.skx_chunk_check(struct, n_features, n_weights, n_rows))
-    features = np.empty(n_rows[0], dtype=INT)
+    struct, n_weights, n_rows = _checked_chunk(chunk, n_features)
+    features = np.empty(n_rows, dtype=INT)
     col_ptr = np.empty(width + 1, dtype=LONG)
-    entries = np.empty(n_weights[0], dtype=INT)
-    values = np.empty(n_weights[0], dtype=FLOAT)
+    entries = np.empty(n_weights, dtype=INT)
+    values = np.empty(n_weights, dtype=FLOAT)
     n_local = ffi.new("int64_t *")
     check(
         lib.skx_chunk_read(
@@ -137,6 +132,27 @@ def regroup(pieces):
         arrays = col_ptr - col_ptr[0], entries[held], values[held], bias[group]
         groups.append(Columns(features, *arrays))
     return groups
+
+
+def prune_chunk(chunk, n_features, threshold):
+    """Leave out weights below a threshold; biases stay."""
+    struct, _, _ = _checked_chunk(chunk, n_features)
+    index, payload = np.empty_like(chunk.index), np.empty_like(chunk.payload)
+    n_slots, n_bytes = ffi.new("int64_t *"), ffi.new("int64_t *")
+    sizes = n_slots, n_bytes
+    room = pointer(index, SLOT, "skx_slot[]"), pointer(payload, BYTE)
+    check(lib.skx_chunk_prune(struct, n_features, threshold, *sizes, *room))
+    return chunk._replace(index=index[: n_slots[0]], payload=payload[: n_bytes[0]])
+
+
+def _checked_chunk(chunk, n_features):
+    """Return a chunk as C sees it while its arrays live, and its numbers of weights and rows."""
+    buffers = pointer(chunk.index, SLOT, "skx_slot[]"), pointer(chunk.payload, BYTE)
+    sizes = len(chunk.index), len(chunk.payload), len(chunk.bias), WEIGHT_DTYPES[chunk.weight_dtype]
+    struct = ffi.new("skx_chunk *", [*sizes, *buffers])
+    n_weights, n_rows = ffi.new("int64_t *"), ffi.new("int64_t *")
+    check(lib.skx_chunk_check(struct, n_features, n_weights, n_rows))
+    return struct, n_weights[0], n_rows[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,8 +278,11 @@ class Layer:
         limit = np.float32(threshold) * np.float32(abs(bias_scale))
 
         def pruned(c):
-            columns = self.columns(c, n_features, threshold)
-            bias = np.where(np.abs(columns.bias) >= limit, columns.bias, np.float32(0))
+            chunk = self.chunk(c)
+            bias = np.where(np.abs(chunk.bias) >= limit, chunk.bias, np.float32(0))
+            if weight_dtype == self.weight_dtype:
+                return prune_chunk(chunk, n_features, threshold)._replace(bias=bias)
+            columns = read_chunk(chunk, n_features, threshold)
             return compile_chunk(columns._replace(bias=bias), n_features, weight_dtype)
 
         return Layer.from_chunks(self.child_ptr, map(pruned, range(self.n_chunks)))
