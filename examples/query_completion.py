@@ -1,10 +1,13 @@
-"""Complete queries as they are typed, knowing the query before.
+"""Completing queries as they are typed
+====================================
 
 The search box of a library catalogue: queries are the names of subjects. In a session somebody
 asks for one subject of a record and then for another subject of the same record. Compares label
 trees (clusters, tries, and hybrids of both), searched with and without the constraint that
 suggestions begin with what was typed, with the most popular completion and with the queries that
 followed most often, on sessions from records that were not learnt from.
+
+.. code-block:: sh
 
     python examples/query_completion.py [--data FOLDER] [--plot FILE] [--n-jobs N]
 
@@ -60,6 +63,11 @@ def sessions(Y, names, n_per_record, rng):
     return np.column_stack(list(subjects))
 
 
+# %%
+# What completion has to beat
+# ---------------------------
+# The most popular query that begins with what was typed, and what followed the previous query most
+# often.
 class MostPopular:
     """Completes a prefix by the most frequent queries, whatever was asked before."""
 
@@ -99,6 +107,10 @@ class MostFrequentNext(MostPopular):
         return (known + others)[:10]
 
 
+# %%
+# Label trees
+# -----------
+# Clusters of queries that begin alike, of queries that occur in the same pairs, tries and hybrids.
 def completers(n_jobs):
     """Make the systems to compare, by name."""
 
@@ -121,6 +133,9 @@ def completers(n_jobs):
     }
 
 
+# %%
+# How good suggestions are, and how long they take
+# ------------------------------------------------
 def suggest(completer, X, queries):
     """Rank 10 suggestions for each row, as positions in `queries`, padded with -1."""
     if isinstance(completer, MostPopular):
@@ -192,6 +207,9 @@ def compare(train, test, n_jobs):
     return results
 
 
+# %%
+# Tables and a plot
+# -----------------
 def show_by_length(results, measure, title):
     """Print a table of a measure by the length of the prefix."""
     length = next(iter(results.values()))["length"]
@@ -235,6 +253,9 @@ def plot(results, path):
     print(f"Plot: {path}")
 
 
+# %%
+# All together
+# ------------
 def main():
     """Run the example."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
