@@ -1,5 +1,6 @@
 """Sphinx configuration: `sphinx-build -W --keep-going docs build/docs`, offline."""
 
+import ast
 import os
 import sys
 import tempfile
@@ -64,8 +65,10 @@ _NOT_RUN = ("dask_cluster",)
 
 
 def example_arguments(gallery_conf, script_vars):
-    """Arguments of the example that is about to run."""
-    return _ARGUMENTS.get(Path(script_vars["src_file"]).name, [])
+    """Arguments of the example that is about to run; its docstring, which was taken away, again."""
+    path = Path(script_vars["src_file"])
+    script_vars["example_globals"]["__doc__"] = ast.get_docstring(ast.parse(path.read_text()))
+    return _ARGUMENTS.get(path.name, [])
 
 
 sphinx_gallery_conf = {

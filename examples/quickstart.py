@@ -1,8 +1,9 @@
 """Quick start: subjects for titles
 ================================
 
-Ranks subject headings for titles of a library catalogue. Trains on the sample that comes with skxmr (or, given a folder, on the full data), prints how well
-unseen titles are ranked, how long that takes, and what it looks like.
+Ranks subject headings for titles of a library catalogue. Trains on the sample that comes with skxmr
+(or, given a folder, on the full data), prints how well unseen titles are ranked, how long that
+takes, and what it looks like.
 
 .. code-block:: sh
 
@@ -24,7 +25,7 @@ from skxmr.metrics import ndcg_at_k, precision_at_k
 # %%
 # Train
 # -----
-# The pipeline is scikit-learn's. Y is a sparse matrix with a row per title and a column per subject.
+# The pipeline is scikit-learn's. Y is a sparse matrix: a row per title, a column per subject.
 def train(data, n_jobs):
     """Fit a pipeline from text to ranked labels; returns it and the seconds it took."""
     model = make_pipeline(
