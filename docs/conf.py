@@ -58,7 +58,7 @@ if os.environ.get("SKXMR_DOCS_ONLINE"):
 _SCRATCH = tempfile.mkdtemp(prefix="skxmr-docs-")
 _ARGUMENTS = {
     "product_retrieval.py": ["--rows", "5000", "--plot", f"{_SCRATCH}/retrieval.png"],
-    "query_completion.py": ["--plot", f"{_SCRATCH}/completion.png"],
+    "query_completion.py": ["--rows", "20000", "--plot", f"{_SCRATCH}/completion.png"],
 }
 #: Shown, not run: they want machines or data that a build has not got.
 _NOT_RUN = ("dask_cluster",)
@@ -81,6 +81,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_signature": False,
+    "default_thumb_file": str(HERE / "images" / "label_trees.png"),
     "min_reported_time": 0,
     "remove_config_comments": True,
     "plot_gallery": "True",

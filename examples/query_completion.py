@@ -9,9 +9,10 @@ followed most often, on sessions from records that were not learnt from.
 
 .. code-block:: sh
 
-    python examples/query_completion.py [--data FOLDER] [--plot FILE] [--n-jobs N]
+    python examples/query_completion.py [--data FOLDER] [--rows N] [--plot FILE] [--n-jobs N]
 
-Without a folder it takes the sample that comes with skxmr.
+Without a folder it takes the sample that comes with skxmr. With --rows it learns from so many of
+the records, drawn at random.
 """
 
 import argparse
@@ -260,15 +261,17 @@ def main():
     """Run the example."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder of the full data; by default the bundled sample")
+    parser.add_argument("--rows", type=int, help="records to learn from, at most; by default all")
     parser.add_argument("--plot", default="query_completion.png", help="where the plot goes")
     parser.add_argument("--n-jobs", type=int, default=2)
     args = parser.parse_args()
 
     data = load_catalogue_subjects(args.data)
     rng = np.random.default_rng(0)
-    pairs = [
-        sessions(Y, data.label_names, n, rng) for Y, n in ((data.Y_train, 4), (data.Y_test, 1))
-    ]
+    learnt = data.Y_train
+    if args.rows is not None:
+        learnt = learnt[rng.permutation(learnt.shape[0])[: args.rows]]
+    pairs = [sessions(Y, data.label_names, n, rng) for Y, n in ((learnt, 4), (data.Y_test, 1))]
     train, test = (training_pairs(p, kind="pairs", random_state=0) for p in pairs)
     print(f"{len(train[1]):,} pairs of queries to learn from, {len(test[1]):,} unseen ones")
     results = compare(train, test, args.n_jobs)

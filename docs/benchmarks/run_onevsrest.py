@@ -1,4 +1,4 @@
-"""Measures OneVsRestClassifier beside XRLinearClassifier on the bundled sample.
+"""Measures OneVsRestClassifier beside a tree of XRLinearClassifier on the bundled sample.
 
     python docs/benchmarks/run_onevsrest.py xr|ovr [--labels N]
 
@@ -36,7 +36,7 @@ def make(kind):
     """The estimator."""
     if kind == "ovr":
         return OneVsRestClassifier(LinearSVC())
-    return XRLinearClassifier(random_state=0)
+    return XRLinearClassifier(n_neighbors=None, random_state=0)
 
 
 def top(estimator, X, k=5):
