@@ -7,6 +7,8 @@ import tempfile
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
+from docutils import nodes
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
@@ -96,6 +98,14 @@ def skip_inherited(app, what, name, obj, skip, options):
     return True if routing or module.startswith("sklearn") else None
 
 
+def link_pictures(app, doctree):
+    """Give pictures the width of the page, which makes Sphinx link them to their full size."""
+    if not app.env.docname.startswith("examples/"):
+        for picture in doctree.findall(nodes.image):
+            picture["width"] = "100%"
+
+
 def setup(app):
     """Connect what Sphinx calls."""
+    app.connect("doctree-read", link_pictures)
     app.connect("autodoc-skip-member", skip_inherited)
