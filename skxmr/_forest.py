@@ -4,15 +4,17 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.preprocessing import normalize
 
-from ._core import CSRView, Voters, combine, csr_transpose
+from ._core import RowMixer, Voters, combine, csr_transpose, pack_rows
 
 #: Labels that each of several trees lists at least, lest what one tree ranks low count as nothing.
-_LISTED = 50
+LISTED = 50
 
 #: Highest ranked labels whose rows are compared with a query, and how many rows that are at most.
-_LOOKED_UP, _MOST_CANDIDATES = 20, 20_000
+LOOKED_UP, MOST_CANDIDATES = 20, 5000
+
+#: Options whose rankers of single rows are kept.
+_MOST_ROW_RANKERS = 64
 
 
 class Votes(NamedTuple):
@@ -36,38 +38,33 @@ class Votes(NamedTuple):
 
 
 def make_voters(examples):
-    """Make Voters of training examples, scaled to unit norm."""
-    return _voters_of(*_rows_of(examples))
+    """Make Voters of training examples."""
+    X = examples.X[examples.source]
+    weight = np.ones(X.shape[0], dtype=np.float32) if examples.weight is None else examples.weight
+    return _voters_of(X.shape[1], *pack_rows(X), examples.Y, weight)
 
 
 def join_voters(voters, examples):
     """Make Voters of some that are there and of more examples."""
-    a, shape = voters.arrays, (voters.n_rows, voters.n_features)
-    X = sp.csr_matrix((a["data"], a["indices"], a["indptr"]), shape=shape)
+    a, more = voters.arrays, make_voters(examples).arrays
     ones = np.ones(len(a["labels"]), dtype=np.float32)
     shape = voters.n_rows, voters.n_labels
     Y = sp.csr_matrix((ones, a["labels"], a["label_ptr"]), shape=shape)
-    more_X, more_Y, more_weight = _rows_of(examples)
     return _voters_of(
-        sp.vstack((X, more_X), format="csr"),
-        sp.vstack((Y, more_Y), format="csr"),
-        np.concatenate((a["weight"], more_weight)),
+        voters.n_features,
+        np.concatenate((a["word_ptr"], more["word_ptr"][1:] + a["word_ptr"][-1])),
+        np.concatenate((a["words"], more["words"])),
+        sp.vstack((Y, examples.Y), format="csr"),
+        np.concatenate((a["weight"], more["weight"])),
     )
 
 
-def _rows_of(examples):
-    """Features of unit norm, labels and weights."""
-    X, weight = normalize(examples.X[examples.source]), examples.weight
-    return X, examples.Y, np.ones(X.shape[0], dtype=np.float32) if weight is None else weight
-
-
-def _voters_of(X, Y, weight):
+def _voters_of(n_features, word_ptr, words, Y, weight):
     carrier_ptr, carriers = csr_transpose(Y)
     return Voters(
-        *(X.shape[1], Y.shape[1]),
-        indptr=X.indptr.astype(np.int64),
-        indices=X.indices.astype(np.int32, copy=False),
-        data=X.data,
+        *(n_features, Y.shape[1]),
+        word_ptr=word_ptr,
+        words=words,
         label_ptr=Y.indptr.astype(np.int64),
         labels=Y.indices.astype(np.int32, copy=False),
         carrier_ptr=carrier_ptr,
@@ -91,6 +88,7 @@ class Forest:
     def __init__(self, trees, votes=None):
         self.trees = tuple(trees)
         self.votes = votes
+        self._row_rankers = {}
 
     @property
     def widest(self):
@@ -107,58 +105,101 @@ class Forest:
 
     def rank(self, view, lo, hi, *, k, beam_width, post_processor, floor=-np.inf, frontier=None):
         """Rank labels for the rows lo to hi of a checked matrix, as Model does."""
-        options = {"beam_width": beam_width, "post_processor": post_processor, "frontier": frontier}
+        is_log, product = _product(post_processor)
+        if is_log and frontier is not None:
+            frontier = frontier._replace(score=np.exp(frontier.score))
+        options = {"beam_width": beam_width, "post_processor": product, "frontier": frontier}
         n_listed = self._n_listed(k)
         lists = [tree.rank(view, lo, hi, k=n_listed, **options) for tree in self.trees]
+        if is_log:
+            return _above(_logarithms(*self._combine(lists, view, lo, hi, k)), floor)
         return self._combine(lists, view, lo, hi, k, floor)
 
     def row_ranker(self, k, beam_width, post_processor):
         """Return what ranks one row at a time with these options, which must be valid."""
-        options = self._n_listed(k), beam_width, post_processor
-        return _RowRanker(self, k, [tree.row_ranker(*options) for tree in self.trees])
+        key = k, beam_width, post_processor
+        ranker = self._row_rankers.get(key)
+        if ranker is None:
+            if len(self._row_rankers) >= _MOST_ROW_RANKERS:
+                self._row_rankers = {}
+            ranker = self._row_rankers[key] = _RowRanker(self, *key)
+        return ranker
 
     def known_row_ranker(self, k, beam_width, post_processor):
-        """Return the same if all trees have ranked with these options before, else None."""
-        options = self._n_listed(k), beam_width, post_processor
-        rankers = [tree.known_row_ranker(*options) for tree in self.trees]
-        return None if None in rankers else _RowRanker(self, k, rankers)
+        """Return the same if it was made before, else None."""
+        try:
+            return self._row_rankers.get((k, beam_width, post_processor))
+        except TypeError:  # not hashable, so never valid
+            return None
+
+    def mixer(self, k):
+        """Return what mixes the votes into the ranking of one row."""
+        voters, n_neighbors, power, share = self.votes
+        how = n_neighbors, MOST_CANDIDATES, power, share, LOOKED_UP
+        return RowMixer(voters, *how, k, self.trees[0].n_labels)
+
+    def joined(self, lists, k, floor=-np.inf):
+        """Average the rankings of several trees."""
+        if len(lists) == 1:
+            return lists[0]
+        labels, scores = (np.concatenate(part, axis=1) for part in zip(*lists, strict=True))
+        return combine(labels, scores, 1 / len(lists), k, self.trees[0].n_labels, floor=floor)
 
     def _n_listed(self, k):
-        least = _LISTED if len(self.trees) > 1 else _LOOKED_UP
+        least = LISTED if len(self.trees) > 1 else LOOKED_UP
         return min(self.trees[0].n_labels, max(k, least))
 
     def _combine(self, lists, view, lo, hi, k, floor=-np.inf):
-        labels, scores = (np.concatenate(part, axis=1) for part in zip(*lists, strict=True))
-        n_labels, weight = self.trees[0].n_labels, 1 / len(lists)
         if self.votes is None:
-            return combine(labels, scores, weight, k, n_labels, floor=floor)
-        if len(lists) > 1:
-            n_listed = lists[0][0].shape[1]
-            labels, scores = combine(labels, scores, weight, n_listed, n_labels)
+            return self.joined(lists, k, floor)
+        labels, scores = self.joined(lists, lists[0][0].shape[1])
         voters, n_neighbors, power, share = self.votes
-        best = np.ascontiguousarray(labels[:, :_LOOKED_UP])
-        found = voters.neighbors(view, lo, hi, best, n_neighbors, _MOST_CANDIDATES)
-        votes = voters, *found, power, share
+        best = np.ascontiguousarray(labels[:, :LOOKED_UP])
+        found = voters.neighbors(view, lo, hi, best, n_neighbors, MOST_CANDIDATES)
+        votes, n_labels = (voters, *found, power, share), self.trees[0].n_labels
         return combine(labels, scores, 1 - share, k, n_labels, floor=floor, votes=votes)
 
 
 class _RowRanker:
     """Ranks one row at a time, as RowRanker does."""
 
-    def __init__(self, forest, k, rankers):
-        self._forest, self._k, self._rankers = forest, k, rankers
-        self.n_features = rankers[0].n_features
+    def __init__(self, forest, k, beam_width, post_processor):
+        self._is_log, product = _product(post_processor)
+        self._n_listed = forest._n_listed(k) if forest.votes is not None else k
+        options = forest._n_listed(k), beam_width, product
+        self._rankers = [tree.row_ranker(*options) for tree in forest.trees]
+        self._joined = forest.joined
+        self._mixer = None if forest.votes is None else forest.mixer(k)
+        self.n_features = self._rankers[0].n_features
 
     def sparse(self, indices, values):
         """Rank for a row's nonzeros, two contiguous one-dimensional arrays of equal length."""
         lists = [ranker.sparse(indices, values) for ranker in self._rankers]
         if lists[0] is None:
             return None
-        row = CSRView.of_row(indices, values, self.n_features)
-        return self._forest._combine(lists, row, 0, 1, self._k)
+        ranking = self._joined(lists, self._n_listed)
+        if self._mixer is not None:
+            ranking = self._mixer.mix(indices, values, *ranking)
+        return _logarithms(*ranking) if self._is_log else ranking
 
     def dense(self, row):
         """Rank for a dense row of float32."""
         row = row.ravel()
         indices = np.flatnonzero(row).astype(np.int32)
         return self.sparse(indices, row[indices])
+
+
+def _product(post_processor):
+    """Whether scores are logarithms, and the post-processor whose scores can be mixed."""
+    return post_processor.startswith("log-"), post_processor.removeprefix("log-")
+
+
+def _logarithms(labels, scores):
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0, and the -inf of padding
+        return labels, np.where(labels < 0, scores, np.log(scores))
+
+
+def _above(ranking, floor):
+    """The same ranking, padded where scores are below the floor."""
+    labels, scores = ranking
+    return np.where(scores < floor, -1, labels), np.where(scores < floor, -np.inf, scores)

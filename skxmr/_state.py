@@ -30,6 +30,7 @@ def classifier_state(estimator):
         "n_features": int(estimator.n_features_in_),
         "trees": trees,
         "n_labels": int(estimator.n_labels_),
+        "votes": None if estimator.votes_ is None else list(estimator.votes_),
         "has_voters": estimator._voters is not None,
         "n_iter": int(estimator.n_iter_),
         "container": estimator._container,

@@ -28,6 +28,7 @@ from ._disentanglement import MOST_CLUSTERS, disentangle, foreseen_rounds, round
 from ._examples import Examples, distinct_examples
 from ._folder import write_folder
 from ._forest import Forest, Votes, join_voters, make_voters
+from ._label_examples import check_label_examples, with_label_examples
 from ._negatives import (
     Sampling,
     check_negative_sampling,
@@ -58,6 +59,7 @@ from ._validation import (
     takes_text,
     unchanged_on_failure,
 )
+from ._vote_tuning import Mixture, choose_mixture
 from .embeddings import embed_labels, split_kind
 from .indexers import KMeansIndexer, _clusters
 from .tree import LabelTree
@@ -134,16 +136,19 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         Nodes kept per level.
     post_processor : str, default="l3-hinge"
         How a margin becomes a score and joins its parent's: "noop", "sigmoid", "log-sigmoid",
-        "l{p}-hinge" or "log-l{p}-hinge" for p = 1 to 4.
+        "l{p}-hinge" or "log-l{p}-hinge" for p = 1 to 4. The scores of "noop" are margins, into
+        which no votes can be mixed: with it, nobody votes.
     threshold : float, default=0.5
         `predict` returns the labels that score higher (multilabel y only).
     n_trees : int, default=1
         How many trees are trained, from different seeds. Their scores are averaged.
-    n_neighbors : int or None, default=None
+    n_neighbors : int, "auto" or None, default=20
         How many training rows vote for their labels, of those most similar to the query among the
-        rows that carry one of the labels ranked highest. Needs the training rows in the model.
-        With None, nobody votes. Takes effect in fit, as `prune_threshold` does; `add_voters` adds
-        rows later.
+        rows that carry one of the labels ranked highest. The model then holds the training rows,
+        in four bytes per nonzero; `add_voters` adds rows later. With "auto", this number, the
+        weight and the power of the votes are those that rank best on rows held out of a first
+        training; that doubles the time of a fit with one tree. With None, nobody votes: the model
+        is smaller and ranks several times as fast. Takes effect in fit, as `prune_threshold` does.
     neighbor_weight : float in [0, 1], default=0.3
         Share of the votes in the scores.
     neighbor_power : float, default=3.0
@@ -182,6 +187,9 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     n_iter_ : int
         The largest number of passes the solver made for any node; `max_iter` where one was cut
         short.
+    votes_ : tuple (n_neighbors, power, weight) or None
+        How votes count: what was chosen, or the parameters when the model was fitted. None where
+        nobody votes.
     n_labels_ : int
     n_levels_ : int
         Ranking steps from the root to a label.
@@ -240,7 +248,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         post_processor="l3-hinge",
         threshold=0.5,
         n_trees=1,
-        n_neighbors=None,
+        n_neighbors=20,
         neighbor_weight=0.3,
         neighbor_power=3.0,
         max_clusters_per_label=1,
@@ -288,7 +296,9 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
 
     def __getstate__(self):
         self._make_deferred()
-        return dict(super().__getstate__())
+        state = dict(super().__getstate__())
+        state.pop("_mixing", None)
+        return state
 
     def _defer(self, name, make):
         vars(self).setdefault("_deferred", {})[name] = make
@@ -309,6 +319,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         *,
         label_features=None,
         label_text=None,
+        label_examples=None,
         relevance=None,
         negatives=None,
     ):
@@ -326,6 +337,10 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         label_text : sequence of str, length n_labels, optional
             For the label embedding "text" and for indexers that take strings; by default the
             classes, where they are strings.
+        label_examples : {array-like, sparse matrix} of shape (n_labels, n_features), optional
+            What a label says of itself, in the features of X: its name or description, say. Each
+            row that has any features is a further training row, of weight 1, of its label alone.
+            ``Pipeline(transform_input=["label_examples"])`` makes features of texts.
         relevance : {array-like, sparse matrix} of shape (n_samples, n_labels), optional
             Multiplies C, positive by positive: above 0 where y is 1, and 0 elsewhere. Of a cluster
             it is the sum of those of its labels.
@@ -344,14 +359,15 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         """
         self._check_params()
         with unchanged_on_failure(self):
-            labels = relevance, negatives
-            return self._fit(X, y, sample_weight, label_features, label_text, *labels)
+            of_labels = label_features, label_text, label_examples
+            return self._fit(X, y, sample_weight, of_labels, relevance, negatives)
 
-    def _fit(self, X, y, sample_weight, label_features, label_text, relevance, negatives):
+    def _fit(self, X, y, sample_weight, of_labels, relevance, negatives):
         X, y = check_features_and_targets(self, X, y)
         targets = encode_targets(y)
         n_labels = targets.indicator.shape[1]
         weight = check_sample_weight(sample_weight, X.shape[0], self.C)
+        label_features, label_text, label_examples = of_labels
         label_features = _check_label_features(label_features, self.label_embedding, n_labels)
         label_text = _check_label_text(label_text, n_labels, targets.classes)
         _check_texts_suffice(label_text, self.label_embedding, self.indexer)
@@ -359,21 +375,50 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             relevance = check_relevance(relevance, targets.indicator, weight, self.C)
         if negatives is not None:
             negatives = check_negatives(negatives, targets.indicator)
-        labels = targets.indicator, weight, relevance, negatives
-        examples = distinct_examples(_bare(X), *labels)
+        labels, rows = (targets.indicator, weight, relevance, negatives), _bare(X)
+        if label_examples is not None:
+            label_examples = check_label_examples(label_examples, n_labels, X.shape[1])
+            rows, labels = with_label_examples(rows, labels, label_examples)
+        examples = distinct_examples(rows, *labels)
         foreseen = _foreseen(examples, self.indexer, self._n_reassignments())
         foreseen = _repeated(foreseen, int(self.n_trees))
+        problem = _Problem(examples, label_features, label_text)
         with _progress.reporting("fitting", foreseen, self.verbose):
-            trained = self._train_all(_Problem(examples, label_features, label_text))
-        n_features = X.shape[1]
-        models = [Model(t.layers, t.tree.slot_label, n_labels, n_features) for t in trained]
-        voters = None if self.n_neighbors is None else make_voters(examples)
+            votes = self._choose_votes(problem, X.shape[0])
+            trained = self._train_all(problem)
+        models = [_model_of(t, examples) for t in trained]
+        voters = None if votes is None else make_voters(examples)
         classes = targets.classes if targets.classes is not None else np.arange(n_labels)
         n_iter = max(t.n_iter for t in trained)
         trees = [t.tree for t in trained]
-        self._set_fitted(trees, models, voters, classes, targets.container, n_iter)
+        self._set_fitted(trees, models, voters, votes, classes, targets.container, n_iter)
         self.indexer_ = trained[0].indexer
         return self
+
+    def _choose_votes(self, problem, n_rows):
+        """How votes count, found out if that was asked for."""
+        given = self._given_votes()
+        if given is not None or self.n_neighbors is None:
+            return given
+
+        def train(examples):
+            trained = self._train(problem._replace(examples=examples), self.random_state)
+            return _model_of(trained, examples)
+
+        product = self.post_processor.removeprefix("log-")
+        search = {"beam_width": int(self.beam_width), "post_processor": product}
+        if product == "noop":
+            search["post_processor"] = "l3-hinge"
+        otherwise = Mixture(20, float(self.neighbor_power), float(self.neighbor_weight))
+        with _progress.part("to choose how votes count"):
+            return choose_mixture(problem.examples, n_rows, train, search, otherwise)
+
+    def _given_votes(self):
+        """How votes count by the parameters; None where they do not say."""
+        if not isinstance(self.n_neighbors, numbers.Integral):
+            return None
+        numbers_given = self.neighbor_power, self.neighbor_weight
+        return Mixture(int(self.n_neighbors), *map(float, numbers_given))
 
     def _seeds(self):
         """The random state of each of several trees; the first one's is that of a single tree."""
@@ -449,7 +494,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             return float(min(self.prune_threshold, most))
         return _CACHED_THRESHOLD if self.prune_threshold >= _CACHED_THRESHOLD else 0.0
 
-    def _set_fitted(self, trees, models, voters, classes, container, n_iter):
+    def _set_fitted(self, trees, models, voters, votes, classes, container, n_iter):
         self.trees_ = trees
         self.tree_ = trees[0]
         self.n_iter_ = n_iter
@@ -458,17 +503,35 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         self.multilabel_ = container != "classes"
         self.classes_ = classes
         self._container = container
+        self.votes_ = votes
         self._models, self._voters = tuple(models), voters
 
     @property
     def _model(self):
         """What ranks: a tree, or several of them, perhaps with the votes of training rows."""
-        if self._voters is None or self.n_neighbors is None:
-            return self._models[0] if len(self._models) == 1 else Forest(self._models)
+        votes = self._votes_in_use()
+        if votes is None and len(self._models) == 1:
+            return self._models[0]
+        key = votes, id(self._models), id(self._voters)
+        known, forest = vars(self).get("_mixing", (None, None))
+        if known == key:
+            return forest
         self._check_mixture()
-        n_neighbors = min(int(self.n_neighbors), self._voters.n_rows)
-        how = n_neighbors, float(self.neighbor_power), float(self.neighbor_weight)
-        return Forest(self._models, Votes(self._voters, *how))
+        if votes is not None:
+            n_neighbors = min(votes.n_neighbors, self._voters.n_rows)
+            votes = Votes(self._voters, *votes._replace(n_neighbors=n_neighbors))
+        forest = Forest(self._models, votes)
+        self._mixing = key, forest
+        return forest
+
+    def _votes_in_use(self):
+        """How votes count now; parameters may have changed since the model was fitted."""
+        nobody = self._voters is None or self.n_neighbors is None or self.post_processor == "noop"
+        if nobody:
+            return None
+        if type(self.n_neighbors) is not int:
+            self._check_mixture()
+        return self.votes_ if self.n_neighbors == "auto" else self._given_votes()
 
     def _check_fitted(self):
         check_is_fitted(self, "n_labels_")
@@ -499,17 +562,16 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
 
     def _check_mixture(self):
         """Check what is mixed into scores, and that these can be mixed."""
-        if self.n_neighbors is not None:
+        if self.n_neighbors is not None and not _is_auto(self.n_neighbors):
             check_integer(self.n_neighbors, "n_neighbors", 1)
         check_real(self.neighbor_weight, "neighbor_weight", 0)
         if self.neighbor_weight > 1:
             raise ValueError(f"neighbor_weight must be at most 1, got {self.neighbor_weight!r}")
         check_real(self.neighbor_power, "neighbor_power", 0)
-        mixed = self.n_trees > 1 or self.n_neighbors is not None
-        if mixed and self.post_processor not in _PRODUCTS:
+        if self.n_trees > 1 and self.post_processor == "noop":
             raise ValueError(
-                "n_trees above 1 and n_neighbors need a post_processor whose scores lie in [0, 1], "
-                f"one of {', '.join(map(repr, _PRODUCTS))}, got {self.post_processor!r}"
+                "n_trees above 1 needs a post_processor whose scores can be averaged, unlike "
+                "margins, got 'noop'"
             )
 
     # ---- ranking ----
@@ -845,6 +907,16 @@ class _Trained(NamedTuple):
     tree: LabelTree
     layers: list
     n_iter: int
+
+
+def _model_of(trained, examples):
+    """Make what ranks of what was trained."""
+    n_labels, n_features = examples.Y.shape[1], examples.X.shape[1]
+    return Model(trained.layers, trained.tree.slot_label, n_labels, n_features)
+
+
+def _is_auto(value):
+    return isinstance(value, str) and value == "auto"
 
 
 def _foreseen(examples, indexer, n_rounds):

@@ -579,7 +579,7 @@ def test_any_bytes_are_safe(blob, cuts, analyzer):
     assert len(indptr) == len(ptr)
     assert (counts > 0).all()
     assert_array_equal(np.bincount(indices, minlength=len(terms)), learner.n_texts)
-    known = NGramTfidfVectorizer(analyzer, (1, 3)).fit(["ab cd", "éé"])._model
+    known = NGramTfidfVectorizer(analyzer, (1, 3)).fit(["ab cd", "éé"])._models[0]
     assert len(known.transform(blob, ptr)[0]) == len(ptr)
 
 
@@ -588,7 +588,7 @@ def test_any_bytes_are_safe(blob, cuts, analyzer):
 def test_any_vocabulary_is_safe(seed):
     rng = np.random.default_rng(seed)
     ours = pickle.loads(pickle.dumps(NGramTfidfVectorizer("char", (1, 2)).fit(TEXTS)))
-    terms = ours._model.terms[0]
+    terms = ours._models[0].terms[0]
     for array in rng.permutation([0, 1, 2])[:2]:
         raw = terms[array].view(np.uint8)
         raw[rng.integers(0, len(raw), 40)] = rng.integers(0, 256, 40)
@@ -599,15 +599,15 @@ def test_any_vocabulary_is_safe(seed):
 @pytest.mark.parametrize("field", ["ptr", "bytes", "slots"])
 def test_vocabularies_of_other_lengths_are_refused(field):
     ours = NGramTfidfVectorizer(["word", "char"]).fit(TEXTS)
-    first, *rest = ours._model.terms
-    ours._model.terms = (first._replace(**{field: getattr(first, field)[:3]}), *rest)
-    ours._model._view = None
+    first, *rest = ours._models[0].terms
+    ours._models[0].terms = (first._replace(**{field: getattr(first, field)[:3]}), *rest)
+    ours._models[0]._view = None
     with pytest.raises(ValueError, match="contradict"):
         ours.transform(TEXTS)
 
 
 def test_pointers_of_texts_are_checked():
-    model = NGramTfidfVectorizer().fit(TEXTS)._model
+    model = NGramTfidfVectorizer().fit(TEXTS)._models[0]
     for ptr in ([0, 5, 3, 6], [0, 9], [-1, 3], [3, 1]):
         with pytest.raises(ValueError, match="SKX_EPOINTER"):
             model.transform(b"abcdef", np.array(ptr))

@@ -44,7 +44,7 @@ from ._training import (
     TrainParams,
     train_columns,
 )
-from ._voters import Voters, combine
+from ._voters import RowMixer, Voters, combine, pack_rows
 
 __all__ = [
     "ANALYZERS",
@@ -74,6 +74,7 @@ __all__ = [
     "NodeProblem",
     "Places",
     "Restriction",
+    "RowMixer",
     "Texts",
     "TrainParams",
     "Voters",
@@ -89,6 +90,7 @@ __all__ = [
     "find_prefixes",
     "joined_rows",
     "kmeans",
+    "pack_rows",
     "sort_texts",
     "train_columns",
 ]
