@@ -1,5 +1,7 @@
-"""Every block of Python in the user guide runs, page by page, in the order of the page."""
+"""The pages: their Python runs, page by page, and nothing public is left out."""
 
+import ast
+import inspect
 import re
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+import skxmr
 from skxmr.datasets import load_catalogue_subjects
 
 ROOT = Path(__file__).parents[1]
@@ -50,3 +53,17 @@ def test_python_of_a_page(page, placeholders, tmp_path, monkeypatch):
 
 def test_blocks_are_found():
     assert sum(len(list(blocks(page))) for page in PAGES) > 30
+
+
+def test_the_reference_has_every_public_name():
+    reference = (ROOT / "docs" / "api" / "index.rst").read_text(encoding="utf-8")
+    modules = [skxmr, *(m for name in skxmr.__all__ if inspect.ismodule(m := getattr(skxmr, name)))]
+    names = {name for module in modules for name in getattr(module, "__all__", ())}
+    assert len(names) > 40
+    assert not [name for name in sorted(names) if not re.search(rf"\b{name}\b", reference)]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.name)
+def test_examples_begin_with_a_title(path):
+    title, line = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).splitlines()[:2]
+    assert line == "=" * len(title)
