@@ -28,7 +28,7 @@ extensions = [
 exclude_patterns = ["benchmarks/shortfalls.md", "benchmarks/results", "examples/**/*.ipynb"]
 templates_path = ["_templates"]
 default_role = "literal"
-suppress_warnings = ["config.cache", "toc.empty_glob"]
+suppress_warnings = ["config.cache"]
 
 html_theme = "furo"
 html_title = f"skxmr {release}"
