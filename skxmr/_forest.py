@@ -41,28 +41,36 @@ def make_voters(examples):
     """Make Voters of training examples."""
     X = examples.X[examples.source]
     weight = np.ones(X.shape[0], dtype=np.float32) if examples.weight is None else examples.weight
-    return _voters_of(X.shape[1], *pack_rows(X), examples.Y, weight)
+    given = examples.source, examples.X.shape[0]
+    return _voters_of(X.shape[1], *pack_rows(X), examples.Y, weight, *given)
 
 
 def join_voters(voters, examples):
-    """Make Voters of some that are there and of more examples."""
+    """Make Voters of some that are there and of more examples, whose rows are numbered on."""
     a, more = voters.arrays, make_voters(examples).arrays
     ones = np.ones(len(a["labels"]), dtype=np.float32)
     shape = voters.n_rows, voters.n_labels
     Y = sp.csr_matrix((ones, a["labels"], a["label_ptr"]), shape=shape)
+    source, n_given = voters.source, voters.n_given
+    if source is not None:
+        source = np.concatenate((source, (n_given + examples.source).astype(np.int32)))
     return _voters_of(
         voters.n_features,
         np.concatenate((a["word_ptr"], more["word_ptr"][1:] + a["word_ptr"][-1])),
         np.concatenate((a["words"], more["words"])),
         sp.vstack((Y, examples.Y), format="csr"),
         np.concatenate((a["weight"], more["weight"])),
+        source,
+        n_given + examples.X.shape[0],
     )
 
 
-def _voters_of(n_features, word_ptr, words, Y, weight):
+def _voters_of(n_features, word_ptr, words, Y, weight, source, n_given):
     carrier_ptr, carriers = csr_transpose(Y)
     return Voters(
         *(n_features, Y.shape[1]),
+        source=source,
+        n_given=n_given,
         word_ptr=word_ptr,
         words=words,
         label_ptr=Y.indptr.astype(np.int64),
@@ -105,14 +113,15 @@ class Forest:
 
     def rank(self, view, lo, hi, *, k, beam_width, post_processor, floor=-np.inf, frontier=None):
         """Rank labels for the rows lo to hi of a checked matrix, as Model does."""
-        is_log, product = _product(post_processor)
+        is_log = is_logarithmic(post_processor)
         if is_log and frontier is not None:
             frontier = frontier._replace(score=np.exp(frontier.score))
-        options = {"beam_width": beam_width, "post_processor": product, "frontier": frontier}
+        post_processor = mixable(post_processor)
+        options = {"beam_width": beam_width, "post_processor": post_processor, "frontier": frontier}
         n_listed = self._n_listed(k)
         lists = [tree.rank(view, lo, hi, k=n_listed, **options) for tree in self.trees]
         if is_log:
-            return _above(_logarithms(*self._combine(lists, view, lo, hi, k)), floor)
+            return _above(logarithms(*self._combine(lists, view, lo, hi, k)), floor)
         return self._combine(lists, view, lo, hi, k, floor)
 
     def row_ranker(self, k, beam_width, post_processor):
@@ -138,37 +147,58 @@ class Forest:
         how = n_neighbors, MOST_CANDIDATES, power, share, LOOKED_UP
         return RowMixer(voters, *how, k, self.trees[0].n_labels)
 
-    def joined(self, lists, k, floor=-np.inf):
-        """Average the rankings of several trees."""
+    def find_voters(self, view, lo, hi, *, k, beam_width, post_processor):
+        """Find the rows that vote when the k best labels of the rows lo to hi are asked for.
+
+        Returns
+        -------
+        neighbors : ndarray of int32, shape (hi - lo, n_neighbors)
+        similarity : ndarray of float32, shape (hi - lo, n_neighbors)
+            As of Voters.neighbors.
+        """
+        options = {"beam_width": beam_width, "post_processor": mixable(post_processor)}
+        n_listed = self._n_listed(k)
+        lists = [tree.rank(view, lo, hi, k=n_listed, **options) for tree in self.trees]
+        return self._voters_of(self.averaged(lists, n_listed)[0], view, lo, hi)
+
+    def averaged(self, lists, k, floor=-np.inf):
+        """Average the trees' rankings, and keep the k best labels where there are several."""
         if len(lists) == 1:
             return lists[0]
         labels, scores = (np.concatenate(part, axis=1) for part in zip(*lists, strict=True))
         return combine(labels, scores, 1 / len(lists), k, self.trees[0].n_labels, floor=floor)
 
+    def mixed(self, labels, scores, found, k, floor=-np.inf):
+        """Mix an averaged ranking with the votes of the rows found."""
+        voters, _, power, share = self.votes
+        votes, n_labels = (voters, *found, power, share), self.trees[0].n_labels
+        return combine(labels, scores, 1 - share, k, n_labels, floor=floor, votes=votes)
+
     def _n_listed(self, k):
         least = LISTED if len(self.trees) > 1 else LOOKED_UP
         return min(self.trees[0].n_labels, max(k, least))
 
+    def _voters_of(self, labels, view, lo, hi):
+        best = np.ascontiguousarray(labels[:, :LOOKED_UP])
+        n_neighbors = self.votes.n_neighbors
+        return self.votes.voters.neighbors(view, lo, hi, best, n_neighbors, MOST_CANDIDATES)
+
     def _combine(self, lists, view, lo, hi, k, floor=-np.inf):
         if self.votes is None:
-            return self.joined(lists, k, floor)
-        labels, scores = self.joined(lists, lists[0][0].shape[1])
-        voters, n_neighbors, power, share = self.votes
-        best = np.ascontiguousarray(labels[:, :LOOKED_UP])
-        found = voters.neighbors(view, lo, hi, best, n_neighbors, MOST_CANDIDATES)
-        votes, n_labels = (voters, *found, power, share), self.trees[0].n_labels
-        return combine(labels, scores, 1 - share, k, n_labels, floor=floor, votes=votes)
+            return self.averaged(lists, k, floor)
+        labels, scores = self.averaged(lists, lists[0][0].shape[1])
+        return self.mixed(labels, scores, self._voters_of(labels, view, lo, hi), k, floor)
 
 
 class _RowRanker:
     """Ranks one row at a time, as RowRanker does."""
 
     def __init__(self, forest, k, beam_width, post_processor):
-        self._is_log, product = _product(post_processor)
+        self._is_log = is_logarithmic(post_processor)
         self._n_listed = forest._n_listed(k) if forest.votes is not None else k
-        options = forest._n_listed(k), beam_width, product
+        options = forest._n_listed(k), beam_width, mixable(post_processor)
         self._rankers = [tree.row_ranker(*options) for tree in forest.trees]
-        self._joined = forest.joined
+        self._averaged = forest.averaged
         self._mixer = None if forest.votes is None else forest.mixer(k)
         self.n_features = self._rankers[0].n_features
 
@@ -177,10 +207,10 @@ class _RowRanker:
         lists = [ranker.sparse(indices, values) for ranker in self._rankers]
         if lists[0] is None:
             return None
-        ranking = self._joined(lists, self._n_listed)
+        ranking = self._averaged(lists, self._n_listed)
         if self._mixer is not None:
             ranking = self._mixer.mix(indices, values, *ranking)
-        return _logarithms(*ranking) if self._is_log else ranking
+        return logarithms(*ranking) if self._is_log else ranking
 
     def dense(self, row):
         """Rank for a dense row of float32."""
@@ -189,12 +219,18 @@ class _RowRanker:
         return self.sparse(indices, row[indices])
 
 
-def _product(post_processor):
-    """Whether scores are logarithms, and the post-processor whose scores can be mixed."""
-    return post_processor.startswith("log-"), post_processor.removeprefix("log-")
+def is_logarithmic(post_processor):
+    """Whether a post-processor makes logarithms of scores that could be mixed."""
+    return post_processor.startswith("log-")
 
 
-def _logarithms(labels, scores):
+def mixable(post_processor):
+    """The post-processor whose scores are mixed, before any logarithm is taken."""
+    return post_processor.removeprefix("log-")
+
+
+def logarithms(labels, scores):
+    """Take the logarithms of a ranking's scores."""
     with np.errstate(divide="ignore", invalid="ignore"):  # 0, and the -inf of padding
         return labels, np.where(labels < 0, scores, np.log(scores))
 

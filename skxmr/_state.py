@@ -38,6 +38,9 @@ def classifier_state(estimator):
     }
     if estimator._voters is not None:
         arrays |= {f"voters.{name}": array for name, array in estimator._voters.arrays.items()}
+        if estimator._voters.source is not None:
+            arrays["voters.source"] = estimator._voters.source
+            content["n_voters_given"] = int(estimator._voters.n_given)
     if hasattr(estimator, "feature_names_in_"):
         names = estimator.feature_names_in_
         content["feature_names"] = _pack_labels(arrays, "feature_names", names)

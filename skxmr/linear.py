@@ -26,8 +26,10 @@ from ._core import (
 )
 from ._disentanglement import MOST_CLUSTERS, disentangle, foreseen_rounds, round_name
 from ._examples import Examples, distinct_examples
+from ._explaining import explain_label
+from ._explanation import Explanation, check_feature_names, find_label
 from ._folder import write_folder
-from ._forest import Forest, Votes, join_voters, make_voters
+from ._forest import Forest, Votes, join_voters, make_voters, mixable
 from ._label_examples import check_label_examples, with_label_examples
 from ._negatives import (
     Sampling,
@@ -405,9 +407,9 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             trained = self._train(problem._replace(examples=examples), self.random_state)
             return _model_of(trained, examples)
 
-        product = self.post_processor.removeprefix("log-")
-        search = {"beam_width": int(self.beam_width), "post_processor": product}
-        if product == "noop":
+        search = {"beam_width": int(self.beam_width)}
+        search["post_processor"] = mixable(self.post_processor)
+        if self.post_processor == "noop":  # may change after fit, which votes should survive
             search["post_processor"] = "l3-hinge"
         otherwise = Mixture(20, float(self.neighbor_power), float(self.neighbor_weight))
         with _progress.part("to choose how votes count"):
@@ -728,6 +730,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         X = self._check_rank_input(X)
         scores = self._scores(X)
         if self.multilabel_:
+            values = scores.data if sp.issparse(scores) else scores
+            np.minimum(values, 1, out=values)  # sums of parts may be above by their rounding
             return scores
         lost = np.flatnonzero(scores.sum(axis=1) == 0)
         if len(lost):
@@ -827,9 +831,58 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         self._check_fitted()
         write_folder(folder, *classifier_state(self))
 
-    def explain(self, X, label):
-        """Say what each feature contributed to a label's score. Not supported yet."""
-        raise NotImplementedError("explain is not supported yet")
+    def explain(self, X, label, *, feature_names=None, label_name=None):
+        """Say what each feature contributed to a label's score, level by level.
+
+        The rankers are linear, so this is exact: the contributions of a level and its bias add up
+        to the margin of the node that leads to the label, and the margins make the score. It is
+        the score of the label itself, whether or not the beam reaches it; `reached` of the result
+        says so. Where it does, it is what `decision_function` gives.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or tuple
+            As `rank` takes it. Behind a vectorizer, skxmr.inspection.explain takes the texts.
+        label : int or str
+            One of `classes_`, which are the column numbers for an indicator y. Where they are
+            strings, the position that `rank` returns does as well.
+        feature_names : sequence of str, length n_features, optional
+            What to call the features; by default `feature_names_in_`, if there are any.
+        label_name : str, optional
+            What to call the label where the explanation is shown.
+
+        Returns
+        -------
+        explanation : skxmr.inspection.Explanation
+            Print it to see the largest contributions.
+
+        Raises
+        ------
+        ValueError
+            If there is no such label, or a chunk of a mapped model is damaged.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skxmr import XRLinearClassifier
+        >>> X = np.eye(3, dtype=np.float32)
+        >>> clf = XRLinearClassifier(random_state=0).fit(X, ["cat", "dog", "eel"])
+        >>> explanation = clf.explain(X[:1], "cat", feature_names=["purrs", "barks", "slips"])
+        >>> explanation.scores == clf.rank(X[:1], 1)[1][:, 0]
+        array([ True])
+        >>> explanation.top(1)
+        [[('purrs', 0.79...)]]
+        """
+        self._check_fitted()
+        column = find_label(label, self.classes_)
+        names = check_feature_names(feature_names, self)
+        X = pair_to_csr(X, self.n_features_in_) if isinstance(X, tuple) else X
+        X = self._check_rank_input(X)
+        search = {"beam_width": int(self.beam_width), "post_processor": self.post_processor}
+        parts = explain_label(self._model, self.trees_, X, column, **search)
+        label = self.classes_[column : column + 1].tolist()[0]
+        name = str(label) if label_name is None else str(label_name)
+        return Explanation(label, name, column, X, *parts, names, self.post_processor)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -184,7 +184,11 @@ def _read_votes(reader):
 
 def _read_voters(reader, n_features, n_labels):
     arrays = {name: reader.array(f"voters.{name}", t) for name, t in Voters.DTYPES.items()}
-    voters = Voters(n_features, n_labels, **arrays)
+    told = {}
+    if "n_voters_given" in reader.manifest:  # absent where an earlier release saved
+        told["source"] = reader.array("voters.source", np.dtype(np.int32))
+        told["n_given"] = reader.get("n_voters_given", int)
+    voters = Voters(n_features, n_labels, **told, **arrays)
     if reader.verify:
         voters.check()
     return voters

@@ -719,12 +719,6 @@ def test_each_search_parameter_matters():
     assert clf.set_params(threshold=0.01).predict(X).nnz > predicted.nnz
 
 
-def test_explain_says_that_it_is_not_supported_yet():
-    X, Y = noisy()
-    with pytest.raises(NotImplementedError, match="explain"):
-        classifier().fit(X, Y).explain(X, 0)
-
-
 @pytest.mark.parametrize("method", ["rank", "predict", "decision_function"])
 def test_unfitted_says_so(method):
     with pytest.raises(NotFittedError):

@@ -213,6 +213,31 @@ class Layer:
         """Weights of chunk c, column by column, without those below a threshold."""
         return read_chunk(self.chunk(c), n_features, threshold)
 
+    def child(self, child, n_features):
+        """Take the weights of one child out of its chunk, as Columns of one column.
+
+        Raises
+        ------
+        ValueError
+            If the chunk is malformed, as one of a mapped model may be.
+        """
+        node = int(np.searchsorted(self.child_ptr, child, side="right")) - 1
+        c = int(self.chunk_ptr[node]) + (child - int(self.child_ptr[node])) // CHUNK_WIDTH
+        try:
+            columns = self.columns(c, n_features)
+        except ValueError as error:
+            raise ValueError(f"the layer's weights are malformed (node {node})") from error
+        first = self.children_of_chunk(c)[0]
+        part = slice(*columns.col_ptr[child - first : child - first + 2])
+        features = columns.features[columns.entries[part]]
+        return Columns(
+            features,
+            np.array([0, len(features)], dtype=LONG),
+            np.arange(len(features), dtype=INT),
+            columns.values[part],
+            self.bias[child : child + 1],
+        )
+
     def prune(self, n_features, threshold, bias_scale, weight_dtype="float32"):
         """Return the layer without weights below a threshold, the others stored as told.
 

@@ -25,6 +25,10 @@ class Voters:
         label_ptr, labels : the labels of each row.
         carrier_ptr, carriers : the rows of each label.
         weight : how many times each row counts.
+    source : ndarray of int32, optional
+        Which of the rows given each of them is; of several equal ones, the first. Only to be told.
+    n_given : int
+        How many rows were given.
 
     Raises
     ------
@@ -42,14 +46,16 @@ class Voters:
         "weight": FLOAT,
     }
 
-    def __init__(self, n_features, n_labels, **arrays):
+    def __init__(self, n_features, n_labels, *, source=None, n_given=0, **arrays):
         self.n_features, self.n_labels = n_features, n_labels
+        self.source, self.n_given = source, n_given
         self.arrays = arrays
         length = {name: len(array) for name, array in arrays.items()}
         fit = (
             length["label_ptr"] == length["word_ptr"] == length["weight"] + 1
             and length["carrier_ptr"] == n_labels + 1
             and length["carriers"] == length["labels"]
+            and (source is None or len(source) == length["weight"])
         )
         if not fit:
             raise ValueError("the arrays of the rows that vote contradict each other")
@@ -65,13 +71,17 @@ class Voters:
     @property
     def nbytes(self):
         """Bytes in all arrays."""
-        return sum(array.nbytes for array in self.arrays.values())
+        told = 0 if self.source is None else self.source.nbytes
+        return told + sum(array.nbytes for array in self.arrays.values())
 
     def check(self):
         """Raise a ValueError unless the content of the arrays is what it should be."""
         a = self.arrays
         if not (np.isfinite(a["weight"]).all() and (a["weight"] > 0).all()):
             raise ValueError("the rows that vote have weights that are not positive")
+        source = self.source
+        if source is not None and not ((source >= 0) & (source < self.n_given)).all():
+            raise ValueError("the rows that vote have numbers of rows that were not given")
         for name, ptr, index, n_columns in (
             ("labels", "label_ptr", "labels", self.n_labels),
             ("carriers", "carrier_ptr", "carriers", self.n_rows),
