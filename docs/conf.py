@@ -60,6 +60,7 @@ if os.environ.get("SKXMR_DOCS_ONLINE"):
 _SCRATCH = tempfile.mkdtemp(prefix="skxmr-docs-")
 _ARGUMENTS = {
     "product_retrieval.py": ["--rows", "5000", "--plot", f"{_SCRATCH}/retrieval.png"],
+    "seeing_the_model.py": [_SCRATCH],
     "query_completion.py": ["--rows", "20000", "--plot", f"{_SCRATCH}/completion.png"],
 }
 #: Shown, not run: they want machines or data that a build has not got.
