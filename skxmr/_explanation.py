@@ -134,7 +134,7 @@ class Explanation:
     at the first level:
 
     ==============  ==============================  ===============
-    post_processo   r f(v)                            score
+    post_processor  f(v)                            score
     ==============  ==============================  ===============
     noop            v                               f(v), p is lost
     sigmoid         1 / (1 + exp(-v))               p f(v)
