@@ -1,11 +1,14 @@
-"""See why a model ranks as it does, how well, and how fast.
+"""Seeing why a model ranks as it does, how well, and how fast
+===========================================================
 
 Trains on the sample of library titles that comes with skxmr, prints which words led to the subjects
 of a title it has never seen, and writes pictures into a folder.
 
+.. code-block:: sh
+
     python examples/seeing_the_model.py [FOLDER]
 
-Needs matplotlib: pip install "skxmr[plot]"
+Needs matplotlib: ``pip install "skxmr[plot]"``.
 """
 
 import argparse

@@ -133,15 +133,15 @@ class Explanation:
     v of a node. It becomes f(v) and joins the score p of the node above, of which there is none
     at the first level:
 
-    =============  ==============================  ===============
-    post_processor f(v)                            score
-    =============  ==============================  ===============
-    noop           v                               f(v), p is lost
-    sigmoid        1 / (1 + exp(-v))               p f(v)
-    log-sigmoid    -log(1 + exp(-v))               p + f(v)
-    l{q}-hinge     exp(-max(0, 1 - v)^q)           p f(v)
-    log-l{q}-hinge -max(0, 1 - v)^q                p + f(v)
-    =============  ==============================  ===============
+    ==============  ==============================  ===============
+    post_processor  f(v)                            score
+    ==============  ==============================  ===============
+    noop            v                               f(v), p is lost
+    sigmoid         1 / (1 + exp(-v))               p f(v)
+    log-sigmoid     -log(1 + exp(-v))               p + f(v)
+    l{q}-hinge      exp(-max(0, 1 - v)^q)           p f(v)
+    log-l{q}-hinge  -max(0, 1 - v)^q                p + f(v)
+    ==============  ==============================  ===============
 
     Of several trees the mean counts, and votes are mixed in: the score is the sum over trees and
     votes of their `weight` times their score. Margins and scores are those of the search, to the

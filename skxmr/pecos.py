@@ -1,4 +1,4 @@
-"""Reading model folders of PECOS XR-Linear.
+"""Reading model folders of PECOS XR-Linear [1]_.
 
 References
 ----------
