@@ -22,6 +22,11 @@ VERSION = 3
 _ARRAYS_NAME = re.compile(r"arrays-[0-9a-f]{16}")
 _CHECKSUM_BLOCK = 1 << 24
 
+#: Bytes of the header of an array. Python's parser reports what is nested too deep as lack of memory.
+MOST_HEADER = 1000
+
+_NO_SUCH_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+
 
 def write_folder(folder, content, arrays):
     """Write a model folder, replacing the model that lies there, if any.
@@ -79,14 +84,21 @@ def _is_ours(name):
 def _write_array(scratch, key, array):
     array = np.ascontiguousarray(array)
     with open(scratch / f"{key}.npy", "wb") as file:
-        np.lib.format.write_array(file, array, allow_pickle=False)
+        header = np.lib.format.header_data_from_array_1_0(array)
+        np.lib.format.write_array_header_1_0(file, header)
+        # NumPy itself would write past Python's file and not be told that the disk is full.
+        file.write(_as_bytes(array))
         file.flush()
         os.fsync(file.fileno())
     return {"shape": list(array.shape), "crc32": _checksum(array)}
 
 
+def _as_bytes(array):
+    return array.reshape(-1).view(np.uint8)
+
+
 def _checksum(array):
-    data = array.reshape(-1).view(np.uint8)
+    data = _as_bytes(array)
     value = 0
     for lo in range(0, len(data), _CHECKSUM_BLOCK):
         value = zlib.crc32(data[lo : lo + _CHECKSUM_BLOCK], value)
@@ -188,6 +200,8 @@ class FolderReader:
         except MemoryError:
             raise
         except Exception as error:  # NumPy's parser of headers raises nearly anything
+            if isinstance(error, OSError) and not isinstance(error, _NO_SUCH_FILE):
+                raise  # no access, too many open files: the model may be sound
             self.fail(f"array {key!r} cannot be read: {error}", error)
         if array.ndim != 1 or list(array.shape) != spec.get("shape"):
             self.fail(f"array {key!r} has shape {array.shape}, expected {spec.get('shape')}")
@@ -200,7 +214,8 @@ class FolderReader:
             version = np.lib.format.read_magic(file)
             if version != (1, 0):
                 raise ValueError(f"unexpected npy version {version}")
-            shape, fortran, found = np.lib.format.read_array_header_1_0(file)
+            header = np.lib.format.read_array_header_1_0(file, max_header_size=MOST_HEADER)
+            shape, fortran, found = header
             offset = file.tell()
             _check_kind(found, dtype)
             n = int(np.prod(shape, dtype=object))

@@ -16,7 +16,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -94,13 +93,14 @@ def corpus_of(name):
 
 def fuzz(build, name, corpus, seconds):
     """Run a fuzzer; returns what it says of its executions and coverage."""
-    options = ["-fsanitize=fuzzer"]
-    program = build.program(f"fuzz_{name}", f"fuzz_{name}.c", options=options)
+    program = build.folder / f"fuzz_{name}"
+    if not program.exists():
+        build.program(program.name, f"fuzz_{name}.c", options=["-fsanitize=fuzzer"])
     corpus.mkdir(parents=True, exist_ok=True)
     (CORPUS / name).mkdir(parents=True, exist_ok=True)
     limits = [f"-max_total_time={seconds}", "-max_len=2048", "-timeout=20", "-rss_limit_mb=4096"]
     artifacts = [f"-artifact_prefix={corpus.parent}/{name}-", "-print_final_stats=1"]
-    start = time.process_time(), os.times().children_user
+    start = os.times().children_user
     command = [str(program), str(corpus), str(CORPUS / name), *limits, *artifacts]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     lines = [line for line in done.stderr.splitlines() if " cov: " in line]
@@ -112,7 +112,7 @@ def fuzz(build, name, corpus, seconds):
         "edges": int(covered[1]) if covered else None,
         "features": int(covered[2]) if covered else None,
         "inputs": int(covered[3]) if covered else None,
-        "cpu_seconds": round(os.times().children_user - start[1], 1),
+        "cpu_seconds": round(os.times().children_user - start, 1),
         "failed": done.returncode != 0,
         "output": done.stderr[-4000:] if done.returncode else "",
     }
@@ -165,7 +165,8 @@ def replay(compiler, flags, isas, names):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=int, default=60, help="for each fuzzer")
+    parser.add_argument("--seconds", type=int, default=60, help="for each fuzzer and round")
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=fuzzers(), default=fuzzers())
     parser.add_argument("--corpus", type=Path, help="folder of the growing corpora")
     parser.add_argument("--keep", type=int, metavar="BYTES")
@@ -179,14 +180,14 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         build = fuzzing_build(Path(folder))
         corpora = args.corpus or Path(folder) / "corpora"
-        for name in args.only:
+        for name in args.only * args.rounds:
             found = fuzz(build, name, corpora / name, args.seconds)
             print(json.dumps(found), flush=True)
             if args.log:
                 with args.log.open("a") as log:
                     log.write(json.dumps(found) + "\n")
-            if args.keep is not None and not found["failed"]:
-                keep(build, name, corpora / name, args.keep)
+        for name in args.only if args.keep is not None else ():
+            keep(build, name, corpora / name, args.keep)
 
 
 if __name__ == "__main__":

@@ -128,9 +128,7 @@ def replace_forever(served, pace, counts, stop, folder, every):
 
 def memory():
     """Resident memory in MB (all of it, and what is no file's) and open files."""
-    fields = dict(
-        line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines()
-    )
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     sizes = [int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "RssAnon")]
     return [*sizes, len(os.listdir("/proc/self/fd")), threading.active_count()]
 
