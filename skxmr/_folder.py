@@ -22,7 +22,7 @@ VERSION = 3
 _ARRAYS_NAME = re.compile(r"arrays-[0-9a-f]{16}")
 _CHECKSUM_BLOCK = 1 << 24
 
-#: Bytes of the header of an array. Python's parser reports what is nested too deep as lack of memory.
+#: Bytes of an array's header. Python's parser calls what is nested too deep a lack of memory.
 MOST_HEADER = 1000
 
 _NO_SUCH_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)

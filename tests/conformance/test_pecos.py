@@ -538,14 +538,14 @@ def try_loading(folder):
 
 
 @given(st.data())
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_swapped_and_changed_files_are_refused_or_harmless(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("pecos") / "model"
     save(folder, random_levels(np.random.default_rng(4), 7, TREES["contiguous"]))
     names = [name for name in FILES if (folder / name).exists()]
     for _ in range(data.draw(st.integers(1, 3))):
         a, b = (folder / data.draw(st.sampled_from(names)) for _ in range(2))
-        content = bytearray(a.read_bytes())
+        content = bytearray(a.read_bytes() or bytes(1))
         if a != b:
             b.write_bytes(content)
         else:
@@ -565,7 +565,7 @@ def put_any(array, at, value):
 
 
 @given(st.data())
-@settings(max_examples=100)
+@settings(max_examples=40)
 def test_any_element_of_any_matrix_is_refused_or_harmless(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("pecos") / "model"
     save(folder, random_levels(np.random.default_rng(4), 7, TREES["contiguous"]))

@@ -1,7 +1,7 @@
 """Builds the fuzzers, runs them, keeps small corpora, and replays these.
 
-    python tests/fuzz/run.py --seconds 600            # clang: every fuzzer for ten minutes
-    python tests/fuzz/run.py --replay                 # any compiler: the corpora, with failing allocations
+    python tests/fuzz/run.py --seconds 600   # clang: every fuzzer for ten minutes
+    python tests/fuzz/run.py --replay        # any compiler: the corpora, with failing allocations
     python tests/fuzz/run.py --only model --seconds 60 --corpus /tmp/model --keep 6000
 
 A fuzzer runs in a folder of its own that begins with the corpus that lies beside this file. With

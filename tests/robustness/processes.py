@@ -3,7 +3,7 @@
     python tests/robustness/processes.py kill --rounds 200      # a save is killed at any moment
     python tests/robustness/processes.py full --rounds 60       # the disk fills up at any byte
     python tests/robustness/processes.py replace --rounds 200   # two map what a third replaces
-    python tests/robustness/processes.py fork --rounds 50       # and children of one that has trained
+    python tests/robustness/processes.py fork --rounds 50       # children of one that has trained
 
 Of two models one is saved again and again; whatever happens, what is there must load, verified,
 and rank as one of the two does. A save waits for the disk many times; `--no-sync`, or a disk in
@@ -172,7 +172,7 @@ def replace(folder, rounds):
 
 
 def use(clf, X, expected):
-    """Rank and train in a process whose parent did before; returns whether all is as it was there."""
+    """Rank and train where the parent did before; returns whether all is as it was there."""
     again = clone(clf).set_params(n_jobs=2)
     again.fit(X, models()[2])
     return [which_model(ranker, X, [expected]) for ranker in (clf, again)] == [0, 0]
