@@ -2,7 +2,8 @@
 
 The arrays of one save lie in a sub-folder of their own, which the manifest names. A save writes
 that sub-folder under a temporary name, renames it, and then replaces the manifest in one step; so
-at any moment the folder holds a complete old model or a complete new one.
+at any moment the folder holds a complete old model or a complete new one. Saves in the same folder
+wait for each other.
 """
 
 import json
@@ -11,9 +12,15 @@ import re
 import secrets
 import shutil
 import zlib
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None
 
 MANIFEST = "skxmr.json"
 FORMAT = "skxmr model"
@@ -48,6 +55,11 @@ def write_folder(folder, content, arrays):
     folder = Path(folder)
     _check_target(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        _replace_model(folder, content, arrays)
+
+
+def _replace_model(folder, content, arrays):
     name = f"arrays-{secrets.token_hex(8)}"
     scratch = folder / f"{name}.tmp"
     try:
@@ -59,9 +71,28 @@ def write_folder(folder, content, arrays):
         _replace_manifest(folder, {**manifest, "arrays_in": name, "arrays": specs})
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
-        shutil.rmtree(folder / name, ignore_errors=True)
+        if not _is_current(folder, name):
+            shutil.rmtree(folder / name, ignore_errors=True)
         raise
     _remove_stale(folder, name)
+
+
+@contextmanager
+def _locked(folder):
+    """Wait for others that save in the folder, where the system can: they would remove our files.
+
+    The lock ends with the process, however that ends.
+    """
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some file systems have no locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _check_target(folder):
@@ -113,6 +144,16 @@ def _replace_manifest(folder, manifest):
         os.fsync(file.fileno())
     os.replace(scratch, folder / MANIFEST)
     _sync(folder)
+
+
+def _is_current(folder, name):
+    """Whether the manifest names these arrays: it may, even if replacing it was interrupted."""
+    try:
+        return name.encode() in (folder / MANIFEST).read_bytes()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def _sync(folder):

@@ -310,6 +310,28 @@ def test_an_interrupted_save_leaves_the_old_model(tmp_path, monkeypatch, target,
     assert_same_estimator(skxmr.load(tmp_path), new)
 
 
+@pytest.mark.parametrize("first", [False, True])
+def test_an_interruption_right_after_the_replacement_leaves_the_new_model(
+    tmp_path, monkeypatch, first
+):
+    new = classifier().fit(X, Y)
+    if not first:
+        classifier(C=0.1).fit(X, CODES).save(tmp_path)
+    replace = os.replace
+
+    def interrupted(*args):
+        replace(*args)
+        raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", interrupted)
+        with pytest.raises(Interrupted):
+            new.save(tmp_path)
+    assert_same_estimator(skxmr.load(tmp_path), new)
+    new.save(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_first_save_that_is_interrupted_leaves_no_model(tmp_path, monkeypatch):
     def interrupted(*args, **kwargs):
         raise Interrupted

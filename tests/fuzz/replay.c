@@ -1,4 +1,5 @@
-/* Runs a fuzzer on files, first as they are, then once for each allocation of the library with that one failing. */
+/* Runs a fuzzer on the inputs in a file, each after its length in two bytes: first as they are, then once for each allocation
+ * of the library with that one failing. */
 #include "input.h"
 
 extern long failing_made, failing_alive, failing_at;
@@ -27,21 +28,32 @@ static uint8_t *read_file(const char *path, size_t *size)
     return data;
 }
 
+/* Run an input in all ways. Returns how many allocations failed. */
+static long try(const uint8_t *content, size_t n)
+{
+    uint8_t *data = malloc(n ? n : 1); /* of exactly this size */
+    CLAIM(data != NULL);
+    memcpy(data, content, n);
+    run(data, n, 0);
+    long made = failing_made < MOST_FAILURES ? failing_made : MOST_FAILURES;
+    for (long at = 1; at <= made; at++) run(data, n, at);
+    free(data);
+    return made;
+}
+
 int main(int argc, char **argv)
 {
-    long failed = 0;
-    for (int i = 1; i < argc; i++) {
-        size_t size;
-        uint8_t *whole = read_file(argv[i], &size), *data = malloc(size ? size : 1);
-        CLAIM(data != NULL);
-        memcpy(data, whole, size);
-        run(data, size, 0);
-        long made = failing_made < MOST_FAILURES ? failing_made : MOST_FAILURES;
-        for (long at = 1; at <= made; at++) run(data, size, at);
-        failed += made;
-        free(whole);
-        free(data);
+    long failed = 0, inputs = 0;
+    size_t size;
+    CLAIM(argc == 2);
+    uint8_t *whole = read_file(argv[1], &size);
+    for (size_t at = 0; at + 2 <= size; inputs++) {
+        size_t n = whole[at] + 256u * whole[at + 1];
+        CLAIM(n <= size - at - 2);
+        failed += try(whole + at + 2, n);
+        at += 2 + n;
     }
-    printf("%d inputs, %ld failed allocations\n", argc - 1, failed);
+    free(whole);
+    printf("%ld inputs, %ld failed allocations\n", inputs, failed);
     return 0;
 }

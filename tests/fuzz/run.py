@@ -2,18 +2,20 @@
 
     python tests/fuzz/run.py --seconds 600   # clang: every fuzzer for ten minutes
     python tests/fuzz/run.py --replay        # any compiler: the corpora, with failing allocations
+    python tests/fuzz/run.py --coverage      # clang: the lines that the corpora reach
     python tests/fuzz/run.py --only model --seconds 60 --corpus /tmp/model --keep 6000
 
 A fuzzer runs in a folder of its own that begins with the corpus that lies beside this file. With
-`--keep`, the smallest inputs that reach what the whole corpus reached, up to so many bytes for each
+`--keep`, some of the inputs that reach what the whole corpus reached, up to so many bytes for each
 fuzzer, are put beside this file. `--log` has a line of JSON per fuzzer.
 """
 
 import argparse
+import itertools
 import json
 import os
+import random
 import re
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -87,8 +89,29 @@ def fuzzing_build(folder):
 
 
 def corpus_of(name):
-    """The committed inputs of a fuzzer."""
-    return sorted(str(path) for path in (CORPUS / name).iterdir())
+    """The file with the committed inputs of a fuzzer: each after its length, two bytes."""
+    return CORPUS / f"{name}.bin"
+
+
+def unpack(path):
+    """The inputs in such a file; none where there is no file."""
+    content, inputs, at = path.read_bytes() if path.exists() else b"", [], 0
+    while at < len(content):
+        n = int.from_bytes(content[at : at + 2], "little")
+        inputs.append(content[at + 2 : at + 2 + n])
+        at += 2 + n
+    return inputs
+
+
+def pack(path, inputs):
+    """Write inputs to such a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(len(i).to_bytes(2, "little") + i for i in inputs))
+
+
+def grown(name, folder):
+    """The committed inputs of a fuzzer, and those in a folder."""
+    return [*unpack(corpus_of(name)), *(path.read_bytes() for path in sorted(folder.glob("*")))]
 
 
 def fuzz(build, name, corpus, seconds):
@@ -97,11 +120,12 @@ def fuzz(build, name, corpus, seconds):
     if not program.exists():
         build.program(program.name, f"fuzz_{name}.c", options=["-fsanitize=fuzzer"])
     corpus.mkdir(parents=True, exist_ok=True)
-    (CORPUS / name).mkdir(parents=True, exist_ok=True)
+    for i, content in enumerate(unpack(corpus_of(name))):
+        (corpus / f"known-{i:04}").write_bytes(content)
     limits = [f"-max_total_time={seconds}", "-max_len=2048", "-timeout=20", "-rss_limit_mb=4096"]
     artifacts = [f"-artifact_prefix={corpus.parent}/{name}-", "-print_final_stats=1"]
     start = os.times().children_user
-    command = [str(program), str(corpus), str(CORPUS / name), *limits, *artifacts]
+    command = [str(program), str(corpus), *limits, *artifacts]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     lines = [line for line in done.stderr.splitlines() if " cov: " in line]
     covered = re.search(r"cov: (\d+) ft: (\d+) corp: (\d+)", lines[-1]) if lines else None
@@ -119,24 +143,15 @@ def fuzz(build, name, corpus, seconds):
 
 
 def keep(build, name, corpus, most_bytes):
-    """Replace the committed corpus by the inputs that add most, smallest first."""
+    """Commit some of the inputs that are needed to reach what the whole corpus reaches."""
     with tempfile.TemporaryDirectory() as scratch:
-        program = str(build.folder / f"fuzz_{name}")
-        subprocess.run(
-            [program, "-merge=1", scratch, str(corpus), str(CORPUS / name)],
-            capture_output=True,
-            check=True,
-        )
-        kept, left = [], most_bytes
-        for path in sorted(Path(scratch).iterdir(), key=lambda path: path.stat().st_size):
-            left -= path.stat().st_size
-            if left < 0:
-                break
-            kept.append(path.read_bytes())
-    shutil.rmtree(CORPUS / name, ignore_errors=True)
-    (CORPUS / name).mkdir(parents=True)
-    for i, content in enumerate(kept):
-        (CORPUS / name / f"{i:03}").write_bytes(content)
+        merge = [str(build.folder / f"fuzz_{name}"), "-merge=1", scratch, str(corpus)]
+        subprocess.run(merge, capture_output=True, check=True)
+        inputs = [path.read_bytes() for path in sorted(Path(scratch).iterdir())]
+    random.Random(0).shuffle(inputs)
+    ends = itertools.accumulate(2 + len(content) for content in inputs)
+    kept = [content for content, end in zip(inputs, ends, strict=True) if end <= most_bytes]
+    pack(corpus_of(name), sorted(kept, key=lambda content: (len(content), content)))
 
 
 def replay(compiler, flags, isas, names):
@@ -157,10 +172,29 @@ def replay(compiler, flags, isas, names):
         build = Build(Path(folder), compiler, flags, isas)
         for name in names:
             program = build.program(name, f"fuzz_{name}.c", "replay.c")
-            run = [str(program), *corpus_of(name)]
+            run = [str(program), str(corpus_of(name))]
             done = subprocess.run(run, check=True, capture_output=True, text=True)
             reports[name] = done.stdout.strip()
     return reports
+
+
+def coverage(names, corpora):
+    """Report which lines of the library the corpora reach, file by file, as llvm-cov prints it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        flags = ["-O0", "-fprofile-instr-generate", "-fcoverage-mapping"]
+        build = Build(folder, "clang", flags, FASTEST)
+        for name in names:
+            build.program(name, f"fuzz_{name}.c", "replay.c")
+            pack(folder / f"{name}.bin", grown(name, corpora / name))
+            environment = {**os.environ, "LLVM_PROFILE_FILE": str(folder / f"{name}.profraw")}
+            run = [str(folder / name), str(folder / f"{name}.bin")]
+            subprocess.run(run, check=True, env=environment, stdout=subprocess.DEVNULL)
+        raw, merged = map(str, folder.glob("*.profraw")), str(folder / "merged")
+        subprocess.run(["llvm-profdata", "merge", *raw, "-o", merged], check=True)
+        objects = [part for name in names for part in ("-object", str(folder / name))][1:]
+        report = ["llvm-cov", "report", *objects, f"-instr-profile={merged}", str(SOURCES)]
+        return subprocess.run(report, check=True, capture_output=True, text=True).stdout
 
 
 def main():
@@ -172,10 +206,14 @@ def main():
     parser.add_argument("--keep", type=int, metavar="BYTES")
     parser.add_argument("--log", type=Path)
     parser.add_argument("--replay", action="store_true")
+    parser.add_argument("--coverage", action="store_true")
     args = parser.parse_args()
     if args.replay:
         reports = replay("cc", ["-O1", *SANITIZERS], FASTEST, args.only)
         print("\n".join(f"{name}: {report}" for name, report in reports.items()))
+        return
+    if args.coverage:
+        print(coverage(args.only, args.corpus or CORPUS))
         return
     with tempfile.TemporaryDirectory() as folder:
         build = fuzzing_build(Path(folder))

@@ -3,6 +3,7 @@
     python tests/robustness/processes.py kill --rounds 200      # a save is killed at any moment
     python tests/robustness/processes.py full --rounds 60       # the disk fills up at any byte
     python tests/robustness/processes.py replace --rounds 200   # two map what a third replaces
+    python tests/robustness/processes.py contend --rounds 200   # three save in one folder at once
     python tests/robustness/processes.py fork --rounds 50       # children of one that has trained
 
 Of two models one is saved again and again; whatever happens, what is there must load, verified,
@@ -171,6 +172,17 @@ def replace(folder, rounds):
     return {"replacements": rounds, "loads": [reader.result() for reader in readers]}
 
 
+def contend(folder, rounds):
+    """Let three processes save in the same folder at once; what is left is one of the models."""
+    X, both, _ = models()
+    rankings = [clf.rank(X, 5) for clf in both]
+    children = [Child(save_all, folder, both, rounds) for _ in range(3)]
+    for child in children:
+        child.result()
+    assert len(os.listdir(folder)) == 2
+    return {"saves": 3 * rounds, "found": which_model(skxmr.load(folder), X, rankings)}
+
+
 def use(clf, X, expected):
     """Rank and train where the parent did before; returns whether all is as it was there."""
     again = clone(clf).set_params(n_jobs=2)
@@ -190,7 +202,7 @@ def fork(folder, rounds):
     return {"forks": rounds, "in a pool": len(pooled)}
 
 
-COMMANDS = {"kill": kill, "full": full, "replace": replace, "fork": fork}
+COMMANDS = {"kill": kill, "full": full, "replace": replace, "contend": contend, "fork": fork}
 
 
 def main():
