@@ -268,7 +268,7 @@ class FolderReader:
                 return np.empty(shape, dtype=found)
             if mmap:
                 return np.asarray(np.memmap(file, found, mode="r", offset=offset, shape=shape))
-            return np.fromfile(file, dtype=found, count=n).reshape(shape)
+            return _filled(file, np.empty(shape, dtype=found))
 
     def _manifest_bytes(self):
         return (self.folder / MANIFEST).read_bytes()
@@ -286,6 +286,13 @@ class FolderReader:
                 f"{manifest.get('version')!r}; this skxmr reads version {VERSION}"
             )
         return manifest
+
+
+def _filled(file, array):
+    """Read an array's bytes. (In numpy.fromfile an interruption becomes a TypeError.)"""
+    if file.readinto(_as_bytes(array)) != array.nbytes:
+        raise ValueError("the file was cut short")
+    return array
 
 
 def _check_kind(found, expected):

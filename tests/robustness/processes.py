@@ -108,16 +108,19 @@ def kill(folder, rounds):
     X, both, _ = models()
     rankings = [clf.rank(X, 5) for clf in both]
     both[0].save(folder)
-    found, left_over = [0, 0], 0
+    found, left_over, longest = [0, 0], 0, 0.2
     for _ in range(rounds):
-        child = Child(save_all, folder, both, 10**9)
-        time.sleep(random.uniform(0.0, 0.05))
+        child = Child(save_all, folder, both[::-1], 10**9)
+        time.sleep(random.uniform(0.0, longest))
         child.kill()
         left_over += len(os.listdir(folder)) > 2
-        found[which_model(skxmr.load(folder), X, rankings)] += 1
+        there = which_model(skxmr.load(folder), X, rankings)
+        found[there] += 1
+        both, rankings = (both, rankings) if there == 0 else (both[::-1], rankings[::-1])
     both[1].save(folder)  # removes what was left over
     assert len(os.listdir(folder)) == 2
-    return {"kills": rounds, "found": found, "with files left over": left_over}
+    before, after = found
+    return {"kills": rounds, "old": before, "new": after, "with files left over": left_over}
 
 
 def limited_save(clf, folder, most_bytes):

@@ -204,7 +204,10 @@ def main():
     parser.add_argument("--rows", type=int, default=4000)
     parser.add_argument("--every", type=float, default=5, help="seconds between saves")
     parser.add_argument("--report", type=Path)
+    parser.add_argument("--no-sync", action="store_true", help="do not wait for the disk")
     args = parser.parse_args()
+    if args.no_sync:
+        os.fsync = lambda handle: None
     options = {"load": args.load, "n_threads": args.threads, "n_rows": args.rows}
     report = json.dumps(soak(args.seconds, **options, every=args.every), indent=1)
     print(report)

@@ -1,5 +1,6 @@
 """One model, ranked with by many threads at once."""
 
+import os
 import shutil
 import subprocess
 import threading
@@ -24,6 +25,11 @@ def problem():
     X = sp.random(120, 60, 0.2, "csr", dtype=np.float32, random_state=0)
     names = np.array([f"class {i}" for i in range(25)])
     return X, names[rng.integers(0, 25, 120)]
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
 
 
 def all_at_once(function):
