@@ -289,7 +289,7 @@ class FolderReader:
 
 
 def _filled(file, array):
-    """Read an array's bytes. (In numpy.fromfile an interruption becomes a TypeError.)"""
+    """Read an array: numpy.fromfile turns an interruption into a TypeError."""
     if file.readinto(_as_bytes(array)) != array.nbytes:
         raise ValueError("the file was cut short")
     return array
