@@ -865,7 +865,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             Rows that carry the new labels, and rows that do not: a new ranker learns to tell its
             label from the others of its cluster by the rows given here that carry any of them. All
             rows of fit and the new ones are best.
-        y : {array-like, sparse matrix} of shape (n_samples, n_labels_ + n_new) or (n_samples,)
+        y : {array-like, sparse matrix} of shape (n_samples, n_known + n_new) or (n_samples,)
             All labels of the rows: 0/1 indicator of the known labels, then of the new ones; or one
             class per row, some of which are new.
         sample_weight : array-like of shape (n_samples,), optional
