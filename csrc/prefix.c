@@ -29,10 +29,10 @@ static int64_t bisect(const skx_texts *texts, int64_t first, const uint8_t *pref
 int skx_texts_find_prefixes(const skx_texts *sorted, const skx_texts *prefixes, int64_t *range)
 {
     for (int64_t i = 0; i < prefixes->n_texts; i++) {
-        int64_t begin = prefixes->ptr[i], n = prefixes->ptr[i + 1] - begin;
-        if (begin < 0 || n < 0 || n > prefixes->n_bytes - begin) return SKX_EPOINTER;
-        range[2 * i] = bisect(sorted, 0, prefixes->bytes + begin, n, -1);
-        range[2 * i + 1] = bisect(sorted, range[2 * i], prefixes->bytes + begin, n, 0);
+        int64_t begin = prefixes->ptr[i], end = prefixes->ptr[i + 1];
+        if (begin < 0 || begin > end || end > prefixes->n_bytes) return SKX_EPOINTER;
+        range[2 * i] = bisect(sorted, 0, prefixes->bytes + begin, end - begin, -1);
+        range[2 * i + 1] = bisect(sorted, range[2 * i], prefixes->bytes + begin, end - begin, 0);
     }
     return SKX_OK;
 }

@@ -2,7 +2,8 @@
 
 The arrays of one save lie in a sub-folder of their own, which the manifest names. A save writes
 that sub-folder under a temporary name, renames it, and then replaces the manifest in one step; so
-at any moment the folder holds a complete old model or a complete new one.
+at any moment the folder holds a complete old model or a complete new one. Saves in the same folder
+wait for each other.
 """
 
 import json
@@ -11,9 +12,15 @@ import re
 import secrets
 import shutil
 import zlib
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None
 
 MANIFEST = "skxmr.json"
 FORMAT = "skxmr model"
@@ -21,6 +28,11 @@ VERSION = 4
 
 _ARRAYS_NAME = re.compile(r"arrays-[0-9a-f]{16}")
 _CHECKSUM_BLOCK = 1 << 24
+
+#: Bytes of an array's header. Python's parser calls what is nested too deep a lack of memory.
+MOST_HEADER = 1000
+
+_NO_SUCH_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 
 def write_folder(folder, content, arrays):
@@ -43,6 +55,11 @@ def write_folder(folder, content, arrays):
     folder = Path(folder)
     _check_target(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        _replace_model(folder, content, arrays)
+
+
+def _replace_model(folder, content, arrays):
     name = f"arrays-{secrets.token_hex(8)}"
     scratch = folder / f"{name}.tmp"
     try:
@@ -54,9 +71,28 @@ def write_folder(folder, content, arrays):
         _replace_manifest(folder, {**manifest, "arrays_in": name, "arrays": specs})
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
-        shutil.rmtree(folder / name, ignore_errors=True)
+        if not _is_current(folder, name):
+            shutil.rmtree(folder / name, ignore_errors=True)
         raise
     _remove_stale(folder, name)
+
+
+@contextmanager
+def _locked(folder):
+    """Wait for others that save in the folder, where the system can: they would remove our files.
+
+    The lock ends with the process, however that ends.
+    """
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some file systems have no locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _check_target(folder):
@@ -79,14 +115,21 @@ def _is_ours(name):
 def _write_array(scratch, key, array):
     array = np.ascontiguousarray(array)
     with open(scratch / f"{key}.npy", "wb") as file:
-        np.lib.format.write_array(file, array, allow_pickle=False)
+        header = np.lib.format.header_data_from_array_1_0(array)
+        np.lib.format.write_array_header_1_0(file, header)
+        # NumPy itself would write past Python's file and not be told that the disk is full.
+        file.write(_as_bytes(array))
         file.flush()
         os.fsync(file.fileno())
     return {"shape": list(array.shape), "crc32": _checksum(array)}
 
 
+def _as_bytes(array):
+    return array.reshape(-1).view(np.uint8)
+
+
 def _checksum(array):
-    data = array.reshape(-1).view(np.uint8)
+    data = _as_bytes(array)
     value = 0
     for lo in range(0, len(data), _CHECKSUM_BLOCK):
         value = zlib.crc32(data[lo : lo + _CHECKSUM_BLOCK], value)
@@ -101,6 +144,16 @@ def _replace_manifest(folder, manifest):
         os.fsync(file.fileno())
     os.replace(scratch, folder / MANIFEST)
     _sync(folder)
+
+
+def _is_current(folder, name):
+    """Whether the manifest names these arrays: it may, even if replacing it was interrupted."""
+    try:
+        return name.encode() in (folder / MANIFEST).read_bytes()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def _sync(folder):
@@ -188,6 +241,8 @@ class FolderReader:
         except MemoryError:
             raise
         except Exception as error:  # NumPy's parser of headers raises nearly anything
+            if isinstance(error, OSError) and not isinstance(error, _NO_SUCH_FILE):
+                raise  # no access, too many open files: the model may be sound
             self.fail(f"array {key!r} cannot be read: {error}", error)
         if array.ndim != 1 or list(array.shape) != spec.get("shape"):
             self.fail(f"array {key!r} has shape {array.shape}, expected {spec.get('shape')}")
@@ -200,7 +255,8 @@ class FolderReader:
             version = np.lib.format.read_magic(file)
             if version != (1, 0):
                 raise ValueError(f"unexpected npy version {version}")
-            shape, fortran, found = np.lib.format.read_array_header_1_0(file)
+            header = np.lib.format.read_array_header_1_0(file, max_header_size=MOST_HEADER)
+            shape, fortran, found = header
             offset = file.tell()
             _check_kind(found, dtype)
             n = int(np.prod(shape, dtype=object))
@@ -212,7 +268,7 @@ class FolderReader:
                 return np.empty(shape, dtype=found)
             if mmap:
                 return np.asarray(np.memmap(file, found, mode="r", offset=offset, shape=shape))
-            return np.fromfile(file, dtype=found, count=n).reshape(shape)
+            return _filled(file, np.empty(shape, dtype=found))
 
     def _manifest_bytes(self):
         return (self.folder / MANIFEST).read_bytes()
@@ -230,6 +286,13 @@ class FolderReader:
                 f"{manifest.get('version')!r}; this skxmr reads version {VERSION}"
             )
         return manifest
+
+
+def _filled(file, array):
+    """Read an array: numpy.fromfile turns an interruption into a TypeError."""
+    if file.readinto(_as_bytes(array)) != array.nbytes:
+        raise ValueError("the file was cut short")
+    return array
 
 
 def _check_kind(found, expected):

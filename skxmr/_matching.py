@@ -1,7 +1,6 @@
 """Which nodes of a level the search through the layers above reaches for the training rows."""
 
 import numpy as np
-from joblib import effective_n_jobs
 
 from . import _parallel
 from ._core import CSRView, Model
@@ -53,7 +52,7 @@ def beams(examples, layers, loss, width, *, n_jobs=None, what=""):
     width = min(width, n_nodes)
     model = Model(layers, np.arange(n_nodes, dtype=np.int32), n_nodes, X.shape[1])
     options = {"k": width, "beam_width": width, "post_processor": _POST_PROCESSORS[loss]}
-    n_parts = max(X.shape[0] * width // _BRIEF + 1, 4 * effective_n_jobs(n_jobs))
+    n_parts = max(X.shape[0] * width // _BRIEF + 1, 4 * _parallel.n_workers(n_jobs))
     parts = _parallel.ranges(X.shape[0], n_parts)
     tasks = [(model, X, lo, hi, options) for lo, hi in parts]
     costs = [hi - lo for lo, hi in parts]

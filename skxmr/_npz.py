@@ -3,6 +3,8 @@
 import numpy as np
 import scipy.sparse as sp
 
+from ._folder import MOST_HEADER
+
 _MEMBERS = ("format", "shape", "data", "indices", "indptr")
 _CLASSES = {"csr": sp.csr_matrix, "csc": sp.csc_matrix}
 _MAX_INT32 = np.iinfo(np.int32).max
@@ -52,7 +54,7 @@ def _read_members(path):
     """Return the arrays of the archive by name."""
     with open(path, "rb") as file:
         try:
-            with np.load(file, allow_pickle=False) as archive:
+            with np.load(file, allow_pickle=False, max_header_size=MOST_HEADER) as archive:
                 members = {name: archive[name] for name in _MEMBERS}
         except MemoryError:
             raise

@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import CancelledError
 from contextlib import closing, contextmanager
 
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import Parallel, delayed
 from joblib.parallel import SequentialBackend, ThreadingBackend, get_active_backend
 
 from . import _progress
@@ -20,6 +20,19 @@ _LARGE = 1000
 
 #: Seconds after which a waiting thread looks up, where waiting itself cannot be interrupted.
 _LOOK_UP = 0.5
+
+#: Whatever n_jobs says, which a model's file may have said: so many threads do no harm.
+_MOST_WORKERS = 1024
+
+
+def n_workers(n_jobs):
+    """How many workers there are for n_jobs.
+
+    Not joblib's own number, which is 1, with a warning, in processes that may have no children:
+    these may have threads.
+    """
+    backend, default = get_active_backend(prefer="threads")
+    return min(_MOST_WORKERS, backend.effective_n_jobs(default if n_jobs is None else n_jobs))
 
 
 def run(function, tasks, costs, *, n_jobs, what, part=1.0, brief=False):
@@ -63,7 +76,7 @@ def in_order(function, tasks, costs, *, n_jobs, what, part=1.0):
     with several workers uncommonly dear ones come first, lest one of them is begun last.
     """
     limit = 2 * sum(costs) / max(1, len(costs))
-    few = effective_n_jobs(n_jobs) == 1
+    few = n_workers(n_jobs) == 1
     order = sorted(
         range(len(tasks)), key=lambda i: -costs[i] if costs[i] > limit and not few else 0
     )
@@ -100,11 +113,11 @@ def _stream(function, tasks, order, n_jobs, brief):
         if tasks and not _in_dask_task():
             return _by_dask(backend.client, function, tasks, order)
         return ((i, function(*tasks[i])) for i in order)  # what spreads fits spreads enough
-    n_workers = min(len(tasks), effective_n_jobs(n_jobs))
+    n = min(len(tasks), n_workers(n_jobs))
     # Only the main thread is ever interrupted, and only while it runs Python.
-    if n_workers <= 1 and (brief or threading.current_thread() is not threading.main_thread()):
+    if n <= 1 and (brief or threading.current_thread() is not threading.main_thread()):
         return ((i, function(*tasks[i])) for i in order)
-    return _in_threads(function, tasks, order, n_workers)
+    return _in_threads(function, tasks, order, n)
 
 
 def _by_joblib(function, tasks, order, n_jobs):

@@ -4,7 +4,6 @@ from itertools import pairwise
 
 import numpy as np
 import scipy.sparse as sp
-from joblib import effective_n_jobs
 
 from . import _parallel
 from ._core import GrowingArray, csr_group_sum
@@ -22,7 +21,7 @@ def group_sums(matrix, group_ptr, member, weight, *, normalise, n_jobs, what):
     """
     lengths = np.diff(matrix.indptr)[member]
     before = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))[group_ptr]
-    parts = _parts(before, max(4 * effective_n_jobs(n_jobs), int(before[-1] // _TASK_NONZEROS)))
+    parts = _parts(before, max(4 * _parallel.n_workers(n_jobs), int(before[-1] // _TASK_NONZEROS)))
     tasks = [(matrix, group_ptr, member, weight, lo, hi, normalise) for lo, hi in parts]
     costs = [int(before[hi] - before[lo]) + 1 for lo, hi in parts]
     indices, data, lengths = (GrowingArray(t) for t in (np.int32, np.float32, np.int64))

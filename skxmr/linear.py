@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.metaestimators import available_if
@@ -696,7 +695,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
 
     def _rank(self, X, k, *, beam_width=None, floor=-np.inf, frontier=None, within=None):
         beam_width = int(beam_width or self.beam_width)
-        n_parts = effective_n_jobs(self.n_jobs)
+        n_parts = _parallel.n_workers(self.n_jobs)
         model = self._model
         n_brief = X.shape[0] * min(beam_width, model.widest) // _BRIEF_RANKING + 1
         parts = _parallel.ranges(X.shape[0], max(n_brief, 1 if n_parts == 1 else 8 * n_parts))

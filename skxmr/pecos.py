@@ -32,6 +32,9 @@ from .tree import LabelTree, group_pointers
 #: is still finite.
 _UNREACHABLE = np.float32(-1e9)
 
+#: A file of a few bytes must not claim columns, clusters or labels, that fill the memory.
+_MOST_EMPTY, _PER_ENTRY = 1 << 20, 64
+
 
 class _Level(NamedTuple):
     """One level's weights (children x features and bias) and children of each parent (a row)."""
@@ -127,7 +130,10 @@ def _beam_width(options, folder):
 
 def _transposed(path):
     """The transpose of a matrix on disk, which takes no memory per feature of a CSC matrix."""
-    return canonical_csr(read_npz_matrix(path).T, str(path))
+    matrix = read_npz_matrix(path)
+    if matrix.shape[1] > _MOST_EMPTY + _PER_ENTRY * matrix.nnz:
+        raise ValueError(f"{path} claims {matrix.shape[1]} columns for {matrix.nnz} entries")
+    return canonical_csr(matrix.T, str(path))
 
 
 def _check_levels(levels, n_features, n_labels, folder):

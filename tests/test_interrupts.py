@@ -235,6 +235,32 @@ def test_threads_are_joblibs_number():
     assert threading.get_ident() not in names
 
 
+@pytest.mark.parametrize("n_jobs", [10**9, -1, 3, None])
+def test_no_number_of_jobs_starts_threads_without_end(n_jobs):
+    n = _parallel.n_workers(n_jobs)
+    assert 1 <= n <= 1024
+    assert n == 3 if n_jobs == 3 else n in (1024, 1, joblib.cpu_count())
+    assert run(abs, [(-1,)] * 40, n_jobs=n_jobs) == [1] * 40
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+def test_processes_that_may_have_no_children_have_threads(tmp_path):
+    script = """if True:
+        import multiprocessing, warnings
+        from skxmr import _parallel
+
+        def workers(n_jobs):
+            warnings.simplefilter("error")
+            return _parallel.n_workers(n_jobs)
+
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            print(pool.map(workers, [3, 1, None]))
+    """
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.split() == ["[3,", "1,", "1]"]
+
+
 # ---- ranking ----
 
 

@@ -276,8 +276,8 @@ class Interrupted(BaseException):
 @pytest.mark.parametrize(
     ("target", "calls_before"),
     [
-        ("numpy.lib.format.write_array", 0),
-        ("numpy.lib.format.write_array", 5),
+        ("numpy.lib.format.write_array_header_1_0", 0),
+        ("numpy.lib.format.write_array_header_1_0", 5),
         ("os.fsync", 3),
         ("os.replace", 0),
         ("pathlib.Path.rename", 0),
@@ -308,6 +308,28 @@ def test_an_interrupted_save_leaves_the_old_model(tmp_path, monkeypatch, target,
     new = classifier(C=0.1).fit(X, CODES)
     new.save(tmp_path)  # what is left over is not in the way
     assert_same_estimator(skxmr.load(tmp_path), new)
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_an_interruption_right_after_the_replacement_leaves_the_new_model(
+    tmp_path, monkeypatch, first
+):
+    new = classifier().fit(X, Y)
+    if not first:
+        classifier(C=0.1).fit(X, CODES).save(tmp_path)
+    replace = os.replace
+
+    def interrupted(*args):
+        replace(*args)
+        raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", interrupted)
+        with pytest.raises(Interrupted):
+            new.save(tmp_path)
+    assert_same_estimator(skxmr.load(tmp_path), new)
+    new.save(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_first_save_that_is_interrupted_leaves_no_model(tmp_path, monkeypatch):
@@ -618,6 +640,8 @@ HOSTILE_HEADERS = [
     "(" * 200,
     "{" * 5000,
     "()" * 2000,
+    "-" * 900 + "1",
+    "-" * 9000 + "1",
     "",
 ]
 
@@ -632,6 +656,27 @@ def test_hostile_headers_are_refused(model, name, header):
     manifest["arrays"][name] = {"shape": [1], "crc32": zlib.crc32(b"\0" * 4)}
     write_manifest(model, manifest)
     assert_refused(model)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits open files")
+@pytest.mark.parametrize("mmap", [False, True])
+def test_too_few_files_are_no_damage(model, mmap):
+    script = """if True:
+        import resource, sys, skxmr
+        skxmr.load(sys.argv[1])  # whatever is imported late
+        resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[3]), 4096))
+        try:
+            print(type(skxmr.load(sys.argv[1], mmap=bool(int(sys.argv[2])))).__name__)
+        except OSError as error:
+            print(error.strerror)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+        print(skxmr.load(sys.argv[1]).n_labels_)
+    """
+    # A folder that is read needs one file at a time, one that is mapped a file for each array.
+    limit = 12 if mmap else 3
+    command = [sys.executable, "-c", script, str(model), str(int(mmap)), str(limit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=model.parent)
+    assert done.stdout.splitlines() == ["Too many open files", str(N_LABELS)]
 
 
 @pytest.mark.parametrize("version", [b"\x02\x00", b"\x03\x00", b"\x09\x00"])
@@ -729,6 +774,26 @@ def test_forged_contents_are_refused_or_harmless(tmp_path_factory, edits, struct
     shutil.copy(original / "skxmr.json", folder / "skxmr.json")
 
 
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.booleans())
+@settings(max_examples=60)
+def test_swapped_arrays_are_refused_or_harmless(tmp_path_factory, a, b, with_specs):
+    """Alone, or with what the manifest says of them."""
+    original, folder = forgery_workshop(tmp_path_factory)
+    names = array_names(original)
+    pair = names[a % len(names)], names[b % len(names)]
+    for name, other in (pair, pair[::-1]):
+        shutil.copy(array_file(original, name), array_file(folder, other))
+    if with_specs:
+        manifest = manifest_of(original)
+        specs = manifest["arrays"]
+        specs[pair[0]], specs[pair[1]] = specs[pair[1]], specs[pair[0]]
+        write_manifest(folder, manifest)
+    assert_refused_or_harmless(folder)
+    for name in pair:
+        shutil.copy(array_file(original, name), array_file(folder, name))
+    shutil.copy(original / "skxmr.json", folder / "skxmr.json")
+
+
 _WORKSHOP = {}
 
 
@@ -753,6 +818,37 @@ def test_weights_that_are_no_finite_numbers_do_no_harm(original, tmp_path, value
 
 
 # ---- damaged manifests ----
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+
+
+def places_of(value, path=()):
+    """The paths of everything in a JSON value."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in items:
+        yield (*path, key)
+        if isinstance(inner, (dict, list)):
+            yield from places_of(inner, (*path, key))
+
+
+@given(st.integers(0, 10**6), json_values)
+@settings(max_examples=120)
+def test_any_value_anywhere_in_the_manifest_is_refused_or_harmless(tmp_path_factory, where, value):
+    original, folder = forgery_workshop(tmp_path_factory)
+    manifest = manifest_of(original)
+    places = [p for p in places_of(manifest) if p[-1] != "n_jobs"]
+    *path, last = places[where % len(places)]
+    owner = manifest
+    for key in path:
+        owner = owner[key]
+    owner[last] = value
+    write_manifest(folder, manifest)
+    assert_refused_or_harmless(folder)
+    shutil.copy(original / "skxmr.json", folder / "skxmr.json")
 
 
 @pytest.mark.parametrize(

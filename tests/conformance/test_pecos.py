@@ -8,12 +8,16 @@ import json
 import os
 import pickle
 import shutil
+import struct
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse as sp
 from scipy import special
@@ -489,6 +493,91 @@ def test_files_that_are_no_archives_are_refused(model, content):
     (inner(model) / "W.npz").write_bytes(content)
     with pytest.raises(ValueError, match=r"W\.npz"):
         skxmr.pecos.load(model)
+
+
+@pytest.mark.parametrize("name", ["W", "C"])
+def test_columns_that_nothing_backs_are_refused(model, name):
+    """A file of a few bytes must not make arrays of gigabytes."""
+    file = inner(model) / f"{name}.npz"
+    arrays = npz(file)
+    many = sp.csc_matrix(
+        (arrays["data"], arrays["indices"], arrays["indptr"]), arrays["shape"]
+    ).tocsr()
+    shape = np.array([many.shape[0], 2**30])
+    np.savez(
+        file, format=b"csr", shape=shape, data=many.data, indices=many.indices, indptr=many.indptr
+    )
+    with pytest.raises(ValueError, match=rf"{name}\.npz claims 1073741824 columns"):
+        skxmr.pecos.load(model)
+
+
+@pytest.mark.parametrize("n", [900, 9000])
+def test_headers_nested_too_deep_are_refused(model, n):
+    header = b"-" * n + b"1"
+    with zipfile.ZipFile(inner(model) / "W.npz", "w") as archive:
+        for name in npz(inner(model) / "C.npz"):
+            content = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
+            archive.writestr(f"{name}.npy", content)
+    with pytest.raises(ValueError, match=r"W\.npz"):
+        skxmr.pecos.load(model)
+
+
+FILES = [f"ranker/{d}.model/{name}" for d in range(3) for name in ("W.npz", "C.npz", "param.json")]
+FILES += ["param.json", "ranker/param.json"]
+
+
+def try_loading(folder):
+    """Load a model that may be damaged, and rank; errors have to be of the right kind."""
+    try:
+        clf = skxmr.pecos.load(folder)
+    except (ValueError, FileNotFoundError):
+        return
+    ones = np.ones(2, dtype=np.float32), ([0, 1], [0, 0])
+    labels, _ = clf.rank(sp.csr_matrix(ones, shape=(2, clf.n_features_in_)), 3)
+    assert labels.max() < clf.n_labels_
+
+
+@given(st.data())
+@settings(max_examples=30)
+def test_swapped_and_changed_files_are_refused_or_harmless(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("pecos") / "model"
+    save(folder, random_levels(np.random.default_rng(4), 7, TREES["contiguous"]))
+    names = [name for name in FILES if (folder / name).exists()]
+    for _ in range(data.draw(st.integers(1, 3))):
+        a, b = (folder / data.draw(st.sampled_from(names)) for _ in range(2))
+        content = bytearray(a.read_bytes() or bytes(1))
+        if a != b:
+            b.write_bytes(content)
+        else:
+            at, new = data.draw(st.tuples(st.integers(0, 10**6), st.binary(min_size=1, max_size=4)))
+            content[at % len(content) : at % len(content) + len(new)] = new
+            a.write_bytes(content[: data.draw(st.integers(0, 4 * len(content)))])
+    try_loading(folder)
+
+
+def put_any(array, at, value):
+    """The array with one element changed to any number that its type holds."""
+    out = array.copy().reshape(-1)
+    if len(out):
+        with np.errstate(all="ignore"):
+            out[at % len(out)] = np.array(value).astype(out.dtype)
+    return out.reshape(array.shape)
+
+
+@given(st.data())
+@settings(max_examples=40)
+def test_any_element_of_any_matrix_is_refused_or_harmless(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("pecos") / "model"
+    save(folder, random_levels(np.random.default_rng(4), 7, TREES["contiguous"]))
+    files = sorted(folder.rglob("*.npz"))
+    for _ in range(data.draw(st.integers(1, 3))):
+        file = data.draw(st.sampled_from(files))
+        arrays = npz(file)
+        name = data.draw(st.sampled_from(["data", "indices", "indptr", "shape"]))
+        value = data.draw(st.integers(-(2**31), 2**31 - 1) | st.integers(-3, 40))
+        arrays[name] = put_any(arrays[name], data.draw(st.integers(0, 10**6)), value)
+        np.savez(file, **arrays)
+    try_loading(folder)
 
 
 def test_a_row_major_matrix_is_taken(model):

@@ -1,0 +1,108 @@
+/* Rows that vote, their arrays of any content, and rankings of any labels and scores: what comes out are rows and labels that
+ * there are. */
+#include "input.h"
+
+#include <math.h>
+
+/* Pointers that mostly rise, or any. */
+static int64_t *take_pointers(input *in, int64_t n, int64_t end)
+{
+    if (take_byte(in) % 8 == 0) return take_array(in, n + 1, sizeof(int64_t));
+    int64_t *ptr = own(in, (size_t)(n + 1) * sizeof *ptr);
+    for (int64_t i = 0; i <= n; i++) ptr[i] = end * i / (n ? n : 1) + (take_byte(in) > 230 ? (int8_t)take_byte(in) : 0);
+    return ptr;
+}
+
+/* Numbers mostly in [0, n), or near it, or any. */
+static int32_t *take_numbers(input *in, int64_t count, int64_t n)
+{
+    if (take_byte(in) % 8 == 0) return take_array(in, count, sizeof(int32_t));
+    int32_t *numbers = own(in, (size_t)count * sizeof *numbers);
+    for (int64_t i = 0; i < count; i++) numbers[i] = (int32_t)(take_byte(in) % (n + 3)) - 1;
+    return numbers;
+}
+
+static float *take_floats(input *in, int64_t n)
+{
+    float *values = own(in, (size_t)n * sizeof *values);
+    for (int64_t i = 0; i < n; i++) values[i] = take_float(in);
+    return values;
+}
+
+/* Scales and nonzeros in turn, whatever the pointers say. */
+static uint32_t *take_words(input *in, int64_t n, int64_t n_cols)
+{
+    uint32_t *words = own(in, (size_t)n * sizeof *words);
+    for (int64_t i = 0; i < n; i++) {
+        float scale = take_float(in);
+        words[i] = (uint32_t)take_byte(in) % (uint32_t)n_cols << 8 | take_byte(in);
+        if (take_byte(in) % 4 == 0) memcpy(words + i, &scale, sizeof scale);
+    }
+    return words;
+}
+
+static skx_voters take_voters(input *in)
+{
+    int64_t n_rows = take_between(in, 0, 30), n_cols = take_between(in, 1, 70), n_words = take_between(in, 0, 300);
+    int64_t n_labels = take_between(in, 1, 20), n_entries = take_between(in, 0, 60);
+    return (skx_voters){
+        .n_rows = n_rows,
+        .n_words = n_words,
+        .word_ptr = take_pointers(in, n_rows, n_words),
+        .word = take_words(in, n_words, n_cols),
+        .n_labels = n_labels,
+        .n_entries = n_entries,
+        .label_ptr = take_pointers(in, n_rows, n_entries),
+        .label = take_numbers(in, n_entries, n_labels),
+        .carrier_ptr = take_pointers(in, n_labels, n_entries),
+        .carrier = take_numbers(in, n_entries, n_rows),
+        .weight = take_byte(in) & 1 ? take_floats(in, n_rows) : NULL,
+    };
+}
+
+static void look_at_labels(int64_t n, int64_t k, float floor, const int32_t *labels, const float *scores)
+{
+    for (int64_t i = 0; i < n * k; i++) {
+        CLAIM(labels[i] >= -1);
+        CLAIM(labels[i] >= 0 ? scores[i] >= floor : scores[i] == -INFINITY);
+        CLAIM(i % k == 0 || !(scores[i] > scores[i - 1]));
+    }
+}
+
+static void mix_first_row(input *in, const skx_voters *v, const skx_csr *x, const skx_combine_params *p, int64_t n_listed,
+                          const int32_t *listed, const float *listed_scores, int32_t *labels, float *scores)
+{
+    skx_neighbor_params how = {p->n_neighbors, take_between(in, 1, 40)};
+    int64_t begin = x->indptr[0], n = x->indptr[1] - begin, looked_up = take_between(in, 0, 6);
+    int status = skx_mix_row(v, &how, p, x->indices + begin, x->data + begin, n, n_listed, looked_up, 0.75f, listed, listed_scores,
+                             labels, scores);
+    CLAIM(looked_up <= n_listed || status == SKX_EARG);
+    if (looked_up <= n_listed && succeeded(status)) look_at_labels(1, p->k, p->floor, labels, scores);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    input in = input_of(bytes, size);
+    skx_voters v = take_voters(&in);
+    skx_csr queries = take_csr(&in, 4, take_between(&in, 1, 70));
+    int64_t n = queries.n_rows, q = take_between(&in, 0, 6), k = take_between(&in, 1, 8), n_listed = take_between(&in, 0, 5);
+    int32_t *listed = take_numbers(&in, n * n_listed, v.n_labels);
+    float *listed_scores = take_floats(&in, n * n_listed);
+    int32_t *neighbor = own(&in, (size_t)(n * (q + 1)) * 4), *labels = own(&in, (size_t)(n * k) * 4);
+    float *similarity = own(&in, (size_t)(n * (q + 1)) * 4), *scores = own(&in, (size_t)(n * k) * 4);
+    if (q > 0) {
+        skx_neighbor_params how = {q, take_between(&in, 1, 40)};
+        if (!succeeded(skx_find_neighbors(&v, &queries, &how, 0, n, n_listed, listed, neighbor, similarity)))
+            return input_free(&in);
+        for (int64_t i = 0; i < n * q; i++) {
+            CLAIM(neighbor[i] >= -1 && neighbor[i] < v.n_rows);
+            CLAIM(neighbor[i] >= 0 ? similarity[i] > 0.0f : similarity[i] == 0.0f);
+        }
+    }
+    skx_combine_params params = {q, (float)(take_byte(&in) % 5), 0.25f, take_byte(&in) & 1 ? -INFINITY : 0.0f, k};
+    if (take_byte(&in) & 1) memcpy(similarity, take_floats(&in, n * q), (size_t)(n * q) * 4);
+    int status = skx_combine(q > 0 ? &v : NULL, &params, n, n_listed, 0.75f, listed, listed_scores, neighbor, similarity, labels, scores);
+    if (succeeded(status)) look_at_labels(n, k, params.floor, labels, scores);
+    if (q > 0 && n > 0) mix_first_row(&in, &v, &queries, &params, n_listed, listed, listed_scores, labels, scores);
+    return input_free(&in);
+}
