@@ -1,23 +1,9 @@
 /* Writing, checking and reading compiled chunks; skxmr.h describes the format. */
-#include "layout.h"
+#include "chunk.h"
 
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
-
-/* A row of a wide chunk is stored dense if that costs at most 1.6 times the bytes of its pairs: a vector at a time beats one
- * at a time. */
-static int store_dense(int64_t n, int64_t width, int64_t value_bytes)
-{
-    int64_t pairs = n * (value_bytes + 1), dense = dense_bytes(width, value_bytes);
-    return width > SKX_NARROW && (5 * dense <= 8 * pairs || pairs == dense);
-}
-
-static int64_t row_bytes(int64_t n, int64_t width, int64_t value_bytes)
-{
-    if (width <= SKX_NARROW) return (int64_t)sizeof(uint16_t) + n * value_bytes;
-    return store_dense(n, width, value_bytes) ? dense_bytes(width, value_bytes) : n * (value_bytes + 1);
-}
 
 /* Round to half precision: to the nearest, ties to even, and nothing but zero to zero. */
 static uint16_t half_from(float value)
@@ -83,14 +69,6 @@ static block_t block_at(const skx_columns *c, const int32_t *length, int64_t val
     return b;
 }
 
-static int64_t slots_for(int64_t n_blocks, int64_t n_features)
-{
-    int64_t direct = direct_slots(n_features), slots = 1;
-    if (n_blocks == 0) return 0;
-    while (3 * slots < 4 * n_blocks) slots *= 2;
-    return slots < direct ? slots : direct;
-}
-
 static int value_bytes_valid(int64_t value_bytes) { return value_bytes == SKX_FLOAT16 || value_bytes == SKX_FLOAT32; }
 
 int skx_chunk_size(const skx_columns *c, int64_t n_features, int value_bytes, int64_t *n_slots, int64_t *n_bytes)
@@ -110,14 +88,6 @@ int skx_chunk_size(const skx_columns *c, int64_t n_features, int value_bytes, in
     *n_slots = slots_for(n_blocks, n_features);
     *n_bytes = bytes;
     return bytes / 4 <= UINT32_MAX ? SKX_OK : SKX_EARG;
-}
-
-static skx_slot *new_slot(skx_slot *index, int64_t n_slots, int64_t n_features, uint32_t key)
-{
-    if (n_slots == direct_slots(n_features)) return &index[key];
-    int64_t s = hash_slot(key, n_slots);
-    while (index[s].bits) s = (s + 1) & (n_slots - 1);
-    return &index[s];
 }
 
 /* Write the offsets of a block's rows; place[e] becomes the address of row e. */
@@ -185,9 +155,7 @@ int skx_chunk_write(const skx_columns *c, int64_t n_features, int value_bytes, i
     int status = length && filled && place ? SKX_OK : SKX_ENOMEM;
     if (status == SKX_OK) {
         memset(payload, 0, (size_t)n_bytes);
-        memset(index, 0, (size_t)n_slots * sizeof *index);
-        if (n_slots == direct_slots(n_features))
-            for (int64_t s = 0; s < n_slots; s++) index[s].key = (uint32_t)s;
+        clear_slots(index, n_slots, n_features);
         write_blocks(c, n_features, value_bytes, n_slots, length, index, payload, place);
         write_values(c, length, value_bytes, place, filled);
     }
@@ -198,44 +166,6 @@ int skx_chunk_write(const skx_columns *c, int64_t n_features, int value_bytes, i
 }
 
 /* ---- reading ---- */
-
-enum form { MASKED, DENSE, PAIRS };
-
-typedef struct {
-    const uint8_t *data;
-    int64_t bytes;
-    int64_t value_bytes;
-    enum form form;
-    int64_t stored; /* values, zeros of a dense row included */
-} row_t;
-
-static row_t row_open(const skx_chunk *chunk, const uint8_t *block, int64_t rank)
-{
-    int64_t start = load_u16(block + 2 * rank), bytes = load_u16(block + 2 * rank + 2) - start;
-    row_t r = {block + start, bytes, chunk->value_bytes, PAIRS, bytes / (chunk->value_bytes + 1)};
-    if (chunk->width <= SKX_NARROW) {
-        r.form = MASKED;
-        r.stored = bytes < 2 ? 0 : __builtin_popcount(load_u16(r.data));
-    } else if (bytes == dense_bytes(chunk->width, chunk->value_bytes)) {
-        r.form = DENSE;
-        r.stored = chunk->width;
-    }
-    return r;
-}
-
-static float row_value(const row_t *r, int64_t i)
-{
-    return load_value(r->data + (r->form == MASKED ? 2 : 0) + i * r->value_bytes, r->value_bytes);
-}
-
-static int64_t row_child(const row_t *r, int64_t i)
-{
-    if (r->form == DENSE) return i;
-    if (r->form == PAIRS) return r->data[r->stored * r->value_bytes + i];
-    uint32_t mask = load_u16(r->data);
-    for (; i > 0; i--) mask &= mask - 1;
-    return __builtin_ctz(mask);
-}
 
 static int64_t row_nonzeros(const row_t *r)
 {

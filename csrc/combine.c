@@ -49,7 +49,7 @@ static double weigh_votes(const skx_voters *v, const skx_combine_params *p, cons
 {
     double room = (double)p->n_neighbors, sum = 0.0;
     for (int64_t j = 0; j < p->n_neighbors; j++) {
-        int there = neighbor[j] >= 0 && neighbor[j] < v->x.n_rows && room > 0.0;
+        int there = neighbor[j] >= 0 && neighbor[j] < v->n_rows && room > 0.0;
         double weight = there ? (v->weight ? (double)v->weight[neighbor[j]] : 1.0) : 0.0;
         if (weight > room) weight = room;
         room -= weight;
@@ -117,5 +117,24 @@ int skx_combine(const skx_voters *voters, const skx_combine_params *params, int6
     free(vote);
     free(m.keys);
     free(m.all);
+    return status;
+}
+
+int skx_mix_row(const skx_voters *voters, const skx_neighbor_params *search, const skx_combine_params *params,
+                const int32_t *indices, const float *data, int64_t n, int64_t n_listed, int64_t n_looked_up, float list_weight,
+                const int32_t *listed, const float *listed_scores, int32_t *labels, float *scores)
+{
+    if (search->n_neighbors < 1 || search->n_neighbors != params->n_neighbors || n < 0 || n_looked_up > n_listed) return SKX_EARG;
+    const int64_t indptr[2] = {0, n};
+    const skx_csr row = {1, INT32_MAX, indptr, indices, data};
+    size_t q = (size_t)search->n_neighbors;
+    int32_t *neighbor = malloc(q * sizeof *neighbor);
+    float *similarity = malloc(q * sizeof *similarity);
+    int status = neighbor && similarity ? SKX_OK : SKX_ENOMEM;
+    if (status == SKX_OK) status = skx_find_neighbors(voters, &row, search, 0, 1, n_looked_up, listed, neighbor, similarity);
+    if (status == SKX_OK)
+        status = skx_combine(voters, params, 1, n_listed, list_weight, listed, listed_scores, neighbor, similarity, labels, scores);
+    free(neighbor);
+    free(similarity);
     return status;
 }

@@ -27,10 +27,10 @@ typedef struct {
     int64_t n_candidates; /* rows looked at, with those that were met before */
     int64_t most;         /* different ones among them */
     lookup query;
-    int64_t longest; /* nonzeros of a query */
-    int32_t *seen;   /* a hash set of rows; -1 where unused */
-    int64_t n_seen;  /* its size, a power of two */
-    int32_t *rows;   /* the candidates */
+    int64_t longest;   /* nonzeros of a query */
+    int32_t *seen;     /* a hash set of rows; -1 where unused */
+    int64_t seen_mask; /* its size less one */
+    int32_t *rows;     /* the candidates */
     uint64_t *keys;
 } finder;
 
@@ -45,7 +45,10 @@ static inline span span_of(const int64_t *ptr, int64_t i, int64_t n)
     return s.begin < 0 || s.begin > s.end || s.end > n ? (span){0, 0} : s;
 }
 
-static inline uint32_t spread(int32_t key, int shift) { return ((uint32_t)key * 0x9e3779b1u) >> shift; }
+/* Features are told apart by as many bits as a word has room for. */
+static inline uint32_t folded(int32_t feature) { return (uint32_t)feature & 0xffffffu; }
+
+static inline uint32_t spread(uint32_t key, int shift) { return (key * 0x9e3779b1u) >> shift; }
 
 static int64_t power_above(int64_t n)
 {
@@ -68,8 +71,7 @@ static int finder_allocate(finder *f, int64_t n_neighbors)
     size_t size = (size_t)power_above(4 * f->longest), most = (size_t)f->most;
     f->query.key = malloc(size * sizeof *f->query.key);
     f->query.value = malloc(size * sizeof *f->query.value);
-    f->n_seen = power_above(2 * f->most);
-    f->seen = malloc((size_t)f->n_seen * sizeof *f->seen);
+    f->seen = malloc((size_t)power_above(2 * f->most) * sizeof *f->seen);
     f->rows = malloc((most + 1) * sizeof *f->rows);
     f->keys = malloc(2 * (size_t)n_neighbors * sizeof *f->keys);
     return f->query.key && f->query.value && f->seen && f->rows && f->keys;
@@ -77,11 +79,12 @@ static int finder_allocate(finder *f, int64_t n_neighbors)
 
 static void insert(lookup *q, int32_t feature, float value)
 {
-    uint32_t at = spread(feature, q->shift);
-    while (q->key[at] >= 0) at = (at + 1) & q->mask;
-    q->key[at] = feature;
-    q->value[at] = value;
-    q->filter[(uint32_t)feature / 64 % FILTER] |= UINT64_C(1) << (uint32_t)feature % 64;
+    int32_t key = (int32_t)folded(feature);
+    uint32_t at = spread((uint32_t)key, q->shift);
+    while (q->key[at] >= 0 && q->key[at] != key) at = (at + 1) & q->mask;
+    q->value[at] = q->key[at] == key ? q->value[at] + value : value;
+    q->key[at] = key;
+    q->filter[(uint32_t)key / 64 % FILTER] |= UINT64_C(1) << (uint32_t)key % 64;
 }
 
 /* Fill the table with a query, scaled to unit norm. Returns 0 where it has none. */
@@ -99,83 +102,108 @@ static int load_query(lookup *q, const int32_t *indices, const float *data, int6
     return 1;
 }
 
-static float value_of(const lookup *q, int32_t feature)
+static float value_of(const lookup *q, uint32_t feature)
 {
     uint32_t at = spread(feature, q->shift);
-    while (q->key[at] >= 0 && q->key[at] != feature) at = (at + 1) & q->mask;
+    while (q->key[at] >= 0 && (uint32_t)q->key[at] != feature) at = (at + 1) & q->mask;
     return q->key[at] >= 0 ? q->value[at] : 0.0f;
 }
 
-static float similarity_to(const lookup *q, const int32_t *indices, const float *data, int64_t n)
+/* A row's cosine with the query, from its scale and the words of its nonzeros. */
+static float similarity_to(const lookup *q, const uint32_t *words, int64_t n)
 {
-    uint16_t hit[TILE];
-    float sum = 0.0f;
-    for (int64_t lo = 0; lo < n; lo += TILE) {
-        int64_t m = n - lo < TILE ? n - lo : TILE, n_hits = 0;
-        for (int64_t i = 0; i < m; i++) {
-            uint32_t feature = (uint32_t)indices[lo + i];
-            hit[n_hits] = (uint16_t)i;
-            n_hits += (int64_t)(q->filter[feature / 64 % FILTER] >> feature % 64 & 1);
+    uint32_t hit[TILE];
+    float scale, sum = 0.0f;
+    if (n < 1) return 0.0f;
+    memcpy(&scale, words, sizeof scale);
+    for (int64_t lo = 1; lo < n; lo += TILE) {
+        int64_t end = n - lo < TILE ? n : lo + TILE, n_hits = 0;
+        for (int64_t i = lo; i < end; i++) {
+            hit[n_hits] = words[i];
+            n_hits += (int64_t)(q->filter[(words[i] >> 14) % FILTER] >> (words[i] >> 8) % 64 & 1);
         }
-        for (int64_t h = 0; h < n_hits; h++) sum += data[lo + hit[h]] * value_of(q, indices[lo + hit[h]]);
+        for (int64_t h = 0; h < n_hits; h++) sum += (float)((int32_t)(hit[h] & 0xff) - 128) * value_of(q, hit[h] >> 8);
     }
-    return sum;
+    return scale * sum;
+}
+
+static void empty_seen(finder *f, int64_t n)
+{
+    int64_t size = power_above(2 * n);
+    f->seen_mask = size - 1;
+    memset(f->seen, 0xff, (size_t)size * sizeof *f->seen);
 }
 
 /* Whether a row is met for the first time. */
 static int is_new(finder *f, int32_t row)
 {
-    int64_t mask = f->n_seen - 1, at = (int64_t)((uint64_t)(uint32_t)row * UINT64_C(0x9e3779b97f4a7c15) >> 32) & mask;
-    for (; f->seen[at] >= 0; at = (at + 1) & mask)
+    int64_t at = (int64_t)((uint64_t)(uint32_t)row * UINT64_C(0x9e3779b97f4a7c15) >> 32) & f->seen_mask;
+    for (; f->seen[at] >= 0; at = (at + 1) & f->seen_mask)
         if (f->seen[at] == row) return 0;
     f->seen[at] = row;
     return 1;
+}
+
+static span carriers_of(const skx_voters *v, int32_t label)
+{
+    return label < 0 || label >= v->n_labels ? (span){0, 0} : span_of(v->carrier_ptr, label, v->n_entries);
+}
+
+/* Make ready to collect what carries the labels. Returns how many of these any row carries. */
+static int64_t begin_collection(finder *f, const int32_t *labels, int64_t n_listed)
+{
+    int64_t n = 0, n_carried = 0;
+    for (int64_t i = 0; i < n_listed; i++) {
+        span s = carriers_of(f->voters, labels[i]);
+        n += n < f->most ? s.end - s.begin : 0;
+        n_carried += s.end > s.begin;
+    }
+    empty_seen(f, n < f->most ? n : f->most);
+    return n_carried;
 }
 
 /* The rows that carry one of the labels. Returns their number. */
 static int64_t collect(finder *f, const int32_t *labels, int64_t n_listed)
 {
     const skx_voters *v = f->voters;
-    int64_t room = f->n_candidates, n = 0;
-    memset(f->seen, 0xff, (size_t)f->n_seen * sizeof *f->seen);
+    int64_t room = f->n_candidates, n = 0, n_left = begin_collection(f, labels, n_listed);
     for (int64_t i = 0; i < n_listed && room > 0; i++) {
-        if (labels[i] < 0 || labels[i] >= v->n_labels) continue;
-        span s = span_of(v->carrier_ptr, labels[i], v->n_entries);
-        if (s.end - s.begin > room) s.end = s.begin + room;
-        room -= s.end - s.begin;
-        for (int64_t p = s.begin; p < s.end; p++) {
-            int32_t row = v->carrier[p];
-            if (row >= 0 && row < v->x.n_rows && is_new(f, row)) f->rows[n++] = row;
+        span s = carriers_of(v, labels[i]);
+        int64_t there = s.end - s.begin;
+        if (!there) continue;
+        int64_t share = (room - 1) / n_left-- + 1, m = there < share ? there : share;
+        room -= m;
+        for (int64_t j = 0; j < m; j++) {
+            int32_t row = v->carrier[s.begin + (m == there ? j : (int64_t)((double)j / (double)m * (double)there))];
+            if (row >= 0 && row < v->n_rows && is_new(f, row)) f->rows[n++] = row;
         }
     }
     return n;
 }
 
-static void prefetch_row(const skx_csr *x, int64_t begin, int64_t end)
+static span row_of(const skx_voters *v, int32_t row) { return span_of(v->word_ptr, row, v->n_words); }
+
+/* Without always_inline GCC takes this for a function without effect and drops the calls. */
+static inline __attribute__((always_inline)) void prefetch_row(const skx_voters *v, int32_t row)
 {
-    for (int64_t p = begin; p < end; p += 16) {
-        __builtin_prefetch(x->indices + p);
-        __builtin_prefetch(x->data + p);
-    }
+    span s = row_of(v, row);
+    for (int64_t p = s.begin; p < s.end; p += 16) __builtin_prefetch(v->word + p);
 }
 
 static void find_for(finder *f, int64_t n, selector *best)
 {
-    const skx_csr *x = &f->voters->x;
+    const skx_voters *v = f->voters;
     for (int64_t i = 0; i < n; i++) {
-        if (i + 2 * AHEAD < n) __builtin_prefetch(x->indptr + f->rows[i + 2 * AHEAD]);
-        if (i + AHEAD < n) {
-            span next = span_of(x->indptr, f->rows[i + AHEAD], f->voters->n_nonzeros);
-            prefetch_row(x, next.begin, next.end);
-        }
-        span row = span_of(x->indptr, f->rows[i], f->voters->n_nonzeros);
-        float s = similarity_to(&f->query, x->indices + row.begin, x->data + row.begin, row.end - row.begin);
+        if (i + 2 * AHEAD < n) __builtin_prefetch(v->word_ptr + f->rows[i + 2 * AHEAD]);
+        if (i + AHEAD < n) prefetch_row(v, f->rows[i + AHEAD]);
+        span row = row_of(v, f->rows[i]);
+        float s = similarity_to(&f->query, v->word + row.begin, row.end - row.begin);
         if (s > 0.0f) selector_push(best, key_make(s, f->rows[i]));
     }
     skx_selector_finish(best);
 }
 
-static int voters_valid(const skx_voters *v) { return v->x.n_rows >= 0 && v->n_labels >= 0 && v->n_entries >= 0; }
+static int voters_valid(const skx_voters *v) { return v->n_rows >= 0 && v->n_words >= 0 && v->n_labels >= 0 && v->n_entries >= 0; }
 
 int skx_find_neighbors(const skx_voters *voters, const skx_csr *queries, const skx_neighbor_params *params, int64_t lo,
                        int64_t hi, int64_t n_listed, const int32_t *labels, int32_t *neighbor, float *similarity)
@@ -184,7 +212,7 @@ int skx_find_neighbors(const skx_voters *voters, const skx_csr *queries, const s
     if (!voters_valid(voters) || k < 1 || params->n_candidates < 1 || lo < 0 || lo > hi || hi > queries->n_rows) return SKX_EARG;
     for (int64_t i = lo; i < hi; i++)
         if (queries->indptr[i + 1] - queries->indptr[i] > longest) longest = queries->indptr[i + 1] - queries->indptr[i];
-    int64_t most = params->n_candidates < voters->x.n_rows ? params->n_candidates : voters->x.n_rows;
+    int64_t most = params->n_candidates < voters->n_rows ? params->n_candidates : voters->n_rows;
     finder f = {.voters = voters, .n_candidates = params->n_candidates, .most = most, .longest = longest};
     int status = finder_allocate(&f, k) ? SKX_OK : SKX_ENOMEM;
     for (int64_t i = lo; i < hi && status == SKX_OK; i++) {

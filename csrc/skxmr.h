@@ -236,6 +236,12 @@ int skx_chunk_check(const skx_chunk *chunk, int64_t n_features, int64_t *n_weigh
 int skx_chunk_read(const skx_chunk *chunk, int64_t n_features, float threshold, int64_t *n_local, int32_t *features,
                    int64_t *col_ptr, int32_t *entries, float *values);
 
+/* The chunk without weights |w| < threshold, exactly as skx_chunk_write would compile what skx_chunk_read leaves. It must
+ * have passed skx_chunk_check. index and payload have as many elements as the chunk's; *n_slots and *n_bytes of them are
+ * used. SKX_ECAPACITY where these do not suffice, as blocks overlap. */
+int skx_chunk_prune(const skx_chunk *chunk, int64_t n_features, float threshold, int64_t *n_slots, int64_t *n_bytes,
+                    skx_slot *index, uint8_t *payload);
+
 /* ---- beam search ---------------------------------------------------------------------------------------------------- */
 
 /* Level l of the label tree with the rankers of its nodes' children. Node p's children are child_ptr[p] .. child_ptr[p+1],
@@ -322,12 +328,16 @@ int skx_rank_row(const skx_kernels *kernels, const skx_model *model, const int32
 
 /* ---- neighbours ----------------------------------------------------------------------------------------------------- */
 
-/* Rows that vote for their labels. Row r has the labels label[label_ptr[r] .. label_ptr[r + 1]) and counts weight[r] times
- * (once where weight is NULL); label l is carried by the rows carrier[carrier_ptr[l] .. carrier_ptr[l + 1]). label and
- * carrier hold n_entries each. Any content of the arrays is safe. */
+/* Rows that vote for their labels. Row r is word[word_ptr[r] .. word_ptr[r + 1]): a scale, which is a float, and a word per
+ * nonzero, 256 * the feature + 128 + the value / scale, a whole number from -127 to 127. Of features, only the lowest 24 bits are
+ * told apart. Row r has the labels label[label_ptr[r] .. label_ptr[r + 1]) and counts weight[r] times (once where weight is NULL);
+ * label l is carried by the rows carrier[carrier_ptr[l] .. carrier_ptr[l + 1]). label and carrier hold n_entries each. Any content
+ * of the arrays is safe. */
 typedef struct {
-    skx_csr x;          /* scaled to unit norm */
-    int64_t n_nonzeros; /* of x */
+    int64_t n_rows;
+    int64_t n_words;
+    const int64_t *word_ptr;
+    const uint32_t *word;
     int64_t n_labels;
     int64_t n_entries;
     const int64_t *label_ptr;
@@ -342,8 +352,9 @@ typedef struct {
     int64_t n_candidates; /* at least 1: no more rows than these are compared with a query */
 } skx_neighbor_params;
 
-/* The rows most similar to each query lo <= i < hi among those that carry one of its labels[(i - lo) * n_listed ..][0 .. n_listed),
- * which are looked through in this order until n_candidates rows were met; -1 is no label. Similarity is the cosine, above 0.
+/* The rows most similar to each query lo <= i < hi among those that carry one of its labels[(i - lo) * n_listed ..][0 .. n_listed);
+ * -1 is no label. A label that many rows carry is asked for its share of n_candidates at the most, at equal distances among its
+ * carriers; what the labels before it left over is shared by those after them. Similarity is the cosine, above 0.
  * neighbor and similarity are (hi - lo, n_neighbors), most similar first, ties by lower row, padded with -1 and 0. */
 int skx_find_neighbors(const skx_voters *voters, const skx_csr *queries, const skx_neighbor_params *params, int64_t lo,
                        int64_t hi, int64_t n_listed, const int32_t *labels, int32_t *neighbor, float *similarity);
@@ -363,6 +374,12 @@ typedef struct {
 int skx_combine(const skx_voters *voters, const skx_combine_params *params, int64_t n_rows, int64_t n_listed, float list_weight,
                 const int32_t *listed, const float *listed_scores, const int32_t *neighbor, const float *similarity,
                 int32_t *labels, float *scores);
+
+/* The same for one row: from its n nonzeros and the labels that are listed for it, of which the neighbours carry one of the first
+ * n_looked_up, to the mixture of both. */
+int skx_mix_row(const skx_voters *voters, const skx_neighbor_params *search, const skx_combine_params *params,
+                const int32_t *indices, const float *data, int64_t n, int64_t n_listed, int64_t n_looked_up, float list_weight,
+                const int32_t *listed, const float *listed_scores, int32_t *labels, float *scores);
 
 /* ---- n-grams of text ------------------------------------------------------------------------------------------------ */
 

@@ -10,6 +10,7 @@ from sklearn.frozen import FrozenEstimator
 from skxmr import CalibratedRanker, XRLinearClassifier
 from skxmr.calibration import reliability_curve
 from skxmr.datasets import load_catalogue_subjects
+from skxmr.inspection import ReliabilityDisplay
 
 K = 5
 N_BINS = 15
@@ -47,19 +48,11 @@ def curves(params, fit, held_out, test):
 
 def draw(ax, title, before, after):
     """Both curves; the area of a dot is the number of labels in its bin."""
-    ax.plot([0, 1], [0, 1], color="#b8c0c8", lw=1.2, zorder=1)
     for name, color, curve in (("scores", BEFORE, before), ("calibrated", AFTER, after)):
-        label = f"{name}: ECE {curve.ece:.3f}, Brier {curve.brier:.3f}"
-        ax.plot(curve.mean_predicted, curve.observed, color=color, lw=1.5, label=label)
-        area = 400 * np.sqrt(curve.count / curve.count.sum())
-        ax.scatter(curve.mean_predicted, curve.observed, area, color=color, alpha=0.45, lw=0)
-        print(f"{title}, {label}")
+        display = ReliabilityDisplay(curve, name=name).plot(ax, color=color)
+        print(f"{title}, {display.line_.get_label()}")
     ax.set_title(title, color=INK, fontsize=11.5)
-    ax.set(
-        xlim=(0, 1.03), ylim=(0, 1.03), xlabel="mean score or probability in a bin", aspect="equal"
-    )
-    ax.legend(loc="upper left", frameon=False, fontsize=9)
-    ax.spines[["top", "right"]].set_visible(False)
+    ax.set_ylabel("")
 
 
 def main():

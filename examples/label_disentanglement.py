@@ -1,10 +1,13 @@
-"""Labels that mean two things, in two clusters of the label tree.
+"""Labels that mean two things
+===========================
 
 A label tree puts every label into one cluster. A label that means two things is then out of reach
 for those rows that are led to the company of its other meaning. With two clusters per label it is
 found in both. Shown first on planted data, where "apple" is a fruit and a computer, then on titles
 of a library catalogue: some labels and their neighbours in either cluster, and how well unseen
 titles are ranked with one cluster per label and with two.
+
+.. code-block:: sh
 
     python examples/label_disentanglement.py [--data FOLDER] [--clusters M] [--n-jobs N]
 
@@ -32,6 +35,9 @@ WORDS = {
 }
 
 
+# %%
+# Texts in which apple is a fruit and a computer
+# ----------------------------------------------
 def planted_texts(n=3000, seed=0):
     """Draw texts about fruits and computers with their labels; apple is either."""
     rng = np.random.default_rng(seed)
@@ -46,6 +52,10 @@ def planted_texts(n=3000, seed=0):
     return texts, sp.csr_matrix([[float(n in row) for n in names] for row in labels]), names
 
 
+# %%
+# The company that a label keeps
+# ------------------------------
+# What its clusters hold beside it, and how much these companies have in common.
 def clusters_of(tree, label):
     """List the labels of each cluster that holds a label."""
     pointers = tree.child_ptr[-1]
@@ -80,6 +90,10 @@ def show_companies(tree, Z, names, labels):
             print(f"    cluster {i}: " + "; ".join(names[group]))
 
 
+# %%
+# One cluster per label, and two
+# ------------------------------
+# First on the planted texts, then on titles.
 def planted(n_jobs):
     """Show that the planted label ends in two clusters."""
     texts, Y, names = planted_texts()
@@ -117,6 +131,9 @@ def train(data, X, n_clusters, n_jobs):
     return clf
 
 
+# %%
+# All together
+# ------------
 def main():
     """Run the example."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

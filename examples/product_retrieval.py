@@ -1,9 +1,12 @@
-"""Retrieve labels for query texts: which features help, and what a quicker search costs.
+"""Retrieval: features, and what a quicker search costs
+====================================================
 
 Product search as ranking of very many labels (KDD 2021), on titles of a library catalogue whose
 subject headings stand for the products. Compares tf-idf features of three kinds, alone and
 together; then searches pruning thresholds and beam widths with all of them, and plots what comes
 out.
+
+.. code-block:: sh
 
     python examples/product_retrieval.py [--data FOLDER] [--rows N] [--plot FILE] [--n-jobs N]
 
@@ -39,6 +42,11 @@ SLACK = 0.005  # recall that a setting may lose against the best one and be chos
 HEADER = f"{'':24}{'columns':>9}{'P@1':>8}{'R@10':>8}{'R@100':>8}{'fit s':>8}{'µs':>7}"
 
 
+# %%
+# From texts to ranked labels
+# ---------------------------
+# `memory` caches features and training: a search over what only matters for ranking trains each
+# fold once.
 def make_pipeline(features, n_jobs, memory=None):
     """Make the pipeline from texts to ranked labels."""
     steps = [
@@ -62,6 +70,9 @@ def microseconds(model, texts, Y=None, n_calls=1000, n_warm=50):
     return 1e6 * float(np.median(seconds))
 
 
+# %%
+# Which features help
+# -------------------
 def measure(name, model, data):
     """Fit on all training rows and print a line with what the test rows say; returns R@10."""
     start = time.perf_counter()
@@ -86,6 +97,10 @@ def compare_features(data, n_jobs):
     print(f"Most recall at 10: {max(recalls, key=recalls.get)}.")
 
 
+# %%
+# Thresholds and beams
+# --------------------
+# A scorer may be any callable, so that one grid measures recall and time.
 def search(texts, Y, n_jobs):
     """Cross-validate the settings of the search; returns one record per setting."""
     scoring = {"recall": recall_at_10_scorer, "time": microseconds}
@@ -171,6 +186,9 @@ def some_rows(data, n):
     return [data.text_train[row] for row in rows], data.Y_train[rows]
 
 
+# %%
+# All together
+# ------------
 def main():
     """Run the experiment."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -1,4 +1,5 @@
-"""Complete queries as they are typed, knowing the query before.
+"""Completing queries as they are typed
+====================================
 
 The search box of a library catalogue: queries are the names of subjects. In a session somebody
 asks for one subject of a record and then for another subject of the same record. Compares label
@@ -6,9 +7,12 @@ trees (clusters, tries, and hybrids of both), searched with and without the cons
 suggestions begin with what was typed, with the most popular completion and with the queries that
 followed most often, on sessions from records that were not learnt from.
 
-    python examples/query_completion.py [--data FOLDER] [--plot FILE] [--n-jobs N]
+.. code-block:: sh
 
-Without a folder it takes the sample that comes with skxmr.
+    python examples/query_completion.py [--data FOLDER] [--rows N] [--plot FILE] [--n-jobs N]
+
+Without a folder it takes the sample that comes with skxmr. With --rows it learns from so many of
+the records, drawn at random.
 """
 
 import argparse
@@ -60,6 +64,11 @@ def sessions(Y, names, n_per_record, rng):
     return np.column_stack(list(subjects))
 
 
+# %%
+# What completion has to beat
+# ---------------------------
+# The most popular query that begins with what was typed, and what followed the previous query most
+# often.
 class MostPopular:
     """Completes a prefix by the most frequent queries, whatever was asked before."""
 
@@ -99,6 +108,10 @@ class MostFrequentNext(MostPopular):
         return (known + others)[:10]
 
 
+# %%
+# Label trees
+# -----------
+# Clusters of queries that begin alike, of queries that occur in the same pairs, tries and hybrids.
 def completers(n_jobs):
     """Make the systems to compare, by name."""
 
@@ -121,6 +134,9 @@ def completers(n_jobs):
     }
 
 
+# %%
+# How good suggestions are, and how long they take
+# ------------------------------------------------
 def suggest(completer, X, queries):
     """Rank 10 suggestions for each row, as positions in `queries`, padded with -1."""
     if isinstance(completer, MostPopular):
@@ -192,6 +208,9 @@ def compare(train, test, n_jobs):
     return results
 
 
+# %%
+# Tables and a plot
+# -----------------
 def show_by_length(results, measure, title):
     """Print a table of a measure by the length of the prefix."""
     length = next(iter(results.values()))["length"]
@@ -235,19 +254,24 @@ def plot(results, path):
     print(f"Plot: {path}")
 
 
+# %%
+# All together
+# ------------
 def main():
     """Run the example."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder of the full data; by default the bundled sample")
+    parser.add_argument("--rows", type=int, help="records to learn from, at most; by default all")
     parser.add_argument("--plot", default="query_completion.png", help="where the plot goes")
     parser.add_argument("--n-jobs", type=int, default=2)
     args = parser.parse_args()
 
     data = load_catalogue_subjects(args.data)
     rng = np.random.default_rng(0)
-    pairs = [
-        sessions(Y, data.label_names, n, rng) for Y, n in ((data.Y_train, 4), (data.Y_test, 1))
-    ]
+    learnt = data.Y_train
+    if args.rows is not None:
+        learnt = learnt[rng.permutation(learnt.shape[0])[: args.rows]]
+    pairs = [sessions(Y, data.label_names, n, rng) for Y, n in ((learnt, 4), (data.Y_test, 1))]
     train, test = (training_pairs(p, kind="pairs", random_state=0) for p in pairs)
     print(f"{len(train[1]):,} pairs of queries to learn from, {len(test[1]):,} unseen ones")
     results = compare(train, test, args.n_jobs)

@@ -1,7 +1,11 @@
-"""Rank subject headings for titles of a library catalogue.
+"""Quick start: subjects for titles
+================================
 
-Trains on the sample that comes with skxmr (or, given a folder, on the full data), prints how well
-unseen titles are ranked, how long that takes, and what it looks like.
+Ranks subject headings for titles of a library catalogue. Trains on the sample that comes with skxmr
+(or, given a folder, on the full data), prints how well unseen titles are ranked, how long that
+takes, and what it looks like.
+
+.. code-block:: sh
 
     python examples/quickstart.py [--data FOLDER] [--n-jobs N]
 """
@@ -18,6 +22,10 @@ from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import ndcg_at_k, precision_at_k
 
 
+# %%
+# Train
+# -----
+# The pipeline is scikit-learn's. Y is a sparse matrix: a row per title, a column per subject.
 def train(data, n_jobs):
     """Fit a pipeline from text to ranked labels; returns it and the seconds it took."""
     model = make_pipeline(
@@ -29,6 +37,10 @@ def train(data, n_jobs):
     return model, time.perf_counter() - start
 
 
+# %%
+# Rank
+# ----
+# `rank` returns the best labels of each row and their scores, as two arrays, best first.
 def rank(model, texts, k=5):
     """Rank k labels per text; returns labels, scores and the microseconds per query."""
     vectorizer, classifier = model[:-1], model[-1]
@@ -38,6 +50,10 @@ def rank(model, texts, k=5):
     return labels, scores, 1e6 * (time.perf_counter() - start) / len(texts)
 
 
+# %%
+# Look at it
+# ----------
+# How many of the first places hold a true label, and some titles one by one.
 def report(data, labels, fit_seconds, query_microseconds):
     """Print the figures."""
     print(f"\ntrained in {fit_seconds:.1f} s, {query_microseconds:.0f} microseconds per query")
@@ -58,6 +74,9 @@ def show(data, labels, scores, rows):
                 print(f"  {score:.3f} {mark} {data.label_names[label]}")
 
 
+# %%
+# All together
+# ------------
 def main():
     """Run the example."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

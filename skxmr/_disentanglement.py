@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import scipy.sparse as sp
 
-from . import _matching, _progress, _training
+from . import _matching, _memory, _progress, _training
 from ._core import csr_transpose
 from ._pairs import row_of_entries
 from .tree import LabelTree, group_pointers
@@ -50,7 +50,7 @@ def disentangle(train, problem, indexer, options, *, n_most, n_rounds, width, me
     .. [1] X. Liu, W.-C. Chang, H.-F. Yu, C.-J. Hsieh and I. S. Dhillon, "Label disentanglement in
        partition-based extreme multilabel classification", NeurIPS 34 (2021).
     """
-    find = memory.cache(_train_and_match, ignore=["train", "n_jobs"])
+    find = _memory.cache(memory, _train_and_match, ["train", "n_jobs"])
     fitted = []
     for i in range(n_rounds):
         # A copy of a RandomState stays as it is, whether or not the memory knows the result.

@@ -24,7 +24,7 @@ except ImportError:  # on Windows
 
 MANIFEST = "skxmr.json"
 FORMAT = "skxmr model"
-VERSION = 3
+VERSION = 4
 
 _ARRAYS_NAME = re.compile(r"arrays-[0-9a-f]{16}")
 _CHECKSUM_BLOCK = 1 << 24

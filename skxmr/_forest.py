@@ -3,16 +3,17 @@
 from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
-from sklearn.preprocessing import normalize
 
-from ._core import CSRView, Voters, combine, csr_transpose
+from ._core import RowMixer, Voters, combine
 
 #: Labels that each of several trees lists at least, lest what one tree ranks low count as nothing.
-_LISTED = 50
+LISTED = 50
 
 #: Highest ranked labels whose rows are compared with a query, and how many rows that are at most.
-_LOOKED_UP, _MOST_CANDIDATES = 20, 20_000
+LOOKED_UP, MOST_CANDIDATES = 20, 5000
+
+#: Options whose rankers of single rows are kept.
+_MOST_ROW_RANKERS = 64
 
 
 class Votes(NamedTuple):
@@ -35,47 +36,6 @@ class Votes(NamedTuple):
     weight: float
 
 
-def make_voters(examples):
-    """Make Voters of training examples, scaled to unit norm."""
-    return _voters_of(*_rows_of(examples))
-
-
-def join_voters(voters, examples):
-    """Make Voters of some that are there and of more examples."""
-    a, shape = voters.arrays, (voters.n_rows, voters.n_features)
-    X = sp.csr_matrix((a["data"], a["indices"], a["indptr"]), shape=shape)
-    ones = np.ones(len(a["labels"]), dtype=np.float32)
-    shape = voters.n_rows, voters.n_labels
-    Y = sp.csr_matrix((ones, a["labels"], a["label_ptr"]), shape=shape)
-    more_X, more_Y, more_weight = _rows_of(examples)
-    return _voters_of(
-        sp.vstack((X, more_X), format="csr"),
-        sp.vstack((Y, more_Y), format="csr"),
-        np.concatenate((a["weight"], more_weight)),
-    )
-
-
-def _rows_of(examples):
-    """Features of unit norm, labels and weights."""
-    X, weight = normalize(examples.X[examples.source]), examples.weight
-    return X, examples.Y, np.ones(X.shape[0], dtype=np.float32) if weight is None else weight
-
-
-def _voters_of(X, Y, weight):
-    carrier_ptr, carriers = csr_transpose(Y)
-    return Voters(
-        *(X.shape[1], Y.shape[1]),
-        indptr=X.indptr.astype(np.int64),
-        indices=X.indices.astype(np.int32, copy=False),
-        data=X.data,
-        label_ptr=Y.indptr.astype(np.int64),
-        labels=Y.indices.astype(np.int32, copy=False),
-        carrier_ptr=carrier_ptr,
-        carriers=carriers,
-        weight=weight,
-    )
-
-
 class Forest:
     """Ranks labels by the average of several trees' scores, mixed with the votes of neighbours.
 
@@ -91,6 +51,14 @@ class Forest:
     def __init__(self, trees, votes=None):
         self.trees = tuple(trees)
         self.votes = votes
+        self._row_rankers = {}
+
+    def __getstate__(self):
+        return {**self.__dict__, "_row_rankers": {}}
+
+    def __sizeof__(self):
+        voters = 0 if self.votes is None else self.votes.voters.nbytes
+        return super().__sizeof__() + voters + sum(tree.nbytes for tree in self.trees)
 
     @property
     def widest(self):
@@ -107,58 +75,154 @@ class Forest:
 
     def rank(self, view, lo, hi, *, k, beam_width, post_processor, floor=-np.inf, frontier=None):
         """Rank labels for the rows lo to hi of a checked matrix, as Model does."""
+        is_log = is_logarithmic(post_processor)
+        if is_log and frontier is not None:
+            frontier = frontier._replace(score=np.exp(frontier.score))
+        post_processor = mixable(post_processor)
         options = {"beam_width": beam_width, "post_processor": post_processor, "frontier": frontier}
         n_listed = self._n_listed(k)
         lists = [tree.rank(view, lo, hi, k=n_listed, **options) for tree in self.trees]
+        if is_log:
+            return _above(logarithms(*self._combine(lists, view, lo, hi, k)), floor)
         return self._combine(lists, view, lo, hi, k, floor)
 
     def row_ranker(self, k, beam_width, post_processor):
         """Return what ranks one row at a time with these options, which must be valid."""
-        options = self._n_listed(k), beam_width, post_processor
-        return _RowRanker(self, k, [tree.row_ranker(*options) for tree in self.trees])
+        key = k, beam_width, post_processor
+        ranker = self._row_rankers.get(key)
+        if ranker is None:
+            if len(self._row_rankers) >= _MOST_ROW_RANKERS:
+                self._row_rankers = {}
+            ranker = self._row_rankers[key] = _RowRanker(self, *key)
+        return ranker
 
     def known_row_ranker(self, k, beam_width, post_processor):
-        """Return the same if all trees have ranked with these options before, else None."""
-        options = self._n_listed(k), beam_width, post_processor
-        rankers = [tree.known_row_ranker(*options) for tree in self.trees]
-        return None if None in rankers else _RowRanker(self, k, rankers)
+        """Return the same if it was made before, else None."""
+        try:
+            return self._row_rankers.get((k, beam_width, post_processor))
+        except TypeError:  # not hashable, so never valid
+            return None
+
+    def mixer(self, k):
+        """Return what mixes the votes into the ranking of one row."""
+        voters, n_neighbors, power, share = self.votes
+        how = n_neighbors, MOST_CANDIDATES, power, share, LOOKED_UP
+        return RowMixer(voters, *how, k, self.trees[0].n_labels)
+
+    def find_voters(self, view, lo, hi, *, k, beam_width, post_processor):
+        """Find the rows that vote when the k best labels of the rows lo to hi are asked for.
+
+        Returns
+        -------
+        neighbors : ndarray of int32, shape (hi - lo, n_neighbors)
+        similarity : ndarray of float32, shape (hi - lo, n_neighbors)
+            As of Voters.neighbors.
+        """
+        options = {"beam_width": beam_width, "post_processor": mixable(post_processor)}
+        n_listed = self._n_listed(k)
+        lists = [tree.rank(view, lo, hi, k=n_listed, **options) for tree in self.trees]
+        return self._voters_of(self.averaged(lists, n_listed)[0], view, lo, hi)
+
+    def averaged(self, lists, k, floor=-np.inf):
+        """Average the trees' rankings, and keep the k best labels where there are several."""
+        if len(lists) == 1:
+            return lists[0]
+        labels, scores = (np.concatenate(part, axis=1) for part in zip(*lists, strict=True))
+        return combine(labels, scores, 1 / len(lists), k, self.trees[0].n_labels, floor=floor)
+
+    def mixed(self, labels, scores, found, k, floor=-np.inf):
+        """Mix an averaged ranking with the votes of the rows found."""
+        voters, _, power, share = self.votes
+        votes, n_labels = (voters, *found, power, share), self.trees[0].n_labels
+        return combine(labels, scores, 1 - share, k, n_labels, floor=floor, votes=votes)
 
     def _n_listed(self, k):
-        least = _LISTED if len(self.trees) > 1 else _LOOKED_UP
+        least = LISTED if len(self.trees) > 1 else LOOKED_UP
         return min(self.trees[0].n_labels, max(k, least))
 
+    def _voters_of(self, labels, view, lo, hi):
+        best = np.ascontiguousarray(labels[:, :LOOKED_UP])
+        n_neighbors = self.votes.n_neighbors
+        return self.votes.voters.neighbors(view, lo, hi, best, n_neighbors, MOST_CANDIDATES)
+
     def _combine(self, lists, view, lo, hi, k, floor=-np.inf):
-        labels, scores = (np.concatenate(part, axis=1) for part in zip(*lists, strict=True))
-        n_labels, weight = self.trees[0].n_labels, 1 / len(lists)
         if self.votes is None:
-            return combine(labels, scores, weight, k, n_labels, floor=floor)
-        if len(lists) > 1:
-            n_listed = lists[0][0].shape[1]
-            labels, scores = combine(labels, scores, weight, n_listed, n_labels)
-        voters, n_neighbors, power, share = self.votes
-        best = np.ascontiguousarray(labels[:, :_LOOKED_UP])
-        found = voters.neighbors(view, lo, hi, best, n_neighbors, _MOST_CANDIDATES)
-        votes = voters, *found, power, share
-        return combine(labels, scores, 1 - share, k, n_labels, floor=floor, votes=votes)
+            return self.averaged(lists, k, floor)
+        labels, scores = self.averaged(lists, lists[0][0].shape[1])
+        return self.mixed(labels, scores, self._voters_of(labels, view, lo, hi), k, floor)
+
+
+class ForestCache:
+    """Keeps the last Forest made of some trees, with what it has prepared. Pickled without it."""
+
+    def __init__(self, trees):
+        self._trees, self._last = trees, (None, None, None)
+
+    def __getstate__(self):
+        return {"_trees": self._trees, "_last": (None, None, None)}
+
+    def known(self, mixture, voters):
+        """Return the forest if it was the last one asked for, else None."""
+        forest, *made_for = self._last
+        return forest if made_for[0] == mixture and made_for[1] is voters else None
+
+    def make(self, mixture, voters):
+        """Make a Forest in which voters count as a Mixture says, or nobody if that is None."""
+        votes = None
+        if mixture is not None:
+            n_neighbors = min(mixture.n_neighbors, voters.n_rows)
+            votes = Votes(voters, n_neighbors, mixture.power, mixture.share)
+        forest = Forest(self._trees, votes)
+        self._last = forest, mixture, voters
+        return forest
 
 
 class _RowRanker:
     """Ranks one row at a time, as RowRanker does."""
 
-    def __init__(self, forest, k, rankers):
-        self._forest, self._k, self._rankers = forest, k, rankers
-        self.n_features = rankers[0].n_features
+    def __init__(self, forest, k, beam_width, post_processor):
+        self._is_log = is_logarithmic(post_processor)
+        self._n_listed = forest._n_listed(k) if forest.votes is not None else k
+        options = forest._n_listed(k), beam_width, mixable(post_processor)
+        self._rankers = [tree.row_ranker(*options) for tree in forest.trees]
+        self._averaged = forest.averaged
+        self._mixer = None if forest.votes is None else forest.mixer(k)
+        self.n_features = self._rankers[0].n_features
 
     def sparse(self, indices, values):
         """Rank for a row's nonzeros, two contiguous one-dimensional arrays of equal length."""
         lists = [ranker.sparse(indices, values) for ranker in self._rankers]
         if lists[0] is None:
             return None
-        row = CSRView.of_row(indices, values, self.n_features)
-        return self._forest._combine(lists, row, 0, 1, self._k)
+        ranking = self._averaged(lists, self._n_listed)
+        if self._mixer is not None:
+            ranking = self._mixer.mix(indices, values, *ranking)
+        return logarithms(*ranking) if self._is_log else ranking
 
     def dense(self, row):
         """Rank for a dense row of float32."""
         row = row.ravel()
         indices = np.flatnonzero(row).astype(np.int32)
         return self.sparse(indices, row[indices])
+
+
+def is_logarithmic(post_processor):
+    """Whether a post-processor makes logarithms of scores that could be mixed."""
+    return post_processor.startswith("log-")
+
+
+def mixable(post_processor):
+    """The post-processor whose scores are mixed, before any logarithm is taken."""
+    return post_processor.removeprefix("log-")
+
+
+def logarithms(labels, scores):
+    """Take the logarithms of a ranking's scores."""
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0, and the -inf of padding
+        return labels, np.where(labels < 0, scores, np.log(scores))
+
+
+def _above(ranking, floor):
+    """The same ranking, padded where scores are below the floor."""
+    labels, scores = ranking
+    return np.where(scores < floor, -1, labels), np.where(scores < floor, -np.inf, scores)

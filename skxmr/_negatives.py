@@ -68,6 +68,11 @@ def needs_matcher(value):
     return any(scheme != "tfn" for scheme in ([value] if isinstance(value, str) else value))
 
 
+def scheme_of_leaves(schemes):
+    """The scheme of the leaf clusters' children, where the root is no leaf."""
+    return schemes if isinstance(schemes, str) else schemes[-1]
+
+
 def stages(schemes, n_levels):
     """Divide the levels into groups that can be trained at once, and say who needs a search.
 

@@ -3,6 +3,7 @@
 import itertools
 import queue
 import threading
+from concurrent.futures import CancelledError
 from contextlib import closing, contextmanager
 
 from joblib import Parallel, delayed
@@ -10,6 +11,12 @@ from joblib.parallel import SequentialBackend, ThreadingBackend, get_active_back
 
 from . import _progress
 from ._core import CancelFlag
+
+#: How often workers may be lost in the midst of a piece of work.
+_MOST_LOSSES = 10
+
+#: Bytes above which an argument is sent to a cluster once, not with each task.
+_LARGE = 1000
 
 #: Seconds after which a waiting thread looks up, where waiting itself cannot be interrupted.
 _LOOK_UP = 0.5
@@ -101,7 +108,11 @@ def _stream(function, tasks, order, n_jobs, brief):
     """A generator of pairs (number of a task, its result)."""
     backend, _ = get_active_backend(prefer="threads")
     if type(backend) not in (ThreadingBackend, SequentialBackend):
-        return _by_joblib(function, tasks, order, n_jobs)
+        if type(backend).__name__ != "DaskDistributedBackend":
+            return _by_joblib(function, tasks, order, n_jobs)
+        if tasks and not _in_dask_task():
+            return _by_dask(backend.client, function, tasks, order)
+        return ((i, function(*tasks[i])) for i in order)  # what spreads fits spreads enough
     n = min(len(tasks), n_workers(n_jobs))
     # Only the main thread is ever interrupted, and only while it runs Python.
     if n <= 1 and (brief or threading.current_thread() is not threading.main_thread()):
@@ -112,6 +123,68 @@ def _stream(function, tasks, order, n_jobs, brief):
 def _by_joblib(function, tasks, order, n_jobs):
     parallel = Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1)
     yield from zip(order, parallel(delayed(function)(*tasks[i]) for i in order), strict=True)
+
+
+def _in_dask_task():
+    from distributed.worker import thread_state
+
+    return hasattr(thread_state, "execution_state")
+
+
+def _by_dask(client, function, tasks, order):
+    """Spread tasks over a cluster. joblib would wait forever for arguments lost on their way."""
+    from distributed import as_completed
+    from distributed.comm import CommClosedError
+
+    shared = _shared(tasks)
+
+    def attempt(left):
+        ahead = {key: client.scatter(arg, hash=False) for key, arg in shared.items()}
+        calls = [
+            client.submit(
+                _numbered, i, function, *(ahead.get(id(a), a) for a in tasks[i]), pure=False
+            )
+            for i in left
+        ]
+        try:
+            for call, numbered in as_completed(calls, with_results=True):
+                call.release()
+                if isinstance(numbered, CancelledError):  # given, not raised
+                    raise numbered
+                yield numbered
+        finally:
+            client.cancel(calls)
+
+    yield from _persistently(attempt, order, (CancelledError, CommClosedError))
+
+
+def _shared(tasks):
+    """The large arguments that all tasks have in common, by their id."""
+    from dask.sizeof import sizeof
+
+    common = set(map(id, tasks[0])).intersection(*(map(id, args) for args in tasks))
+    return {id(arg): arg for arg in tasks[0] if id(arg) in common and sizeof(arg) > _LARGE}
+
+
+def _persistently(attempt, order, lost):
+    """Attempt tasks until all have a result: those that are left when a worker is lost, again.
+
+    dask computes lost results anew by itself, but not the arguments that were sent ahead.
+    """
+    left, losses = dict.fromkeys(order), 0
+    while left:
+        try:
+            for i, result in attempt(list(left)):
+                del left[i]
+                yield i, result
+        except lost:
+            losses += 1
+            if losses > _MOST_LOSSES:
+                raise
+
+
+def _numbered(i, function, *args):
+    return i, function(*args)
 
 
 def _in_threads(function, tasks, order, n_workers):

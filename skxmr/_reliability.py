@@ -14,6 +14,9 @@ from ._validation import (
     indicator_csr,
 )
 
+#: By how much a mean of scores in single precision may exceed the largest of them.
+_ROUNDING = 1e-6
+
 
 def reliability_curve(Y_true, Y_proba, *, n_bins=10, strategy="uniform", k=None):
     r"""Compare predicted probabilities of labels with how often the labels are true.
@@ -130,6 +133,7 @@ def _checked_probabilities(Y_proba, shape):
         raise ValueError(f"Y_proba must have shape {shape} as Y_true, got {proba.shape}")
     if proba.nnz == 0:
         raise ValueError("Y_proba must hold some probability, got none")
-    if not ((proba.data >= 0) & (proba.data <= 1)).all():
+    if not ((proba.data >= 0) & (proba.data <= 1 + _ROUNDING)).all():
         raise ValueError("Y_proba must lie in [0, 1]")
+    proba.data = np.minimum(proba.data, 1)
     return proba

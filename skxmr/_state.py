@@ -30,6 +30,7 @@ def classifier_state(estimator):
         "n_features": int(estimator.n_features_in_),
         "trees": trees,
         "n_labels": int(estimator.n_labels_),
+        "votes": None if estimator.votes_ is None else list(estimator.votes_),
         "has_voters": estimator._voters is not None,
         "n_iter": int(estimator.n_iter_),
         "container": estimator._container,
@@ -37,6 +38,9 @@ def classifier_state(estimator):
     }
     if estimator._voters is not None:
         arrays |= {f"voters.{name}": array for name, array in estimator._voters.arrays.items()}
+        if estimator._voters.source is not None:
+            arrays["voters.source"] = estimator._voters.source
+            content["n_voters_given"] = int(estimator._voters.n_given)
     if hasattr(estimator, "feature_names_in_"):
         names = estimator.feature_names_in_
         content["feature_names"] = _pack_labels(arrays, "feature_names", names)

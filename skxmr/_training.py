@@ -80,13 +80,69 @@ def train_layers(
     return layers, max(n_iters)
 
 
+def train_leaf_chunks(
+    examples, tree, chunks, above, params, *, sampling=_TEACHER, weight_dtype, seed, n_jobs=None
+):
+    """Train some children of leaf clusters alone, as `train_layers` would train them.
+
+    Parameters
+    ----------
+    examples : Examples
+    tree : LabelTree
+    chunks : sequence of tuple (node, first child, end child)
+        Children of one leaf cluster each, CHUNK_WIDTH at most.
+    above : sequence of Layer
+        All layers but the last.
+    params : TrainParams
+    sampling : Sampling
+    weight_dtype : {"float32", "float16"}
+    seed : int
+    n_jobs : int, optional
+
+    Returns
+    -------
+    chunks : list of Chunk
+    n_iter : int
+        The largest number of passes the solver made.
+    """
+    level, n = tree.n_levels - 1, len(examples.source)
+    below = _slot_indicator(examples.Y, tree)
+    levels = {level + 1: _by_node(below, False)}
+    if level == 0:
+        seen = {0: _everyone(n)}
+    else:
+        n_leaves = tree.n_nodes(level)
+        members = _by_node(_parent_indicator(below, tree.parents(level + 1), n_leaves), False)
+        scheme = _negatives.scheme_of_leaves(sampling.schemes)
+        if scheme != "tfn":
+            matcher = [matcher_layer(layer, examples.X.shape[1], params) for layer in above]
+            beams = follow_beams(examples, matcher, params.loss, sampling.width, n_jobs=n_jobs)
+            members = _negatives.with_matched(members, Seen(*csr_transpose(beams)), scheme, n)
+        seen = {level: members}
+    chunks, n_iters = [(level, *chunk) for chunk in chunks], []
+    solver = params, weight_dtype, seed
+    with _pool(examples, chunks, levels, seen, solver, 1.0, n_jobs) as results:
+        return list(_compiled(results, n_iters)), max(n_iters)
+
+
 def _train_stage(examples, tree, stage, levels, seen, solver, part, n_jobs):
     """Train levels that do not depend on one another: the chunks of all their nodes are one pool.
 
     They come back in order and join their layer at once, so that they are not held twice.
     """
+    n_iters = []
+    with _pool(examples, _chunks_of(tree, stage), levels, seen, solver, part, n_jobs) as results:
+        trained = _compiled(results, n_iters)
+        layers = [
+            Layer.from_chunks(pointers, islice(trained, int(chunk_pointers(pointers)[-1])))
+            for pointers in (tree.child_ptr[level] for level in stage)
+        ]
+    return layers, max(n_iters)
+
+
+def _pool(examples, chunks, levels, seen, solver, part, n_jobs):
+    """Train chunks: a context whose value iterates over the results of batches of them."""
     params, weight_dtype, seed = solver
-    chunks = _chunks_of(tree, stage)
     costs = _costs(examples, seen, chunks)
     batches = _batches(costs, _TASKS)
     X, source, weight = examples.X, examples.source, examples.weight
@@ -95,15 +151,7 @@ def _train_stage(examples, tree, stage, levels, seen, solver, part, n_jobs):
         for b in batches
     ]
     costs = [sum(costs[i] for i in batch) for batch in batches]
-    options = {"n_jobs": n_jobs, "what": PHASE, "part": part}
-    n_iters = []
-    with _parallel.in_order(_train_batch, tasks, costs, **options) as results:
-        trained = _compiled(results, n_iters)
-        layers = [
-            Layer.from_chunks(pointers, islice(trained, int(chunk_pointers(pointers)[-1])))
-            for pointers in (tree.child_ptr[level] for level in stage)
-        ]
-    return layers, max(n_iters)
+    return _parallel.in_order(_train_batch, tasks, costs, n_jobs=n_jobs, what=PHASE, part=part)
 
 
 def _compiled(results, n_iters):
@@ -141,9 +189,13 @@ def _level_examples(labels, tree, weighed):
     for level in range(tree.n_levels, 1, -1):
         below = _parent_indicator(below, tree.parents(level), tree.n_nodes(level - 1))
         levels.append(_by_node(below, weighed))
-    everyone = np.arange(labels.shape[0], dtype=np.int32)
-    levels.append(Seen(np.array([0, len(everyone)], dtype=np.int64), everyone))
+    levels.append(_everyone(labels.shape[0]))
     return levels[::-1]
+
+
+def _everyone(n):
+    """The examples that the root sees."""
+    return Seen(np.array([0, n], dtype=np.int64), np.arange(n, dtype=np.int32))
 
 
 def _by_node(below, weighed):

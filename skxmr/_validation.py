@@ -106,12 +106,11 @@ def pair_to_csr(pair, n_features):
 
 
 def check_features_and_targets(estimator, X, y):
-    """Validate what fit is given and return X as check_features does, and y unchanged in kind."""
+    """Validate what fit is given and return X as CSR that is yet to be made canonical, and y."""
     check_sparse_structure(X, "X")
     check_sparse_structure(y, "y")
     X, y = widened(X), widened(y)
-    X, y = validate_data(estimator, X, y, accept_sparse="csr", dtype=np.float32, multi_output=True)
-    return canonical_csr(X, "X"), y
+    return validate_data(estimator, X, y, accept_sparse="csr", dtype=np.float32, multi_output=True)
 
 
 def check_matrix(matrix, name, n_rows=None, *, keep_zeros=False):
@@ -251,15 +250,21 @@ def encode_targets(y):
         if y.dtype.kind not in "fiub":
             raise ValueError(f"y must be a 0/1 indicator matrix, got an array of {y.dtype}")
         return Targets(_check_positives(indicator_csr(y, "y")), None, "dense")
-    y = column_or_1d(y, warn=True)
-    with warnings.catch_warnings():  # that many classes must mean regression: not here
-        warnings.filterwarnings("ignore", "The number of unique classes")
-        check_classification_targets(y)
+    y = check_classes(y)
     classes, codes = np.unique(y, return_inverse=True)
     pointers = np.arange(len(y) + 1)
     ones = np.ones(len(y), dtype=np.float32)
     indicator = sp.csr_matrix((ones, codes, pointers), shape=(len(y), len(classes)))
     return Targets(canonical_csr(indicator, "y"), classes, "classes")
+
+
+def check_classes(y):
+    """Validate one class per row, and return an array."""
+    y = column_or_1d(y, warn=True)
+    with warnings.catch_warnings():  # that many classes must mean regression: not here
+        warnings.filterwarnings("ignore", "The number of unique classes")
+        check_classification_targets(y)
+    return y
 
 
 def indicator_csr(matrix, name):

@@ -53,7 +53,7 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         Ranks the queries. By default one with a TrieHybridIndexer. Where its indexer or its label
         embedding takes features of labels, these are the queries' texts as seen by
         `prefix_vectorizer`; where they take texts, these are the queries' as compared with
-        prefixes.
+        prefixes. Nobody votes, whatever its `n_neighbors`.
     previous_vectorizer : transformer, default=None
         Turns the previous query into features. By default tf-idf of words and pairs of words.
         A query that is empty has none.
@@ -182,6 +182,7 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
             n_jobs=self.n_jobs,
             random_state=self.random_state,
         )
+        classifier.set_params(n_neighbors=None)
         self.classifier_ = classifier.fit(
             self._features.rows(previous, prefixes),
             codes,
@@ -366,10 +367,8 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
 
 def _check_single(classifier):
     """Refuse what the search within completions cannot restrict."""
-    for name, only in (("n_trees", 1), ("n_neighbors", None)):
-        value = getattr(classifier, name)
-        if value != only:
-            raise ValueError(f"classifier must have {name}={only}, got {value!r}")
+    if classifier.n_trees != 1:
+        raise ValueError(f"classifier must have n_trees=1, got {classifier.n_trees!r}")
 
 
 def _takes_label_features(classifier):

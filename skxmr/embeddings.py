@@ -3,7 +3,7 @@
 A label's embedding is a sparse row, scaled to unit norm. There are four kinds, which can be joined:
 
 ``"pifa"``
-    Positive instance feature aggregation: the sum of the feature vectors of the label's rows.
+    Positive instance feature aggregation [1]_: the sum of the feature vectors of the label's rows.
 ``"pii"``
     Positive instance indices: the label's column of y.
 ``"features"``

@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_memory, has_fit_parameter
 
-from . import _matching, _parallel, _progress, _training, embeddings
+from . import _matching, _memory, _parallel, _progress, _training, embeddings
 from ._cloning import clone_with, draw_seed
 from ._core import (
     LOSSES,
@@ -22,17 +22,33 @@ from ._core import (
     Frontier,
     Model,
     TrainParams,
+    Voters,
 )
 from ._disentanglement import MOST_CLUSTERS, disentangle, foreseen_rounds, round_name
 from ._examples import Examples, distinct_examples
+from ._explaining import explain_label
+from ._explanation import Explanation, check_feature_names, find_label
 from ._folder import write_folder
-from ._forest import Forest, Votes, join_voters, make_voters
+from ._forest import ForestCache, mixable
+from ._label_examples import check_label_examples, with_label_examples
 from ._negatives import (
     Sampling,
     check_negative_sampling,
     check_negatives,
     needs_matcher,
     sampling_of,
+)
+from ._new_labels import (
+    PLACEMENTS,
+    check_indexer_places,
+    grown_classes,
+    grown_columns,
+    grown_model,
+    grown_tree,
+    place_by_indexer,
+    place_by_search,
+    rows_with,
+    warn_of_absent,
 )
 from ._pairs import row_of_entries
 from ._rankers import ranking_csr
@@ -41,6 +57,8 @@ from ._state import classifier_state
 from ._training import train_layers
 from ._validation import (
     bare_row,
+    canonical_csr,
+    check_boolean,
     check_features,
     check_features_and_targets,
     check_indexer,
@@ -57,6 +75,8 @@ from ._validation import (
     takes_text,
     unchanged_on_failure,
 )
+from ._vote_tuning import Mixture, choose_mixture
+from ._voting import join_voters, make_voters, update_voters
 from .embeddings import embed_labels, split_kind
 from .indexers import KMeansIndexer, _clusters
 from .tree import LabelTree
@@ -74,6 +94,12 @@ _RESULT_BLOCK = 1 << 22
 
 #: Rows times beam width of what is ranked at a time: an interruption waits for its end.
 _BRIEF_RANKING = 1 << 16
+
+#: Parameters that a fit does not depend on.
+_ONLY_FOR_RANKING = {
+    *("beam_width", "post_processor", "threshold", "neighbor_weight", "neighbor_power"),
+    *("memory", "n_jobs", "verbose"),
+}
 
 #: Post-processors whose scores lie in [0, 1]; labels the beam did not reach score 0.
 _PRODUCTS = ("sigmoid", "l1-hinge", "l2-hinge", "l3-hinge", "l4-hinge")
@@ -133,17 +159,20 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         Nodes kept per level.
     post_processor : str, default="l3-hinge"
         How a margin becomes a score and joins its parent's: "noop", "sigmoid", "log-sigmoid",
-        "l{p}-hinge" or "log-l{p}-hinge" for p = 1 to 4.
+        "l{p}-hinge" or "log-l{p}-hinge" for p = 1 to 4. The scores of "noop" are margins, into
+        which no votes can be mixed: with it, nobody votes.
     threshold : float, default=0.5
         `predict` returns the labels that score higher (multilabel y only).
     n_trees : int, default=1
         How many trees are trained, from different seeds. Their scores are averaged.
-    n_neighbors : int or None, default=None
+    n_neighbors : int, "auto" or None, default=20
         How many training rows vote for their labels, of those most similar to the query among the
-        rows that carry one of the labels ranked highest. Needs the training rows in the model.
-        With None, nobody votes. Takes effect in fit, as `prune_threshold` does; `add_voters` adds
-        rows later.
-    neighbor_weight : float in [0, 1], default=0.3
+        rows that carry one of the labels ranked highest. The model then holds the training rows,
+        in four bytes per nonzero; `add_voters` adds rows later. With "auto", this number, the
+        weight and the power of the votes are those that rank best on rows held out of a first
+        training; that doubles the time of a fit with one tree. With None, nobody votes: the model
+        is smaller and ranks several times as fast. Takes effect in fit, as `prune_threshold` does.
+    neighbor_weight : float in [0, 1], default=0.2
         Share of the votes in the scores.
     neighbor_power : float, default=3.0
         A neighbour's vote counts this power of its cosine similarity.
@@ -181,6 +210,9 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     n_iter_ : int
         The largest number of passes the solver made for any node; `max_iter` where one was cut
         short.
+    votes_ : tuple (n_neighbors, power, weight) or None
+        How votes count: what was chosen, or the parameters when the model was fitted. None where
+        nobody votes.
     n_labels_ : int
     n_levels_ : int
         Ranking steps from the root to a label.
@@ -239,8 +271,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         post_processor="l3-hinge",
         threshold=0.5,
         n_trees=1,
-        n_neighbors=None,
-        neighbor_weight=0.3,
+        n_neighbors=20,
+        neighbor_weight=0.2,
         neighbor_power=3.0,
         max_clusters_per_label=1,
         n_reassignments=1,
@@ -308,6 +340,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         *,
         label_features=None,
         label_text=None,
+        label_examples=None,
         relevance=None,
         negatives=None,
     ):
@@ -325,6 +358,10 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         label_text : sequence of str, length n_labels, optional
             For the label embedding "text" and for indexers that take strings; by default the
             classes, where they are strings.
+        label_examples : {array-like, sparse matrix} of shape (n_labels, n_features), optional
+            What a label says of itself, in the features of X: its name or description, say. Each
+            row that has any features is a further training row, of weight 1, of its label alone.
+            ``Pipeline(transform_input=["label_examples"])`` makes features of texts.
         relevance : {array-like, sparse matrix} of shape (n_samples, n_labels), optional
             Multiplies C, positive by positive: above 0 where y is 1, and 0 elsewhere. Of a cluster
             it is the sum of those of its labels.
@@ -343,14 +380,30 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         """
         self._check_params()
         with unchanged_on_failure(self):
-            labels = relevance, negatives
-            return self._fit(X, y, sample_weight, label_features, label_text, *labels)
+            of_labels = label_features, label_text, label_examples
+            return self._fit(X, y, sample_weight, of_labels, relevance, negatives)
 
-    def _fit(self, X, y, sample_weight, label_features, label_text, relevance, negatives):
+    def _fit(self, X, y, sample_weight, of_labels, relevance, negatives):
         X, y = check_features_and_targets(self, X, y)
-        targets = encode_targets(y)
+        label_features, label_text, label_examples = of_labels
+        if label_text is not None and not hasattr(label_text, "__len__"):
+            label_text = list(label_text)
+        of_labels = label_features, label_text, label_examples
+        keys = self._keys([X, y, sample_weight, *of_labels, relevance, negatives])
+        given = X, y, sample_weight, of_labels, relevance, negatives
+        learnt = _memory.recall(self._memory(), *keys, lambda: self._learn(*given))
+        if not _is_auto(self.n_neighbors):  # a memory does not mind how votes count
+            learnt = learnt._replace(votes=self._given_votes())
+        self._set_fitted(*learnt[:-1])
+        self.indexer_ = learnt.indexer
+        return self
+
+    def _learn(self, X, y, sample_weight, of_labels, relevance, negatives):
+        """Everything that a fit yields."""
+        X, targets = canonical_csr(X, "X"), encode_targets(y)
         n_labels = targets.indicator.shape[1]
         weight = check_sample_weight(sample_weight, X.shape[0], self.C)
+        label_features, label_text, label_examples = of_labels
         label_features = _check_label_features(label_features, self.label_embedding, n_labels)
         label_text = _check_label_text(label_text, n_labels, targets.classes)
         _check_texts_suffice(label_text, self.label_embedding, self.indexer)
@@ -358,28 +411,79 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             relevance = check_relevance(relevance, targets.indicator, weight, self.C)
         if negatives is not None:
             negatives = check_negatives(negatives, targets.indicator)
-        labels = targets.indicator, weight, relevance, negatives
-        examples = distinct_examples(_bare(X), *labels)
+        labels, rows = (targets.indicator, weight, relevance, negatives), _bare(X)
+        if label_examples is not None:
+            label_examples = check_label_examples(label_examples, n_labels, X.shape[1])
+            rows, labels = with_label_examples(rows, labels, label_examples)
+        examples = distinct_examples(rows, *labels)
         foreseen = _foreseen(examples, self.indexer, self._n_reassignments())
         foreseen = _repeated(foreseen, int(self.n_trees))
+        problem = _Problem(examples, label_features, label_text)
         with _progress.reporting("fitting", foreseen, self.verbose):
-            trained = self._train_all(_Problem(examples, label_features, label_text))
-        n_features = X.shape[1]
-        models = [Model(t.layers, t.tree.slot_label, n_labels, n_features) for t in trained]
-        voters = None if self.n_neighbors is None else make_voters(examples)
+            votes = self._choose_votes(problem, X.shape[0])
+            trained = self._train_all(problem)
+        models = [_model_of(t, examples) for t in trained]
+        voters = None if votes is None else make_voters(examples)
         classes = targets.classes if targets.classes is not None else np.arange(n_labels)
         n_iter = max(t.n_iter for t in trained)
         trees = [t.tree for t in trained]
-        self._set_fitted(trees, models, voters, classes, targets.container, n_iter)
-        self.indexer_ = trained[0].indexer
-        return self
+        container, indexer = targets.container, trained[0].indexer
+        return _Learnt(trees, models, voters, votes, classes, container, n_iter, indexer)
 
-    def _seeds(self):
+    def _memory(self):
+        memory = os.fspath(self.memory) if isinstance(self.memory, os.PathLike) else self.memory
+        return check_memory(memory)
+
+    def _keys(self, given):
+        """Name, for a memory, what a fit to this yields, and the training that it begins with."""
+        if self.memory is None:
+            return None, None
+        params = self.get_params(deep=False)
+        if not _is_auto(self.n_neighbors):  # else votes are chosen by ranking
+            params = {name: params[name] for name in params.keys() - _ONLY_FOR_RANKING}
+            params["n_neighbors"] = self.n_neighbors is not None
+        unimportant = _ONLY_FOR_RANKING | {"n_neighbors", "prune_threshold", "weight_dtype"}
+        training = {name: params[name] for name in params.keys() - unimportant}
+        params = {name: params[name] for name in params.keys() - {"memory", "n_jobs", "verbose"}}
+        data = _memory.key_of(given, {})
+        return tuple(
+            _memory.key_of([], {"data": data, "library": version("skxmr"), **p})
+            for p in (params, training)
+        )
+
+    def _choose_votes(self, problem, n_rows):
+        """How votes count, found out if that was asked for."""
+        given = self._given_votes()
+        if given is not None or self.n_neighbors is None:
+            return given
+
+        def train(examples):
+            trained = self._train(problem._replace(examples=examples), self.random_state)
+            return _model_of(trained, examples)
+
+        search = {"beam_width": int(self.beam_width)}
+        search["post_processor"] = mixable(self.post_processor)
+        if self.post_processor == "noop":  # may change after fit, which votes should survive
+            search["post_processor"] = "l3-hinge"
+        otherwise = Mixture(20, float(self.neighbor_power), float(self.neighbor_weight))
+        with _progress.part("to choose how votes count"):
+            return choose_mixture(problem.examples, n_rows, train, search, otherwise)
+
+    def _given_votes(self):
+        """How votes count by the parameters; None where they do not say."""
+        if not isinstance(self.n_neighbors, numbers.Integral):
+            return None
+        numbers_given = self.neighbor_power, self.neighbor_weight
+        return Mixture(int(self.n_neighbors), *map(float, numbers_given))
+
+    def _seeds(self, n_trees):
         """The random state of each of several trees; the first one's is that of a single tree."""
+        if n_trees == 1:
+            return [self.random_state]
         seed = self.random_state
         if not isinstance(seed, numbers.Integral):
             seed = draw_seed(check_random_state(seed))
-        others = np.random.SeedSequence(int(seed)).generate_state(self.n_trees - 1)
+        others = np.random.SeedSequence(int(seed)).generate_state(n_trees - 1)
         return [seed, *map(int, others)]
 
     def _train_all(self, problem):
@@ -387,26 +491,22 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         if self.n_trees == 1:
             return [self._train(problem, self.random_state)]
         trained = []
-        for t, seed in enumerate(self._seeds()):
+        for t, seed in enumerate(self._seeds(self.n_trees)):
             with _progress.part(_member_name(t, int(self.n_trees))):
                 trained.append(self._train(problem, seed))
         return trained
 
     def _train(self, problem, random_state):
         """Index and train, through the memory if there is one, then prune."""
-        memory = os.fspath(self.memory) if isinstance(self.memory, os.PathLike) else self.memory
         floor = self._trained_threshold()
         shared = self.memory is not None or needs_matcher(self.negative_sampling)
         stored = "float32" if shared else self.weight_dtype
-        # One type per number and bare matrices: a memory tells 1 from 1.0, and sees scipy's flags.
-        params = TrainParams(
-            self.loss, *map(float, (self.C, self.bias, self.tol)), int(self.max_iter), floor
-        )
+        params = self._train_params(floor)
         sampling = sampling_of(self.negative_sampling, self.training_beam_width)
         options = _Options(self.label_embedding, params, sampling, stored, random_state)
         indexer = _DEFAULT_INDEXER if self.indexer is None else self.indexer
-        memory = check_memory(memory)
-        train = memory.cache(_index_and_train, ignore=["n_jobs"])
+        memory = self._memory()
+        train = _memory.cache(memory, _index_and_train, ["n_jobs"])
         n_rounds = self._n_reassignments()
         if n_rounds:
             fitted, indexer = self._disentangle(train, problem, indexer, options, memory)
@@ -418,6 +518,11 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             return trained
         how = (problem.examples.X.shape[1], self.prune_threshold, self.bias, self.weight_dtype)
         return trained._replace(layers=[layer.prune(*how) for layer in trained.layers])
+
+    def _train_params(self, threshold):
+        # One type per number: a memory tells 1 from 1.0. And bare matrices: it sees scipy's flags.
+        numbers = map(float, (self.C, self.bias, self.tol))
+        return TrainParams(self.loss, *numbers, int(self.max_iter), float(threshold))
 
     def _disentangle(self, train, problem, indexer, options, memory):
         """Index, and move labels into the clusters that their rows reach."""
@@ -448,7 +553,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             return float(min(self.prune_threshold, most))
         return _CACHED_THRESHOLD if self.prune_threshold >= _CACHED_THRESHOLD else 0.0
 
-    def _set_fitted(self, trees, models, voters, classes, container, n_iter):
+    def _set_fitted(self, trees, models, voters, votes, classes, container, n_iter):
         self.trees_ = trees
         self.tree_ = trees[0]
         self.n_iter_ = n_iter
@@ -457,17 +562,30 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         self.multilabel_ = container != "classes"
         self.classes_ = classes
         self._container = container
+        self.votes_ = votes
         self._models, self._voters = tuple(models), voters
+        self._forests = ForestCache(self._models)
 
     @property
     def _model(self):
         """What ranks: a tree, or several of them, perhaps with the votes of training rows."""
-        if self._voters is None or self.n_neighbors is None:
-            return self._models[0] if len(self._models) == 1 else Forest(self._models)
-        self._check_mixture()
-        n_neighbors = min(int(self.n_neighbors), self._voters.n_rows)
-        how = n_neighbors, float(self.neighbor_power), float(self.neighbor_weight)
-        return Forest(self._models, Votes(self._voters, *how))
+        votes = self._votes_in_use()
+        if votes is None and len(self._models) == 1:
+            return self._models[0]
+        forest = self._forests.known(votes, self._voters)
+        if forest is None:
+            self._check_mixture()
+            forest = self._forests.make(votes, self._voters)
+        return forest
+
+    def _votes_in_use(self):
+        """How votes count now; parameters may have changed since the model was fitted."""
+        nobody = self._voters is None or self.n_neighbors is None or self.post_processor == "noop"
+        if nobody:
+            return None
+        if type(self.n_neighbors) is not int:
+            self._check_mixture()
+        return self.votes_ if self.n_neighbors == "auto" else self._given_votes()
 
     def _check_fitted(self):
         check_is_fitted(self, "n_labels_")
@@ -498,17 +616,16 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
 
     def _check_mixture(self):
         """Check what is mixed into scores, and that these can be mixed."""
-        if self.n_neighbors is not None:
+        if self.n_neighbors is not None and not _is_auto(self.n_neighbors):
             check_integer(self.n_neighbors, "n_neighbors", 1)
         check_real(self.neighbor_weight, "neighbor_weight", 0)
         if self.neighbor_weight > 1:
             raise ValueError(f"neighbor_weight must be at most 1, got {self.neighbor_weight!r}")
         check_real(self.neighbor_power, "neighbor_power", 0)
-        mixed = self.n_trees > 1 or self.n_neighbors is not None
-        if mixed and self.post_processor not in _PRODUCTS:
+        if self.n_trees > 1 and self.post_processor == "noop":
             raise ValueError(
-                "n_trees above 1 and n_neighbors need a post_processor whose scores lie in [0, 1], "
-                f"one of {', '.join(map(repr, _PRODUCTS))}, got {self.post_processor!r}"
+                "n_trees above 1 needs a post_processor whose scores can be averaged, unlike "
+                "margins, got 'noop'"
             )
 
     # ---- ranking ----
@@ -665,6 +782,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         X = self._check_rank_input(X)
         scores = self._scores(X)
         if self.multilabel_:
+            values = scores.data if sp.issparse(scores) else scores
+            np.minimum(values, 1, out=values)  # sums of parts may be above by their rounding
             return scores
         lost = np.flatnonzero(scores.sum(axis=1) == 0)
         if len(lost):
@@ -723,6 +842,150 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         self._voters = join_voters(self._voters, distinct_examples(_bare(X), Y, weight))
         return self
 
+    def add_labels(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        placement="search",
+        clusters_per_label=3,
+        retrain_siblings=False,
+        label_features=None,
+        label_text=None,
+    ):
+        """Learn labels that fit has not seen, without fitting again.
+
+        Each new label joins the leaf clusters that suit it, and gets a ranker there. Nothing above
+        the leaf clusters changes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows that carry the new labels, and rows that do not: a new ranker learns to tell its
+            label from the others of its cluster by the rows given here that carry any of them. All
+            rows of fit and the new ones are best.
+        y : {array-like, sparse matrix} of shape (n_samples, n_labels_ + n_new) or (n_samples,)
+            All labels of the rows: 0/1 indicator of the known labels, then of the new ones; or one
+            class per row, some of which are new.
+        sample_weight : array-like of shape (n_samples,), optional
+            Multiplies C, row by row.
+        placement : {"search", "indexer"}, default="search"
+            Who finds the clusters of a new label: the search, those that it leads most of the
+            label's rows to; or the `predict` of the indexer, one, by the label's embedding or
+            text.
+        clusters_per_label : int, default=3
+            How many clusters a new label joins at most, up to 6, where the search finds them.
+            Nothing above the clusters learns where the label's rows should go, and they scatter
+            more than those of labels that fit knew.
+        retrain_siblings : bool, default=False
+            Whether all rankers of the clusters that get a new label are trained again, so that
+            they learn from its rows, too. They then know no other rows than those given here,
+            which should include all rows of fit.
+        label_features : {array-like, sparse matrix} of shape (n_new, d), optional
+            Of the new labels, in the order of their columns or in rising order of the classes; for
+            an indexer that was fitted to some.
+        label_text : sequence of str, length n_new, optional
+            Of the new labels, for an indexer that takes strings; by default the new classes, where
+            they are strings.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an input is not as documented or no label is new; the message names it. The model is
+            then what it was.
+
+        Warns
+        -----
+        UserWarning
+            If `X` lacks rows of known labels that the new ones must be told apart from.
+
+        Notes
+        -----
+        One-dimensional y: `classes_` stay in order, so that classes may change their positions.
+        Rows given here vote, where rows vote; those that did already have their new labels now.
+        Where a search chooses the negatives of the leaf clusters, it is made again, for the rows
+        given. The indexer remains what it was.
+
+        Examples
+        --------
+        >>> from sklearn.feature_extraction.text import TfidfVectorizer
+        >>> from skxmr import XRLinearClassifier
+        >>> titles = ["cats", "dogs and cats", "sea birds", "birds", "sharks at sea", "sharks"]
+        >>> pets = ["mammals", "mammals", "birds", "birds", "fish", "fish"]
+        >>> X = TfidfVectorizer().fit_transform(titles)
+        >>> clf = XRLinearClassifier(random_state=0).fit(X[:4], pets[:4])
+        >>> clf.add_labels(X, pets).predict(X).tolist()
+        ['mammals', 'mammals', 'birds', 'birds', 'fish', 'fish']
+        """
+        self._check_fitted()
+        self._check_params()
+        check_option(placement, "placement", PLACEMENTS)
+        check_integer(clusters_per_label, "clusters_per_label", 1, MOST_CLUSTERS)
+        check_boolean(retrain_siblings, "retrain_siblings")
+        self._make_deferred()
+        how = {"n_clusters": int(clusters_per_label), "retrain_siblings": retrain_siblings}
+        by = None if placement == "search" else (label_features, label_text)
+        with unchanged_on_failure(self):
+            return self._add_labels(X, y, sample_weight, by, how)
+
+    def _add_labels(self, X, y, sample_weight, by, how):
+        X = check_features(self, X, reset=False)
+        weight = check_sample_weight(sample_weight, X.shape[0], self.C)
+        if self.multilabel_:
+            targets = grown_columns(y, X.shape[0], self.n_labels_)
+        else:
+            targets = grown_classes(y, X.shape[0], self.classes_)
+        examples = distinct_examples(_bare(X), targets.indicator, weight)
+        carriers = rows_with(examples, targets.new)
+        place = None if by is None else self._place_by_indexer(carriers, targets, *by)
+        foreseen = _repeated({_matching.PHASE: 1.0, _training.PHASE: 3.0}, len(self._models))
+        with _progress.reporting("adding labels", foreseen, self.verbose):
+            grown = self._grow_all(examples, carriers, targets, place, **how)
+        trees, models, n_iters = zip(*grown, strict=True)
+        retrained = how["retrain_siblings"]
+        warn_of_absent(examples, trees[0], targets.new, retrain_siblings=retrained)
+        voters = self._voters
+        if voters is not None:
+            voters = update_voters(voters, examples, targets.renumbered)
+        others = self.votes_, targets.classes, self._container, max(self.n_iter_, *n_iters)
+        self._set_fitted(list(trees), models, voters, *others)
+        return self
+
+    def _place_by_indexer(self, examples, targets, label_features, label_text):
+        """Validate what an indexer goes by, and ask it."""
+        kind, new = self.label_embedding, targets.new
+        check_indexer_places(self.indexer_, kind, len(self._models))
+        text_wanted = takes_text(self.indexer_)
+        kind = "pifa" if text_wanted else kind
+        label_features = _check_label_features(label_features, kind, len(new))
+        classes = None if self.multilabel_ else targets.classes[new]
+        label_text = _check_label_text(label_text, len(new), classes)
+        _check_texts_suffice(label_text, kind, self.indexer_)
+        given = {"label_features": label_features, "label_text": label_text}
+        return place_by_indexer(examples, new, self.indexer_, kind, **given, n_jobs=self.n_jobs)
+
+    def _grow_all(self, examples, carriers, targets, place, *, n_clusters, retrain_siblings):
+        """Give every tree the new labels; returns trees, models and numbers of passes."""
+        params, n_trees = self._train_params(self.prune_threshold), len(self._models)
+        sampling = sampling_of(self.negative_sampling, self.training_beam_width)
+        how = {"sampling": sampling, "n_jobs": self.n_jobs, "retrain_siblings": retrain_siblings}
+        search = {"n_clusters": n_clusters, "n_jobs": self.n_jobs}
+        grown = []
+        for t, seed in enumerate(self._seeds(n_trees)):
+            rankers = self._models[t], self.trees_[t]
+            with _progress.part(_member_name(t, n_trees)):
+                found = place or place_by_search(carriers, targets.new, *rankers, params, **search)
+                tree = grown_tree(self.trees_[t], targets.renumbered, found)
+                # The seed that fitting this very tree would draw.
+                how["seed"] = draw_seed(check_random_state(seed))
+                grown.append((tree, *grown_model(self._models[t], tree, examples, params, **how)))
+        return grown
+
     def _indicator_of(self, y, n_rows):
         """New targets as a matrix with a column per known label."""
         if self.multilabel_:
@@ -764,9 +1027,58 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         self._check_fitted()
         write_folder(folder, *classifier_state(self))
 
-    def explain(self, X, label):
-        """Say what each feature contributed to a label's score. Not supported yet."""
-        raise NotImplementedError("explain is not supported yet")
+    def explain(self, X, label, *, feature_names=None, label_name=None):
+        """Say what each feature contributed to a label's score, level by level.
+
+        The rankers are linear, so this is exact: the contributions of a level and its bias add up
+        to the margin of the node that leads to the label, and the margins make the score. It is
+        the score of the label itself, whether or not the beam reaches it; `reached` of the result
+        says so. Where it does, it is what `decision_function` gives.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or tuple
+            As `rank` takes it. Behind a vectorizer, skxmr.inspection.explain takes the texts.
+        label : int or str
+            One of `classes_`, which are the column numbers for an indicator y. Where they are
+            strings, the position that `rank` returns does as well.
+        feature_names : sequence of str, length n_features, optional
+            What to call the features; by default `feature_names_in_`, if there are any.
+        label_name : str, optional
+            What to call the label where the explanation is shown.
+
+        Returns
+        -------
+        explanation : skxmr.inspection.Explanation
+            Print it to see the largest contributions.
+
+        Raises
+        ------
+        ValueError
+            If there is no such label, or a chunk of a mapped model is damaged.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skxmr import XRLinearClassifier
+        >>> X = np.eye(3, dtype=np.float32)
+        >>> clf = XRLinearClassifier(random_state=0).fit(X, ["cat", "dog", "eel"])
+        >>> explanation = clf.explain(X[:1], "cat", feature_names=["purrs", "barks", "slips"])
+        >>> explanation.scores == clf.rank(X[:1], 1)[1][:, 0]
+        array([ True])
+        >>> explanation.top(1)
+        [[('purrs', 0.79...)]]
+        """
+        self._check_fitted()
+        column = find_label(label, self.classes_)
+        names = check_feature_names(feature_names, self)
+        X = pair_to_csr(X, self.n_features_in_) if isinstance(X, tuple) else X
+        X = self._check_rank_input(X)
+        search = {"beam_width": int(self.beam_width), "post_processor": self.post_processor}
+        parts = explain_label(self._model, self.trees_, X, column, **search)
+        label = self.classes_[column : column + 1].tolist()[0]
+        name = str(label) if label_name is None else str(label_name)
+        return Explanation(label, name, column, X, *parts, names, self.post_processor)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -822,6 +1134,19 @@ class _Problem(NamedTuple):
     label_text: list | None
 
 
+class _Learnt(NamedTuple):
+    """Everything that a fit yields."""
+
+    trees: list
+    models: list
+    voters: Voters | None
+    votes: Mixture | None
+    classes: np.ndarray
+    container: str
+    n_iter: int
+    indexer: BaseEstimator | None
+
+
 class _Options(NamedTuple):
     """The parameters of training.
 
@@ -844,6 +1169,16 @@ class _Trained(NamedTuple):
     tree: LabelTree
     layers: list
     n_iter: int
+
+
+def _model_of(trained, examples):
+    """Make what ranks of what was trained."""
+    n_labels, n_features = examples.Y.shape[1], examples.X.shape[1]
+    return Model(trained.layers, trained.tree.slot_label, n_labels, n_features)
+
+
+def _is_auto(value):
+    return isinstance(value, str) and value == "auto"
 
 
 def _foreseen(examples, indexer, n_rounds):

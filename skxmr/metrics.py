@@ -43,6 +43,7 @@ __all__ = [
     "bleu_rr",
     "hit_rate_at_10_scorer",
     "hit_rate_at_k",
+    "join_ranking_scorers",
     "make_ranking_scorer",
     "mean_reciprocal_rank",
     "mean_reciprocal_rank_by_prefix_length",
@@ -575,6 +576,64 @@ class _RankingScorer:
         name = getattr(self.metric, "__name__", repr(self.metric))
         kwargs = "".join(f", {key}={value!r}" for key, value in self.kwargs.items())
         return f"make_ranking_scorer({name}{kwargs})"
+
+
+def join_ranking_scorers(scorers):
+    """Make one scorer of several, which ranks once for all of them.
+
+    Given as ``scoring={...}``, each scorer ranks for itself, which takes longer than all else in a
+    search whose fits come from a memory.
+
+    Parameters
+    ----------
+    scorers : dict of str to callable
+        Scorers that :func:`make_ranking_scorer` made, such as ``precision_at_1_scorer``, by name.
+
+    Returns
+    -------
+    callable
+        ``scorer(estimator, X, Y)`` that returns a dict of floats, as ``scoring=`` of
+        :class:`~sklearn.model_selection.GridSearchCV` takes it: results are called
+        ``mean_test_{name}``, and `refit` needs a name. The ranking is that of the largest k.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `scorers` is no dict, empty, or holds anything else.
+
+    Examples
+    --------
+    >>> from skxmr.metrics import join_ranking_scorers, ndcg_at_5_scorer, precision_at_1_scorer
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> scorer = join_ranking_scorers({"p1": precision_at_1_scorer, "ndcg": ndcg_at_5_scorer})
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"]
+    >>> scorer(LogisticRegression().fit(X, y), X, y)
+    {'p1': 1.0, 'ndcg': 1.0}
+    """
+    if not isinstance(scorers, dict):
+        raise TypeError(f"scorers must be a dict, got {scorers!r}")
+    if not scorers:
+        raise ValueError("scorers must not be empty")
+    for name, scorer in scorers.items():
+        if not isinstance(scorer, _RankingScorer):
+            raise TypeError(f"scorers must be made by make_ranking_scorer, got {name}={scorer!r}")
+    return _JoinedScorer(scorers)
+
+
+class _JoinedScorer:
+    """Scores one ranking in several ways; made by `join_ranking_scorers`."""
+
+    def __init__(self, scorers):
+        self.scorers = dict(scorers)
+
+    def __call__(self, estimator, X, Y):
+        """Rank `X` with the estimator and return every metric against `Y`."""
+        k = max(scorer.kwargs["k"] for scorer in self.scorers.values())
+        ranked, Y = ranked_by(estimator, X, k), _indicator(estimator, Y)
+        return {name: s.metric(Y, ranked, **s.kwargs) for name, s in self.scorers.items()}
+
+    def __repr__(self):
+        return f"join_ranking_scorers({self.scorers!r})"
 
 
 def _indicator(estimator, Y):

@@ -1,7 +1,12 @@
-"""Choice of what a ranking leaves open: above which score a label is predicted."""
+"""Choice of thresholds, and scikit-learn's model selection for sparse y.
+
+scikit-learn's searches (GridSearchCV and its relatives) take sparse y as they are; its functions
+mostly refuse it. Here are those that do, otherwise unchanged.
+"""
 
 import numpy as np
 from scipy import sparse
+from sklearn import inspection, model_selection
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import _num_samples
 
@@ -9,9 +14,57 @@ from ._cloning import draw_seed
 from ._f_curve import AVERAGES, f_curve
 from ._held_out import PREFIT, fitted_to, sliceable, splits
 from ._rankers import reached_scores, take_rows
+from ._sparse_targets import Answering, taking_sparse_y
 from ._validation import check_option, check_real, indicator_csr
 
-__all__ = ["tune_threshold"]
+__all__ = [
+    "cross_val_predict",
+    "cross_val_score",
+    "cross_validate",
+    "learning_curve",
+    "permutation_importance",
+    "tune_threshold",
+    "validation_curve",
+]
+
+cross_validate = taking_sparse_y(model_selection.cross_validate)
+cross_val_score = taking_sparse_y(model_selection.cross_val_score)
+learning_curve = taking_sparse_y(model_selection.learning_curve)
+validation_curve = taking_sparse_y(model_selection.validation_curve)
+permutation_importance = taking_sparse_y(inspection.permutation_importance)
+
+
+def cross_val_predict(estimator, X, y=None, *, method="predict", **options):
+    """Do what :func:`sklearn.model_selection.cross_val_predict` does, for sparse `y` as well.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X : {array-like, sparse matrix, list} of length n_samples
+    y : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_labels), optional
+    method : str, default="predict"
+        With a sparse `y` any method of the fitted estimator that takes rows.
+    **options
+        As scikit-learn takes them: `groups`, `cv`, `n_jobs`, `params` and the like.
+
+    Returns
+    -------
+    predictions : {ndarray, sparse matrix}
+        What the method says of each row, in the container that it gives.
+
+    Examples
+    --------
+    >>> import numpy as np, scipy.sparse as sp
+    >>> from skxmr import XRLinearClassifier
+    >>> from skxmr.model_selection import cross_val_predict
+    >>> X = Y = sp.csr_array(np.tile(np.eye(4), (6, 1)))
+    >>> clf = XRLinearClassifier(random_state=0)
+    >>> cross_val_predict(clf, X, Y, cv=3, method="decision_function").shape
+    (24, 4)
+    """
+    if sparse.issparse(y) and method != "predict":
+        estimator, method = Answering(estimator, method), "predict"
+    return model_selection.cross_val_predict(estimator, X, y, method=method, **options)
 
 
 def tune_threshold(

@@ -1,4 +1,4 @@
-"""Reading model folders of PECOS XR-Linear.
+"""Reading model folders of PECOS XR-Linear [1]_.
 
 References
 ----------
@@ -172,9 +172,10 @@ def _to_estimator(levels, n_features, n_labels, weight_dtype):
         weight_dtype=weight_dtype,
         post_processor=levels[-1].post_processor,
         beam_width=levels[0].beam_width,
+        n_neighbors=None,
     )
     model = Model(layers, tree.slot_label, n_labels, n_features)
-    estimator._set_fitted([tree], [model], None, np.arange(n_labels), "spmatrix", 1)
+    estimator._set_fitted([tree], [model], None, None, np.arange(n_labels), "spmatrix", 1)
     estimator.indexer_ = None
     estimator.n_features_in_ = n_features
     return estimator

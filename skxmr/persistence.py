@@ -8,6 +8,7 @@ import numpy as np
 from ._core import Layer, Model, Voters
 from ._folder import FolderReader, unpack_strings
 from ._state import INDEXERS
+from ._vote_tuning import Mixture
 from .linear import XRLinearClassifier
 from .tree import LabelTree
 
@@ -124,6 +125,7 @@ def _read_classifier(reader):
     read = [_read_tree(reader, t, n_features, n_labels) for t in range(len(specs))]
     trees, models = map(list, zip(*read, strict=True))
     voters = _read_voters(reader, n_features, n_labels) if reader.get("has_voters", bool) else None
+    votes = _read_votes(reader)
     params["indexer"] = _read_indexer(reader, params.get("indexer"), trees[0])
     estimator = XRLinearClassifier(**params)
     estimator._check_params()
@@ -131,7 +133,8 @@ def _read_classifier(reader):
     if container not in _CONTAINERS:
         reader.fail(f"'container' is {container!r}")
     classes = _open_labels(reader, "classes", n_labels)
-    estimator._set_fitted(trees, models, voters, None, container, reader.get("n_iter", int))
+    n_iter = reader.get("n_iter", int)
+    estimator._set_fitted(trees, models, voters, votes, None, container, n_iter)
     estimator.indexer_ = None
     estimator.n_features_in_ = n_features
     estimator._defer("classes_", classes)
@@ -168,9 +171,24 @@ def _read_tree(reader, t, n_features, n_labels):
     return tree, Model(layers, slot_label, n_labels, n_features, max_copies)
 
 
+def _read_votes(reader):
+    """How votes count, or None."""
+    if reader.manifest.get("votes") is None:
+        return None
+    votes = reader.get("votes", list)
+    plain = len(votes) == 3 and type(votes[0]) is int and all(type(v) is float for v in votes[1:])
+    if not plain or votes[0] < 1 or not 0 <= votes[1] < np.inf or not 0 <= votes[2] <= 1:
+        reader.fail(f"'votes' is {votes!r}")
+    return Mixture(*votes)
+
+
 def _read_voters(reader, n_features, n_labels):
     arrays = {name: reader.array(f"voters.{name}", t) for name, t in Voters.DTYPES.items()}
-    voters = Voters(n_features, n_labels, **arrays)
+    told = {}
+    if "n_voters_given" in reader.manifest:  # absent where an earlier release saved
+        told["source"] = reader.array("voters.source", np.dtype(np.int32))
+        told["n_given"] = reader.get("n_voters_given", int)
+    voters = Voters(n_features, n_labels, **told, **arrays)
     if reader.verify:
         voters.check()
     return voters

@@ -99,7 +99,7 @@ class PropensityReranker(RankerWrapper):
     >>> from skxmr import PropensityReranker, XRLinearClassifier
     >>> X = np.ones((100, 1))
     >>> Y = np.repeat([[1, 0], [0, 1]], [55, 45], axis=0)  # the second label is rarer
-    >>> clf = XRLinearClassifier(loss="log_loss", post_processor="sigmoid", random_state=0)
+    >>> clf = XRLinearClassifier(loss="log_loss", post_processor="sigmoid", n_neighbors=None)
     >>> clf.fit(X, Y).rank(X[:1], k=2)
     (array([[0, 1]], dtype=int32), array([[0.5, 0.5]], dtype=float32))
     >>> labels, _ = PropensityReranker(clf).fit(X, Y).rank(X[:1], k=2)

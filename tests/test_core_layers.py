@@ -19,7 +19,7 @@ from skxmr._core import (
     Model,
     compile_chunk,
 )
-from skxmr._core._layers import SLOT, read_chunk
+from skxmr._core._layers import SLOT, prune_chunk, read_chunk
 
 BLOCK = 64
 DTYPES = ["float32", "float16"]
@@ -321,6 +321,30 @@ def test_pruning_is_compiling_what_is_left(threshold, bias_scale, weight_dtype):
     assert pruned.weight_dtype == weight_dtype
     for name in Layer.DTYPES:
         np.testing.assert_array_equal(getattr(pruned, name), getattr(expected, name), name)
+
+
+@given(columns_and_width(), st.sampled_from([0.0, 0.5, 1.0, 3.0]), st.sampled_from(DTYPES))
+def test_pruning_a_chunk_is_reading_and_compiling_it(example, threshold, weight_dtype):
+    columns, n_features = example
+    chunk = compile_chunk(columns, n_features, weight_dtype)
+    pruned = prune_chunk(chunk, n_features, threshold)
+    left = read_chunk(chunk, n_features, threshold)
+    expected = compile_chunk(left, n_features, weight_dtype)
+    assert_array_equal(pruned.index, expected.index)
+    assert_array_equal(pruned.payload, expected.payload)
+    assert pruned.weight_dtype == weight_dtype
+
+
+def test_pruning_never_writes_more_than_it_was_given():
+    # Two blocks share their bytes: well formed, but not what a compiler makes.
+    W = np.ones((128, 20), dtype=np.float32)
+    chunk = layer_of([0, 20], W, np.zeros(20, np.float32)).chunk(0)
+    index = chunk.index.copy()
+    index["base"] = 0
+    half = chunk._replace(index=index, payload=chunk.payload[: len(chunk.payload) // 2])
+    assert read_chunk(half, 128).col_ptr[-1] == W.size
+    with pytest.raises(ValueError, match="SKX_ECAPACITY"):
+        prune_chunk(half, 128, 0.5)
 
 
 def test_pruning_looks_at_weights_before_they_are_rounded():

@@ -17,10 +17,11 @@ from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier, _disentanglement
 from skxmr._disentanglement import MOST_CLUSTERS, most_matched, reassigned
 
 DEEP = KMeansIndexer(branching=2, max_leaf_size=3)
+PARAMS = {"random_state": 0, "max_clusters_per_label": 2, "n_neighbors": None}
 
 
 def classifier(indexer=DEEP, **params):
-    return XRLinearClassifier(indexer, **{"random_state": 0, "max_clusters_per_label": 2, **params})
+    return XRLinearClassifier(indexer, **{**PARAMS, **params})
 
 
 def noisy(n_rows=150, n_features=20, n_labels=16, seed=1):
@@ -139,7 +140,7 @@ def test_a_label_is_ranked_once_and_by_its_best_copy():
     assert all(sorted(row) == list(range(16)) for row in labels[:, :16].tolist())
     assert (labels[:, 16:] == -1).all()
     every = skxmr._core.Model(
-        clf._model.layers, np.arange(clf.tree_.n_slots, dtype=np.int32), clf.tree_.n_slots, 20
+        clf._models[0].layers, np.arange(clf.tree_.n_slots, dtype=np.int32), clf.tree_.n_slots, 20
     )
     options = {"k": clf.tree_.n_slots, "beam_width": 50, "post_processor": "l3-hinge"}
     slots, of_slot = every.rank(skxmr._core.CSRView(X), 0, X.shape[0], **options)

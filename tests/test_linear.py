@@ -73,7 +73,7 @@ def noisy(n_rows=150, n_features=20, n_labels=12, seed=1):
 
 
 def classifier(indexer=DEEP, **params):
-    return XRLinearClassifier(indexer, **{"random_state": 0, **params})
+    return XRLinearClassifier(indexer, **{"random_state": 0, "n_neighbors": None, **params})
 
 
 # ---- what is learnt ----
@@ -443,7 +443,7 @@ def beam_at(clf, X, level):
     """Nodes of a level that the search keeps: what it finds where the tree ends at that level."""
     width = clf.tree_.n_nodes(level)
     nodes = np.arange(width, dtype=np.int32)
-    top = Model(clf._model.layers[:level], nodes, width, X.shape[1])
+    top = Model(clf._models[0].layers[:level], nodes, width, X.shape[1])
     k = min(width, clf.beam_width)
     found, scores = top.rank(
         CSRView(X),
@@ -719,12 +719,6 @@ def test_each_search_parameter_matters():
     assert clf.set_params(threshold=0.01).predict(X).nnz > predicted.nnz
 
 
-def test_explain_says_that_it_is_not_supported_yet():
-    X, Y = noisy()
-    with pytest.raises(NotImplementedError, match="explain"):
-        classifier().fit(X, Y).explain(X, 0)
-
-
 @pytest.mark.parametrize("method", ["rank", "predict", "decision_function"])
 def test_unfitted_says_so(method):
     with pytest.raises(NotFittedError):
@@ -774,7 +768,7 @@ def test_copies_rank_alike(duplicate, weight_dtype):
 
 def test_pruning_leaves_larger_weights_and_fewer():
     X, Y = noisy()
-    sizes = [classifier(prune_threshold=t).fit(X, Y)._model.nbytes for t in (0, 0.1, 0.5)]
+    sizes = [classifier(prune_threshold=t).fit(X, Y)._models[0].nbytes for t in (0, 0.1, 0.5)]
     assert sizes[0] > sizes[1] > sizes[2]
 
 
@@ -784,7 +778,7 @@ def test_pruning_leaves_larger_weights_and_fewer():
 def rounded_copy(clf):
     """A float32 classifier with its weights rounded by numpy, to be searched in float32."""
     layers = []
-    for layer in clf._model.layers:
+    for layer in clf._models[0].layers:
         m, chunks = clf.n_features_in_, []
         for c in range(layer.n_chunks):
             columns = layer.columns(c, m)
@@ -802,8 +796,8 @@ def test_float16_is_float32_with_rounded_weights(tmp_path, indexer, memory):
     params = {"memory": str(tmp_path)} if memory else {}
     single = classifier(indexer, **params).fit(X, Y)
     half = classifier(indexer, weight_dtype="float16", **params).fit(X, Y)
-    assert {layer.weight_dtype for layer in half._model.layers} == {"float16"}
-    assert half._model.nbytes < single._model.nbytes
+    assert {layer.weight_dtype for layer in half._models[0].layers} == {"float16"}
+    assert half._models[0].nbytes < single._models[0].nbytes
     assert (half.rank(X)[1] != single.rank(X)[1]).any()
     expected = copy.deepcopy(half)
     expected._models = (rounded_copy(single),)
@@ -1168,7 +1162,7 @@ def test_training_holds_the_compiled_model_about_once(monkeypatch, n_jobs):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 1.6 * clf._model.nbytes
+    assert peak < 1.6 * clf._models[0].nbytes
 
 
 # ---- progress ----

@@ -26,7 +26,8 @@ def problem(seed=0, n_rows=200):
 
 def fitted(**params):
     indexer = KMeansIndexer(branching=2, max_leaf_size=3)
-    return XRLinearClassifier(indexer, random_state=0, **params).fit(*problem())
+    options = {"random_state": 0, "n_neighbors": None, **params}
+    return XRLinearClassifier(indexer, **options).fit(*problem())
 
 
 CLF = fitted(beam_width=3)
@@ -212,7 +213,7 @@ def test_many_options_are_not_kept_forever():
     clf, row = fitted(), problem()[0][:1]
     for k in range(1, 200):
         clf.rank(row, k)
-    assert len(clf._model._row_rankers) <= 64
+    assert len(clf._models[0]._row_rankers) <= 64
 
 
 def test_threads_rank_with_one_model():

@@ -6,19 +6,26 @@ from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
+from packages import load_packages
 from power_law import power_law
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from skxmr.datasets import load_catalogue_subjects, save_xc_text
 
-MATRICES = ("X_train", "X_test", "Y_train", "Y_test")
+#: The last one, where labels have names, is what these are in the features of X.
+MATRICES = ("X_train", "X_test", "Y_train", "Y_test", "X_labels")
 
-#: Folder of the corpus, and how its texts become features.
+#: Folder of the corpus, what reads it, and how its texts become features.
 TEXTS = {
-    "sample": (None, {"min_df": 3}),
-    "catalogue": ("yso-finna-en", {"min_df": 3}),
-    "catalogue-bigrams": ("yso-finna-en", {"min_df": 2, "ngram_range": (1, 2)}),
-    "records": ("gnd-subjects", {"min_df": 3, "sublinear_tf": True}),
+    "sample": (None, load_catalogue_subjects, {"min_df": 3}),
+    "catalogue": ("yso-finna-en", load_catalogue_subjects, {"min_df": 3}),
+    "catalogue-bigrams": (
+        "yso-finna-en",
+        load_catalogue_subjects,
+        {"min_df": 2, "ngram_range": (1, 2)},
+    ),
+    "records": ("gnd-subjects", load_catalogue_subjects, {"min_df": 3, "sublinear_tf": True}),
+    "packages": ("debian-bookworm", load_packages, {"min_df": 3, "sublinear_tf": True}),
 }
 POWER_LAW = "power-law-"
 
@@ -29,7 +36,7 @@ def prepare(name, work, corpora=None):
     if sizes.exists():
         return
     work.mkdir(parents=True, exist_ok=True)
-    matrices = dict(zip(MATRICES, _make(name, corpora), strict=True))
+    matrices = dict(zip(MATRICES, _make(name, corpora), strict=False))
     for matrix_name, matrix in matrices.items():
         matrix.sort_indices()
         sp.save_npz(work / f"{matrix_name}.npz", matrix, compressed=False)
@@ -46,18 +53,18 @@ def _write_text(path, X, Y):
 def _make(name, corpora):
     if name.startswith(POWER_LAW):
         return power_law(int(name.removeprefix(POWER_LAW)))
-    folder, options = TEXTS[name]
-    return _texts(folder and Path(corpora) / folder, options)
+    folder, read, options = TEXTS[name]
+    return _texts(read(folder and Path(corpora) / folder), options)
 
 
-def _texts(folder, options):
-    data = load_catalogue_subjects(folder)
+def _texts(data, options):
     vectorizer = TfidfVectorizer(dtype=np.float32, **options)
     matrices = (
         vectorizer.fit_transform(data.text_train),
         vectorizer.transform(data.text_test),
         data.Y_train,
         data.Y_test,
+        vectorizer.transform(data.label_names),
     )
     return [sp.csr_matrix(matrix) for matrix in matrices]
 

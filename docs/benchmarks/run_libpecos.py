@@ -2,11 +2,15 @@
 
 import shutil
 
+import numpy as np
 import scipy.sparse as sp
 from matrices import BEAM, TOP_K, load, ranking_of_scores, sample, save_ranking, single_rows
 from measure import call_seconds, run_task, size_on_disk
+from pecos.utils.smat_util import CsrEnsembler
 from pecos.xmc import Indexer, LabelEmbeddingFactory
 from pecos.xmc.xlinear.model import XLinearModel
+
+DEFAULT = "BINARY_SEARCH_CHUNKED"  # weight type
 
 
 def index(work, watch):
@@ -59,8 +63,46 @@ def beams(work, watch, kind, n_rows, *widths):
     return {"latency": latency, "n_queries": X.shape[0]}
 
 
-def _model(work, kind):
-    return XLinearModel.load(str(work / "libpecos"), is_predict_only=True, weight_matrix_type=kind)
+def whole(work, watch, variant, n_trees):
+    """Train one tree or several from different seeds, and rank all rows with what they average.
+
+    A variant is the negatives, or "names" where labels' names are further rows of theirs.
+    """
+    X, Y, X_test = (load(work, name) for name in ("X_train", "Y_train", "X_test"))
+    negatives = "tfn" if variant == "names" else variant
+    if variant == "names":
+        X, Y = _with_names(X, Y, load(work, "X_labels"))
+    names = [f"libpecos {variant} {seed}" for seed in range(int(n_trees))]
+    for seed, name in enumerate(names):
+        watch.time("fit", lambda seed=seed: _fit(X, Y, negatives, seed)).save(str(work / name))
+    models = [_model(work, DEFAULT, name) for name in names]
+    P = watch.time("predict", lambda: _average(models, X_test))
+    save_ranking(work, " ".join(["libpecos", variant, n_trees]), ranking_of_scores(P))
+    return {
+        "latency": call_seconds(lambda row: _average(models, row), single_rows(X_test)),
+        "model_bytes": sum(size_on_disk(work / name) for name in names),
+    }
+
+
+def _with_names(X, Y, names):
+    filled = np.flatnonzero(np.diff(names.indptr))
+    own = sp.identity(Y.shape[1], dtype=np.float32, format="csr")[filled]
+    return sp.vstack((X, names[filled])).tocsr(), sp.vstack((Y, own)).tocsr()
+
+
+def _fit(X, Y, negatives, seed):
+    Z = LabelEmbeddingFactory.create(Y, X, method="pifa", threads=1)
+    chain = Indexer.gen(Z, threads=1, seed=seed)
+    return XLinearModel.train(X, Y, C=chain, threads=1, negative_sampling_scheme=negatives)
+
+
+def _average(models, X):
+    rankings = [_predict(model, X) for model in models]
+    return CsrEnsembler.average(*rankings) if len(rankings) > 1 else rankings[0]
+
+
+def _model(work, kind, name="libpecos"):
+    return XLinearModel.load(str(work / name), is_predict_only=True, weight_matrix_type=kind)
 
 
 def _predict(model, X, beam=BEAM):
@@ -69,4 +111,4 @@ def _predict(model, X, beam=BEAM):
 
 if __name__ == "__main__":
     tasks = {"index": index, "train": train, "predict": predict, "rows": rows, "beams": beams}
-    run_task(tasks)
+    run_task({**tasks, "whole": whole})

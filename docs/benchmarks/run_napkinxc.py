@@ -6,6 +6,8 @@ from matrices import TOP_K, load, sample, save_ranking, single_rows
 from measure import call_seconds, run_task, size_on_disk
 from napkinxc.models import PLT
 
+N_ROWS = 20_000  # are ranked of a test part that has more
+
 
 def train(work, watch):
     """Train a probabilistic label tree with the library's defaults."""
@@ -16,6 +18,18 @@ def train(work, watch):
     model = PLT(str(folder), threads=1, verbose=False)
     watch.time("train", lambda: model.fit(X, labels))
     return {"model_bytes": size_on_disk(folder)}
+
+
+def whole(work, watch):
+    """Train with the library's defaults and rank all rows."""
+    size = train(work, watch)
+    X, model = load(work, "X_test"), _model(work)
+    few = sample(X, N_ROWS)
+    save_ranking(
+        work, "napkinxc whole", watch.time("predict", lambda: model.predict(few, top_k=TOP_K))
+    )
+    queries = single_rows(X, 300)
+    return size | {"latency": call_seconds(lambda row: model.predict(row, top_k=TOP_K), queries)}
 
 
 def predict(work, watch, n_rows):
@@ -38,4 +52,4 @@ def _model(work):
 
 
 if __name__ == "__main__":
-    run_task({"train": train, "predict": predict, "rows": rows})
+    run_task({"train": train, "predict": predict, "rows": rows, "whole": whole})

@@ -6,6 +6,8 @@ import omikuji
 from matrices import BEAM, TOP_K, load, sample, save_ranking, single_rows
 from measure import call_seconds, run_task, size_on_disk
 
+N_ROWS = 20_000  # are ranked of a test part that has more
+
 
 def train(work, watch):
     """Train one tree with the library's defaults; it reads a text file itself."""
@@ -16,6 +18,26 @@ def train(work, watch):
     model = watch.time("train", lambda: omikuji.Model.train_on_data(path, params, n_threads=1))
     model.save(str(folder))
     return {"model_bytes": size_on_disk(folder)}
+
+
+def whole(work, watch, n_trees, k):
+    """Train trees, balanced ones of two children or unbalanced ones of k, and rank all rows."""
+    params = omikuji.Model.default_hyper_param()
+    params.n_trees = int(n_trees)
+    if int(k):
+        params.cluster_k, params.cluster_balanced = int(k), False
+    name = " ".join(["omikuji", n_trees, k])
+    path, folder = str(work / "train.txt"), work / name
+    shutil.rmtree(folder, ignore_errors=True)
+    model = watch.time("fit", lambda: omikuji.Model.train_on_data(path, params, n_threads=1))
+    model.save(str(folder))
+    model.init_prediction_thread_pool(1)
+    X = load(work, "X_test")
+    queries = _pairs(sample(X, N_ROWS))
+    save_ranking(work, name, watch.time("predict", lambda: [_predict(model, q) for q in queries]))
+    singles = [query for row in single_rows(X, 300) for query in _pairs(row)]
+    latency = call_seconds(lambda query: _predict(model, query), singles)
+    return {"latency": latency, "model_bytes": size_on_disk(folder)}
 
 
 def predict(work, watch, n_rows):
@@ -51,4 +73,4 @@ def _predict(model, query):
 
 
 if __name__ == "__main__":
-    run_task({"train": train, "predict": predict, "rows": rows})
+    run_task({"train": train, "predict": predict, "rows": rows, "whole": whole})

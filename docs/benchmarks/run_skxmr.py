@@ -38,7 +38,9 @@ def index(work, watch):
 def train(work, watch, variant, n_jobs):
     """Fit, and leave the model for prediction."""
     X, Y = load(work, "X_train"), load(work, "Y_train")
-    clf = XRLinearClassifier(**VARIANTS[variant](work), random_state=0, n_jobs=int(n_jobs))
+    clf = XRLinearClassifier(
+        **VARIANTS[variant](work), n_neighbors=None, random_state=0, n_jobs=int(n_jobs)
+    )
     watch.time("train", lambda: clf.fit(X, Y))
     folder = _folder(work, variant)
     shutil.rmtree(folder, ignore_errors=True)

@@ -11,6 +11,8 @@ from ._layers import (
     Layer,
     chunk_pointers,
     compile_chunk,
+    read_chunk,
+    regroup,
 )
 from ._library import ISA, Cancelled
 from ._ngrams import (
@@ -44,7 +46,7 @@ from ._training import (
     TrainParams,
     train_columns,
 )
-from ._voters import Voters, combine
+from ._voters import RowMixer, Voters, combine, pack_rows
 
 __all__ = [
     "ANALYZERS",
@@ -74,6 +76,7 @@ __all__ = [
     "NodeProblem",
     "Places",
     "Restriction",
+    "RowMixer",
     "Texts",
     "TrainParams",
     "Voters",
@@ -89,6 +92,9 @@ __all__ = [
     "find_prefixes",
     "joined_rows",
     "kmeans",
+    "pack_rows",
+    "read_chunk",
+    "regroup",
     "sort_texts",
     "train_columns",
 ]

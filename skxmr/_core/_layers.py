@@ -90,16 +90,11 @@ def _check_float16(values):
 def read_chunk(chunk, n_features, threshold=0.0):
     """Turn a chunk back into columns, leaving out weights below a threshold."""
     width = len(chunk.bias)
-    index = pointer(chunk.index, SLOT, "skx_slot[]")
-    payload = pointer(chunk.payload, BYTE)
-    sizes = [len(chunk.index), len(chunk.payload), width, WEIGHT_DTYPES[chunk.weight_dtype]]
-    struct = ffi.new("skx_chunk *", [*sizes, index, payload])
-    n_weights, n_rows = ffi.new("int64_t *"), ffi.new("int64_t *")
-    check(lib.skx_chunk_check(struct, n_features, n_weights, n_rows))
-    features = np.empty(n_rows[0], dtype=INT)
+    struct, n_weights, n_rows = _checked_chunk(chunk, n_features)
+    features = np.empty(n_rows, dtype=INT)
     col_ptr = np.empty(width + 1, dtype=LONG)
-    entries = np.empty(n_weights[0], dtype=INT)
-    values = np.empty(n_weights[0], dtype=FLOAT)
+    entries = np.empty(n_weights, dtype=INT)
+    values = np.empty(n_weights, dtype=FLOAT)
     n_local = ffi.new("int64_t *")
     check(
         lib.skx_chunk_read(
@@ -121,6 +116,43 @@ def read_chunk(chunk, n_features, threshold=0.0):
         values[:kept].copy(),
         chunk.bias,
     )
+
+
+def regroup(pieces):
+    """Divide the columns of several pieces, one behind the other, into chunks' widths."""
+    features = np.unique(np.concatenate([columns.features for columns in pieces]))
+    places = [np.searchsorted(features, columns.features).astype(INT) for columns in pieces]
+    entries = np.concatenate([p[c.entries] for p, c in zip(places, pieces, strict=True)])
+    pointers = _pointers(np.concatenate([np.diff(columns.col_ptr) for columns in pieces]))
+    values, bias = (np.concatenate([columns[i] for columns in pieces]) for i in (3, 4))
+    groups = []
+    for first in range(0, len(bias), CHUNK_WIDTH):
+        col_ptr = pointers[first : first + CHUNK_WIDTH + 1]
+        held, group = slice(col_ptr[0], col_ptr[-1]), slice(first, first + CHUNK_WIDTH)
+        arrays = col_ptr - col_ptr[0], entries[held], values[held], bias[group]
+        groups.append(Columns(features, *arrays))
+    return groups
+
+
+def prune_chunk(chunk, n_features, threshold):
+    """Leave out weights below a threshold; biases stay."""
+    struct, _, _ = _checked_chunk(chunk, n_features)
+    index, payload = np.empty_like(chunk.index), np.empty_like(chunk.payload)
+    n_slots, n_bytes = ffi.new("int64_t *"), ffi.new("int64_t *")
+    sizes = n_slots, n_bytes
+    room = pointer(index, SLOT, "skx_slot[]"), pointer(payload, BYTE)
+    check(lib.skx_chunk_prune(struct, n_features, threshold, *sizes, *room))
+    return chunk._replace(index=index[: n_slots[0]], payload=payload[: n_bytes[0]])
+
+
+def _checked_chunk(chunk, n_features):
+    """Return a chunk as C sees it while its arrays live, and its numbers of weights and rows."""
+    buffers = pointer(chunk.index, SLOT, "skx_slot[]"), pointer(chunk.payload, BYTE)
+    sizes = len(chunk.index), len(chunk.payload), len(chunk.bias), WEIGHT_DTYPES[chunk.weight_dtype]
+    struct = ffi.new("skx_chunk *", [*sizes, *buffers])
+    n_weights, n_rows = ffi.new("int64_t *"), ffi.new("int64_t *")
+    check(lib.skx_chunk_check(struct, n_features, n_weights, n_rows))
+    return struct, n_weights[0], n_rows[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,6 +245,31 @@ class Layer:
         """Weights of chunk c, column by column, without those below a threshold."""
         return read_chunk(self.chunk(c), n_features, threshold)
 
+    def child(self, child, n_features):
+        """Take the weights of one child out of its chunk, as Columns of one column.
+
+        Raises
+        ------
+        ValueError
+            If the chunk is malformed, as one of a mapped model may be.
+        """
+        node = int(np.searchsorted(self.child_ptr, child, side="right")) - 1
+        c = int(self.chunk_ptr[node]) + (child - int(self.child_ptr[node])) // CHUNK_WIDTH
+        try:
+            columns = self.columns(c, n_features)
+        except ValueError as error:
+            raise ValueError(f"the layer's weights are malformed (node {node})") from error
+        first = self.children_of_chunk(c)[0]
+        part = slice(*columns.col_ptr[child - first : child - first + 2])
+        features = columns.features[columns.entries[part]]
+        return Columns(
+            features,
+            np.array([0, len(features)], dtype=LONG),
+            np.arange(len(features), dtype=INT),
+            columns.values[part],
+            self.bias[child : child + 1],
+        )
+
     def prune(self, n_features, threshold, bias_scale, weight_dtype="float32"):
         """Return the layer without weights below a threshold, the others stored as told.
 
@@ -221,8 +278,11 @@ class Layer:
         limit = np.float32(threshold) * np.float32(abs(bias_scale))
 
         def pruned(c):
-            columns = self.columns(c, n_features, threshold)
-            bias = np.where(np.abs(columns.bias) >= limit, columns.bias, np.float32(0))
+            chunk = self.chunk(c)
+            bias = np.where(np.abs(chunk.bias) >= limit, chunk.bias, np.float32(0))
+            if weight_dtype == self.weight_dtype:
+                return prune_chunk(chunk, n_features, threshold)._replace(bias=bias)
+            columns = read_chunk(chunk, n_features, threshold)
             return compile_chunk(columns._replace(bias=bias), n_features, weight_dtype)
 
         return Layer.from_chunks(self.child_ptr, map(pruned, range(self.n_chunks)))

@@ -10,14 +10,14 @@ FLOAT = np.dtype(np.float32)
 INT = np.dtype(np.int32)
 LONG = np.dtype(np.int64)
 BYTE = np.dtype(np.uint8)
-POINT = np.dtype(np.uint32)
+WORD = np.dtype(np.uint32)
 
 _CTYPES = {
     FLOAT: "float[]",
     INT: "int32_t[]",
     LONG: "int64_t[]",
     BYTE: "uint8_t[]",
-    POINT: "uint32_t[]",
+    WORD: "uint32_t[]",
 }
 
 

@@ -308,6 +308,10 @@ class NGramModel:
     def __getstate__(self):
         return {**self.__dict__, "_view": None, "_vocabulary": None}
 
+    def __sizeof__(self):
+        # dask sends what is large once, not per task
+        return super().__sizeof__() + sum(array.nbytes for terms in self.terms for array in terms)
+
     @property
     def block_ends(self):
         """Where the columns of each block end."""

@@ -70,6 +70,9 @@ class Model:
     def __getstate__(self):
         return {**self.__dict__, "_view": None, "_row_rankers": {}}
 
+    def __sizeof__(self):
+        return super().__sizeof__() + self.nbytes  # dask sends what is large once, not per task
+
     @property
     def nbytes(self):
         """Bytes in all arrays."""

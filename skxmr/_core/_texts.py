@@ -3,7 +3,7 @@
 import numpy as np
 
 from ._cancel import cancel_pointer
-from ._library import INT, LONG, POINT, check, ffi, lib, pointer
+from ._library import INT, LONG, WORD, check, ffi, lib, pointer
 
 # Looked up once: a text takes microseconds.
 _BYTES, _LONGS = ffi.typeof("uint8_t[]"), ffi.typeof("int64_t[]")
@@ -28,7 +28,7 @@ def sort_texts(pointers, points):
     n = len(pointers) - 1
     if n < 0 or pointers[-1] != len(points):
         raise ValueError(f"pointers must end at the {len(points)} code points")
-    buffers = (pointer(pointers, LONG), pointer(points, POINT))
+    buffers = (pointer(pointers, LONG), pointer(points, WORD))
     texts = ffi.new("skx_points *", [n, *buffers])
     order, common = np.empty(n, dtype=INT), np.empty(n, dtype=LONG)
     check(lib.skx_texts_sort(texts, cancel_pointer(), pointer(order, INT), pointer(common, LONG)))

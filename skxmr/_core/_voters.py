@@ -2,9 +2,13 @@
 
 import numpy as np
 
-from ._library import FLOAT, INT, LONG, check, ffi, lib, pointer
+from ._library import FLOAT, INT, LONG, WORD, check, ffi, lib, pointer
 from ._search import pad_ranking
 from ._sparse import csr_fault
+
+# Looked up once: a row's search takes microseconds.
+_INTS, _FLOATS = ffi.typeof("int32_t[]"), ffi.typeof("float[]")
+_from_buffer, _mix_row, _OK = ffi.from_buffer, lib.skx_mix_row, lib.SKX_OK
 
 
 class Voters:
@@ -17,10 +21,14 @@ class Voters:
     ----------
     n_features, n_labels : int
     **arrays
-        indptr, indices, data : the rows as CSR, scaled to unit norm.
+        word_ptr, words : the rows as `pack_rows` makes them.
         label_ptr, labels : the labels of each row.
         carrier_ptr, carriers : the rows of each label.
         weight : how many times each row counts.
+    source : ndarray of int32, optional
+        Which of the rows given each of them is; of several equal ones, the first. Only to be told.
+    n_given : int
+        How many rows were given.
 
     Raises
     ------
@@ -29,9 +37,8 @@ class Voters:
     """
 
     DTYPES = {
-        "indptr": LONG,
-        "indices": INT,
-        "data": FLOAT,
+        "word_ptr": LONG,
+        "words": WORD,
         "label_ptr": LONG,
         "labels": INT,
         "carrier_ptr": LONG,
@@ -39,15 +46,16 @@ class Voters:
         "weight": FLOAT,
     }
 
-    def __init__(self, n_features, n_labels, **arrays):
+    def __init__(self, n_features, n_labels, *, source=None, n_given=0, **arrays):
         self.n_features, self.n_labels = n_features, n_labels
+        self.source, self.n_given = source, n_given
         self.arrays = arrays
         length = {name: len(array) for name, array in arrays.items()}
         fit = (
-            length["label_ptr"] == length["indptr"] == length["weight"] + 1
+            length["label_ptr"] == length["word_ptr"] == length["weight"] + 1
             and length["carrier_ptr"] == n_labels + 1
-            and length["indices"] == length["data"]
             and length["carriers"] == length["labels"]
+            and (source is None or len(source) == length["weight"])
         )
         if not fit:
             raise ValueError("the arrays of the rows that vote contradict each other")
@@ -63,22 +71,29 @@ class Voters:
     @property
     def nbytes(self):
         """Bytes in all arrays."""
-        return sum(array.nbytes for array in self.arrays.values())
+        told = 0 if self.source is None else self.source.nbytes
+        return told + sum(array.nbytes for array in self.arrays.values())
 
     def check(self):
         """Raise a ValueError unless the content of the arrays is what it should be."""
         a = self.arrays
         if not (np.isfinite(a["weight"]).all() and (a["weight"] > 0).all()):
             raise ValueError("the rows that vote have weights that are not positive")
+        source = self.source
+        if source is not None and not ((source >= 0) & (source < self.n_given)).all():
+            raise ValueError("the rows that vote have numbers of rows that were not given")
         for name, ptr, index, n_columns in (
-            ("features", "indptr", "indices", self.n_features),
             ("labels", "label_ptr", "labels", self.n_labels),
             ("carriers", "carrier_ptr", "carriers", self.n_rows),
         ):
-            data = a["data"] if name == "features" else np.ones(len(a[index]), FLOAT)
-            fault = csr_fault(a[ptr], a[index], data, n_columns)
+            fault = csr_fault(a[ptr], a[index], np.ones(len(a[index]), FLOAT), n_columns)
             if fault:
                 raise ValueError(f"the rows that vote have {name} of which one {fault}")
+        ends = np.r_[0, a["word_ptr"], len(a["words"])]
+        if ends[1] != 0 or ends[-2] != ends[-1] or (np.diff(ends[1:-1]) < 1).any():
+            raise ValueError("the rows that vote begin or end outside their words")
+        if not np.isfinite(a["words"][a["word_ptr"][:-1]].view(FLOAT)).all():
+            raise ValueError("the rows that vote have scales that are not finite")
 
     def neighbors(self, view, lo, hi, labels, n_neighbors, n_candidates):
         """Find the rows most similar to each query among those that carry its labels.
@@ -125,24 +140,101 @@ class Voters:
         return view.struct
 
 
+class RowMixer:
+    """Mixes the votes into the ranking of one row, in one C call; any number of threads may.
+
+    Parameters
+    ----------
+    voters : Voters
+    n_neighbors, n_candidates : int
+        As for `Voters.neighbors`.
+    power, share : float
+        As for `combine`.
+    n_looked_up : int
+        Labels whose carriers are compared with the row.
+    k, n_labels : int
+    """
+
+    def __init__(self, voters, n_neighbors, n_candidates, power, share, n_looked_up, k, n_labels):
+        self._voters = voters
+        self._search = ffi.new("skx_neighbor_params *", [n_neighbors, n_candidates])
+        self._k_asked, self._k = k, min(k, n_labels)
+        how = [n_neighbors, power, share, -np.inf, self._k]
+        self._params = ffi.new("skx_combine_params *", how)
+        self._rest, self._n_looked_up = 1 - share, n_looked_up
+
+    def mix(self, indices, values, listed, listed_scores):
+        """Mix for a row's nonzeros, which must be valid, and its listed labels, of shape (1, n)."""
+        labels, scores = np.empty((1, self._k), INT), np.empty((1, self._k), FLOAT)
+        n_listed = listed.shape[1]
+        status = _mix_row(
+            self._voters._struct(),
+            self._search,
+            self._params,
+            _from_buffer(_INTS, indices),
+            _from_buffer(_FLOATS, values),
+            len(values),
+            n_listed,
+            min(self._n_looked_up, n_listed),
+            self._rest,
+            _from_buffer(_INTS, listed),
+            _from_buffer(_FLOATS, listed_scores),
+            _from_buffer(_INTS, labels),
+            _from_buffer(_FLOATS, scores),
+        )
+        if status != _OK:
+            check(status)
+        return pad_ranking(labels, scores, self._k_asked)
+
+
 class _VotersView:
     def __init__(self, voters):
         pointers = {
             name: pointer(voters.arrays[name], dtype) for name, dtype in voters.DTYPES.items()
         }
-        rows = [pointers[name] for name in ("indptr", "indices", "data")]
         others = ("label_ptr", "labels", "carrier_ptr", "carriers", "weight")
         self._owners = pointers
         self.struct = ffi.new(
             "skx_voters *",
             [
-                [voters.n_rows, voters.n_features, *rows],
-                len(voters.arrays["indices"]),
+                voters.n_rows,
+                len(voters.arrays["words"]),
+                *(pointers[name] for name in ("word_ptr", "words")),
                 voters.n_labels,
                 len(voters.arrays["labels"]),
                 *(pointers[name] for name in others),
             ],
         )
+
+
+def pack_rows(X):
+    """Pack rows for comparisons: four bytes per nonzero.
+
+    Parameters
+    ----------
+    X : csr_matrix of float32, shape (n, n_features)
+
+    Returns
+    -------
+    word_ptr : ndarray of int64, shape (n + 1,)
+    words : ndarray of uint32, shape (n + nnz,)
+        A row's words are a float32, its scale, and for each nonzero ``256 * feature + 128 + step``:
+        steps are the values times 127 and over the row's largest, rounded, and a scale over the
+        norm of the steps. Of a feature's number the lowest 24 bits are kept.
+    """
+    n, lengths = X.shape[0], np.diff(X.indptr)
+    filled, scale = np.flatnonzero(lengths), np.ones(n, dtype=FLOAT)
+    starts = X.indptr[filled]
+    with np.errstate(over="ignore"):  # what is as faint as that has no direction to speak of
+        scale[filled] = np.float32(127) / np.maximum.reduceat(np.abs(X.data), starts)
+    steps = np.rint(X.data * np.repeat(np.minimum(scale, np.finfo(FLOAT).max), lengths))
+    scale[filled] = 1 / np.sqrt(np.maximum(np.add.reduceat(steps * steps, starts), 1))
+    word_ptr = X.indptr.astype(np.int64) + np.arange(n + 1)
+    words = np.empty(n + X.nnz, dtype=WORD)
+    words[word_ptr[:-1]] = scale.view(WORD)
+    packed = (X.indices.astype(WORD) << 8) + (steps.astype(INT) + 128).astype(WORD)
+    words[np.arange(X.nnz) + np.repeat(np.arange(1, n + 1), lengths)] = packed
+    return word_ptr, words
 
 
 def combine(listed, scores, list_weight, k, n_labels, *, floor=-np.inf, votes=None):

@@ -1,0 +1,87 @@
+"""One fit and one ranking by a local dask cluster, beside one process: python run_dask.py N_LABELS.
+
+Prints the peak memory of every process and whether both models are the same. With --kill one worker
+is killed in the midst of training.
+"""
+
+import argparse
+import os
+import threading
+import time
+from pathlib import Path
+
+import joblib
+import numpy as np
+from power_law import power_law
+
+from skxmr import XRLinearClassifier
+
+
+def memory(field="VmHWM"):
+    """Resident memory of this process in MB; at its peak, unless told otherwise."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(dict(line.split(":", 1) for line in lines)[field].split()[0]) / 1024
+
+
+def kill_one(client, seconds):
+    """Kill a worker once that many seconds have passed."""
+    pids = list(client.run(os.getpid).values())
+    timer = threading.Timer(seconds, lambda: os.kill(pids[0], 9))
+    timer.start()
+    return timer
+
+
+def same(left, right):
+    """Whether two models agree bit by bit."""
+    layers = zip(left._model.layers, right._model.layers, strict=True)
+    return left.tree_ == right.tree_ and all(
+        np.array_equal(getattr(a, name), getattr(b, name)) for a, b in layers for name in a.DTYPES
+    )
+
+
+def timed(what, function):
+    """Call a function and print its wall seconds."""
+    start = time.perf_counter()
+    result = function()
+    print(f"{what}: {time.perf_counter() - start:.1f} s wall", flush=True)
+    return result
+
+
+def main():
+    """Fit and rank on a cluster, then here."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("n_labels", type=int)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--kill", type=float, metavar="SECONDS")
+    args = parser.parse_args()
+    from dask.distributed import Client
+
+    X, X_test, Y, _ = power_law(args.n_labels)
+    size = (X.data.nbytes + X.indices.nbytes + X.indptr.nbytes) / 2**20
+    print(f"{X.shape[0]} rows, X takes {size:.0f} MB; this process {memory('VmRSS'):.0f} MB")
+    options = {"threads_per_worker": 1, "dashboard_address": None, "memory_limit": 0}
+    with Client(n_workers=args.workers, **options) as client:
+        client.run(lambda: __import__("skxmr"))
+        print("workers at rest:", _megabytes(client), flush=True)
+        timer = None if args.kill is None else kill_one(client, args.kill)
+        with joblib.parallel_config("dask"):
+            there = timed("fit, dask", lambda: XRLinearClassifier(random_state=0).fit(X, Y))
+            if timer is not None:
+                timer.cancel()
+            print("workers at their peak:", _megabytes(client), flush=True)
+            ranked = timed("rank, dask", lambda: there.rank(X_test))
+        print("workers at their peak:", _megabytes(client), flush=True)
+    print(
+        f"this process at its peak: {memory():.0f} MB; model {there._model.nbytes / 2**20:.0f} MB"
+    )
+    here = timed("fit, one process", lambda: XRLinearClassifier(random_state=0).fit(X, Y))
+    agree = np.array_equal(here.rank(X_test)[1], ranked[1])
+    print(f"the same model: {same(here, there)}; the same ranking: {agree}")
+
+
+def _megabytes(client):
+    return ", ".join(f"{mb:.0f} MB" for mb in client.run(memory).values())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Compare rows that carry a highly ranked label with all rows as voters, and write NEIGHBORS.md.
+
+    python docs/benchmarks/run_neighbors.py --work WORK [--corpora CORPORA] [--data NAME ...]
+
+"All rows" are exact cosines of a query with every row of training, by SciPy. Both vote alike.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+from data import prepare
+from matrices import load, sample
+from sklearn.preprocessing import normalize
+
+from skxmr import XRLinearClassifier, _forest
+from skxmr._core import combine
+from skxmr.metrics import precision_at_k
+
+N_ROWS = 2000  # of the test part, at equal distances
+BLOCK = 100  # queries compared with all rows at once
+LOOKED_UP = (5, 10, 20, 50)
+
+
+def exact_neighbors(clf, X, queries, n_neighbors):
+    """The most similar of all rows, and what finding them took per query, in microseconds."""
+    place = np.empty(X.shape[0], dtype=np.int32)
+    place[clf._voters.source] = np.arange(clf._voters.n_rows, dtype=np.int32)
+    rows = normalize(X[clf._voters.source]).T.tocsr()
+    queries, parts = normalize(queries), []
+    start = time.process_time()
+    for lo in range(0, queries.shape[0], BLOCK):
+        similarity = (queries[lo : lo + BLOCK] @ rows).toarray()
+        best = np.argpartition(-similarity, n_neighbors, axis=1)[:, :n_neighbors]
+        order = np.argsort(-np.take_along_axis(similarity, best, axis=1), axis=1)
+        best = np.take_along_axis(best, order, axis=1)
+        parts.append((best.astype(np.int32), np.take_along_axis(similarity, best, axis=1)))
+    seconds = time.process_time() - start
+    neighbors, similarity = map(np.vstack, zip(*parts, strict=True))
+    neighbors[similarity <= 0] = -1
+    return neighbors, np.maximum(similarity, 0), 1e6 * seconds / queries.shape[0]
+
+
+def measure(work):
+    """Rows of the table: who may vote, precision at 1, 3 and 5, and microseconds per query."""
+    X, Y = load(work, "X_train"), load(work, "Y_train")
+    queries, Y_test = (sample(load(work, name), N_ROWS) for name in ("X_test", "Y_test"))
+    clf = XRLinearClassifier(random_state=0, n_jobs=1).fit(X, Y)
+    bytes_held = clf._voters.nbytes
+    found = {}
+
+    def rank():
+        clf._forests = _forest.ForestCache(clf._models)
+        start = time.process_time()
+        labels, _ = clf.rank(queries, 5)
+        return labels, 1e6 * (time.process_time() - start) / queries.shape[0]
+
+    for n in LOOKED_UP:
+        _forest.LOOKED_UP = n
+        found[f"rows with one of the {n} labels ranked highest"] = rank()
+    mixture = clf.votes_
+    clf.set_params(n_neighbors=None)
+    found["nobody"] = rank()
+    start = time.process_time()
+    labels, scores = clf.rank(queries, 50)
+    ranking_us = 1e6 * (time.process_time() - start) / queries.shape[0]
+    *exact, us = exact_neighbors(clf, X, queries, mixture.n_neighbors)
+    votes = clf._voters, *exact, mixture.power, mixture.share
+    mixed, _ = combine(labels, scores, 1 - mixture.share, 5, Y.shape[1], votes=votes)
+    found["all rows"] = mixed, us + ranking_us
+    lines = []
+    for who, (ranking, us) in found.items():
+        p = [f"{100 * precision_at_k(Y_test, ranking, k=k):.2f}" for k in (1, 3, 5)]
+        lines.append(f"| {who} | {' | '.join(p)} | {us:,.0f} |")
+    return lines, bytes_held / 1e6, X.shape[0]
+
+
+def main():
+    """Measure and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--corpora", type=Path)
+    parser.add_argument("--data", nargs="*", default=["sample"])
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "NEIGHBORS.md")
+    options = parser.parse_args()
+    text = options.out.read_text().split("\n## ")[0] if options.out.exists() else "# Who votes\n"
+    for name in options.data:
+        prepare(name, options.work / name, options.corpora)
+        lines, megabytes, n_rows = measure(options.work / name)
+        text = text.rstrip("\n") + "\n\n" + "\n".join(
+            [
+                f"## {name}\n",
+                f"{n_rows:,} rows vote; they take {megabytes:.0f} MB.\n",
+                "| who may vote | P@1 | P@3 | P@5 | CPU µs per query |",
+                "| --- | ---: | ---: | ---: | ---: |",
+                *lines,
+            ]
+        )  # fmt: skip
+        print(text[text.rindex("## ") :], flush=True)
+    options.out.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""What a search over what only matters for ranking costs, beside its fits: python run_search.py.
+
+Matrices first, then texts through a pipeline, in one process and spread by joblib's backends.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import joblib
+import numpy as np
+from measure import Stopwatch
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.pipeline import make_pipeline
+
+from skxmr import KMeansIndexer, XRLinearClassifier
+from skxmr.datasets import load_catalogue_subjects
+from skxmr.metrics import precision_at_1_scorer
+from skxmr.text import NGramTfidfVectorizer
+
+GRID = {"beam_width": [3, 5, 10, 15, 20], "prune_threshold": [0.05, 0.1, 0.15, 0.2, 0.3]}
+FOLDS = KFold(3)
+
+
+class NotedIndexer(KMeansIndexer):
+    """Notes in a file that a tree was built, whichever process did it."""
+
+    def __init__(self, note=None, branching=16, max_leaf_size=200, balanced=False, spherical=True):
+        super().__init__(branching, max_leaf_size, balanced, spherical, random_state=0)
+        self.note = note
+
+    def fit(self, X, y=None):
+        """Cluster, and say so."""
+        with open(self.note, "a") as file:
+            file.write("fit\n")
+        return super().fit(X, y)
+
+
+class Timed(XRLinearClassifier):
+    """Adds up the CPU seconds of fitting and of ranking; of use in one process only."""
+
+    spent = {"fit": 0.0, "rank": 0.0}
+
+    def fit(self, *args, **kwargs):
+        """Fit against the clock."""
+        return self._timed("fit", super().fit, *args, **kwargs)
+
+    def rank(self, *args, **kwargs):
+        """Rank against the clock."""
+        return self._timed("rank", super().rank, *args, **kwargs)
+
+    def _timed(self, what, method, *args, **kwargs):
+        start = time.process_time()
+        try:
+            return method(*args, **kwargs)
+        finally:
+            self.spent[what] += time.process_time() - start
+
+
+def plain_fits(model, X, Y):
+    """Fit to the training rows of each fold, as if nothing else were to be done."""
+    watch = Stopwatch()
+    for rows, _ in FOLDS.split(np.zeros(Y.shape[0])):
+        part = X[rows] if hasattr(X, "indptr") else [X[i] for i in rows]
+        watch.time("fit", lambda part=part, rows=rows: clone(model).fit(part, Y[rows]))
+    return sum(step["cpu"] for step in watch.seconds["fit"])
+
+
+def searched(model, grid, X, Y, note, backend=None):
+    """Search; returns wall seconds and how often a tree was built."""
+    note.write_text("")
+    search = GridSearchCV(model, grid, cv=FOLDS, refit=False, scoring=precision_at_1_scorer)
+    start, cpu = time.perf_counter(), time.process_time()
+    if backend is None:
+        search.fit(X, Y)
+    else:
+        with joblib.parallel_config(backend, n_jobs=2):
+            search.fit(X, Y)
+    wall, cpu = time.perf_counter() - start, time.process_time() - cpu
+    return wall, cpu, len(note.read_text().split())
+
+
+def on_matrices(X, Y):
+    """Compare a search in one process with its fits, in CPU seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        note = Path(folder) / "note"
+        indexer = NotedIndexer(str(note))
+        fits = plain_fits(XRLinearClassifier(indexer, random_state=0), X, Y)
+        model = Timed(indexer, random_state=0, memory=folder)
+        Timed.spent.update(fit=0.0, rank=0.0)
+        _, cpu, n_trees = searched(model, GRID, X, Y, note)
+        spent = dict(Timed.spent)
+    print(f"3 fits {fits:.1f} s; search {cpu:.1f} s ({n_trees} trees)", end=": ")
+    print(f"fits {spent['fit']:.1f} s, ranking {spent['rank']:.1f} s, rest", end=" ")
+    print(f"{cpu - sum(spent.values()):.1f} s; fits in the search / 3 fits", end=" ")
+    print(f"{spent['fit'] / fits:.2f}; all / 3 fits {cpu / fits:.2f}", flush=True)
+
+
+def on_texts(texts, Y):
+    """Do the same with a vectoriser in a pipeline."""
+    with tempfile.TemporaryDirectory() as folder:
+        note = Path(folder) / "note"
+        indexer = NotedIndexer(str(note))
+        vectorizer = NGramTfidfVectorizer(min_df=3)
+        model = make_pipeline(vectorizer, XRLinearClassifier(indexer, random_state=0))
+        fits = plain_fits(model, texts, Y)
+        grid = {f"timed__{name}": values for name, values in GRID.items()}
+        for memory in (None, folder):
+            part = Timed(indexer, random_state=0, memory=Path(folder) / f"{memory is None}")
+            Timed.spent.update(fit=0.0, rank=0.0)
+            pipeline = make_pipeline(vectorizer, part, memory=memory)
+            _, cpu, n_trees = searched(pipeline, grid, texts, Y, note)
+            spent = dict(Timed.spent)
+            print(f"pipeline, memory={memory is not None}: 3 fits {fits:.1f} s", end="; ")
+            print(
+                f"search {cpu:.1f} s ({n_trees} trees), of these fits {spent['fit']:.1f} s",
+                end=", ",
+            )
+            print(f"ranking {spent['rank']:.1f} s, the rest is texts", flush=True)
+
+
+def on_backends(X, Y):
+    """Count the trainings of searches by two workers."""
+    for backend in ("threading", "loky", "dask"):
+        with tempfile.TemporaryDirectory() as folder:
+            note = Path(folder) / "note"
+            model = XRLinearClassifier(NotedIndexer(str(note)), random_state=0, memory=folder)
+            wall, _, n_trees = searched(model, GRID, X, Y, note, backend)
+        print(f"{backend}, 2 workers: {wall:.1f} s wall, {n_trees} trees", flush=True)
+
+
+def main():
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--corpus", help="a corpus folder; the bundled sample without")
+    parser.add_argument("--only", choices=("matrices", "texts", "backends"))
+    args = parser.parse_args()
+    data = load_catalogue_subjects(args.corpus)
+    texts, Y = list(data.text_train), data.Y_train
+    X = NGramTfidfVectorizer(min_df=3).fit_transform(texts)
+    parts = {"matrices": (on_matrices, X), "texts": (on_texts, texts), "backends": (on_backends, X)}
+    if args.only in (None, "backends"):
+        from dask.distributed import Client
+
+        client = Client(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    for name, (measure, rows) in parts.items():
+        if args.only in (None, name):
+            measure(rows, Y)
+    if args.only in (None, "backends"):
+        client.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Sphinx configuration: `sphinx-build -W --keep-going docs build/docs`, offline."""
+
+import ast
+import os
+import sys
+import tempfile
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+from docutils import nodes
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+project = "skxmr"
+author = "the skxmr developers"
+copyright = author
+release = installed_version("skxmr")
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "myst_parser",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["benchmarks/shortfalls.md", "benchmarks/results", "examples/**/*.ipynb"]
+templates_path = ["_templates"]
+default_role = "literal"
+suppress_warnings = ["config.cache"]
+
+html_theme = "furo"
+html_title = f"skxmr {release}"
+html_static_path = ["_static"]
+html_css_files = ["skxmr.css"]
+html_copy_source = False
+html_show_sphinx = False
+
+myst_enable_extensions = ["deflist", "dollarmath", "colon_fence"]
+myst_heading_anchors = 3
+
+autosummary_generate = True
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
+
+# Fetching other projects' inventories would make an offline build fail.
+if os.environ.get("SKXMR_DOCS_ONLINE"):
+    extensions.append("sphinx.ext.intersphinx")
+    intersphinx_mapping = {
+        "python": ("https://docs.python.org/3", None),
+        "numpy": ("https://numpy.org/doc/stable", None),
+        "scipy": ("https://docs.scipy.org/doc/scipy", None),
+        "sklearn": ("https://scikit-learn.org/stable", None),
+    }
+
+# What the examples are run with, so that each takes seconds and writes nothing beside itself.
+_SCRATCH = tempfile.mkdtemp(prefix="skxmr-docs-")
+_ARGUMENTS = {
+    "product_retrieval.py": ["--rows", "5000", "--plot", f"{_SCRATCH}/retrieval.png"],
+    "seeing_the_model.py": [_SCRATCH],
+    "query_completion.py": ["--rows", "20000", "--plot", f"{_SCRATCH}/completion.png"],
+}
+#: Shown, not run: they want machines or data that a build has not got.
+_NOT_RUN = ("dask_cluster",)
+
+
+def example_arguments(gallery_conf, script_vars):
+    """Arguments of the example that is about to run; its docstring, which was taken away, again."""
+    path = Path(script_vars["src_file"])
+    script_vars["example_globals"]["__doc__"] = ast.get_docstring(ast.parse(path.read_text()))
+    return _ARGUMENTS.get(path.name, [])
+
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "examples",
+    "filename_pattern": rf"/(?!{'|'.join(_NOT_RUN)})[^/]*\.py$",
+    "ignore_pattern": r"completion_app",
+    "reset_argv": "conf.example_arguments",
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_signature": False,
+    "default_thumb_file": str(HERE / "images" / "label_trees.png"),
+    "min_reported_time": 0,
+    "remove_config_comments": True,
+    "plot_gallery": "True",
+    "first_notebook_cell": None,
+}
+
+
+def skip_inherited(app, what, name, obj, skip, options):
+    """Leave out what every estimator of scikit-learn has."""
+    module = getattr(obj, "__module__", None) or ""
+    routing = name.startswith("set_") and name.endswith("_request")
+    return True if routing or module.startswith("sklearn") else None
+
+
+def link_pictures(app, doctree):
+    """Give pictures the width of the page, which makes Sphinx link them to their full size."""
+    if not app.env.docname.startswith("examples/"):
+        for picture in doctree.findall(nodes.image):
+            picture["width"] = "100%"
+
+
+def setup(app):
+    """Connect what Sphinx calls."""
+    app.connect("doctree-read", link_pictures)
+    app.connect("autodoc-skip-member", skip_inherited)

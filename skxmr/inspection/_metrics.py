@@ -1,0 +1,182 @@
+"""Ranking metrics over the number of places."""
+
+import numpy as np
+
+from .._rankers import last_ranker, ranked_by
+from .._validation import check_integer, check_option
+from ..metrics import _indicator, ndcg_at_k, precision_at_k, psp_at_k, recall_at_k
+from ._plotting import despine, name_of, take_axes
+
+_METRICS = {
+    "precision": precision_at_k,
+    "recall": recall_at_k,
+    "ndcg": ndcg_at_k,
+    "psp": psp_at_k,
+}
+
+_TITLES = {
+    "precision": "precision",
+    "recall": "recall",
+    "ndcg": "nDCG",
+    "psp": "propensity-scored precision",
+}
+
+
+class RankingMetricsDisplay:
+    """Precision, recall and their relatives at k, over k.
+
+    Use `from_estimator` or `from_predictions` to make one. Several can share an ax.
+
+    Parameters
+    ----------
+    ks : ndarray of int
+        Numbers of places.
+    values : dict of str to ndarray of float
+        A value for each of `ks`; keys are "precision", "recall", "ndcg" and "psp".
+    name : str, optional
+        What is measured, for the legend.
+
+    Attributes
+    ----------
+    lines_ : list of matplotlib Line2D
+    ax_, figure_ : matplotlib Axes and Figure
+
+    See Also
+    --------
+    skxmr.metrics : The metrics.
+
+    Examples
+    --------
+    >>> from skxmr.inspection import RankingMetricsDisplay
+    >>> Y_true, ranked = [[1, 0, 1], [0, 1, 0]], [[0, 1, 2], [2, 1, 0]]
+    >>> display = RankingMetricsDisplay.from_predictions(
+    ...     Y_true, ranked, ks=[1, 2], metrics=["recall"])
+    >>> display.values["recall"]
+    array([0.25, 0.75])
+    """
+
+    def __init__(self, ks, values, *, name=None):
+        self.ks, self.values, self.name = ks, values, name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y,
+        *,
+        ks=(1, 2, 3, 4, 5),
+        metrics=("precision", "recall", "ndcg"),
+        propensities=None,
+        name=None,
+        ax=None,
+        **kwargs,
+    ):
+        """Rank rows with a fitted estimator, measure and plot.
+
+        Parameters
+        ----------
+        estimator : any that has `rank` or `decision_function`, also in a pipeline
+        X : what the estimator takes
+        y : {array-like, sparse matrix} of shape (n_samples, n_labels) or (n_samples,)
+        ks : sequence of int, default=(1, 2, 3, 4, 5)
+        metrics : sequence of str, default=("precision", "recall", "ndcg")
+            Some of "precision", "recall", "ndcg" and "psp".
+        propensities : array-like of shape (n_labels,), optional
+            For "psp": as of skxmr.metrics.propensities.
+        name : str, optional
+            By default that of the estimator's class.
+        ax : matplotlib Axes, optional
+        **kwargs
+            Passed to `ax.plot`.
+
+        Returns
+        -------
+        display : RankingMetricsDisplay
+        """
+        ks = _check_ks(ks)
+        ranker = last_ranker(estimator)
+        ranked = ranked_by(estimator, X, int(ks.max()))
+        options = {"ks": ks, "metrics": metrics, "propensities": propensities, "ax": ax}
+        options["name"] = name_of(ranker, name)
+        return cls.from_predictions(_indicator(ranker, y), ranked, **options, **kwargs)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true,
+        y_ranked,
+        *,
+        ks=(1, 2, 3, 4, 5),
+        metrics=("precision", "recall", "ndcg"),
+        propensities=None,
+        name=None,
+        ax=None,
+        **kwargs,
+    ):
+        """Measure a ranking and plot.
+
+        Parameters
+        ----------
+        y_true : {array-like, sparse matrix} of shape (n_samples, n_labels)
+        y_ranked : {array-like, sparse matrix} or tuple of two arrays
+            A ranking or scores; see skxmr.metrics.
+        ks, metrics, propensities, name, ax, **kwargs
+            See `from_estimator`.
+
+        Returns
+        -------
+        display : RankingMetricsDisplay
+        """
+        ks = _check_ks(ks)
+        values = {}
+        for metric in _check_metrics(metrics, propensities):
+            extra = {"propensities": propensities} if metric == "psp" else {}
+            found = [_METRICS[metric](y_true, y_ranked, k=int(k), **extra) for k in ks]
+            values[metric] = np.array(found)
+        return cls(ks, values, name=name).plot(ax, **kwargs)
+
+    def plot(self, ax=None, *, name=None, **kwargs):
+        """Draw a line for each metric.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        name : str, optional
+        **kwargs
+            Passed to `ax.plot`.
+
+        Returns
+        -------
+        self
+        """
+        ax = take_axes(self, ax)
+        name = self.name if name is None else name
+        self.lines_ = []
+        for metric, values in self.values.items():
+            label = _TITLES[metric] if name is None else f"{name}: {_TITLES[metric]}"
+            style = {"marker": "o", "markersize": 4, "label": label, **kwargs}
+            self.lines_ += ax.plot(self.ks, values, **style)
+        ax.set(xlabel="places k", ylabel="metric at k", xticks=self.ks)
+        ax.set_ylim(bottom=0)
+        ax.legend(frameon=False)
+        despine(ax)
+        return self
+
+
+def _check_ks(ks):
+    ks = list(np.atleast_1d(ks).tolist())
+    if not ks:
+        raise ValueError("ks must hold at least one number of places, got none")
+    for k in ks:
+        check_integer(k, "ks", 1)
+    return np.array(ks)
+
+
+def _check_metrics(metrics, propensities):
+    metrics = [metrics] if isinstance(metrics, str) else list(metrics)
+    for metric in metrics:
+        check_option(metric, "metrics", tuple(_METRICS))
+    if "psp" in metrics and propensities is None:
+        raise ValueError("metrics with 'psp' need propensities, got None")
+    return metrics

@@ -1,0 +1,184 @@
+"""Work spread over the processes of a dask cluster."""
+
+import os
+import pickle
+import threading
+import time
+from concurrent.futures import CancelledError
+
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from reference import assert_same_ranking
+from scipy import sparse as sp
+from sklearn.model_selection import GridSearchCV
+
+from skxmr import KMeansIndexer, XRLinearClassifier, _parallel
+
+distributed = pytest.importorskip("distributed")
+
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+
+
+@pytest.fixture(scope="module")
+def client():
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with (
+        distributed.LocalCluster(silence_logs=50, **options) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+def rows_and_labels(n_rows=3000, n_labels=200, n_features=300, seed=0):
+    """Rows hold the feature of each of their labels, and noise."""
+    rng = np.random.default_rng(seed)
+    Y = sp.random(n_rows, n_labels, 2 / n_labels, "csr", dtype=np.float32, random_state=rng)
+    Y.data[:] = 1
+    own = sp.csr_matrix((np.ones(n_labels), (range(n_labels), rng.permutation(n_labels))))
+    own.resize((n_labels, n_features))
+    noise = sp.random(n_rows, n_features, 0.02, "csr", dtype=np.float32, random_state=rng)
+    return sp.csr_matrix(Y @ own + noise, dtype=np.float32), Y
+
+
+def classifier(**params):
+    indexer = KMeansIndexer(branching=4, max_leaf_size=10, balanced=False)
+    return XRLinearClassifier(indexer, random_state=0, **params)
+
+
+def assert_same_models(left, right):
+    """All trees, bit by bit."""
+    assert left.trees_ == right.trees_
+    for one, other in zip(left._models, right._models, strict=True):
+        for a, b in zip(one.layers, other.layers, strict=True):
+            for name in a.DTYPES:
+                assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
+
+
+VARIANTS = {
+    "plain": {},
+    "matched, log loss": {"negative_sampling": "tfn+man", "loss": "log_loss"},
+    "disentangled": {"max_clusters_per_label": 2},
+    "trees and votes": {"n_trees": 2, "n_neighbors": 5},
+}
+
+
+@pytest.mark.parametrize("what", VARIANTS)
+def test_a_cluster_trains_and_ranks_the_same(client, what):
+    X, Y = rows_and_labels()
+    here = classifier(**VARIANTS[what]).fit(X, Y)
+    expected = here.rank(X)
+    with joblib.parallel_config("dask"):
+        there = classifier(**VARIANTS[what]).fit(X, Y)
+        assert_same_ranking(there.rank(X), expected)
+    assert_same_models(there, here)
+
+
+def kill_when(client, is_time):
+    """Kill the first worker that holds anything once it is time, and say which it was."""
+    killed = []
+
+    def watch():
+        while not is_time():
+            time.sleep(0.002)
+        holders = {address for places in client.who_has().values() for address in places}
+        address = min(holders or client.scheduler_info()["workers"])
+        pid = client.run(os.getpid, workers=[address])[address]
+        os.kill(pid, 9)
+        killed.append(pid)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread, killed
+
+
+@pytest.mark.parametrize("moment", ["arguments are sent", "results come"])
+def test_a_fit_outlives_its_workers(client, monkeypatch, moment):
+    X, Y = rows_and_labels()
+    here = classifier().fit(X, Y)
+    trained = threading.Event()
+    reported = _parallel._progress.advance
+
+    def advance(what, share):
+        reported(what, share)
+        if what == "training rankers" and share > 0:
+            trained.set()
+
+    monkeypatch.setattr(_parallel._progress, "advance", advance)
+    sent = lambda: any(client.who_has().values())  # noqa: E731
+    before = set(client.run(os.getpid).values())
+    thread, killed = kill_when(client, sent if moment.startswith("arg") else trained.is_set)
+    with joblib.parallel_config("dask"):
+        there = classifier().fit(X, Y)
+    thread.join(timeout=60)
+    assert killed
+    assert killed[0] in before
+    assert_same_models(there, here)
+
+
+def losing(done):
+    """Attempts that give two results and then lose the others with their worker."""
+
+    def attempt(left):
+        for n, i in enumerate(left):
+            if n == 2:
+                raise CancelledError
+            done.append(i)
+            yield i, i**2
+
+    return attempt
+
+
+@pytest.mark.parametrize("n_tasks", [2, 3, 7])
+def test_what_is_lost_is_done_again_and_nothing_else(n_tasks):
+    done = []
+    found = dict(_parallel._persistently(losing(done), range(n_tasks), CancelledError))
+    assert found == {i: i**2 for i in range(n_tasks)}
+    assert done == list(range(n_tasks))
+
+
+def test_who_loses_too_many_workers_is_told(monkeypatch):
+    monkeypatch.setattr(_parallel, "_MOST_LOSSES", 1)
+    with pytest.raises(CancelledError):
+        list(_parallel._persistently(losing([]), range(7), CancelledError))
+
+
+def test_errors_of_tasks_are_raised(client):
+    with joblib.parallel_config("dask"), pytest.raises(ZeroDivisionError):
+        _parallel.run(divmod, [(1, 1), (1, 0)], [1, 1], n_jobs=None, what="")
+
+
+def test_what_is_large_is_sent_once(monkeypatch):
+    small, n_tasks = {}, {}
+
+    def counted(function, tasks, order, n_jobs, brief):
+        shared = _parallel._shared(tasks)
+        each = [[arg for arg in args if id(arg) not in shared] for args in tasks]
+        name = function.__name__
+        small[name] = small.get(name, 0) + len(pickle.dumps(each))
+        n_tasks[name] = n_tasks.get(name, 0) + len(tasks)
+        return ((i, function(*tasks[i])) for i in order)
+
+    monkeypatch.setattr(_parallel, "_stream", counted)
+    X, Y = rows_and_labels()
+    clf = classifier(n_trees=2, n_neighbors=5, negative_sampling="tfn+man", n_jobs=4).fit(X, Y)
+    clf.rank(X)
+    clf.set_params(n_neighbors=None).rank(X)
+    assert {"_train_batch", "rank_rows", "_kmeans_rows", "_sum_groups"} <= set(small)
+    assert n_tasks["rank_rows"] >= 64
+    assert small["rank_rows"] < 1000 * n_tasks["rank_rows"]
+    for name in ("_train_batch", "_kmeans_rows", "_sum_groups"):
+        # Which rows each node learns from: a few bytes per row, label and level, and no features.
+        per_task, per_entry = 3000, 4 * 2 * 2 * 12
+        assert small[name] < per_task * n_tasks[name] + per_entry * (Y.nnz + Y.shape[0]), name
+
+
+def test_a_search_on_a_cluster_is_that_of_one_process(client, tmp_path):
+    X, Y = rows_and_labels(600)
+    grid = {"beam_width": [1, 3], "prune_threshold": [0.05, 0.2]}
+    here = GridSearchCV(classifier(), grid, cv=3).fit(X, Y)
+    with joblib.parallel_config("dask"):
+        there = GridSearchCV(classifier(memory=tmp_path), grid, cv=3).fit(X, Y)
+    assert_array_equal(there.cv_results_["mean_test_score"], here.cv_results_["mean_test_score"])
+    assert_same_models(there.best_estimator_, here.best_estimator_)

@@ -1,0 +1,306 @@
+"""Searches over what only matters for ranking: nothing is done twice."""
+
+import shutil
+import threading
+import time
+
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from reference import assert_same_model, assert_same_ranking
+from scipy import sparse as sp
+from sklearn.base import BaseEstimator, clone
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, cross_validate
+from sklearn.pipeline import make_pipeline
+
+import skxmr.linear
+from skxmr import KMeansIndexer, XRLinearClassifier, _memory
+from skxmr.metrics import (
+    join_ranking_scorers,
+    ndcg_at_5_scorer,
+    precision_at_1_scorer,
+    precision_at_5_scorer,
+)
+
+GRID = {
+    "beam_width": [1, 3],
+    "post_processor": ["l3-hinge", "sigmoid"],
+    "prune_threshold": [0.05, 0.2],
+}
+
+
+class NotedIndexer(KMeansIndexer):
+    """Notes in a file that it clustered, whichever process did, and takes a while."""
+
+    def __init__(self, note=None, branching=4, max_leaf_size=5, n_jobs=None, random_state=0):
+        super().__init__(branching, max_leaf_size, n_jobs=n_jobs, random_state=random_state)
+        self.note = note
+
+    def fit(self, X, y=None):
+        with open(self.note, "a") as file:
+            file.write(f"{X.nnz}\n")
+        time.sleep(0.05)
+        return super().fit(X, y)
+
+
+@pytest.fixture
+def noted(tmp_path):
+    """A classifier with a memory, and what its indexer wrote down."""
+    note = tmp_path / "note"
+    note.touch()
+    clf = XRLinearClassifier(NotedIndexer(str(note)), memory=tmp_path / "memory", random_state=0)
+    return clf, lambda: note.read_text().split()
+
+
+def rows_and_labels(n_rows=300, n_labels=30):
+    rng = np.random.default_rng(0)
+    Y = sp.csr_matrix(rng.random((n_rows, n_labels)) < 0.1, dtype=np.float32)
+    X = Y + sp.random(n_rows, n_labels, 0.1, "csr", dtype=np.float32, random_state=rng)
+    return sp.csr_matrix(X, dtype=np.float32), Y
+
+
+@pytest.fixture
+def cluster():
+    distributed = pytest.importorskip("distributed")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with (
+        distributed.LocalCluster(silence_logs=50, **options) as made,
+        distributed.Client(made) as client,
+    ):
+        yield client
+
+
+@pytest.mark.parametrize("backend", ["sequential", "threading", "loky", "dask"])
+def test_workers_train_each_fold_once(noted, backend, request):
+    if backend == "dask":
+        request.getfixturevalue("cluster")
+    clf, trained = noted
+    X, Y = rows_and_labels()
+    n_jobs = 1 if backend == "sequential" else 4
+    with joblib.parallel_config(backend, n_jobs=n_jobs):
+        search = GridSearchCV(clf, GRID, cv=3, error_score="raise").fit(X, Y)
+    assert len(trained()) == 3 + 1
+    plain = GridSearchCV(clone(clf).set_params(memory=None), GRID, cv=3).fit(X, Y)
+    assert_array_equal(search.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"])
+    assert_same_model(search.best_estimator_, plain.best_estimator_)
+
+
+def test_halving_trains_each_sample_of_each_fold_once(noted):
+    clf, trained = noted
+    X, Y = rows_and_labels()
+    search = HalvingGridSearchCV(
+        clf, GRID, cv=3, factor=2, min_resources=100, random_state=0, error_score="raise"
+    ).fit(X, Y)
+    assert search.n_iterations_ > 1
+    assert len(trained()) == 3 * search.n_iterations_ + 1
+
+
+def test_a_pipeline_with_a_memory_trains_each_fold_once(noted, tmp_path):
+    clf, trained = noted
+    texts = [f"{a}{b} {b}{a}" for a in "abcdefghijklmno" for b in "abcdefghijklmno"]
+    y = [text[0] for text in texts]
+    model = make_pipeline(TfidfVectorizer(analyzer="char"), clf, memory=str(tmp_path / "texts"))
+    grid = {f"xrlinearclassifier__{name}": values for name, values in GRID.items()}
+    GridSearchCV(model, grid, cv=3, error_score="raise").fit(texts, y)
+    assert len(trained()) == 3 + 1
+
+
+def test_what_a_fit_yields_is_made_once_for_each_threshold(monkeypatch, tmp_path):
+    made = []
+    learn = XRLinearClassifier._learn
+    monkeypatch.setattr(
+        XRLinearClassifier, "_learn", lambda self, *given: made.append(1) or learn(self, *given)
+    )
+    X, Y = rows_and_labels()
+    clf = XRLinearClassifier(memory=tmp_path, random_state=0)
+    GridSearchCV(clf, GRID, cv=3, refit=False, error_score="raise").fit(X, Y)
+    assert len(made) == 3 * len(GRID["prune_threshold"])
+
+
+DIFFERENT = {
+    "X": lambda X, Y: ((X * 2, Y), {}),
+    "y": lambda X, Y: ((X, Y[::-1]), {}),
+    "container": lambda X, Y: ((X, Y.toarray()), {}),
+    "array": lambda X, Y: ((X, sp.csr_array(Y)), {}),
+    "weight": lambda X, Y: ((X, Y, np.arange(X.shape[0]) + 1), {}),
+    "text": lambda X, Y: ((X, Y), {"label_text": list("ab" * (Y.shape[1] // 2))}),
+    "other text": lambda X, Y: ((X, Y), {"label_text": ["ab", ""] * (Y.shape[1] // 2)}),
+    "features": lambda X, Y: ((X, Y), {"label_features": np.eye(Y.shape[1])}),
+    "relevance": lambda X, Y: ((X, Y), {"relevance": 2 * Y}),
+    "negatives": lambda X, Y: ((X, Y), {"negatives": Y[::-1]}),
+}
+
+
+def test_different_input_is_told_apart():
+    X, Y = rows_and_labels()
+    names = "sample_weight", "label_features", "label_text", "relevance", "negatives"
+    keys = set()
+    for args, kwargs in ((make(X, Y)) for make in DIFFERENT.values()):
+        given = {**dict.fromkeys(names), **kwargs}
+        if len(args) > 2:
+            given["sample_weight"] = args[2]
+        keys.add(_memory.key_of([*args[:2], *given.values()], {}))
+    assert None not in keys
+    assert len(keys) == len(DIFFERENT)
+    same = sp.csr_matrix(X)
+    same.has_canonical_format  # noqa: B018  (noted on the object)
+    assert _memory.key_of([X, list("ab")], {}) == _memory.key_of([same, list("ab")], {})
+
+
+def test_what_cannot_be_pickled_is_not_remembered(tmp_path):
+    assert _memory.key_of([], {"lock": threading.Lock()}) is None
+    made = []
+    for _ in range(2):
+        _memory.recall(joblib.Memory(tmp_path, verbose=0), None, None, lambda: made.append(1))
+    assert len(made) == 2
+
+
+@pytest.mark.parametrize(
+    "texts", [list("abcdefghij"), iter("abcdefghij"), np.array(list("abcdefghij"))]
+)
+def test_label_texts_of_any_kind(tmp_path, texts):
+    X, Y = rows_and_labels(n_labels=10)
+    clf = XRLinearClassifier(label_embedding="text", memory=tmp_path, random_state=0)
+    found = clf.fit(X, Y, label_text=texts)
+    plain = clone(clf).set_params(memory=None).fit(X, Y, label_text=list("abcdefghij"))
+    assert_same_model(found, plain)
+
+
+def test_bad_input_is_refused_with_a_memory_as_without(tmp_path):
+    X, Y = rows_and_labels()
+    clf = XRLinearClassifier(memory=tmp_path)
+    for wrong, message in (
+        ({"sample_weight": [1, [2]]}, "inhomogeneous|sample_weight"),
+        ({"label_text": ["a", "b"]}, "label_text must be 30 strings"),
+        ({"label_features": "abc"}, "label_features"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            clf.fit(X, Y, **wrong)
+
+
+def test_a_model_outlives_its_memory(tmp_path):
+    X, Y = rows_and_labels()
+    clf = XRLinearClassifier(memory=tmp_path / "memory", random_state=0, n_neighbors=3)
+    fitted = [clone(clf).fit(X, Y) for _ in range(2)]
+    expected = fitted[0].rank(X)
+    assert not any(type(a) is np.memmap for a in fitted[1]._voters.arrays.values())
+    shutil.rmtree(tmp_path / "memory")
+    assert_same_ranking(fitted[1].rank(X), expected)
+    with joblib.parallel_config("loky", n_jobs=2):
+        assert_same_ranking(fitted[1].rank(X), expected)
+
+
+@pytest.mark.parametrize("options", [{"compress": True}, {"mmap_mode": "c"}, {"location": None}])
+def test_memories_of_any_kind(tmp_path, options):
+    X, Y = rows_and_labels()
+    memory = joblib.Memory(**{"location": tmp_path, "verbose": 0, **options})
+    plain = XRLinearClassifier(random_state=0).fit(X, Y)
+    for _ in range(2):
+        assert_same_model(XRLinearClassifier(memory=memory, random_state=0).fit(X, Y), plain)
+
+
+def test_a_memory_that_is_no_joblib_memory(monkeypatch):
+    class Forgetful:
+        def cache(self, function, ignore=None):
+            return function
+
+    X, Y = rows_and_labels()
+    plain = XRLinearClassifier(random_state=0).fit(X, Y)
+    assert_same_model(XRLinearClassifier(memory=Forgetful(), random_state=0).fit(X, Y), plain)
+
+
+def test_those_who_ask_at_once_wait_for_the_first(tmp_path):
+    memory, made, found = joblib.Memory(tmp_path, verbose=0), [], []
+
+    def compute():
+        made.append(1)
+        time.sleep(0.3)
+        return np.arange(3)
+
+    def ask():
+        found.append(_memory.recall(memory, "key", "work", compute))
+
+    threads = [threading.Thread(target=ask) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+    assert [array.tolist() for array in found] == [[0, 1, 2]] * 5
+
+
+def test_a_failed_training_lets_the_next_one_go_on(tmp_path):
+    memory = joblib.Memory(tmp_path, verbose=0)
+
+    def fail():
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        _memory.recall(memory, "key", "work", fail)
+    assert _memory.recall(memory, "key", "work", lambda: 5) == 5
+
+
+# ---- several scores of one ranking ----
+
+SCORERS = {"p1": precision_at_1_scorer, "p5": precision_at_5_scorer, "ndcg5": ndcg_at_5_scorer}
+
+
+class Counting(BaseEstimator):
+    """Ranks by columns, and counts how often."""
+
+    ranked = []
+
+    def fit(self, X, y):
+        return self
+
+    def rank(self, X, k=10):
+        self.ranked.append(k)
+        scores = np.asarray(X)
+        labels = np.argsort(-scores, axis=1, kind="stable")[:, :k].astype(np.int32)
+        return labels, np.take_along_axis(scores, labels, axis=1)
+
+
+def test_joined_scorers_rank_once_and_score_the_same():
+    X, Y = rows_and_labels()
+    clf = XRLinearClassifier(random_state=0).fit(X, Y)
+    joined = join_ranking_scorers(SCORERS)
+    assert joined(clf, X, Y) == {name: scorer(clf, X, Y) for name, scorer in SCORERS.items()}
+    Counting.ranked.clear()
+    joined(Counting(), X.toarray(), Y)
+    assert Counting.ranked == [5]
+
+
+def test_joined_scorers_in_a_search_and_in_another_process():
+    X, Y = rows_and_labels()
+    joined = join_ranking_scorers(SCORERS)
+    clf = XRLinearClassifier(random_state=0)
+    search = GridSearchCV(clf, {"beam_width": [1, 5]}, scoring=joined, refit="p5", cv=2, n_jobs=2)
+    apart = GridSearchCV(clf, {"beam_width": [1, 5]}, scoring=SCORERS, refit="p5", cv=2)
+    search.fit(X, Y), apart.fit(X, Y)
+    for name in SCORERS:
+        of = f"mean_test_{name}"
+        assert_array_equal(search.cv_results_[of], apart.cv_results_[of])
+    found = cross_validate(clf, X, Y.toarray(), scoring=joined, cv=2)
+    assert set(found) >= {f"test_{name}" for name in SCORERS}
+
+
+def test_joined_scorers_take_the_classes_of_a_one_dimensional_y():
+    X, _ = rows_and_labels()
+    y = np.array(list("abc"))[np.arange(X.shape[0]) % 3]
+    clf = XRLinearClassifier(random_state=0).fit(X, y)
+    assert join_ranking_scorers(SCORERS)(clf, X, y)["p1"] == clf.score(X, y)
+
+
+def test_only_ranking_scorers_can_be_joined():
+    for wrong in ({}, {"f1": "f1_micro"}, [precision_at_1_scorer]):
+        with pytest.raises((TypeError, ValueError), match="scorers must"):
+            join_ranking_scorers(wrong)
+    assert "p5" in repr(join_ranking_scorers(SCORERS))
+
+
+def test_every_parameter_is_of_training_or_of_ranking():
+    """A new parameter that only matters for ranking costs trainings until it is listed."""
+    assert set(XRLinearClassifier().get_params()) >= skxmr.linear._ONLY_FOR_RANKING
