@@ -29,27 +29,29 @@ static float *take_floats(input *in, int64_t n)
     return values;
 }
 
-/* Scales and nonzeros in turn, whatever the pointers say. */
-static uint32_t *take_words(input *in, int64_t n, int64_t n_cols)
+/* Words of features below 256, mostly, with any values. */
+static uint32_t *take_words(input *in, int64_t n)
 {
+    if (take_byte(in) % 8 == 0) return take_array(in, n, sizeof(uint32_t));
     uint32_t *words = own(in, (size_t)n * sizeof *words);
     for (int64_t i = 0; i < n; i++) {
-        float scale = take_float(in);
-        words[i] = (uint32_t)take_byte(in) % (uint32_t)n_cols << 8 | take_byte(in);
-        if (take_byte(in) % 4 == 0) memcpy(words + i, &scale, sizeof scale);
+        float scale = take_finite(in);
+        uint8_t kind = take_byte(in);
+        words[i] = kind % 4 ? 256u * (kind % 70) + take_byte(in) : 0;
+        if (kind % 4 == 0) memcpy(&words[i], &scale, sizeof scale);
     }
     return words;
 }
 
 static skx_voters take_voters(input *in)
 {
-    int64_t n_rows = take_between(in, 0, 30), n_cols = take_between(in, 1, 70), n_words = take_between(in, 0, 300);
+    int64_t n_rows = take_between(in, 0, 30), n_words = take_between(in, 0, 300);
     int64_t n_labels = take_between(in, 1, 20), n_entries = take_between(in, 0, 60);
     return (skx_voters){
         .n_rows = n_rows,
         .n_words = n_words,
         .word_ptr = take_pointers(in, n_rows, n_words),
-        .word = take_words(in, n_words, n_cols),
+        .word = take_words(in, n_words),
         .n_labels = n_labels,
         .n_entries = n_entries,
         .label_ptr = take_pointers(in, n_rows, n_entries),
@@ -69,29 +71,35 @@ static void look_at_labels(int64_t n, int64_t k, float floor, const int32_t *lab
     }
 }
 
-static void mix_first_row(input *in, const skx_voters *v, const skx_csr *x, const skx_combine_params *p, int64_t n_listed,
-                          const int32_t *listed, const float *listed_scores, int32_t *labels, float *scores)
+/* What a single call makes of each row is what was made of all, to the bit. */
+static void mix_rows(const skx_voters *v, const skx_csr *queries, const skx_neighbor_params *how, const skx_combine_params *params,
+                     int64_t n_listed, const int32_t *listed, const float *listed_scores, const int32_t *labels, const float *scores)
 {
-    skx_neighbor_params how = {p->n_neighbors, take_between(in, 1, 40)};
-    int64_t begin = x->indptr[0], n = x->indptr[1] - begin, looked_up = take_between(in, 0, 6);
-    int status = skx_mix_row(v, &how, p, x->indices + begin, x->data + begin, n, n_listed, looked_up, 0.75f, listed, listed_scores,
-                             labels, scores);
-    CLAIM(looked_up <= n_listed || status == SKX_EARG);
-    if (looked_up <= n_listed && succeeded(status)) look_at_labels(1, p->k, p->floor, labels, scores);
+    int32_t found[8];
+    float of_these[8];
+    size_t k = (size_t)params->k;
+    for (int64_t i = 0; i < queries->n_rows; i++) {
+        int64_t at = queries->indptr[i], n = queries->indptr[i + 1] - at;
+        int status = skx_mix_row(v, how, params, queries->indices + at, queries->data + at, n, n_listed, n_listed, 0.75f,
+                                 listed + i * n_listed, listed_scores + i * n_listed, found, of_these);
+        if (!succeeded(status)) return;
+        CLAIM(!memcmp(found, labels + (size_t)i * k, k * sizeof *found));
+        CLAIM(!memcmp(of_these, scores + (size_t)i * k, k * sizeof *of_these));
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     input in = input_of(bytes, size);
     skx_voters v = take_voters(&in);
-    skx_csr queries = take_csr(&in, 4, take_between(&in, 1, 70));
+    skx_csr queries = take_csr(&in, 4, 70);
     int64_t n = queries.n_rows, q = take_between(&in, 0, 6), k = take_between(&in, 1, 8), n_listed = take_between(&in, 0, 5);
     int32_t *listed = take_numbers(&in, n * n_listed, v.n_labels);
     float *listed_scores = take_floats(&in, n * n_listed);
     int32_t *neighbor = own(&in, (size_t)(n * (q + 1)) * 4), *labels = own(&in, (size_t)(n * k) * 4);
     float *similarity = own(&in, (size_t)(n * (q + 1)) * 4), *scores = own(&in, (size_t)(n * k) * 4);
+    skx_neighbor_params how = {q, take_between(&in, 1, 40)};
     if (q > 0) {
-        skx_neighbor_params how = {q, take_between(&in, 1, 40)};
         if (!succeeded(skx_find_neighbors(&v, &queries, &how, 0, n, n_listed, listed, neighbor, similarity)))
             return input_free(&in);
         for (int64_t i = 0; i < n * q; i++) {
@@ -100,9 +108,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         }
     }
     skx_combine_params params = {q, (float)(take_byte(&in) % 5), 0.25f, take_byte(&in) & 1 ? -INFINITY : 0.0f, k};
-    if (take_byte(&in) & 1) memcpy(similarity, take_floats(&in, n * q), (size_t)(n * q) * 4);
+    int any = take_byte(&in) & 1;
+    if (any) memcpy(similarity, take_floats(&in, n * q), (size_t)(n * q) * 4);
     int status = skx_combine(q > 0 ? &v : NULL, &params, n, n_listed, 0.75f, listed, listed_scores, neighbor, similarity, labels, scores);
-    if (succeeded(status)) look_at_labels(n, k, params.floor, labels, scores);
-    if (q > 0 && n > 0) mix_first_row(&in, &v, &queries, &params, n_listed, listed, listed_scores, labels, scores);
+    if (succeeded(status)) {
+        look_at_labels(n, k, params.floor, labels, scores);
+        if (q > 0 && !any) mix_rows(&v, &queries, &how, &params, n_listed, listed, listed_scores, labels, scores);
+    }
     return input_free(&in);
 }
