@@ -7,9 +7,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline
 
 from skxmr import XRLinearClassifier
 from skxmr.datasets import load_catalogue_subjects
+from skxmr.inspection import ExplanationDisplay, LabelTreeDisplay
 from skxmr.metrics import precision_at_k, recall_at_k
 
 IMAGES = Path(__file__).parent / "images"
@@ -18,6 +20,7 @@ INK, FAINT, KEPT, BEST = "#24292f", "#c9d1d9", "#2563a8", "#d97b29"
 BRANCHING, N_LEVELS, BEAM = 3, 3, 2
 BEAMS = [1, 2, 3, 5, 10, 20, 50]
 THRESHOLDS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5]
+TITLE = ["Organ music in the churches of northern Germany"]
 
 
 def save(figure, name):
@@ -162,10 +165,25 @@ def search_parameters(memory):
     save(figure, "search_parameters")
 
 
+def seeing():
+    """Why a title gets its first subject, and the branch of the tree that the subject is in."""
+    data = load_catalogue_subjects()
+    vectorizer = TfidfVectorizer(min_df=3, dtype=np.float32)
+    model = make_pipeline(vectorizer, XRLinearClassifier(random_state=0))
+    model.fit(data.text_train, data.Y_train)
+    label = int(model[-1].rank(vectorizer.transform(TITLE), 1)[0][0, 0])
+    names = list(data.label_names)
+    why = ExplanationDisplay.from_estimator(model, TITLE, label, label_name=names[label])
+    save(why.figure_, "explanation")
+    branch = {"kind": "nodes", "label": label, "max_labels": 20}
+    save(LabelTreeDisplay.from_estimator(model, label_names=names, **branch).figure_, "branch")
+
+
 def main():
     """Draw them all."""
     beam_search()
     post_processors()
+    seeing()
     with tempfile.TemporaryDirectory() as memory:
         search_parameters(memory)
 

@@ -1,8 +1,12 @@
-"""Train and rank on a dask cluster: two worker processes here, any number of machines elsewhere.
+"""Many machines: a dask cluster
+=============================
+
+Trains and ranks on two worker processes here, or any number of machines elsewhere. The model is
+that of a single process, bit by bit, and survives the death of a worker.
+
+.. code-block:: sh
 
     pip install ".[dask]" && python examples/dask_cluster.py [--workers N] [--scheduler ADDRESS]
-
-The model is that of a single process, bit by bit, and survives the death of a worker.
 """
 
 import argparse

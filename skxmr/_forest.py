@@ -153,27 +153,28 @@ class Forest:
 
 
 class ForestCache:
-    """Keeps the last Forest made of some trees, with what it has prepared. Pickled without it."""
+    """Keeps the last Forest made, with what it has prepared. Pickled without it."""
 
-    def __init__(self, trees):
-        self._trees, self._last = trees, (None, None, None)
+    def __init__(self):
+        self._last = (None,) * 4
 
-    def __getstate__(self):
-        return {"_trees": self._trees, "_last": (None, None, None)}
+    def __reduce__(self):
+        return ForestCache, ()
 
-    def known(self, mixture, voters):
+    def known(self, trees, mixture, voters):
         """Return the forest if it was the last one asked for, else None."""
-        forest, *made_for = self._last
-        return forest if made_for[0] == mixture and made_for[1] is voters else None
+        forest, for_trees, for_mixture, for_voters = self._last
+        same = for_trees is trees and for_mixture == mixture and for_voters is voters
+        return forest if same else None
 
-    def make(self, mixture, voters):
+    def make(self, trees, mixture, voters):
         """Make a Forest in which voters count as a Mixture says, or nobody if that is None."""
         votes = None
         if mixture is not None:
             n_neighbors = min(mixture.n_neighbors, voters.n_rows)
             votes = Votes(voters, n_neighbors, mixture.power, mixture.share)
-        forest = Forest(self._trees, votes)
-        self._last = forest, mixture, voters
+        forest = Forest(trees, votes)
+        self._last = forest, trees, mixture, voters
         return forest
 
 

@@ -31,10 +31,9 @@ def n_workers(n_jobs):
     Not joblib's own number, which is 1, with a warning, in processes that may have no children:
     these may have threads.
     """
-    if n_jobs is None:  # where threads are asked for, joblib forgets the number that it was told
-        n_jobs = get_active_backend()[1]
     backend, _ = get_active_backend(prefer="threads")
-    return min(_MOST_WORKERS, backend.effective_n_jobs(n_jobs))
+    _, asked = get_active_backend()  # with a preference, joblib forgets what it was told
+    return min(_MOST_WORKERS, backend.effective_n_jobs(asked if n_jobs is None else n_jobs))
 
 
 def run(function, tasks, costs, *, n_jobs, what, part=1.0, brief=False):

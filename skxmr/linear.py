@@ -2,6 +2,7 @@
 
 import numbers
 import os
+from collections.abc import Iterator
 from functools import partial
 from importlib.metadata import version
 from typing import NamedTuple
@@ -386,7 +387,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     def _fit(self, X, y, sample_weight, of_labels, relevance, negatives):
         X, y = check_features_and_targets(self, X, y)
         label_features, label_text, label_examples = of_labels
-        if label_text is not None and not hasattr(label_text, "__len__"):
+        if isinstance(label_text, Iterator):
             label_text = list(label_text)
         of_labels = label_features, label_text, label_examples
         keys = self._keys([X, y, sample_weight, *of_labels, relevance, negatives])
@@ -564,7 +565,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         self._container = container
         self.votes_ = votes
         self._models, self._voters = tuple(models), voters
-        self._forests = ForestCache(self._models)
+        self._forests = ForestCache()
 
     @property
     def _model(self):
@@ -572,10 +573,10 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         votes = self._votes_in_use()
         if votes is None and len(self._models) == 1:
             return self._models[0]
-        forest = self._forests.known(votes, self._voters)
+        forest = self._forests.known(self._models, votes, self._voters)
         if forest is None:
             self._check_mixture()
-            forest = self._forests.make(votes, self._voters)
+            forest = self._forests.make(self._models, votes, self._voters)
         return forest
 
     def _votes_in_use(self):
@@ -865,7 +866,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             Rows that carry the new labels, and rows that do not: a new ranker learns to tell its
             label from the others of its cluster by the rows given here that carry any of them. All
             rows of fit and the new ones are best.
-        y : {array-like, sparse matrix} of shape (n_samples, n_labels_ + n_new) or (n_samples,)
+        y : {array-like, sparse matrix} of shape (n_samples, n_known + n_new) or (n_samples,)
             All labels of the rows: 0/1 indicator of the known labels, then of the new ones; or one
             class per row, some of which are new.
         sample_weight : array-like of shape (n_samples,), optional

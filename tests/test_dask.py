@@ -107,6 +107,7 @@ def test_a_fit_outlives_its_workers(client, monkeypatch, moment):
 
     monkeypatch.setattr(_parallel._progress, "advance", advance)
     sent = lambda: any(client.who_has().values())  # noqa: E731
+    client.wait_for_workers(2)  # one may have been killed just now
     before = set(client.run(os.getpid).values())
     thread, killed = kill_when(client, sent if moment.startswith("arg") else trained.is_set)
     with joblib.parallel_config("dask"):

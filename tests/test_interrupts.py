@@ -229,7 +229,7 @@ def test_a_search_in_processes_trains_in_each():
 def test_threads_are_joblibs_number():
     with joblib.parallel_config(n_jobs=2):
         names = run(
-            lambda i: (time.sleep(0.05), threading.get_ident())[1], [(1,), (2,)], n_jobs=None
+            lambda i: (time.sleep(0.5), threading.get_ident())[1], [(1,), (2,)], n_jobs=None
         )
     assert len(set(names)) == 2
     assert threading.get_ident() not in names

@@ -7,6 +7,7 @@ import time
 import joblib
 import numpy as np
 import pytest
+from noted import NotedIndexer
 from numpy.testing import assert_array_equal
 from reference import assert_same_model, assert_same_ranking
 from scipy import sparse as sp
@@ -17,7 +18,7 @@ from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, cross_val
 from sklearn.pipeline import make_pipeline
 
 import skxmr.linear
-from skxmr import KMeansIndexer, XRLinearClassifier, _memory
+from skxmr import XRLinearClassifier, _memory
 from skxmr.metrics import (
     join_ranking_scorers,
     ndcg_at_5_scorer,
@@ -30,20 +31,6 @@ GRID = {
     "post_processor": ["l3-hinge", "sigmoid"],
     "prune_threshold": [0.05, 0.2],
 }
-
-
-class NotedIndexer(KMeansIndexer):
-    """Notes in a file that it clustered, whichever process did, and takes a while."""
-
-    def __init__(self, note=None, branching=4, max_leaf_size=5, n_jobs=None, random_state=0):
-        super().__init__(branching, max_leaf_size, n_jobs=n_jobs, random_state=random_state)
-        self.note = note
-
-    def fit(self, X, y=None):
-        with open(self.note, "a") as file:
-            file.write(f"{X.nnz}\n")
-        time.sleep(0.05)
-        return super().fit(X, y)
 
 
 @pytest.fixture

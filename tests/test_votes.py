@@ -17,7 +17,6 @@ import skxmr
 from skxmr import KMeansIndexer, SessionQueryCompleter, XRLinearClassifier
 from skxmr._core import CSRView, Voters, combine
 from skxmr._examples import distinct_examples
-from skxmr._forest import ForestCache
 from skxmr._voting import make_voters
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import precision_at_k
@@ -395,7 +394,6 @@ def test_trees_and_votes_rank_a_catalogue_better():
     clf.fit(X, data.Y_train)
     mixed = precision_at_k(data.Y_test, clf.rank(X_test, 5), k=5)
     clf._models = clf._models[:1]
-    clf._forests = ForestCache(clf._models)
     votes = precision_at_k(data.Y_test, clf.rank(X_test, 5), k=5)
     clf.set_params(n_neighbors=None)
     assert precision_at_k(data.Y_test, clf.rank(X_test, 5), k=5) + 0.005 < votes < mixed

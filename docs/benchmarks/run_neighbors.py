@@ -51,7 +51,7 @@ def measure(work):
     found = {}
 
     def rank():
-        clf._forests = _forest.ForestCache(clf._models)
+        clf._forests = _forest.ForestCache()
         start = time.process_time()
         labels, _ = clf.rank(queries, 5)
         return labels, 1e6 * (time.process_time() - start) / queries.shape[0]
