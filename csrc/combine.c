@@ -1,5 +1,6 @@
 /* Several rankings, and the votes of neighbours, added up label by label. */
 #include "kernels.h"
+#include "span.h"
 #include "topk.h"
 
 #include <math.h>
@@ -65,10 +66,9 @@ static int add_votes(const skx_voters *v, const skx_combine_params *p, const int
     double sum = weigh_votes(v, p, neighbor, similarity, vote);
     for (int64_t j = 0; j < p->n_neighbors; j++) {
         if (!(vote[j] > 0.0) || !(sum > 0.0)) continue;
-        int64_t begin = v->label_ptr[neighbor[j]], end = v->label_ptr[neighbor[j] + 1];
-        if (begin < 0 || begin > end || end > v->n_entries) continue; /* in a mapped model, nobody may have looked at them */
-        if (!reserve(m, m->n + end - begin)) return SKX_ENOMEM;
-        for (int64_t e = begin; e < end; e++)
+        span s = span_of(v->label_ptr, neighbor[j], v->n_entries);
+        if (!reserve(m, m->n + s.end - s.begin)) return SKX_ENOMEM;
+        for (int64_t e = s.begin; e < s.end; e++)
             if (v->label[e] >= 0 && v->label[e] < v->n_labels)
                 mention_label(m, v->label[e], (float)(p->vote_share * vote[j] / sum));
     }

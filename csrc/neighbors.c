@@ -1,5 +1,6 @@
 /* The training rows most similar to a query, among those that carry labels that it ranks high. */
 #include "kernels.h"
+#include "span.h"
 #include "topk.h"
 
 #include <math.h>
@@ -33,17 +34,6 @@ typedef struct {
     int32_t *rows;     /* the candidates */
     uint64_t *keys;
 } finder;
-
-/* Entries ptr[i] .. ptr[i + 1], none where they lead outside: a mapped file may hold any numbers. */
-typedef struct {
-    int64_t begin, end;
-} span;
-
-static inline span span_of(const int64_t *ptr, int64_t i, int64_t n)
-{
-    span s = {ptr[i], ptr[i + 1]};
-    return s.begin < 0 || s.begin > s.end || s.end > n ? (span){0, 0} : s;
-}
 
 /* Features are told apart by as many bits as a word has room for. */
 static inline uint32_t folded(int32_t feature) { return (uint32_t)feature & 0xffffffu; }

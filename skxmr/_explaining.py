@@ -47,7 +47,7 @@ def explain_label(model, trees, X, label, *, beam_width, post_processor):
     forest = model if isinstance(model, Forest) else Forest([model])
     search = {"beam_width": beam_width}
     search["post_processor"] = mixable(post_processor) if is_log else post_processor
-    weight = 1.0 if forest.votes is None else 1.0 - forest.votes.weight
+    weight = 1.0 if forest.votes is None else 1.0 - forest.votes.mixture.share
     explained = tuple(
         _explain_tree(model, tree, X, label, weight=weight / len(trees), **search)
         for model, tree in zip(forest.trees, trees, strict=True)
@@ -65,7 +65,7 @@ def explain_label(model, trees, X, label, *, beam_width, post_processor):
 def _mixed(forest, labels, scores, found):
     """Scores of the labels once the votes are mixed in; these may speak for others besides."""
     lengths = np.diff(forest.votes.voters.arrays["label_ptr"])
-    k = 1 + forest.votes.n_neighbors * int(lengths.max(initial=0))
+    k = 1 + forest.votes.mixture.n_neighbors * int(lengths.max(initial=0))
     listed, mixed = forest.mixed(labels, scores, found, min(k, forest.trees[0].n_labels))
     return np.where(listed == labels, mixed, -np.inf).max(axis=1)
 
@@ -187,7 +187,7 @@ def _explain_votes(votes, found, label):
     if voters.source is not None:
         rows[there] = voters.source[neighbors[there]]
     return VoteExplanation(
-        weight=votes.weight,
+        weight=votes.mixture.share,
         rows=rows,
         similarities=similarities,
         parts=parts,
@@ -199,5 +199,5 @@ def _explain_votes(votes, found, label):
 def _vote_weights(votes, neighbors, similarities):
     """How much each vote counts: of a row of some weight, only what there is still room for."""
     weight = np.where(neighbors >= 0, votes.voters.arrays["weight"][neighbors], 0.0)
-    room = votes.n_neighbors - (np.cumsum(weight, axis=1) - weight)
-    return np.clip(room, 0, weight) * similarities.astype(np.float64) ** votes.power
+    room = votes.mixture.n_neighbors - (np.cumsum(weight, axis=1) - weight)
+    return np.clip(room, 0, weight) * similarities.astype(np.float64) ** votes.mixture.power

@@ -4,16 +4,31 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._core import RowMixer, Voters, combine
+from ._core import KeepsRowRankers, RowMixer, Voters, combine
 
 #: Labels that each of several trees lists at least, lest what one tree ranks low count as nothing.
 LISTED = 50
 
 #: Highest ranked labels whose rows are compared with a query, and how many rows that are at most.
-LOOKED_UP, MOST_CANDIDATES = 20, 5000
+LOOKED_UP, _MOST_CANDIDATES = 20, 5000
 
-#: Options whose rankers of single rows are kept.
-_MOST_ROW_RANKERS = 64
+
+class Mixture(NamedTuple):
+    """How votes count.
+
+    Attributes
+    ----------
+    n_neighbors : int
+        How many rows vote on a query.
+    power : float
+        A vote counts this power of the similarity.
+    share : float
+        That of all votes in a score.
+    """
+
+    n_neighbors: int
+    power: float
+    share: float
 
 
 class Votes(NamedTuple):
@@ -22,21 +37,14 @@ class Votes(NamedTuple):
     Attributes
     ----------
     voters : Voters
-    n_neighbors : int
-        How many of them vote on a query.
-    power : float
-        A vote counts this power of the similarity.
-    weight : float
-        Share of all votes in a score.
+    mixture : Mixture
     """
 
     voters: Voters
-    n_neighbors: int
-    power: float
-    weight: float
+    mixture: Mixture
 
 
-class Forest:
+class Forest(KeepsRowRankers):
     """Ranks labels by the average of several trees' scores, mixed with the votes of neighbours.
 
     Takes the place of a single Model.
@@ -51,10 +59,7 @@ class Forest:
     def __init__(self, trees, votes=None):
         self.trees = tuple(trees)
         self.votes = votes
-        self._row_rankers = {}
-
-    def __getstate__(self):
-        return {**self.__dict__, "_row_rankers": {}}
+        super().__init__()
 
     def __sizeof__(self):
         voters = 0 if self.votes is None else self.votes.voters.nbytes
@@ -70,7 +75,7 @@ class Forest:
         reached = sum(tree.largest_result(beam_width) for tree in self.trees)
         if self.votes is not None:
             most = int(np.diff(self.votes.voters.arrays["label_ptr"]).max(initial=0))
-            reached += self.votes.n_neighbors * most
+            reached += self.votes.mixture.n_neighbors * most
         return min(self.trees[0].n_labels, reached)
 
     def rank(self, view, lo, hi, *, k, beam_width, post_processor, floor=-np.inf, frontier=None):
@@ -86,28 +91,14 @@ class Forest:
             return _above(logarithms(*self._combine(lists, view, lo, hi, k)), floor)
         return self._combine(lists, view, lo, hi, k, floor)
 
-    def row_ranker(self, k, beam_width, post_processor):
-        """Return what ranks one row at a time with these options, which must be valid."""
-        key = k, beam_width, post_processor
-        ranker = self._row_rankers.get(key)
-        if ranker is None:
-            if len(self._row_rankers) >= _MOST_ROW_RANKERS:
-                self._row_rankers = {}
-            ranker = self._row_rankers[key] = _RowRanker(self, *key)
-        return ranker
-
-    def known_row_ranker(self, k, beam_width, post_processor):
-        """Return the same if it was made before, else None."""
-        try:
-            return self._row_rankers.get((k, beam_width, post_processor))
-        except TypeError:  # not hashable, so never valid
-            return None
+    def _make_row_ranker(self, k, beam_width, post_processor):
+        return _RowRanker(self, k, beam_width, post_processor)
 
     def mixer(self, k):
         """Return what mixes the votes into the ranking of one row."""
-        voters, n_neighbors, power, share = self.votes
-        how = n_neighbors, MOST_CANDIDATES, power, share, LOOKED_UP
-        return RowMixer(voters, *how, k, self.trees[0].n_labels)
+        n_neighbors, power, share = self.votes.mixture
+        how = n_neighbors, _MOST_CANDIDATES, power, share, LOOKED_UP
+        return RowMixer(self.votes.voters, *how, k, self.trees[0].n_labels)
 
     def find_voters(self, view, lo, hi, *, k, beam_width, post_processor):
         """Find the rows that vote when the k best labels of the rows lo to hi are asked for.
@@ -121,7 +112,7 @@ class Forest:
         options = {"beam_width": beam_width, "post_processor": mixable(post_processor)}
         n_listed = self._n_listed(k)
         lists = [tree.rank(view, lo, hi, k=n_listed, **options) for tree in self.trees]
-        return self._voters_of(self.averaged(lists, n_listed)[0], view, lo, hi)
+        return self.voters_for(self.averaged(lists, n_listed)[0], view, lo, hi)
 
     def averaged(self, lists, k, floor=-np.inf):
         """Average the trees' rankings, and keep the k best labels where there are several."""
@@ -132,24 +123,25 @@ class Forest:
 
     def mixed(self, labels, scores, found, k, floor=-np.inf):
         """Mix an averaged ranking with the votes of the rows found."""
-        voters, _, power, share = self.votes
+        voters, (_, power, share) = self.votes
         votes, n_labels = (voters, *found, power, share), self.trees[0].n_labels
         return combine(labels, scores, 1 - share, k, n_labels, floor=floor, votes=votes)
+
+    def voters_for(self, labels, view, lo, hi):
+        """Find the rows that vote, given the labels that an averaged ranking lists."""
+        best = np.ascontiguousarray(labels[:, :LOOKED_UP])
+        n_neighbors = self.votes.mixture.n_neighbors
+        return self.votes.voters.neighbors(view, lo, hi, best, n_neighbors, _MOST_CANDIDATES)
 
     def _n_listed(self, k):
         least = LISTED if len(self.trees) > 1 else LOOKED_UP
         return min(self.trees[0].n_labels, max(k, least))
 
-    def _voters_of(self, labels, view, lo, hi):
-        best = np.ascontiguousarray(labels[:, :LOOKED_UP])
-        n_neighbors = self.votes.n_neighbors
-        return self.votes.voters.neighbors(view, lo, hi, best, n_neighbors, MOST_CANDIDATES)
-
     def _combine(self, lists, view, lo, hi, k, floor=-np.inf):
         if self.votes is None:
             return self.averaged(lists, k, floor)
         labels, scores = self.averaged(lists, lists[0][0].shape[1])
-        return self.mixed(labels, scores, self._voters_of(labels, view, lo, hi), k, floor)
+        return self.mixed(labels, scores, self.voters_for(labels, view, lo, hi), k, floor)
 
 
 class ForestCache:
@@ -161,20 +153,20 @@ class ForestCache:
     def __reduce__(self):
         return ForestCache, ()
 
-    def known(self, trees, mixture, voters):
-        """Return the forest if it was the last one asked for, else None."""
-        forest, for_trees, for_mixture, for_voters = self._last
-        same = for_trees is trees and for_mixture == mixture and for_voters is voters
+    def known(self, trees, voters, asked):
+        """Return the forest if it was the last one made, and for the same, else None."""
+        forest, for_trees, for_voters, for_asked = self._last
+        same = for_trees is trees and for_voters is voters and for_asked == asked
         return forest if same else None
 
-    def make(self, trees, mixture, voters):
+    def make(self, trees, voters, asked, mixture):
         """Make a Forest in which voters count as a Mixture says, or nobody if that is None."""
         votes = None
         if mixture is not None:
             n_neighbors = min(mixture.n_neighbors, voters.n_rows)
-            votes = Votes(voters, n_neighbors, mixture.power, mixture.share)
+            votes = Votes(voters, mixture._replace(n_neighbors=n_neighbors))
         forest = Forest(trees, votes)
-        self._last = forest, trees, mixture, voters
+        self._last = forest, trees, voters, asked
         return forest
 
 

@@ -1,13 +1,12 @@
 """How votes count best, found on examples held out of training."""
 
 from itertools import product
-from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
-from ._core import CSRView, combine
-from ._forest import LISTED, LOOKED_UP, MOST_CANDIDATES
+from ._core import CSRView
+from ._forest import LISTED, Forest, Mixture, Votes
 from ._voting import make_voters
 from .metrics import ndcg_at_k
 
@@ -15,21 +14,6 @@ from .metrics import ndcg_at_k
 _HELD_OUT, _FEWEST = 3000, 30
 
 _NUMBERS, _POWERS, _SHARES = (10, 20, 40), (1.0, 2.0, 3.0, 5.0), (0.1, 0.2, 0.3, 0.4, 0.5)
-
-
-class Mixture(NamedTuple):
-    """How votes count.
-
-    Attributes
-    ----------
-    n_neighbors : int
-    power : float
-    share : float
-    """
-
-    n_neighbors: int
-    power: float
-    share: float
 
 
 def choose_mixture(examples, n_rows, train, search, otherwise):
@@ -59,16 +43,15 @@ def choose_mixture(examples, n_rows, train, search, otherwise):
     model, voters = train(voting), make_voters(voting)
     n, view, Y = len(held), CSRView(examples.X[examples.source[held]]), examples.Y[held]
     labels, scores = model.rank(view, 0, n, k=LISTED, **search)
-    best = np.ascontiguousarray(labels[:, :LOOKED_UP])
-    found = voters.neighbors(view, 0, n, best, max(_NUMBERS), MOST_CANDIDATES)
+    mixtures = [Mixture(*values) for values in product(_NUMBERS, _POWERS, _SHARES)]
+    widest = max(mixtures)
+    found = Forest([model], Votes(voters, widest)).voters_for(labels, view, 0, n)
 
     def quality(mixture):
-        nearest = (np.ascontiguousarray(array[:, : mixture.n_neighbors]) for array in found)
-        votes = voters, *nearest, mixture.power, mixture.share
-        ranking, _ = combine(labels, scores, 1 - mixture.share, 5, Y.shape[1], votes=votes)
-        return ndcg_at_k(Y, ranking, k=5)
+        nearest = [np.ascontiguousarray(array[:, : mixture.n_neighbors]) for array in found]
+        forest = Forest([model], Votes(voters, mixture))
+        return ndcg_at_k(Y, forest.mixed(labels, scores, nearest, 5)[0], k=5)
 
-    mixtures = [Mixture(*values) for values in product(_NUMBERS, _POWERS, _SHARES)]
     qualities = [quality(mixture) for mixture in mixtures]
     if max(qualities) <= ndcg_at_k(Y, labels[:, :5], k=5):
         return None

@@ -30,7 +30,7 @@ from ._examples import Examples, distinct_examples
 from ._explaining import explain_label
 from ._explanation import Explanation, check_feature_names, find_label
 from ._folder import write_folder
-from ._forest import ForestCache, mixable
+from ._forest import ForestCache, Mixture, mixable
 from ._label_examples import check_label_examples, with_label_examples
 from ._negatives import (
     Sampling,
@@ -76,7 +76,7 @@ from ._validation import (
     takes_text,
     unchanged_on_failure,
 )
-from ._vote_tuning import Mixture, choose_mixture
+from ._vote_tuning import choose_mixture
 from ._voting import join_voters, make_voters, update_voters
 from .embeddings import embed_labels, split_kind
 from .indexers import KMeansIndexer, _clusters
@@ -570,23 +570,18 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     @property
     def _model(self):
         """What ranks: a tree, or several of them, perhaps with the votes of training rows."""
-        votes = self._votes_in_use()
-        if votes is None and len(self._models) == 1:
+        nobody = self._voters is None or self.n_neighbors is None or self.post_processor == "noop"
+        if nobody and len(self._models) == 1:
             return self._models[0]
-        forest = self._forests.known(self._models, votes, self._voters)
+        # Parameters may have changed since the model was fitted.
+        asked = None if nobody else (self.n_neighbors, self.neighbor_power, self.neighbor_weight)
+        forest = self._forests.known(self._models, self._voters, asked)
         if forest is None:
             self._check_mixture()
-            forest = self._forests.make(self._models, votes, self._voters)
+            mixture = self.votes_ if _is_auto(self.n_neighbors) else self._given_votes()
+            mixture = None if nobody else mixture
+            forest = self._forests.make(self._models, self._voters, asked, mixture)
         return forest
-
-    def _votes_in_use(self):
-        """How votes count now; parameters may have changed since the model was fitted."""
-        nobody = self._voters is None or self.n_neighbors is None or self.post_processor == "noop"
-        if nobody:
-            return None
-        if type(self.n_neighbors) is not int:
-            self._check_mixture()
-        return self.votes_ if self.n_neighbors == "auto" else self._given_votes()
 
     def _check_fitted(self):
         check_is_fitted(self, "n_labels_")

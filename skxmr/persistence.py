@@ -7,8 +7,8 @@ import numpy as np
 
 from ._core import Layer, Model, Voters
 from ._folder import FolderReader, unpack_strings
+from ._forest import Mixture
 from ._state import INDEXERS
-from ._vote_tuning import Mixture
 from .linear import XRLinearClassifier
 from .tree import LabelTree
 

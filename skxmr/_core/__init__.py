@@ -26,7 +26,7 @@ from ._ngrams import (
     joined_rows,
 )
 from ._places import Places, Restriction
-from ._search import POST_PROCESSORS, Frontier, Model
+from ._search import POST_PROCESSORS, Frontier, KeepsRowRankers, Model
 from ._sparse import (
     CSRView,
     csr_check,
@@ -67,6 +67,7 @@ __all__ = [
     "Columns",
     "Frontier",
     "GrowingArray",
+    "KeepsRowRankers",
     "Layer",
     "Learner",
     "Model",

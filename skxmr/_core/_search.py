@@ -41,7 +41,37 @@ class Frontier(NamedTuple):
     score: np.ndarray
 
 
-class Model:
+class KeepsRowRankers:
+    """Makes what ranks single rows, for any options, and keeps it. Pickled without it.
+
+    What extends this has `_make_row_ranker`, which takes the options.
+    """
+
+    def __init__(self):
+        self._row_rankers = {}
+
+    def __getstate__(self):
+        return {**self.__dict__, "_row_rankers": {}}
+
+    def row_ranker(self, k, beam_width, post_processor):
+        """Return what ranks one row at a time with these options, which must be valid."""
+        key = k, beam_width, post_processor
+        ranker = self._row_rankers.get(key)
+        if ranker is None:
+            if len(self._row_rankers) >= _MOST_ROW_RANKERS:
+                self._row_rankers = {}
+            ranker = self._row_rankers[key] = self._make_row_ranker(*key)
+        return ranker
+
+    def known_row_ranker(self, k, beam_width, post_processor):
+        """Return the same if it was made before, else None."""
+        try:
+            return self._row_rankers.get((k, beam_width, post_processor))
+        except TypeError:  # not hashable, so never valid
+            return None
+
+
+class Model(KeepsRowRankers):
     """Layers joined into something that can be searched.
 
     Holds the arrays and, made on first use and never pickled, the C view of them.
@@ -65,10 +95,10 @@ class Model:
         self.n_features = n_features
         self.max_copies = int(np.bincount(slot_label).max()) if max_copies is None else max_copies
         self._view = None
-        self._row_rankers = {}
+        super().__init__()
 
     def __getstate__(self):
-        return {**self.__dict__, "_view": None, "_row_rankers": {}}
+        return {**super().__getstate__(), "_view": None}
 
     def __sizeof__(self):
         return super().__sizeof__() + self.nbytes  # dask sends what is large once, not per task
@@ -135,22 +165,8 @@ class Model:
         )
         return pad_ranking(labels, scores, k_asked)
 
-    def row_ranker(self, k, beam_width, post_processor):
-        """Return the `RowRanker` for these options, which must be valid; made on first use."""
-        key = k, beam_width, post_processor
-        ranker = self._row_rankers.get(key)
-        if ranker is None:
-            if len(self._row_rankers) >= _MOST_ROW_RANKERS:
-                self._row_rankers = {}
-            ranker = self._row_rankers[key] = RowRanker(self, *key)
-        return ranker
-
-    def known_row_ranker(self, k, beam_width, post_processor):
-        """Return the `RowRanker` for these options if it was made before, else None."""
-        try:
-            return self._row_rankers.get((k, beam_width, post_processor))
-        except TypeError:  # not hashable, so never valid
-            return None
+    def _make_row_ranker(self, k, beam_width, post_processor):
+        return RowRanker(self, k, beam_width, post_processor)
 
     def _search_params(self, k, beam_width, post_processor, floor=-np.inf):
         code, power = POST_PROCESSORS[post_processor]
