@@ -272,7 +272,7 @@ class CalibratedRanker(RankerWrapper):
 
     @available_if(_decides)
     def decision_function(self, X):
-        """Score labels as the estimator does.
+        """Score labels as the estimator does, but for two classes by their probabilities.
 
         Parameters
         ----------
@@ -281,7 +281,11 @@ class CalibratedRanker(RankerWrapper):
         Returns
         -------
         scores : {ndarray, sparse matrix}
-            What the estimator's ``decision_function`` returns.
+            What the estimator's ``decision_function`` returns; for two classes, the second's
+            probability minus one half, which orders rows as ``predict_proba`` does.
         """
         check_is_fitted(self)
+        if not self.multilabel_ and self.n_labels_ == 2:
+            # The map of two scores does not order rows as their difference does.
+            return self.predict_proba(X)[:, 1] - 0.5
         return self.estimator_.decision_function(X)

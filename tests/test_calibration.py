@@ -290,6 +290,15 @@ def test_decision_function_is_the_estimators():
     assert_array_equal(fitted.decision_function(X).toarray(), expected.toarray())
 
 
+def test_decision_function_orders_rows_of_two_classes_as_their_probabilities():
+    X, y = make_classification(200, n_informative=3, flip_y=0.3, random_state=0)
+    for seed in range(5):
+        fitted = CalibratedRanker(XRLinearClassifier(), random_state=seed).fit(X, y)
+        scores, probabilities = fitted.decision_function(X), fitted.predict_proba(X)[:, 1]
+        assert np.diff(scores[probabilities.argsort()]).min() >= -1e-12
+        assert_array_equal(scores > 0, fitted.predict(X) == 1)
+
+
 def test_classes():
     X, Y = planted()
     names = np.array([f"class {i}" for i in range(N_LABELS)])
