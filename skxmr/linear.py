@@ -3,7 +3,7 @@
 import numbers
 import os
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from typing import NamedTuple
 
@@ -23,7 +23,6 @@ from ._core import (
     Frontier,
     Model,
     TrainParams,
-    Voters,
 )
 from ._disentanglement import MOST_CLUSTERS, disentangle, foreseen_rounds, round_name
 from ._examples import Examples, distinct_examples
@@ -96,9 +95,10 @@ _RESULT_BLOCK = 1 << 22
 #: Rows times beam width of what is ranked at a time: an interruption waits for its end.
 _BRIEF_RANKING = 1 << 16
 
-#: Parameters that a fit does not depend on.
+#: Parameters that training does not depend on.
 _ONLY_FOR_RANKING = {
-    *("beam_width", "post_processor", "threshold", "neighbor_weight", "neighbor_power"),
+    *("beam_width", "post_processor", "threshold"),
+    *("n_neighbors", "neighbor_weight", "neighbor_power"),
     *("memory", "n_jobs", "verbose"),
 }
 
@@ -392,15 +392,20 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         of_labels = label_features, label_text, label_examples
         keys = self._keys([X, y, sample_weight, *of_labels, relevance, negatives])
         given = X, y, sample_weight, of_labels, relevance, negatives
-        learnt = _memory.recall(self._memory(), *keys, lambda: self._learn(*given))
-        if not _is_auto(self.n_neighbors):  # a memory does not mind how votes count
-            learnt = learnt._replace(votes=self._given_votes())
-        self._set_fitted(*learnt[:-1])
-        self.indexer_ = learnt.indexer
+        prepared = cache(lambda: self._prepare(*given))
+        recall = partial(_memory.recall, self._memory())
+        learnt = recall(keys.fit, keys.training, lambda: self._learn(*prepared()))
+        votes = learnt.votes if _is_auto(self.n_neighbors) else self._given_votes()
+        voters = None
+        if votes is not None:  # the same ones for every threshold and type of weights
+            voters = recall(keys.data, keys.data, lambda: make_voters(prepared().problem.examples))
+        trees, models, _, *others, indexer = learnt
+        self._set_fitted(trees, models, voters, votes, *others)
+        self.indexer_ = indexer
         return self
 
-    def _learn(self, X, y, sample_weight, of_labels, relevance, negatives):
-        """Everything that a fit yields."""
+    def _prepare(self, X, y, sample_weight, of_labels, relevance, negatives):
+        """Check what a fit is given, and merge equal rows."""
         X, targets = canonical_csr(X, "X"), encode_targets(y)
         n_labels = targets.indicator.shape[1]
         weight = check_sample_weight(sample_weight, X.shape[0], self.C)
@@ -416,41 +421,42 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         if label_examples is not None:
             label_examples = check_label_examples(label_examples, n_labels, X.shape[1])
             rows, labels = with_label_examples(rows, labels, label_examples)
-        examples = distinct_examples(rows, *labels)
+        problem = _Problem(distinct_examples(rows, *labels), label_features, label_text)
+        classes = targets.classes if targets.classes is not None else np.arange(n_labels)
+        return _Prepared(problem, X.shape[0], classes, targets.container)
+
+    def _learn(self, problem, n_rows, classes, container):
+        """Everything that a fit yields but the voters."""
+        examples = problem.examples
         foreseen = _foreseen(examples, self.indexer, self._n_reassignments())
         foreseen = _repeated(foreseen, int(self.n_trees))
-        problem = _Problem(examples, label_features, label_text)
         with _progress.reporting("fitting", foreseen, self.verbose):
-            votes = self._choose_votes(problem, X.shape[0])
+            votes = self._choose_votes(problem, n_rows)
             trained = self._train_all(problem)
         models = [_model_of(t, examples) for t in trained]
-        voters = None if votes is None else make_voters(examples)
-        classes = targets.classes if targets.classes is not None else np.arange(n_labels)
         n_iter = max(t.n_iter for t in trained)
         trees = [t.tree for t in trained]
-        container, indexer = targets.container, trained[0].indexer
-        return _Learnt(trees, models, voters, votes, classes, container, n_iter, indexer)
+        return _Learnt(trees, models, votes, classes, container, n_iter, trained[0].indexer)
 
     def _memory(self):
         memory = os.fspath(self.memory) if isinstance(self.memory, os.PathLike) else self.memory
         return check_memory(memory)
 
     def _keys(self, given):
-        """Name, for a memory, what a fit to this yields, and the training that it begins with."""
+        """Name, for a memory, what is fitted to, what that yields and the training it needs."""
         if self.memory is None:
-            return None, None
-        params = self.get_params(deep=False)
+            return _Keys(None, None, None)
+        unimportant = {"memory", "n_jobs", "verbose"}
         if not _is_auto(self.n_neighbors):  # else votes are chosen by ranking
-            params = {name: params[name] for name in params.keys() - _ONLY_FOR_RANKING}
-            params["n_neighbors"] = self.n_neighbors is not None
-        unimportant = _ONLY_FOR_RANKING | {"n_neighbors", "prune_threshold", "weight_dtype"}
-        training = {name: params[name] for name in params.keys() - unimportant}
-        params = {name: params[name] for name in params.keys() - {"memory", "n_jobs", "verbose"}}
-        data = _memory.key_of(given, {})
-        return tuple(
-            _memory.key_of([], {"data": data, "library": version("skxmr"), **p})
-            for p in (params, training)
-        )
+            unimportant |= _ONLY_FOR_RANKING
+        after_training = _ONLY_FOR_RANKING | {"prune_threshold", "weight_dtype"}
+        params, data = self.get_params(deep=False), _memory.key_of(given, {})
+
+        def name(without):
+            held = {name: params[name] for name in params.keys() - without}
+            return _memory.key_of([], {"data": data, "library": version("skxmr"), **held})
+
+        return _Keys(name(params.keys()), name(unimportant), name(after_training))
 
     def _choose_votes(self, problem, n_rows):
         """How votes count, found out if that was asked for."""
@@ -1130,12 +1136,28 @@ class _Problem(NamedTuple):
     label_text: list | None
 
 
+class _Prepared(NamedTuple):
+    """A problem, and what it does not tell of the rows and labels that were given."""
+
+    problem: _Problem
+    n_rows: int
+    classes: np.ndarray
+    container: str
+
+
+class _Keys(NamedTuple):
+    """Names of what a memory holds; None without one, or where something has no name."""
+
+    data: str | None
+    fit: str | None
+    training: str | None
+
+
 class _Learnt(NamedTuple):
-    """Everything that a fit yields."""
+    """Everything that a fit yields but the voters."""
 
     trees: list
     models: list
-    voters: Voters | None
     votes: Mixture | None
     classes: np.ndarray
     container: str
