@@ -10,7 +10,8 @@ from ._core import KeepsRowRankers, RowMixer, Voters, combine
 LISTED = 50
 
 #: Highest ranked labels whose rows are compared with a query, and how many rows that are at most.
-LOOKED_UP, _MOST_CANDIDATES = 20, 5000
+#: Rankings of held-out rows were as good as with 5,000, and better than with 1,000 or 10 labels.
+LOOKED_UP, _MOST_CANDIDATES = 20, 2000
 
 
 class Mixture(NamedTuple):

@@ -1,6 +1,8 @@
 """Several trees, and training rows that vote, beside a slow reference."""
 
 import pickle
+from collections import Counter
+from itertools import groupby
 
 import numpy as np
 import pytest
@@ -41,6 +43,12 @@ def corpora(draw):
     return X, Y, None if weight is None else np.array(weight, np.float32), queries
 
 
+def numbers_of(voters, examples):
+    """The number that each row that votes has among the examples, and -1 for -1."""
+    number = {source: i for i, source in enumerate(examples.source.tolist())}
+    return np.array([*(number[source] for source in voters.source.tolist()), -1])
+
+
 def slow_neighbors(examples, query, labels, n_neighbors):
     """Pairs (row, similarity) of the rows most similar to a query that carry one of the labels.
 
@@ -68,9 +76,9 @@ def test_neighbors_are_those_of_the_reference(corpus, n_neighbors, data):
     n = queries.shape[0]
     lists = st.lists(st.integers(-1, Y.shape[1] - 1), min_size=3, max_size=3)
     listed = np.array(data.draw(st.lists(lists, min_size=n, max_size=n)), dtype=np.int32)
-    rows, similarity = make_voters(examples).neighbors(
-        CSRView(queries), 0, n, listed, n_neighbors, 10**6
-    )
+    voters = make_voters(examples)
+    rows, similarity = voters.neighbors(CSRView(queries), 0, n, listed, n_neighbors, 10**6)
+    rows = numbers_of(voters, examples)[rows]
     for i in range(n):
         query = queries[[i]].toarray().ravel().astype(float)
         expected = slow_neighbors(examples, query, listed[i].tolist(), n_neighbors)
@@ -93,8 +101,24 @@ def test_no_more_rows_are_compared_than_allowed():
         rows, _ = voters.neighbors(CSRView(X[[0]]), 0, 1, listed, 6, most)
         found = rows[0][rows[0] >= 0]
         assert len(found) == most
-        carried = examples.Y[found].indices
+        carried = examples.Y[numbers_of(voters, examples)[found]].indices
         assert (carried == 1).sum() == min(3, -(-most // 2))  # half of the room, and the odd row
+
+
+@given(corpora())
+def test_rows_that_share_their_most_frequent_label_lie_side_by_side(corpus):
+    examples = distinct_examples(*corpus[:3])
+    voters = make_voters(examples)
+    assert_array_equal(np.sort(voters.source), np.sort(examples.source))
+    labels = [
+        [label for label, _ in stored_entries(examples.Y, row)]
+        for row in numbers_of(voters, examples)[:-1]
+    ]
+    frequency = Counter(label for row in labels for label in row)
+    most_frequent = [
+        max(row, key=lambda label: (frequency[label], -label), default=-1) for row in labels
+    ]
+    assert len(set(most_frequent)) == len(list(groupby(most_frequent)))
 
 
 # ---- sums ----
@@ -133,6 +157,7 @@ def test_votes_are_those_of_the_reference(corpus, n_neighbors, power, share):
     rows, similarity = voters.neighbors(CSRView(queries), 0, n, listed, n_neighbors, 100)
     votes = voters, rows, similarity, power, share
     labels, mixed = combine(listed, scores, 1 - share, n_labels, n_labels, votes=votes)
+    rows = numbers_of(voters, examples)[rows]
     for i in range(n):
         room, count = n_neighbors, np.zeros(n_labels)
         for row, s in zip(rows[i].tolist(), similarity[i].tolist(), strict=True):
