@@ -33,10 +33,15 @@ def kill_one(client, seconds):
 
 def same(left, right):
     """Whether two models agree bit by bit."""
-    layers = zip(left._model.layers, right._model.layers, strict=True)
-    return left.tree_ == right.tree_ and all(
-        np.array_equal(getattr(a, name), getattr(b, name)) for a, b in layers for name in a.DTYPES
-    )
+    arrays = [
+        [
+            *(getattr(layer, name) for layer in clf._models[0].layers for name in layer.DTYPES),
+            *clf._voters.arrays.values(),
+        ]
+        for clf in (left, right)
+    ]
+    equal = (np.array_equal(a, b) for a, b in zip(*arrays, strict=True))
+    return left.tree_ == right.tree_ and all(equal)
 
 
 def timed(what, function):
@@ -71,9 +76,8 @@ def main():
             print("workers at their peak:", _megabytes(client), flush=True)
             ranked = timed("rank, dask", lambda: there.rank(X_test))
         print("workers at their peak:", _megabytes(client), flush=True)
-    print(
-        f"this process at its peak: {memory():.0f} MB; model {there._model.nbytes / 2**20:.0f} MB"
-    )
+    model = (there._models[0].nbytes + there._voters.nbytes) / 2**20
+    print(f"this process at its peak: {memory():.0f} MB; model and votes {model:.0f} MB")
     here = timed("fit, one process", lambda: XRLinearClassifier(random_state=0).fit(X, Y))
     agree = np.array_equal(here.rank(X_test)[1], ranked[1])
     print(f"the same model: {same(here, there)}; the same ranking: {agree}")
