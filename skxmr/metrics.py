@@ -20,7 +20,7 @@ So a dense array is a ranking if its type is an integer, and scores if it is flo
 
 Places among the first k that no candidate fills are misses. Rows without any true label cannot
 be ranked well by anyone; they are kept and count as 0, as in :func:`sklearn.metrics.ndcg_score`
-and in the usual tools of extreme classification.
+and in the usual tools of extreme classification. With ``sample_weight`` the average is weighted.
 """
 
 import inspect
@@ -37,7 +37,8 @@ from ._bleu import bleu_scores
 from ._core import csr_top_k
 from ._pairs import is_true
 from ._rankers import ranked_by
-from ._validation import check_sparse_structure, check_texts, widened
+from ._score_requests import ScoreRequests
+from ._validation import check_sample_weight, check_sparse_structure, check_texts, widened
 
 __all__ = [
     "bleu_rr",
@@ -61,7 +62,7 @@ __all__ = [
 ]
 
 
-def precision_at_k(Y_true, Y_ranked, k=1):
+def precision_at_k(Y_true, Y_ranked, k=1, *, sample_weight=None):
     r"""Compute the share of the first k places that hold a true label.
 
     .. math:: P@k = \frac{1}{k} \sum_{i=1}^{k} y_{r_i}
@@ -74,6 +75,8 @@ def precision_at_k(Y_true, Y_ranked, k=1):
         A ranking, the pair returned by ``rank``, or scores; see the top of this module.
     k : int, default=1
         How many places count.
+    sample_weight : array-like of shape (n_samples,), optional
+        How much each row counts.
 
     Returns
     -------
@@ -99,10 +102,10 @@ def precision_at_k(Y_true, Y_ranked, k=1):
     """
     k = _checked_k(k)
     _, _, hits = _look_up(Y_true, Y_ranked, k)
-    return int(hits.sum()) / (len(hits) * k)
+    return _mean(hits.sum(axis=1), sample_weight) / k
 
 
-def recall_at_k(Y_true, Y_ranked, k=10):
+def recall_at_k(Y_true, Y_ranked, k=10, *, sample_weight=None):
     r"""Compute the share of the true labels that are in the first k places.
 
     .. math:: R@k = \frac{1}{|y|} \sum_{i=1}^{k} y_{r_i}
@@ -115,6 +118,8 @@ def recall_at_k(Y_true, Y_ranked, k=10):
         A ranking, the pair returned by ``rank``, or scores; see the top of this module.
     k : int, default=10
         How many places count.
+    sample_weight : array-like of shape (n_samples,), optional
+        How much each row counts.
 
     Returns
     -------
@@ -135,10 +140,10 @@ def recall_at_k(Y_true, Y_ranked, k=10):
     k = _checked_k(k)
     truth, _, hits = _look_up(Y_true, Y_ranked, k)
     # A row without true labels has no hits either: any positive divisor makes it 0.
-    return float(np.mean(hits.sum(axis=1) / np.maximum(np.diff(truth.indptr), 1)))
+    return _mean(hits.sum(axis=1) / np.maximum(np.diff(truth.indptr), 1), sample_weight)
 
 
-def ndcg_at_k(Y_true, Y_ranked, k=5):
+def ndcg_at_k(Y_true, Y_ranked, k=5, *, sample_weight=None):
     r"""Compute the normalised discounted cumulative gain of the first k places.
 
     .. math::
@@ -153,6 +158,8 @@ def ndcg_at_k(Y_true, Y_ranked, k=5):
         A ranking, the pair returned by ``rank``, or scores; see the top of this module.
     k : int, default=5
         How many places count.
+    sample_weight : array-like of shape (n_samples,), optional
+        How much each row counts.
 
     Returns
     -------
@@ -188,10 +195,11 @@ def ndcg_at_k(Y_true, Y_ranked, k=5):
     # Added up in the same order as the ideal, so that a perfect row is exactly 1.
     gains = np.cumsum(hits * discounts[: hits.shape[1]], axis=1)
     gain = gains.max(axis=1, initial=0.0)
-    return float(np.mean(np.divide(gain, ideal, out=np.zeros_like(gain), where=n_best > 0)))
+    share = np.divide(gain, ideal, out=np.zeros_like(gain), where=n_best > 0)
+    return _mean(share, sample_weight)
 
 
-def psp_at_k(Y_true, Y_ranked, k=5, *, propensities):
+def psp_at_k(Y_true, Y_ranked, k=5, *, propensities, sample_weight=None):
     r"""Compute the propensity-scored precision of the first k places.
 
     A label that is often missing from the annotations earns more when it is found:
@@ -211,6 +219,8 @@ def psp_at_k(Y_true, Y_ranked, k=5, *, propensities):
         How many places count.
     propensities : array-like of shape (n_labels,)
         The propensity of each label, in (0, 1], from :func:`propensities` of the training labels.
+    sample_weight : array-like of shape (n_samples,), optional
+        How much each row counts.
 
     Returns
     -------
@@ -237,16 +247,19 @@ def psp_at_k(Y_true, Y_ranked, k=5, *, propensities):
     """
     k = _checked_k(k)
     truth, top, hits = _look_up(Y_true, Y_ranked, k)
-    weights = 1.0 / _checked_propensities(propensities, truth.shape[1])
-    best = sparse.csr_array((weights[truth.indices], truth.indices, truth.indptr), truth.shape)
+    gain = 1.0 / _checked_propensities(propensities, truth.shape[1])
+    best = sparse.csr_array((gain[truth.indices], truth.indices, truth.indptr), truth.shape)
     best_top = _ranking_from_scores(best, k)
+    weight = _checked_weight(sample_weight, len(hits))
     # Exact sums, so that the best ranking is exactly 1 in whatever order it names its labels.
-    found_sum = math.fsum(weights[top[hits]].tolist())
-    best_sum = math.fsum(weights[best_top[best_top >= 0]].tolist())
-    return found_sum / best_sum if truth.nnz else 0.0
+    found_sum, best_sum = (
+        math.fsum((gain[labels[there]] * weight[np.nonzero(there)[0]]).tolist())
+        for labels, there in ((top, hits), (best_top, best_top >= 0))
+    )
+    return found_sum / best_sum if best_sum else 0.0
 
 
-def mean_reciprocal_rank(Y_true, Y_ranked, k=10):
+def mean_reciprocal_rank(Y_true, Y_ranked, k=10, *, sample_weight=None):
     r"""Compute the mean of one over the place of the first true label.
 
     .. math:: MRR@k = \frac{1}{n} \sum_{j=1}^{n} \frac{1}{\min \{i \le k : y_{j, r_i} = 1\}}
@@ -261,6 +274,8 @@ def mean_reciprocal_rank(Y_true, Y_ranked, k=10):
         A ranking, the pair returned by ``rank``, or scores; see the top of this module.
     k : int, default=10
         How many places count.
+    sample_weight : array-like of shape (n_samples,), optional
+        How much each row counts.
 
     Returns
     -------
@@ -280,7 +295,7 @@ def mean_reciprocal_rank(Y_true, Y_ranked, k=10):
     """
     k = _checked_k(k)
     _, _, hits = _look_up(Y_true, Y_ranked, k)
-    return float(np.mean(_reciprocal_ranks(hits)))
+    return _mean(_reciprocal_ranks(hits), sample_weight)
 
 
 def mean_reciprocal_rank_by_prefix_length(Y_true, Y_ranked, prefix_lengths, k=10):
@@ -336,6 +351,21 @@ def mean_reciprocal_rank_by_prefix_length(Y_true, Y_ranked, prefix_lengths, k=10
     length, place, n_rows = np.unique(lengths, return_inverse=True, return_counts=True)
     sums = np.bincount(place, _reciprocal_ranks(hits), minlength=len(length))
     return Bunch(length=length, mrr=sums / n_rows, n_rows=n_rows)
+
+
+def _mean(per_row, sample_weight):
+    """Return the mean over the rows."""
+    if sample_weight is None:
+        return float(np.mean(per_row))
+    return float(np.average(per_row, weights=_checked_weight(sample_weight, len(per_row))))
+
+
+def _checked_weight(sample_weight, n_rows):
+    """Return how much each row counts."""
+    if sample_weight is None:
+        return np.ones(n_rows)
+    check_sample_weight(sample_weight, n_rows)
+    return np.broadcast_to(np.asarray(sample_weight, dtype=np.float64), n_rows)
 
 
 def _reciprocal_ranks(hits):
@@ -418,7 +448,7 @@ def _bleu_rr_of_row(true_text, suggestions):
     return sum(score / i for i, score in enumerate(scores, start=1)) / weight if scores else 0.0
 
 
-def hit_rate_at_k(Y_true, Y_ranked, k=10):
+def hit_rate_at_k(Y_true, Y_ranked, k=10, *, sample_weight=None):
     """Compute the share of the rows that have a true label in the first k places.
 
     Parameters
@@ -429,6 +459,8 @@ def hit_rate_at_k(Y_true, Y_ranked, k=10):
         A ranking, the pair returned by ``rank``, or scores; see the top of this module.
     k : int, default=10
         How many places count.
+    sample_weight : array-like of shape (n_samples,), optional
+        How much each row counts.
 
     Returns
     -------
@@ -448,7 +480,7 @@ def hit_rate_at_k(Y_true, Y_ranked, k=10):
     """
     k = _checked_k(k)
     _, _, hits = _look_up(Y_true, Y_ranked, k)
-    return float(np.mean(hits.any(axis=1)))
+    return _mean(hits.any(axis=1), sample_weight)
 
 
 def propensities(Y_train, A=0.55, B=1.5):
@@ -518,6 +550,9 @@ def make_ranking_scorer(metric, **kwargs):
     search. `Y` is an indicator matrix, or the 1-D class labels that the estimator was trained on,
     where a class that it never saw is a miss.
 
+    A metric with a parameter `sample_weight` is given it if the scorer is. Where scikit-learn
+    routes metadata, ``scorer.set_score_request(sample_weight=True)`` returns a scorer that asks.
+
     Parameters
     ----------
     metric : callable
@@ -530,7 +565,8 @@ def make_ranking_scorer(metric, **kwargs):
     Returns
     -------
     callable
-        The scorer. It pickles, and its `repr` is the call that makes it.
+        The scorer, ``scorer(estimator, X, Y, sample_weight=None)``. It pickles, and its `repr` is
+        the call that makes it.
 
     Raises
     ------
@@ -560,17 +596,22 @@ def make_ranking_scorer(metric, **kwargs):
     return _RankingScorer(metric, {**kwargs, "k": k})
 
 
-class _RankingScorer:
+class _RankingScorer(ScoreRequests):
     """Scores the ranking of a fitted estimator; made by `make_ranking_scorer`."""
 
     def __init__(self, metric, kwargs):
         self.metric = metric
         self.kwargs = kwargs
 
-    def __call__(self, estimator, X, Y):
+    def __call__(self, estimator, X, Y, *, sample_weight=None):
         """Rank `X` with the estimator and return the metric against `Y`."""
         ranked = ranked_by(estimator, X, self.kwargs["k"])
-        return self.metric(_indicator(estimator, Y), ranked, **self.kwargs)
+        return self.compare(_indicator(estimator, Y), ranked, sample_weight)
+
+    def compare(self, Y, ranked, sample_weight):
+        """Return the metric of a ranking."""
+        weight = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return self.metric(Y, ranked, **self.kwargs, **weight)
 
     def __repr__(self):
         name = getattr(self.metric, "__name__", repr(self.metric))
@@ -620,17 +661,17 @@ def join_ranking_scorers(scorers):
     return _JoinedScorer(scorers)
 
 
-class _JoinedScorer:
+class _JoinedScorer(ScoreRequests):
     """Scores one ranking in several ways; made by `join_ranking_scorers`."""
 
     def __init__(self, scorers):
         self.scorers = dict(scorers)
 
-    def __call__(self, estimator, X, Y):
+    def __call__(self, estimator, X, Y, *, sample_weight=None):
         """Rank `X` with the estimator and return every metric against `Y`."""
         k = max(scorer.kwargs["k"] for scorer in self.scorers.values())
         ranked, Y = ranked_by(estimator, X, k), _indicator(estimator, Y)
-        return {name: s.metric(Y, ranked, **s.kwargs) for name, s in self.scorers.items()}
+        return {name: s.compare(Y, ranked, sample_weight) for name, s in self.scorers.items()}
 
     def __repr__(self):
         return f"join_ranking_scorers({self.scorers!r})"

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import (
     label_ranking_average_precision_score,
@@ -15,7 +17,7 @@ from sklearn.metrics import (
     recall_score,
     top_k_accuracy_score,
 )
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, KFold, cross_validate
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -104,8 +106,9 @@ FORMATS = [
 ]
 
 
-def call(name, Y_true, Y_ranked, k, propensities):
-    extra = {"propensities": propensities} if name == "psp_at_k" else {}
+def call(name, Y_true, Y_ranked, k, propensities, **extra):
+    if name == "psp_at_k":
+        extra["propensities"] = propensities
     return getattr(metrics, name)(Y_true, Y_ranked, k=k, **extra)
 
 
@@ -214,6 +217,28 @@ class TestAgainstReference:
             assert got == pytest.approx(mean([min(k, len(true)) / len(true) for true in truth]))
         else:
             assert got == 1.0
+
+    @settings(deadline=None)
+    @given(problem=problems(), data=st.data())
+    def test_a_row_of_weight_two_is_a_row_given_twice(self, name, problem, data):
+        truth, n_labels, k, propensities = problem
+        drawn = data.draw(rankings(len(truth), n_labels))
+        padded = [[-1 if label is None else label for label in row] for row in drawn]
+        ranking = np.array(padded, dtype=np.int64)
+        Y = indicator(truth, n_labels)
+        times = st.lists(st.integers(0, 3), min_size=len(truth), max_size=len(truth)).filter(any)
+        weight = np.array(data.draw(times))
+        twice = np.repeat(np.arange(len(truth)), weight)
+        expected = call(name, Y[twice], ranking[twice], k, propensities)
+        for scaled in (weight, (weight / 2).tolist()):
+            got = call(name, Y, ranking, k, propensities, sample_weight=scaled)
+            assert type(got) is float
+            assert got == pytest.approx(expected, rel=1e-12, abs=1e-15)
+
+    @pytest.mark.parametrize("wrong", [[1.0], [1.0, -1.0], [0.0, 0.0], [np.nan, 1.0], ["a", "b"]])
+    def test_wrong_weights(self, name, wrong):
+        with pytest.raises(ValueError, match="sample_weight must be"):
+            call(name, [[1, 0], [0, 1]], [[0, 1], [0, 1]], 1, [0.5, 0.5], sample_weight=wrong)
 
     @pytest.mark.parametrize("container", FORMATS)
     @pytest.mark.parametrize("dtype", [np.int8, np.uint64, np.bool_, np.float32, np.float64])
@@ -625,6 +650,7 @@ class FirstPlaces:
 X = np.random.default_rng(5).permuted(np.tile(np.arange(6.0), (30, 1)), axis=1)
 Y = (X >= 4).astype(int)  # the two highest features: ranks 1 and 2
 y = np.array(list("abcdef"))[X.argmax(axis=1)]
+MIXED = np.roll(Y, 1, axis=0)  # some rows are ranked well
 
 SCORERS = {
     "precision_at_1_scorer": (metrics.precision_at_k, 1),
@@ -743,6 +769,47 @@ class TestScorers:
         assert k == 2
         np.testing.assert_array_equal(labels, np.argsort(-X, axis=1)[:, :2])
         assert "FirstPlaces" in repr(scorer)
+
+    @pytest.mark.parametrize("joined", [False, True])
+    def test_weights_of_rows(self, joined):
+        scorer = metrics.ndcg_at_5_scorer
+        if joined:
+            scorer = metrics.join_ranking_scorers({"ndcg": scorer})
+        estimator = ColumnRanker(sign=-1).fit(X, MIXED)
+        weight = np.arange(len(X)) % 3
+        expected = metrics.ndcg_at_k(MIXED, -X, k=5, sample_weight=weight)
+        assert expected != metrics.ndcg_at_k(MIXED, -X, k=5)
+        got = scorer(estimator, X, MIXED, sample_weight=weight)
+        assert (got["ndcg"] if joined else got) == expected
+
+    @pytest.mark.parametrize("joined", [False, True])
+    @pytest.mark.parametrize("asked", [True, "importance"])
+    def test_weights_are_routed_to_who_asks(self, joined, asked):
+        scorer = metrics.ndcg_at_5_scorer
+        if joined:
+            scorer = metrics.join_ranking_scorers({"ndcg": scorer})
+        weight, folds = np.arange(len(X)) % 3, KFold(2)
+        name = "sample_weight" if asked is True else asked
+        estimator = ColumnRanker(sign=-1)
+        with config_context(enable_metadata_routing=True):
+            asking = scorer.set_score_request(sample_weight=asked)
+            options = {"cv": folds, "params": {name: weight}}
+            found = cross_validate(estimator, X, MIXED, scoring=asking, **options)
+            # Who was not asked is as before, although both are of one module's making.
+            with pytest.raises((UnsetMetadataPassedError, TypeError), match=name):
+                cross_validate(estimator, X, MIXED, scoring=scorer, **options)
+        expected = [
+            metrics.ndcg_at_k(MIXED[test], -X[test], k=5, sample_weight=weight[test])
+            for _, test in folds.split(X)
+        ]
+        assert len(set(expected)) == 2
+        np.testing.assert_array_equal(found["test_ndcg" if joined else "test_score"], expected)
+
+    def test_requests_want_routing_and_sense(self):
+        with pytest.raises(RuntimeError, match="enable_metadata_routing"):
+            metrics.precision_at_1_scorer.set_score_request(sample_weight=True)
+        with config_context(enable_metadata_routing=True), pytest.raises(ValueError, match="alias"):
+            metrics.precision_at_1_scorer.set_score_request(sample_weight=3)
 
     @pytest.mark.parametrize("name", SCORERS)
     def test_pickle(self, name):

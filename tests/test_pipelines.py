@@ -27,7 +27,7 @@ from sklearn.preprocessing import Normalizer, OneHotEncoder
 
 from skxmr import CalibratedRanker, PropensityReranker, XRLinearClassifier
 from skxmr.datasets import load_catalogue_subjects
-from skxmr.metrics import precision_at_1_scorer
+from skxmr.metrics import make_ranking_scorer, precision_at_1_scorer, precision_at_k
 from skxmr.text import NGramTfidfVectorizer
 
 DATA = load_catalogue_subjects()
@@ -133,12 +133,13 @@ def test_groups_and_weights_are_routed():
     groups, weight = np.arange(len(TITLES)) % 5, np.ones(len(TITLES))
     weight[groups == 0] = 2
     with config_context(enable_metadata_routing=True):
-        clf = classifier().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        clf = classifier().set_fit_request(sample_weight=True)
         found = cross_validate(
             make_pipeline(vectorizer(), clf),
             np.array(TITLES),
             Y.toarray(),
             cv=GroupKFold(3),
+            scoring=make_ranking_scorer(precision_at_k, k=1).set_score_request(sample_weight=True),
             params={"groups": groups, "sample_weight": weight},
             return_indices=True,
             return_estimator=True,

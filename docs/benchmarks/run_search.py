@@ -12,7 +12,7 @@ import joblib
 import numpy as np
 from measure import Stopwatch
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit
 from sklearn.pipeline import make_pipeline
 
 from skxmr import KMeansIndexer, XRLinearClassifier
@@ -21,7 +21,6 @@ from skxmr.metrics import precision_at_1_scorer
 from skxmr.text import NGramTfidfVectorizer
 
 GRID = {"beam_width": [3, 5, 10, 15, 20], "prune_threshold": [0.05, 0.1, 0.15, 0.2, 0.3]}
-FOLDS = KFold(3)
 
 
 class NotedIndexer(KMeansIndexer):
@@ -59,19 +58,19 @@ class Timed(XRLinearClassifier):
             self.spent[what] += time.process_time() - start
 
 
-def plain_fits(model, X, Y):
+def plain_fits(model, X, Y, folds):
     """Fit to the training rows of each fold, as if nothing else were to be done."""
     watch = Stopwatch()
-    for rows, _ in FOLDS.split(np.zeros(Y.shape[0])):
+    for rows, _ in folds.split(np.zeros(Y.shape[0])):
         part = X[rows] if hasattr(X, "indptr") else [X[i] for i in rows]
         watch.time("fit", lambda part=part, rows=rows: clone(model).fit(part, Y[rows]))
     return sum(step["cpu"] for step in watch.seconds["fit"])
 
 
-def searched(model, grid, X, Y, note, backend=None):
+def searched(model, grid, X, Y, folds, note, backend=None):
     """Search; returns wall seconds and how often a tree was built."""
     note.write_text("")
-    search = GridSearchCV(model, grid, cv=FOLDS, refit=False, scoring=precision_at_1_scorer)
+    search = GridSearchCV(model, grid, cv=folds, refit=False, scoring=precision_at_1_scorer)
     start, cpu = time.perf_counter(), time.process_time()
     if backend is None:
         search.fit(X, Y)
@@ -82,15 +81,16 @@ def searched(model, grid, X, Y, note, backend=None):
     return wall, cpu, len(note.read_text().split())
 
 
-def on_matrices(X, Y):
+def on_matrices(X, Y, folds, voting):
     """Compare a search in one process with its fits, in CPU seconds."""
     with tempfile.TemporaryDirectory() as folder:
         note = Path(folder) / "note"
         indexer = NotedIndexer(str(note))
-        fits = plain_fits(XRLinearClassifier(indexer, random_state=0), X, Y)
-        model = Timed(indexer, random_state=0, memory=folder)
+        options = {"random_state": 0, **voting}
+        fits = plain_fits(XRLinearClassifier(indexer, **options), X, Y, folds)
+        model = Timed(indexer, memory=folder, **options)
         Timed.spent.update(fit=0.0, rank=0.0)
-        _, cpu, n_trees = searched(model, GRID, X, Y, note)
+        _, cpu, n_trees = searched(model, GRID, X, Y, folds, note)
         spent = dict(Timed.spent)
     print(f"3 fits {fits:.1f} s; search {cpu:.1f} s ({n_trees} trees)", end=": ")
     print(f"fits {spent['fit']:.1f} s, ranking {spent['rank']:.1f} s, rest", end=" ")
@@ -98,20 +98,21 @@ def on_matrices(X, Y):
     print(f"{spent['fit'] / fits:.2f}; all / 3 fits {cpu / fits:.2f}", flush=True)
 
 
-def on_texts(texts, Y):
+def on_texts(texts, Y, folds, voting):
     """Do the same with a vectoriser in a pipeline."""
     with tempfile.TemporaryDirectory() as folder:
         note = Path(folder) / "note"
         indexer = NotedIndexer(str(note))
         vectorizer = NGramTfidfVectorizer(min_df=3)
-        model = make_pipeline(vectorizer, XRLinearClassifier(indexer, random_state=0))
-        fits = plain_fits(model, texts, Y)
+        options = {"random_state": 0, **voting}
+        model = make_pipeline(vectorizer, XRLinearClassifier(indexer, **options))
+        fits = plain_fits(model, texts, Y, folds)
         grid = {f"timed__{name}": values for name, values in GRID.items()}
         for memory in (None, folder):
-            part = Timed(indexer, random_state=0, memory=Path(folder) / f"{memory is None}")
+            part = Timed(indexer, memory=Path(folder) / f"{memory is None}", **options)
             Timed.spent.update(fit=0.0, rank=0.0)
             pipeline = make_pipeline(vectorizer, part, memory=memory)
-            _, cpu, n_trees = searched(pipeline, grid, texts, Y, note)
+            _, cpu, n_trees = searched(pipeline, grid, texts, Y, folds, note)
             spent = dict(Timed.spent)
             print(f"pipeline, memory={memory is not None}: 3 fits {fits:.1f} s", end="; ")
             print(
@@ -121,13 +122,14 @@ def on_texts(texts, Y):
             print(f"ranking {spent['rank']:.1f} s, the rest is texts", flush=True)
 
 
-def on_backends(X, Y):
+def on_backends(X, Y, folds, voting):
     """Count the trainings of searches by two workers."""
     for backend in ("threading", "loky", "dask"):
         with tempfile.TemporaryDirectory() as folder:
             note = Path(folder) / "note"
-            model = XRLinearClassifier(NotedIndexer(str(note)), random_state=0, memory=folder)
-            wall, _, n_trees = searched(model, GRID, X, Y, note, backend)
+            options = {"random_state": 0, **voting}
+            model = XRLinearClassifier(NotedIndexer(str(note)), memory=folder, **options)
+            wall, _, n_trees = searched(model, GRID, X, Y, folds, note, backend)
         print(f"{backend}, 2 workers: {wall:.1f} s wall, {n_trees} trees", flush=True)
 
 
@@ -135,8 +137,16 @@ def main():
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpus", help="a corpus folder; the bundled sample without")
+    parser.add_argument(
+        "--held-out", type=int, help="rows held out of each fit, instead of a third"
+    )
+    parser.add_argument("--nobody-votes", action="store_true")
     parser.add_argument("--only", choices=("matrices", "texts", "backends"))
     args = parser.parse_args()
+    folds = KFold(3)
+    if args.held_out is not None:
+        folds = ShuffleSplit(3, test_size=args.held_out, random_state=0)
+    voting = {"n_neighbors": None} if args.nobody_votes else {}
     data = load_catalogue_subjects(args.corpus)
     texts, Y = list(data.text_train), data.Y_train
     X = NGramTfidfVectorizer(min_df=3).fit_transform(texts)
@@ -147,7 +157,7 @@ def main():
         client = Client(n_workers=2, threads_per_worker=1, dashboard_address=None)
     for name, (measure, rows) in parts.items():
         if args.only in (None, name):
-            measure(rows, Y)
+            measure(rows, Y, folds, voting)
     if args.only in (None, "backends"):
         client.close()
 
