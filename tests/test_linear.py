@@ -9,7 +9,9 @@ import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
+import polars as pl
 import pytest
+from frames import needs_polars
 from numpy.testing import assert_allclose, assert_array_equal
 from reference import assert_same_model, assert_same_ranking
 from scipy import sparse as sp
@@ -1133,8 +1135,8 @@ def test_pandas_series_of_classes(dtype):
     assert_array_equal(classifier().fit(X, series).predict(X), names)
 
 
+@needs_polars
 def test_polars_frames_and_series():
-    pl = pytest.importorskip("polars")
     X, y = planted_classes()
     names = [f"f{j}" for j in range(X.shape[1])]
     frame = pl.DataFrame(X.toarray(), schema=names)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from frames import needs_polars
 from numpy.testing import assert_array_equal
 from scipy import sparse as sp
 from sklearn import config_context
@@ -44,7 +45,9 @@ def vectorizer(**params):
     return NGramTfidfVectorizer(min_df=2, **params)
 
 
-FRAMES = pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"])
+FRAMES = pytest.mark.parametrize(
+    "library", [pd, pytest.param(pl, marks=needs_polars)], ids=["pandas", "polars"]
+)
 
 
 @pytest.mark.parametrize("texts", [np.array, pd.Series, pl.Series, tuple])
@@ -57,8 +60,8 @@ def test_any_sequence_of_titles_goes_through_a_pipeline(texts):
 
 
 @FRAMES
-def test_columns_are_transformed_each_in_its_way(frame):
-    table = frame({"title": TITLES, "length": LENGTHS})
+def test_columns_are_transformed_each_in_its_way(library):
+    table = library.DataFrame({"title": TITLES, "length": LENGTHS})
     columns = ColumnTransformer(
         [("words", vectorizer(), "title"), ("length", OneHotEncoder(), ["length"])]
     )
@@ -89,12 +92,12 @@ def test_a_union_stands_beside_what_the_vectorizer_does_itself():
     assert X.dtype == np.float32
 
 
-@pytest.mark.parametrize("container", ["pandas", "polars"])
-def test_frames_between_the_steps(container):
+@FRAMES
+def test_frames_between_the_steps(library):
     dense = make_pipeline(vectorizer(), TruncatedSVD(20, random_state=0))
     expected = make_pipeline(clone(dense), classifier()).fit(TITLES, Y)
     pipeline = make_pipeline(clone(dense), classifier())
-    pipeline[0][-1].set_output(transform=container)
+    pipeline[0][-1].set_output(transform=library.__name__)
     pipeline.fit(TITLES, Y)
     assert (pipeline.predict(NEW_TITLES) != expected.predict(NEW_TITLES)).nnz == 0
     assert pipeline[-1].feature_names_in_[0] == "truncatedsvd0"
