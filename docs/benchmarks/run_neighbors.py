@@ -25,8 +25,6 @@ LOOKED_UP = (5, 10, 20, 50)
 
 def exact_neighbors(clf, X, queries, n_neighbors):
     """The most similar of all rows, and what finding them took per query, in microseconds."""
-    place = np.empty(X.shape[0], dtype=np.int32)
-    place[clf._voters.source] = np.arange(clf._voters.n_rows, dtype=np.int32)
     rows = normalize(X[clf._voters.source]).T.tocsr()
     queries, parts = normalize(queries), []
     start = time.process_time()
