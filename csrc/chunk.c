@@ -167,13 +167,6 @@ int skx_chunk_write(const skx_columns *c, int64_t n_features, int value_bytes, i
 
 /* ---- reading ---- */
 
-static int64_t row_nonzeros(const row_t *r)
-{
-    int64_t n = 0;
-    for (int64_t i = 0; i < r->stored; i++) n += row_value(r, i) != 0.0f;
-    return n;
-}
-
 static int padding_is_zero(const row_t *r)
 {
     for (int64_t i = r->stored; r->value_bytes * i < r->bytes; i++)
@@ -189,17 +182,27 @@ static int length_valid(const row_t *r)
     return padding_is_zero(r);
 }
 
-static int row_valid(const row_t *r, int64_t width)
+static int children_valid(const row_t *r, int64_t width)
 {
-    int64_t last = -1;
-    if (!length_valid(r)) return 0;
+    if (r->form == DENSE) return 1;
+    if (r->form == MASKED) return load_u16(r->data) >> width == 0;
+    const uint8_t *child = r->data + r->stored * r->value_bytes;
+    for (int64_t i = 1; i < r->stored; i++)
+        if (child[i] <= child[i - 1]) return 0;
+    return child[r->stored - 1] < width;
+}
+
+/* The number of the row's nonzeros, or 0 where it holds what no row may. */
+static int64_t valid_nonzeros(const row_t *r, int64_t width)
+{
+    int64_t n = 0, fits = 1;
+    if (!length_valid(r) || !children_valid(r, width)) return 0;
     for (int64_t i = 0; i < r->stored; i++) {
-        int64_t child = row_child(r, i);
-        if (child <= last || child >= width || !value_fits(row_value(r, i), r->value_bytes)) return 0;
-        if (r->form != DENSE && row_value(r, i) == 0.0f) return 0;
-        last = child;
+        float value = row_value(r, i);
+        fits &= value_fits(value, r->value_bytes);
+        n += value != 0.0f;
     }
-    return row_nonzeros(r) > 0;
+    return fits && (r->form == DENSE || n == r->stored) ? n : 0;
 }
 
 /* A block must hold its offsets, and these must rise inside the payload, before any row is looked at. */
@@ -212,8 +215,9 @@ static int block_valid(const skx_chunk *chunk, const skx_slot *slot, int64_t *n_
         int64_t start = load_u16(block + 2 * r), end = load_u16(block + 2 * r + 2);
         if (end < start || end > room) return 0;
         row_t row = row_open(chunk, block, r);
-        if (!row_valid(&row, chunk->width)) return 0;
-        *n_weights += row_nonzeros(&row);
+        int64_t n = valid_nonzeros(&row, chunk->width);
+        if (n == 0) return 0;
+        *n_weights += n;
     }
     *n_rows += rows;
     return 1;

@@ -25,7 +25,7 @@ def disentangle(train, problem, indexer, options, *, n_most, n_rounds, width, me
     ----------
     train : callable
         Takes a problem, an indexer (or a LabelTree) and options; returns what was trained.
-    problem : namedtuple with the attribute `examples`
+    problem : object with the attribute `examples`
     indexer : estimator or LabelTree
     options : namedtuple with the attribute `params`, a TrainParams
     n_most : int

@@ -25,7 +25,7 @@ from ._core import (
     TrainParams,
 )
 from ._disentanglement import MOST_CLUSTERS, disentangle, foreseen_rounds, round_name
-from ._examples import Examples, distinct_examples
+from ._examples import distinct_examples
 from ._explaining import explain_label
 from ._explanation import Explanation, check_feature_names, find_label
 from ._folder import write_folder
@@ -391,23 +391,25 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             label_text = list(label_text)
         of_labels = label_features, label_text, label_examples
         keys = self._keys([X, y, sample_weight, *of_labels, relevance, negatives])
-        given = X, y, sample_weight, of_labels, relevance, negatives
-        prepared = cache(lambda: self._prepare(*given))
+        targets = cache(partial(encode_targets, y))
+        given = sample_weight, of_labels, relevance, negatives
+        problem = _Problem(lambda: self._prepare(X, targets(), *given), keys.data)
         recall = partial(_memory.recall, self._memory())
-        learnt = recall(keys.fit, keys.training, lambda: self._learn(*prepared()))
+        learnt = recall(
+            keys.fit, keys.training, lambda: self._learn(problem, X.shape[0], targets())
+        )
         votes = learnt.votes if _is_auto(self.n_neighbors) else self._given_votes()
         voters = None
         if votes is not None:  # the same ones for every threshold and type of weights
-            voters = recall(keys.data, keys.data, lambda: make_voters(prepared().problem.examples))
+            voters = recall(keys.data, keys.data, lambda: make_voters(problem.examples))
         trees, models, _, *others, indexer = learnt
         self._set_fitted(trees, models, voters, votes, *others)
         self.indexer_ = indexer
         return self
 
-    def _prepare(self, X, y, sample_weight, of_labels, relevance, negatives):
+    def _prepare(self, X, targets, sample_weight, of_labels, relevance, negatives):
         """Check what a fit is given, and merge equal rows."""
-        X, targets = canonical_csr(X, "X"), encode_targets(y)
-        n_labels = targets.indicator.shape[1]
+        X, n_labels = canonical_csr(X, "X"), targets.indicator.shape[1]
         weight = check_sample_weight(sample_weight, X.shape[0], self.C)
         label_features, label_text, label_examples = of_labels
         label_features = _check_label_features(label_features, self.label_embedding, n_labels)
@@ -421,22 +423,24 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         if label_examples is not None:
             label_examples = check_label_examples(label_examples, n_labels, X.shape[1])
             rows, labels = with_label_examples(rows, labels, label_examples)
-        problem = _Problem(distinct_examples(rows, *labels), label_features, label_text)
-        classes = targets.classes if targets.classes is not None else np.arange(n_labels)
-        return _Prepared(problem, X.shape[0], classes, targets.container)
+        return distinct_examples(rows, *labels), label_features, label_text
 
-    def _learn(self, problem, n_rows, classes, container):
+    def _learn(self, problem, n_rows, targets):
         """Everything that a fit yields but the voters."""
-        examples = problem.examples
-        foreseen = _foreseen(examples, self.indexer, self._n_reassignments())
-        foreseen = _repeated(foreseen, int(self.n_trees))
+        foreseen = {}
+        if self.verbose:
+            foreseen = _foreseen(problem.examples, self.indexer, self._n_reassignments())
+            foreseen = _repeated(foreseen, int(self.n_trees))
         with _progress.reporting("fitting", foreseen, self.verbose):
             votes = self._choose_votes(problem, n_rows)
             trained = self._train_all(problem)
-        models = [_model_of(t, examples) for t in trained]
+        models = [_model_of(t, self.n_features_in_) for t in trained]
         n_iter = max(t.n_iter for t in trained)
         trees = [t.tree for t in trained]
-        return _Learnt(trees, models, votes, classes, container, n_iter, trained[0].indexer)
+        n_labels = targets.indicator.shape[1]
+        classes = targets.classes if targets.classes is not None else np.arange(n_labels)
+        container, indexer = targets.container, trained[0].indexer
+        return _Learnt(trees, models, votes, classes, container, n_iter, indexer)
 
     def _memory(self):
         memory = os.fspath(self.memory) if isinstance(self.memory, os.PathLike) else self.memory
@@ -465,8 +469,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             return given
 
         def train(examples):
-            trained = self._train(problem._replace(examples=examples), self.random_state)
-            return _model_of(trained, examples)
+            part = _Problem(lambda: (examples, problem.label_features, problem.label_text))
+            return _model_of(self._train(part, self.random_state), self.n_features_in_)
 
         search = {"beam_width": int(self.beam_width)}
         search["post_processor"] = mixable(self.post_processor)
@@ -523,7 +527,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             trained = trained._replace(indexer=fitted)
         if (floor, stored) == (self.prune_threshold, self.weight_dtype):
             return trained
-        how = (problem.examples.X.shape[1], self.prune_threshold, self.bias, self.weight_dtype)
+        how = self.n_features_in_, self.prune_threshold, self.bias, self.weight_dtype
         return trained._replace(layers=[layer.prune(*how) for layer in trained.layers])
 
     def _train_params(self, threshold):
@@ -1128,21 +1132,35 @@ def _bare(matrix):
     return sp.csr_matrix((matrix.data, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
-class _Problem(NamedTuple):
-    """Everything training depends on besides parameters."""
+class _Problem:
+    """Everything training depends on besides parameters, made once it is looked at.
 
-    examples: Examples
-    label_features: sp.csr_matrix | None
-    label_text: list | None
+    Parameters
+    ----------
+    make : callable
+        Takes nothing; returns the examples, the features of labels, and their texts.
+    name : str, optional
+        What a memory knows it by, instead of its content.
+    """
 
+    def __init__(self, make, name=None):
+        self._parts, self._name = cache(make), name
 
-class _Prepared(NamedTuple):
-    """A problem, and what it does not tell of the rows and labels that were given."""
+    @property
+    def examples(self):
+        return self._parts()[0]
 
-    problem: _Problem
-    n_rows: int
-    classes: np.ndarray
-    container: str
+    @property
+    def label_features(self):
+        return self._parts()[1]
+
+    @property
+    def label_text(self):
+        return self._parts()[2]
+
+    def __getstate__(self):
+        # joblib tells arguments apart by what would be pickled of them.
+        return self._parts() if self._name is None else self._name
 
 
 class _Keys(NamedTuple):
@@ -1189,10 +1207,9 @@ class _Trained(NamedTuple):
     n_iter: int
 
 
-def _model_of(trained, examples):
+def _model_of(trained, n_features):
     """Make what ranks of what was trained."""
-    n_labels, n_features = examples.Y.shape[1], examples.X.shape[1]
-    return Model(trained.layers, trained.tree.slot_label, n_labels, n_features)
+    return Model(trained.layers, trained.tree.slot_label, trained.tree.n_labels, n_features)
 
 
 def _is_auto(value):

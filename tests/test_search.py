@@ -107,6 +107,17 @@ def test_what_a_fit_yields_is_made_once_for_each_threshold(monkeypatch, tmp_path
     assert len(made) == 3 * len(GRID["prune_threshold"])
 
 
+def test_equal_rows_are_merged_once_for_all_thresholds(monkeypatch, tmp_path):
+    made = []
+    merge = skxmr.linear.distinct_examples
+    monkeypatch.setattr(
+        skxmr.linear, "distinct_examples", lambda *given: made.append(1) or merge(*given)
+    )
+    clf = XRLinearClassifier(memory=tmp_path, random_state=0)
+    GridSearchCV(clf, GRID, cv=3, refit=False, error_score="raise").fit(*rows_and_labels())
+    assert len(made) == 3
+
+
 DIFFERENT = {
     "X": lambda X, Y: ((X * 2, Y), {}),
     "y": lambda X, Y: ((X, Y[::-1]), {}),
