@@ -212,9 +212,10 @@ void SKX_NAME(skx_post_process)(float *scores, const float *bias, int64_t n, flo
 
 int64_t SKX_NAME(skx_survivors)(const float *scores, int64_t n, float least, uint8_t *out)
 {
+    const uint32_t lanes = (1u << SKX_VL) - 1, any = least > -INFINITY ? 0 : lanes;
     int64_t kept = 0;
     for (int64_t c = 0; c < n; c += SKX_VL) {
-        uint32_t bits = ~vi_bits(vf_load(scores + c) < vf_set(least)) & ((1u << SKX_VL) - 1); /* NaN is no less */
+        uint32_t bits = (vi_bits(vf_load(scores + c) >= vf_set(least)) | any) & lanes;
         if (n - c < SKX_VL) bits &= (1u << (n - c)) - 1;
         for (; bits; bits &= bits - 1) out[kept++] = (uint8_t)(c + __builtin_ctz(bits));
     }

@@ -79,7 +79,8 @@ struct skx_kernels {
     void (*accumulate)(const skx_target *targets, int64_t n_targets, int64_t n_features);
     /* scores[j] = f(scores[j] + bias[j]) joined with the parent's score, by post-processor. */
     void (*post_process)(float *scores, const float *bias, int64_t n, float parent, int post_processor, int power);
-    /* The positions of the scores that are not below `least`, n <= 256, in rising order. Returns their number. */
+    /* The positions of the scores that are not below `least`, n <= 256, in rising order; NaN counts as -infinity. Returns their
+     * number. */
     int64_t (*survivors)(const float *scores, int64_t n, float least, uint8_t *out);
 };
 

@@ -281,6 +281,11 @@ def test_margins_that_overflow_still_give_an_order(post_processor):
     assert sorted(labels[0]) == [0, 1, 2]
     assert labels[0].tolist().index(2) < labels[0].tolist().index(1)
     assert not np.isnan(scores).any()
+    # What has no score is below any floor.
+    lowest = np.finfo(np.float32).min
+    labels, scores = rank_all(model.compile(), X, floor=lowest, **options)
+    assert (scores[labels >= 0] >= lowest).all()
+    assert (labels[scores < lowest] == -1).all()
 
 
 # ---- what the result must not depend on ----
