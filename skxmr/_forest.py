@@ -10,7 +10,7 @@ from ._core import KeepsRowRankers, RowMixer, Voters, combine
 LISTED = 50
 
 #: Highest ranked labels whose rows are compared with a query, and how many rows that are at most.
-#: Rankings of held-out rows were as good as with 5,000, and better than with 1,000 or 10 labels.
+#: Rankings of held-out rows were as good as with 5,000, and better than with 1,000.
 LOOKED_UP, _MOST_CANDIDATES = 20, 2000
 
 
