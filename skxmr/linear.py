@@ -398,7 +398,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         learnt = recall(
             keys.fit, keys.training, lambda: self._learn(problem, X.shape[0], targets())
         )
-        votes = learnt.votes if _is_auto(self.n_neighbors) else self._given_votes()
+        votes = self._mixture(learnt.votes)
         voters = None
         if votes is not None:  # the same ones for every threshold and type of weights
             voters = recall(keys.data, keys.data, lambda: make_voters(problem.examples))
@@ -479,6 +479,10 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         otherwise = Mixture(20, float(self.neighbor_power), float(self.neighbor_weight))
         with _progress.part("to choose how votes count"):
             return choose_mixture(problem.examples, n_rows, train, search, otherwise)
+
+    def _mixture(self, chosen):
+        """How votes count: as fit has chosen, if it was to choose, else by the parameters."""
+        return chosen if _is_auto(self.n_neighbors) else self._given_votes()
 
     def _given_votes(self):
         """How votes count by the parameters; None where they do not say."""
@@ -588,8 +592,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         forest = self._forests.known(self._models, self._voters, asked)
         if forest is None:
             self._check_mixture()
-            mixture = self.votes_ if _is_auto(self.n_neighbors) else self._given_votes()
-            mixture = None if nobody else mixture
+            mixture = None if nobody else self._mixture(self.votes_)
             forest = self._forests.make(self._models, self._voters, asked, mixture)
         return forest
 

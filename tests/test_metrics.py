@@ -143,6 +143,11 @@ def scores(draw, n_samples, n_labels):
     return draw(st.lists(row, min_size=n_samples, max_size=n_samples))
 
 
+def ranking_of(rows, dtype):
+    """Rows of labels as an array, -1 for an empty place."""
+    return np.array([[-1 if label is None else label for label in row] for row in rows], dtype)
+
+
 def indicator(truth, n_labels):
     Y = np.zeros((len(truth), n_labels), dtype=np.int64)
     for row, labels in enumerate(truth):
@@ -178,8 +183,7 @@ class TestAgainstReference:
     def test_ranking(self, name, problem, data):
         truth, n_labels, _, _ = problem
         drawn = data.draw(rankings(len(truth), n_labels))
-        padded = [[-1 if label is None else label for label in row] for row in drawn]
-        array = np.array(padded, dtype=data.draw(st.sampled_from([np.int32, np.int64])))
+        array = ranking_of(drawn, data.draw(st.sampled_from([np.int32, np.int64])))
         self.check(name, problem, array, drawn)
         self.check(name, problem, (array, np.zeros(array.shape)), drawn)
 
@@ -223,8 +227,7 @@ class TestAgainstReference:
     def test_a_row_of_weight_two_is_a_row_given_twice(self, name, problem, data):
         truth, n_labels, k, propensities = problem
         drawn = data.draw(rankings(len(truth), n_labels))
-        padded = [[-1 if label is None else label for label in row] for row in drawn]
-        ranking = np.array(padded, dtype=np.int64)
+        ranking = ranking_of(drawn, np.int64)
         Y = indicator(truth, n_labels)
         times = st.lists(st.integers(0, 3), min_size=len(truth), max_size=len(truth)).filter(any)
         weight = np.array(data.draw(times))

@@ -81,12 +81,11 @@ def searched(model, grid, X, Y, folds, note, backend=None):
     return wall, cpu, len(note.read_text().split())
 
 
-def on_matrices(X, Y, folds, voting):
+def on_matrices(X, Y, folds, options):
     """Compare a search in one process with its fits, in CPU seconds."""
     with tempfile.TemporaryDirectory() as folder:
         note = Path(folder) / "note"
         indexer = NotedIndexer(str(note))
-        options = {"random_state": 0, **voting}
         fits = plain_fits(XRLinearClassifier(indexer, **options), X, Y, folds)
         model = Timed(indexer, memory=folder, **options)
         Timed.spent.update(fit=0.0, rank=0.0)
@@ -98,13 +97,12 @@ def on_matrices(X, Y, folds, voting):
     print(f"{spent['fit'] / fits:.2f}; all / 3 fits {cpu / fits:.2f}", flush=True)
 
 
-def on_texts(texts, Y, folds, voting):
+def on_texts(texts, Y, folds, options):
     """Do the same with a vectoriser in a pipeline."""
     with tempfile.TemporaryDirectory() as folder:
         note = Path(folder) / "note"
         indexer = NotedIndexer(str(note))
         vectorizer = NGramTfidfVectorizer(min_df=3)
-        options = {"random_state": 0, **voting}
         model = make_pipeline(vectorizer, XRLinearClassifier(indexer, **options))
         fits = plain_fits(model, texts, Y, folds)
         grid = {f"timed__{name}": values for name, values in GRID.items()}
@@ -122,12 +120,11 @@ def on_texts(texts, Y, folds, voting):
             print(f"ranking {spent['rank']:.1f} s, the rest is texts", flush=True)
 
 
-def on_backends(X, Y, folds, voting):
+def on_backends(X, Y, folds, options):
     """Count the trainings of searches by two workers."""
     for backend in ("threading", "loky", "dask"):
         with tempfile.TemporaryDirectory() as folder:
             note = Path(folder) / "note"
-            options = {"random_state": 0, **voting}
             model = XRLinearClassifier(NotedIndexer(str(note)), memory=folder, **options)
             wall, _, n_trees = searched(model, GRID, X, Y, folds, note, backend)
         print(f"{backend}, 2 workers: {wall:.1f} s wall, {n_trees} trees", flush=True)
@@ -146,7 +143,7 @@ def main():
     folds = KFold(3)
     if args.held_out is not None:
         folds = ShuffleSplit(3, test_size=args.held_out, random_state=0)
-    voting = {"n_neighbors": None} if args.nobody_votes else {}
+    options = {"random_state": 0, **({"n_neighbors": None} if args.nobody_votes else {})}
     data = load_catalogue_subjects(args.corpus)
     texts, Y = list(data.text_train), data.Y_train
     X = NGramTfidfVectorizer(min_df=3).fit_transform(texts)
@@ -157,7 +154,7 @@ def main():
         client = Client(n_workers=2, threads_per_worker=1, dashboard_address=None)
     for name, (measure, rows) in parts.items():
         if args.only in (None, name):
-            measure(rows, Y, folds, voting)
+            measure(rows, Y, folds, options)
     if args.only in (None, "backends"):
         client.close()
 
