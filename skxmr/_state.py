@@ -22,27 +22,27 @@ def classifier_state(estimator):
     TypeError
         If its classes are neither numbers nor strings.
     """
-    arrays = {}
-    trees = [_pack_tree(arrays, t, model) for t, model in enumerate(estimator._models)]
+    arrays, fitted = {}, estimator._fitted
+    trees = [_pack_tree(arrays, t, model) for t, model in enumerate(fitted.models)]
     content = {
         "class": "XRLinearClassifier",
         "params": _plain_params(estimator),
-        "n_features": int(estimator.n_features_in_),
+        "n_features": int(fitted.n_features),
         "trees": trees,
-        "n_labels": int(estimator.n_labels_),
-        "votes": None if estimator.votes_ is None else list(estimator.votes_),
-        "has_voters": estimator._voters is not None,
-        "n_iter": int(estimator.n_iter_),
-        "container": estimator._container,
-        "classes": _pack_labels(arrays, "classes", estimator.classes_),
+        "n_labels": int(fitted.n_labels),
+        "votes": None if fitted.votes is None else list(fitted.votes),
+        "has_voters": fitted.voters is not None,
+        "n_iter": int(fitted.n_iter),
+        "container": fitted.container,
+        "classes": _pack_labels(arrays, "classes", fitted.classes.values),
     }
-    if estimator._voters is not None:
-        arrays |= {f"voters.{name}": array for name, array in estimator._voters.arrays.items()}
-        if estimator._voters.source is not None:
-            arrays["voters.source"] = estimator._voters.source
-            content["n_voters_given"] = int(estimator._voters.n_given)
-    if hasattr(estimator, "feature_names_in_"):
-        names = estimator.feature_names_in_
+    if fitted.voters is not None:
+        arrays |= {f"voters.{name}": array for name, array in fitted.voters.arrays.items()}
+        if fitted.voters.source is not None:
+            arrays["voters.source"] = fitted.voters.source
+            content["n_voters_given"] = int(fitted.voters.n_given)
+    if fitted.feature_names is not None:
+        names = fitted.feature_names.values
         content["feature_names"] = _pack_labels(arrays, "feature_names", names)
     return content, arrays
 

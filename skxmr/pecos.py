@@ -23,6 +23,8 @@ from ._core import (
     Model,
     compile_chunk,
 )
+from ._fitted import FittedState, Names
+from ._forest import ForestCache
 from ._npz import read_npz_matrix
 from ._validation import canonical_csr, check_option
 from .linear import XRLinearClassifier
@@ -175,9 +177,19 @@ def _to_estimator(levels, n_features, n_labels, weight_dtype):
         n_neighbors=None,
     )
     model = Model(layers, tree.slot_label, n_labels, n_features)
-    estimator._set_fitted([tree], [model], None, None, np.arange(n_labels), "spmatrix", 1)
-    estimator.indexer_ = None
-    estimator.n_features_in_ = n_features
+    estimator._fitted = FittedState(
+        trees=(tree,),
+        models=(model,),
+        indexer=None,
+        voters=None,
+        votes=None,
+        classes=Names(values=np.arange(n_labels)),
+        container="spmatrix",
+        n_iter=1,
+        n_features=n_features,
+        feature_names=None,
+        forests=ForestCache(),
+    )
     return estimator
 
 

@@ -6,8 +6,9 @@ from functools import partial
 import numpy as np
 
 from ._core import Layer, Model, Voters
+from ._fitted import FittedState, Names
 from ._folder import FolderReader, unpack_strings
-from ._forest import Mixture
+from ._forest import ForestCache, Mixture
 from ._state import INDEXERS
 from .linear import XRLinearClassifier
 from .tree import LabelTree
@@ -123,7 +124,7 @@ def _read_classifier(reader):
     if not specs or not 1 <= n_features <= np.iinfo(np.int32).max:
         reader.fail(f"{len(specs)} trees, {n_features} features")
     read = [_read_tree(reader, t, n_features, n_labels) for t in range(len(specs))]
-    trees, models = map(list, zip(*read, strict=True))
+    trees, models = zip(*read, strict=True)
     voters = _read_voters(reader, n_features, n_labels) if reader.get("has_voters", bool) else None
     votes = _read_votes(reader)
     params["indexer"] = _read_indexer(reader, params.get("indexer"), trees[0])
@@ -134,15 +135,25 @@ def _read_classifier(reader):
         reader.fail(f"'container' is {container!r}")
     classes = _open_labels(reader, "classes", n_labels)
     n_iter = reader.get("n_iter", int)
-    estimator._set_fitted(trees, models, voters, votes, None, container, n_iter)
-    estimator.indexer_ = None
-    estimator.n_features_in_ = n_features
-    estimator._defer("classes_", classes)
+    names = None
     if "feature_names" in reader.manifest:
-        names = _open_labels(reader, "feature_names", n_features)
-        estimator._defer("feature_names_in_", names)
+        names = Names(_open_labels(reader, "feature_names", n_features))
+    estimator._fitted = FittedState(
+        trees=trees,
+        models=models,
+        indexer=None,
+        voters=voters,
+        votes=votes,
+        classes=Names(classes),
+        container=container,
+        n_iter=n_iter,
+        n_features=n_features,
+        feature_names=names,
+        forests=ForestCache(),
+    )
     if reader.verify:
-        estimator._make_deferred()
+        for packed in filter(None, (estimator._fitted.classes, names)):
+            packed.values  # noqa: B018 (decodes them, and so checks them)
     return estimator
 
 

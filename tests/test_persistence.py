@@ -123,7 +123,7 @@ def test_weights_are_kept_as_they_are_stored(tmp_path, weight_dtype, mmap, chang
     loaded.save(tmp_path / "b")
     for copied in (loaded, skxmr.load(tmp_path / "b"), pickle.loads(pickle.dumps(loaded))):
         assert copied.weight_dtype == clf.weight_dtype
-        assert {layer.weight_dtype for layer in copied._models[0].layers} == {weight_dtype}
+        assert {layer.weight_dtype for layer in copied._fitted.models[0].layers} == {weight_dtype}
         assert_same_estimator(copied, clf)
 
 
@@ -226,7 +226,7 @@ def test_feature_names_are_kept(tmp_path):
 
 def test_mapped_arrays_cannot_be_written(tmp_path):
     classifier().fit(X, Y).save(tmp_path)
-    layer = skxmr.load(tmp_path, mmap=True)._models[0].layers[0]
+    layer = skxmr.load(tmp_path, mmap=True)._fitted.models[0].layers[0]
     assert not layer.payload.flags.writeable
     assert not layer.bias.flags.writeable
 

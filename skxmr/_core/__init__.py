@@ -26,7 +26,7 @@ from ._ngrams import (
     joined_rows,
 )
 from ._places import Places, Restriction
-from ._search import POST_PROCESSORS, Frontier, KeepsRowRankers, Model
+from ._search import POST_PROCESSORS, PRODUCTS, Frontier, KeepsRowRankers, Model
 from ._sparse import (
     CSRView,
     csr_check,
@@ -59,6 +59,7 @@ __all__ = [
     "MOST_TEXT",
     "NORMS",
     "POST_PROCESSORS",
+    "PRODUCTS",
     "WEIGHT_DTYPES",
     "CSRView",
     "CancelFlag",

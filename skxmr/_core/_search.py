@@ -1,5 +1,6 @@
 """Beam search in C."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,9 @@ POST_PROCESSORS = {
     **{f"log-l{p}-hinge": (lib.SKX_LOG_HINGE, p) for p in (1, 2, 3, 4)},
 }
 
+
+#: Post-processors that multiply a child's score with its parent's; others add to it, or replace it.
+PRODUCTS = ("sigmoid", "l1-hinge", "l2-hinge", "l3-hinge", "l4-hinge")
 
 #: Options whose rankers a model keeps.
 _MOST_ROW_RANKERS = 64
@@ -130,10 +134,13 @@ class Model(KeepsRowRankers):
         floor=-np.inf,
         frontier=None,
         within=None,
+        weight=1.0,
     ):
         """Rank labels for the rows lo to hi of a checked matrix.
 
-        `within` may be a pair (Places, ranges) that restricts each row of the matrix.
+        `within` may be a pair (Places, ranges) that restricts each row of the matrix. All scores
+        are multiplied by `weight`, whose logarithm is added where they are logarithms. Labels that
+        tie are those that tie with their weighted scores.
 
         Returns
         -------
@@ -142,7 +149,7 @@ class Model(KeepsRowRankers):
         scores : ndarray of float32, shape (hi - lo, k)
             Padded with -inf.
         """
-        params = self._search_params(k, beam_width, post_processor, floor)
+        params = self._search_params(k, beam_width, post_processor, floor, weight)
         k_asked, k = k, min(k, self.n_labels)
         labels = np.empty((hi - lo, k), dtype=INT)
         scores = np.empty((hi - lo, k), dtype=FLOAT)
@@ -168,11 +175,17 @@ class Model(KeepsRowRankers):
     def _make_row_ranker(self, k, beam_width, post_processor):
         return RowRanker(self, k, beam_width, post_processor)
 
-    def _search_params(self, k, beam_width, post_processor, floor=-np.inf):
+    def weighted_row_ranker(self, k, beam_width, post_processor, weight):
+        """Return what ranks one row at a time with weighted scores; see `rank`."""
+        return RowRanker(self, k, beam_width, post_processor, weight)
+
+    def _search_params(self, k, beam_width, post_processor, floor=-np.inf, weight=1.0):
         code, power = POST_PROCESSORS[post_processor]
+        # What all scores are joined to. The search then orders labels by what it returns.
+        root = weight if post_processor in PRODUCTS else math.log(weight)
         # Widths beyond what the tree holds change nothing, and fit no C integer.
         sizes = [min(beam_width, self.widest), min(k, self.n_labels)]
-        return ffi.new("skx_search_params *", [*sizes, code, power, floor])
+        return ffi.new("skx_search_params *", [*sizes, code, power, floor, root])
 
     def _c_model(self):
         view = self._view
@@ -188,10 +201,10 @@ class RowRanker:
     number of threads may make them at once.
     """
 
-    def __init__(self, model, k, beam_width, post_processor):
+    def __init__(self, model, k, beam_width, post_processor, weight=1.0):
         self.n_features = model.n_features
         self._view = model._c_model()
-        self._params = model._search_params(k, beam_width, post_processor)
+        self._params = model._search_params(k, beam_width, post_processor, weight=weight)
         self._k_asked, self._k = k, min(k, model.n_labels)
 
     def sparse(self, indices, values, within=None):
