@@ -138,7 +138,7 @@ typedef struct {
     int max_iter;    /* at least 1: passes over the rows of a node */
     float C;         /* positive: weight of the loss against the regulariser */
     float bias;      /* value of the constant feature; 0 for none. Its weight is regularised like any other. */
-    float tol;       /* positive: see train.c for the stopping rule of each loss */
+    float tol;       /* positive: see kernels/ for the stopping rule of each loss */
     float threshold; /* weights with |w| < threshold are dropped, and zeros always */
     uint64_t seed;
     const volatile int32_t *cancel;

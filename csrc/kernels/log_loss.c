@@ -3,7 +3,7 @@
  *     h(t) = t + q * (cost * sigmoid(t) - alpha_old) + m = 0        (m: the row's margin y * <w, x>, q = ||x||^2)
  * is a rising function with slope >= 1, convex below 0 and concave above. On the root's side of 0 Newton's method is
  * monotone after its first step, and no logarithm of a variable near its bound is ever taken. */
-#include "lanes.h"
+#include "kernels/lanes.h"
 
 #include <math.h>
 

@@ -1,5 +1,5 @@
 /* Products of a gathered row with dense matrices and vectors. */
-#include "k_table.h"
+#include "kernels/table.h"
 
 enum { WIDE = 16 }; /* columns whose sums stay in registers */
 

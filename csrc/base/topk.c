@@ -1,4 +1,4 @@
-#include "topk.h"
+#include "base/topk.h"
 
 #include "skxmr.h"
 

@@ -1,7 +1,7 @@
 /* Several rankings, and the weights of neighbors' labels, joined label by label. */
-#include "kernels.h"
-#include "span.h"
-#include "topk.h"
+#include "kernels/kernels.h"
+#include "base/span.h"
+#include "base/topk.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
-#include "rows.h"
+#include "train/rows.h"
 
-#include "bitset.h"
-#include "huge.h"
+#include "base/bitset.h"
+#include "base/huge.h"
 
 #include <stddef.h>
 #include <string.h>

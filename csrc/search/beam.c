@@ -1,8 +1,8 @@
 /* Beam search through compiled layers, a block of rows at a time. At each level the chunks that the rows of the block need
  * are visited in the order in which they lie in memory, so that what one row fetched serves the next. */
-#include "kernels.h"
-#include "layout.h"
-#include "topk.h"
+#include "kernels/kernels.h"
+#include "model/layout.h"
+#include "base/topk.h"
 
 #include <math.h>
 #include <stdlib.h>

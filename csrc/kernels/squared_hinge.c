@@ -1,7 +1,7 @@
 /* Dual coordinate descent for the L2-regularised squared hinge loss (Hsieh et al., ICML 2008), for 16 labels that share
  * their rows: every step visits one row and updates its dual variable in all lanes at once. */
-#include "lanes.h"
-#include "random.h"
+#include "kernels/lanes.h"
+#include "base/random.h"
 
 #include <float.h>
 #include <math.h>

@@ -1,7 +1,7 @@
 /* The inner loops of beam search. The cost of a query is its cache misses, not its arithmetic, so every step is done for
  * a whole tile of (feature, chunk) pairs before the next: the lines that step n + 1 reads are prefetched in step n. */
-#include "k_table.h"
-#include "layout.h"
+#include "kernels/table.h"
+#include "model/layout.h"
 
 #include <math.h>
 

@@ -1,7 +1,7 @@
 /* A few rows of a matrix, copied together without their faint entries, the columns that occur renumbered. */
 #ifndef SKX_GATHER_H
 #define SKX_GATHER_H
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 typedef struct {
     int64_t n_rows;

@@ -1,5 +1,5 @@
 /* A chunk without its small weights, made from the compiled form row by row. */
-#include "chunk.h"
+#include "model/chunk.h"
 
 #include <math.h>
 

@@ -1,9 +1,9 @@
 /* Clustering of sparse rows for label trees. Works on a gathered copy, so that a small group of labels costs no more than
  * its own features, however wide the matrix is. */
-#include "gather.h"
-#include "kernels.h"
-#include "random.h"
-#include "topk.h"
+#include "cluster/gather.h"
+#include "kernels/kernels.h"
+#include "base/random.h"
+#include "base/topk.h"
 
 #include <math.h>
 #include <stdlib.h>

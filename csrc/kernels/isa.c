@@ -1,5 +1,5 @@
 /* Which table of kernels runs here. */
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Writing, checking and reading compiled chunks; skxmr.h describes the format. */
-#include "chunk.h"
+#include "model/chunk.h"
 
 #include <float.h>
 #include <math.h>

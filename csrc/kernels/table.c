@@ -1,4 +1,4 @@
-#include "k_table.h"
+#include "kernels/table.h"
 
 #define SKX_TEXT_(x) #x
 #define SKX_TEXT(x) SKX_TEXT_(x)

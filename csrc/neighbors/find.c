@@ -1,7 +1,7 @@
 /* The training rows most similar to a query, among those that carry labels that it ranks high. */
-#include "kernels.h"
-#include "span.h"
-#include "topk.h"
+#include "kernels/kernels.h"
+#include "base/span.h"
+#include "base/topk.h"
 
 #include <math.h>
 #include <stdlib.h>

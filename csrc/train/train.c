@@ -1,8 +1,8 @@
 /* Training of one tree node: all its children see the same rows, so these are gathered and renumbered once and then
  * serve blocks of 16 children in turn. */
-#include "huge.h"
-#include "kernels.h"
-#include "rows.h"
+#include "base/huge.h"
+#include "kernels/kernels.h"
+#include "train/rows.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* 16 lanes as native vectors, and the two passes over a row that every solver makes. Included by the solvers only. */
 #ifndef SKX_LANES_H
 #define SKX_LANES_H
-#include "k_table.h"
+#include "kernels/table.h"
 
 typedef struct {
     vf v[SKX_NV];

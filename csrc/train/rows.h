@@ -1,7 +1,7 @@
 /* The training rows of a tree node, gathered in the form the solvers want. */
 #ifndef SKX_ROWS_H
 #define SKX_ROWS_H
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 typedef struct {
     int64_t n_rows;

@@ -1,7 +1,7 @@
 /* Rows and slots of the chunk format, for those who write chunks and those who read them whole. */
 #ifndef SKX_CHUNK_H
 #define SKX_CHUNK_H
-#include "layout.h"
+#include "model/layout.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
-#include "gather.h"
+#include "cluster/gather.h"
 
-#include "bitset.h"
+#include "base/bitset.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Checks and whole-matrix operations on compressed sparse rows. */
-#include "bitset.h"
+#include "base/bitset.h"
 #include "skxmr.h"
 
 #include <math.h>

@@ -1,8 +1,8 @@
 /* Declarations of the kernels of one instruction set, SKX_ISA. */
-#ifndef SKX_K_TABLE_H
-#define SKX_K_TABLE_H
-#include "kernels.h"
-#include "vec.h"
+#ifndef SKX_TABLE_H
+#define SKX_TABLE_H
+#include "kernels/kernels.h"
+#include "kernels/vec.h"
 
 int SKX_NAME(skx_solve_squared_hinge)(const skx_block *block);
 int SKX_NAME(skx_solve_log_loss)(const skx_block *block);

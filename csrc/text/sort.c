@@ -1,6 +1,6 @@
 /* Sorting of texts for tries. Multikey sort: texts are sorted by their next three code points, which fit one 64-bit key, and
  * those that agree in them by the three after, so that no code point is looked at twice and equal beginnings cost nothing. */
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 #include <stdlib.h>
 
