@@ -68,10 +68,10 @@ int skx_csr_check(const skx_csr *a, int64_t nnz, int64_t *row);
 int skx_csr_transpose(const skx_csr *a, int64_t *indptr, int32_t *indices, float *data);
 
 /* Row g - lo of the output is the sum of weight[e] * x[member[e]] over group_ptr[g] <= e < group_ptr[g+1], for lo <= g < hi;
- * divided by its Euclidean norm where normalise is set. indices and data hold capacity elements; SKX_ECAPACITY if that is
+ * divided by its Euclidean norm where normalize is set. indices and data hold capacity elements; SKX_ECAPACITY if that is
  * too few (the sum of the members' lengths is always enough), SKX_EFINITE if a sum overflows. Members must lie in [0, x->n_rows). */
 int skx_csr_group_sum(const skx_csr *x, const int64_t *group_ptr, const int32_t *member, const float *weight, int64_t lo,
-                      int64_t hi, int normalise, int64_t capacity, int64_t *indptr, int32_t *indices, float *data);
+                      int64_t hi, int normalize, int64_t capacity, int64_t *indptr, int32_t *indices, float *data);
 
 /* hash[i] is a hash of row i's entries, mixed with seed[i] (NULL: with nothing). Equal rows have equal hashes. */
 int skx_csr_hash_rows(const skx_csr *a, const uint64_t *seed, uint64_t *hash);
@@ -88,7 +88,7 @@ int skx_csr_top_k(const skx_csr *a, int64_t k, int32_t *labels, float *scores);
 typedef struct {
     int64_t n_clusters; /* at least 1, at most n_rows */
     int max_iter;       /* at least 1 */
-    int spherical;      /* divide centres by their norm (then rows should have norm 1) */
+    int spherical;      /* divide centers by their norm (then rows should have norm 1) */
     uint64_t seed;
     const volatile int32_t *cancel;
 } skx_kmeans_params;
@@ -113,8 +113,8 @@ typedef struct {
 } skx_points;
 
 /* Sort texts by their code points: a text comes before those it is the beginning of, equal ones in the order of their numbers.
- * order[i] is the text at place i, common[i] how many code points it begins with in common with that at place i - 1
- * (common[0] is 0). n_texts elements each. SKX_EARG where ptr does not rise from 0, or for a code point beyond 0x10ffff. */
+ * order[i] is the text at position i, common[i] how many code points it begins with in common with that at position
+ * i - 1 (common[0] is 0). n_texts elements each. SKX_EARG where ptr does not rise from 0, or for a code point beyond 0x10ffff. */
 int skx_texts_sort(const skx_points *texts, const volatile int32_t *cancel, int32_t *order, int64_t *common);
 
 /* Text i is bytes[ptr[i] .. ptr[i + 1]): UTF-8, though any bytes are safe. */
@@ -136,15 +136,15 @@ enum skx_loss { SKX_SQUARED_HINGE = 0, SKX_LOG_LOSS = 1 };
 typedef struct {
     int loss;        /* enum skx_loss */
     int max_iter;    /* at least 1: passes over the rows of a node */
-    float C;         /* positive: weight of the loss against the regulariser */
-    float bias;      /* value of the constant feature; 0 for none. Its weight is regularised like any other. */
+    float C;         /* positive: weight of the loss against the regularizer */
+    float bias;      /* value of the constant feature; 0 for none. Its weight is regularized like any other. */
     float tol;       /* positive: see kernels/ for the stopping rule of each loss */
     float threshold; /* weights with |w| < threshold are dropped, and zeros always */
     uint64_t seed;
     const volatile int32_t *cancel;
 } skx_train_params;
 
-/* What the problem of one tree node is: the examples it sees (rising numbers) and for each child c those that are positive,
+/* The training examples of one tree node (rising numbers) and for each child c those that are positive,
  * positive[positive_ptr[c] .. positive_ptr[c+1]), a rising subset. Example i has the features of row source[i] of x (of row i
  * where source is NULL), and weight[i] (1 where weight is NULL) multiplies its C. role[i] says who learns from the example
  * examples[i]; all children where role is NULL. */
@@ -200,7 +200,7 @@ typedef struct {
     uint32_t key;  /* the block's number; in a hash table, an unused slot has bits == 0 */
 } skx_slot;
 
-/* One chunk, seen as a list of columns: what skx_train_node gives and skx_chunk_read gives back. */
+/* The weights of some children of one node, one column per child: what skx_train_node gives and skx_chunk_read gives back. */
 typedef struct {
     int64_t width;           /* children, 1 .. SKX_CHUNK_WIDTH */
     int64_t n_local;         /* length of features */
@@ -208,15 +208,15 @@ typedef struct {
     const int64_t *col_ptr;  /* width + 1 */
     const int32_t *entries;  /* positions in features, strictly rising within a column */
     const float *values;     /* finite, none zero */
-} skx_columns;
+} skx_sibling_weights;
 
 /* How many slots and payload bytes the compiled chunk needs, with values of that many bytes. SKX_EARG where it would outgrow
  * the 32-bit offsets, SKX_EFINITE where a value outgrows float16. */
-int skx_chunk_size(const skx_columns *columns, int64_t n_features, int value_bytes, int64_t *n_slots, int64_t *n_bytes);
+int skx_chunk_size(const skx_sibling_weights *columns, int64_t n_features, int value_bytes, int64_t *n_slots, int64_t *n_bytes);
 
 /* Compile into index[n_slots] and payload[n_bytes], with the sizes that skx_chunk_size gave. float16 values are rounded to
  * the nearest, but none to zero. */
-int skx_chunk_write(const skx_columns *columns, int64_t n_features, int value_bytes, int64_t n_slots, int64_t n_bytes,
+int skx_chunk_write(const skx_sibling_weights *columns, int64_t n_features, int value_bytes, int64_t n_slots, int64_t n_bytes,
                     skx_slot *index, uint8_t *payload);
 
 typedef struct {
@@ -298,17 +298,17 @@ typedef struct {
     const float *score;
 } skx_frontier;
 
-/* The places, in some order of all labels, of the labels below each node of a level: place[ptr[p] .. ptr[p+1]), rising. Where the
- * nodes are slots, each has one, and ptr is NULL. Places may be any numbers. */
+/* Where the labels below each node of a level stand once all labels are sorted in some order: position[ptr[p] .. ptr[p+1]), rising.
+ * Where the nodes are slots, each has one, and ptr is NULL. Positions may be any numbers. */
 typedef struct {
     const int64_t *ptr;
-    const int32_t *place;
-} skx_places;
+    const int32_t *position;
+} skx_sorted_positions;
 
-/* What rows are restricted to: row i enters only nodes with a label whose place lies in range[2 * i] .. range[2 * i + 1], the
- * latter excluded. */
+/* What rows are restricted to: row i enters only nodes with a label whose sorted position lies in
+ * [range[2 * i], range[2 * i + 1]). */
 typedef struct {
-    const skx_places *places; /* of each layer's children */
+    const skx_sorted_positions *positions; /* of each layer's children */
     const int64_t *range;
 } skx_restriction;
 
@@ -327,13 +327,13 @@ int skx_rank(const skx_kernels *kernels, const skx_model *model, const skx_csr *
 int skx_rank_row(const skx_kernels *kernels, const skx_model *model, const int32_t *indices, const float *data, int64_t n,
                  const skx_restriction *within, const skx_search_params *params, int32_t *labels, float *scores);
 
-/* ---- neighbours ----------------------------------------------------------------------------------------------------- */
+/* ---- neighbors ----------------------------------------------------------------------------------------------------- */
 
-/* Rows that vote for their labels. Row r is word[word_ptr[r] .. word_ptr[r + 1]): a scale, which is a float, and a word per
+/* Training rows among which nearest neighbors are found, and their labels. Row r is word[word_ptr[r] .. word_ptr[r + 1]): a scale, which is a float, and a word per
  * nonzero, 256 * the feature + 128 + the value / scale, a whole number from -127 to 127. Of features, only the lowest 24 bits are
- * told apart. Row r has the labels label[label_ptr[r] .. label_ptr[r + 1]) and counts weight[r] times (once where weight is NULL);
- * label l is carried by the rows carrier[carrier_ptr[l] .. carrier_ptr[l + 1]). label and carrier hold n_entries each. Any content
- * of the arrays is safe. */
+ * told apart. Row r has the labels label[label_ptr[r] .. label_ptr[r + 1]) and counts weight[r] times (once where weight is NULL).
+ * The postings of label l, which are the rows that have it, are posting[posting_ptr[l] .. posting_ptr[l + 1]). label and posting
+ * hold n_entries each. Any content of the arrays is safe. */
 typedef struct {
     int64_t n_rows;
     int64_t n_words;
@@ -343,21 +343,21 @@ typedef struct {
     int64_t n_entries;
     const int64_t *label_ptr;
     const int32_t *label;
-    const int64_t *carrier_ptr;
-    const int32_t *carrier;
+    const int64_t *posting_ptr;
+    const int32_t *posting;
     const float *weight;
-} skx_voters;
+} skx_neighbor_rows;
 
 typedef struct {
     int64_t n_neighbors;  /* at least 1 */
     int64_t n_candidates; /* at least 1: no more rows than these are compared with a query */
 } skx_neighbor_params;
 
-/* The rows most similar to each query lo <= i < hi among those that carry one of its labels[(i - lo) * n_listed ..][0 .. n_listed);
- * -1 is no label. A label that many rows carry is asked for its share of n_candidates at the most, at equal distances among its
- * carriers; what the labels before it left over is shared by those after them. Similarity is the cosine, above 0.
+/* The rows most similar to each query lo <= i < hi among those that have one of its labels[(i - lo) * n_listed ..][0 .. n_listed);
+ * -1 is no label. Each label contributes at most an equal part of n_candidates, taken at equal distances among its postings; what
+ * earlier labels left unused is divided among later ones. Similarity is the cosine, above 0.
  * neighbor and similarity are (hi - lo, n_neighbors), most similar first, ties by lower row, padded with -1 and 0. */
-int skx_find_neighbors(const skx_voters *voters, const skx_csr *queries, const skx_neighbor_params *params, int64_t lo,
+int skx_find_neighbors(const skx_neighbor_rows *rows, const skx_csr *queries, const skx_neighbor_params *params, int64_t lo,
                        int64_t hi, int64_t n_listed, const int32_t *labels, int32_t *neighbor, float *similarity);
 
 typedef struct {
@@ -371,20 +371,20 @@ typedef struct {
     int logarithms;        /* scores are logarithms: the logarithm of what sums give without them is computed */
 } skx_combine_params;
 
-/* Join what several rankings and nearest neighbors say of each label. Row i has n_listed labels and scores, best first in each
+/* Combine several rankings and the labels of nearest neighbors. Row i has n_listed labels and scores, best first in each
  * ranking, and n_neighbors neighbors as above. A label's score is the sum of its scores in those rankings that have it among their
  * first n_head, and of the weights of its neighbors. A score from further down in a ranking counts instead of that sum where it is
  * larger, and is never added. So the k best labels are the same for rankings of any length that is at least k and n_head. They are
  * written best first, ties by lower label, padded with -1 and -inf. A row of total weight above n_neighbors is counted until these
- * are reached. voters may be NULL where there are no neighbors. */
-int skx_combine(const skx_voters *voters, const skx_combine_params *params, int64_t n_rows, int64_t n_listed,
+ * are reached. rows may be NULL where there are no neighbors. */
+int skx_combine(const skx_neighbor_rows *rows, const skx_combine_params *params, int64_t n_rows, int64_t n_listed,
                 const int32_t *listed, const float *listed_scores, const int32_t *neighbor, const float *similarity,
                 int32_t *labels, float *scores);
 
-/* The same for one row: from its n nonzeros and the labels that are listed for it, of which the neighbors carry one of the first
- * n_looked_up, to the joined ranking. */
-int skx_mix_row(const skx_voters *voters, const skx_neighbor_params *search, const skx_combine_params *params,
-                const int32_t *indices, const float *data, int64_t n, int64_t n_listed, int64_t n_looked_up,
+/* The same for one row, whose neighbors are found first: from its n nonzeros and the labels that are listed for it. Neighbors have
+ * one of the first n_query_labels of these. */
+int skx_combine_row(const skx_neighbor_rows *rows, const skx_neighbor_params *search, const skx_combine_params *params,
+                const int32_t *indices, const float *data, int64_t n, int64_t n_listed, int64_t n_query_labels,
                 const int32_t *listed, const float *listed_scores, int32_t *labels, float *scores);
 
 /* ---- n-grams of text ------------------------------------------------------------------------------------------------ */

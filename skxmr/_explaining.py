@@ -16,7 +16,7 @@ class _Path(NamedTuple):
     Attributes
     ----------
     nodes : tuple of int
-    columns : list of Columns
+    columns : list of SiblingWeights
         The weights of each, and its bias.
     """
 
@@ -236,8 +236,8 @@ def _explain_votes(votes, found, label):
     total = vote.sum(axis=1, keepdims=True)
     parts = np.divide(vote, total, out=np.zeros_like(vote), where=total > 0)
     a = voters.arrays
-    carriers = a["carriers"][a["carrier_ptr"][label] : a["carrier_ptr"][label + 1]]
-    carries = there & np.isin(neighbors, carriers)
+    postings = a["postings"][a["posting_ptr"][label] : a["posting_ptr"][label + 1]]
+    carries = there & np.isin(neighbors, postings)
     rows = np.full(neighbors.shape, -1, dtype=np.int32)
     if voters.source is not None:
         rows[there] = voters.source[neighbors[there]]

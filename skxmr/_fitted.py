@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ._core import Voters
+from ._core import NeighborRows
 from ._forest import ForestCache, Mixture
 
 
@@ -44,7 +44,7 @@ class FittedState(NamedTuple):
     models : tuple of Model
         One for each tree.
     indexer : estimator or None
-    voters : Voters or None
+    voters : NeighborRows or None
     votes : Mixture or None
     classes : Names
     container : str
@@ -58,7 +58,7 @@ class FittedState(NamedTuple):
     trees: tuple
     models: tuple
     indexer: BaseEstimator | None
-    voters: Voters | None
+    voters: NeighborRows | None
     votes: Mixture | None
     classes: Names
     container: str

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._core import PRODUCTS, KeepsRowRankers, RowMixer, Voters, combine
+from ._core import PRODUCTS, NeighborRows, RowCombiner, SingleRowRankerCache, combine
 
 #: Labels that each of several trees ranks first, and whose scores are added up.
 LISTED = 50
@@ -41,15 +41,15 @@ class Votes(NamedTuple):
 
     Attributes
     ----------
-    voters : Voters
+    voters : NeighborRows
     mixture : Mixture
     """
 
-    voters: Voters
+    voters: NeighborRows
     mixture: Mixture
 
 
-class Forest(KeepsRowRankers):
+class Forest(SingleRowRankerCache):
     """Ranks labels by the average of several trees' scores, mixed with the votes of neighbors.
 
     Takes the place of a single Model. What several sources say of a label is added up, if each of
@@ -75,9 +75,9 @@ class Forest(KeepsRowRankers):
         return super().__sizeof__() + voters + sum(tree.nbytes for tree in self.trees)
 
     @property
-    def widest(self):
+    def max_level_width(self):
         """Number of nodes of the widest level: a beam that loses nothing."""
-        return max(tree.widest for tree in self.trees)
+        return max(tree.max_level_width for tree in self.trees)
 
     @property
     def n_labels(self):
@@ -95,9 +95,9 @@ class Forest(KeepsRowRankers):
         """Labels that the trees rank first, whose scores and votes are added up."""
         return LISTED if len(self.trees) > 1 else LOOKED_UP
 
-    def largest_result(self, beam_width):
+    def max_results(self, beam_width):
         """Bound how many labels one row's search can reach."""
-        reached = sum(tree.largest_result(beam_width) for tree in self.trees)
+        reached = sum(tree.max_results(beam_width) for tree in self.trees)
         if self.votes is not None:
             most = int(np.diff(self.votes.voters.arrays["label_ptr"]).max(initial=0))
             reached += self.votes.mixture.n_neighbors * most
@@ -131,7 +131,7 @@ class Forest(KeepsRowRankers):
         """Return what mixes the votes into the ranking of one row."""
         n_neighbors, power, share = self.votes.mixture
         how = n_neighbors, _MOST_CANDIDATES, power, share, LOOKED_UP
-        return RowMixer(
+        return RowCombiner(
             self.votes.voters,
             *how,
             k=k,
@@ -151,14 +151,14 @@ class Forest(KeepsRowRankers):
         voters, (_, power, share) = self.votes
         n_head = self.n_head if n_head is None else n_head
         how = {"n_head": n_head, "logarithms": logarithms, "floor": floor}
-        votes = voters, *found, power, share
-        return combine(labels, scores, k, self.n_labels, votes=votes, **how)
+        neighbors = voters, *found, power, share
+        return combine(labels, scores, k, self.n_labels, neighbors=neighbors, **how)
 
     def voters_for(self, labels, view, lo, hi):
         """Find the rows that vote, given the labels that an averaged ranking lists."""
         best = np.ascontiguousarray(labels[:, :LOOKED_UP])
         n_neighbors = self.votes.mixture.n_neighbors
-        return self.votes.voters.neighbors(view, lo, hi, best, n_neighbors, _MOST_CANDIDATES)
+        return self.votes.voters.find(view, lo, hi, best, n_neighbors, _MOST_CANDIDATES)
 
     def n_listed(self, k):
         """Labels that must be listed for the k best to be known."""
@@ -215,7 +215,7 @@ class _RowRanker:
         ranking = lists[0]
         if len(lists) > 1:
             ranking = self._averaged(lists, self._n_listed, logarithms=self._logarithms)
-        return self._mixer.mix(indices, values, *ranking)
+        return self._mixer.combine(indices, values, *ranking)
 
     def dense(self, row):
         """Rank for a dense row of float32."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from ._core import CHUNK_WIDTH, Layer, Model, compile_chunk, read_chunk, regroup
+from ._core import CHUNK_WIDTH, Layer, Model, compile_chunk, divide_into_chunks, read_chunk
 from ._disentanglement import matched_clusters
 from ._examples import Examples
 from ._training import train_leaf_chunks
@@ -292,4 +292,4 @@ def _joined(known, new, n_features):
     full = [chunk for chunk in known if len(chunk.bias) == CHUNK_WIDTH]
     columns = [read_chunk(chunk, n_features) for chunk in known[len(full) :] + new]
     weight_dtype = new[0].weight_dtype
-    return full + [compile_chunk(c, n_features, weight_dtype) for c in regroup(columns)]
+    return full + [compile_chunk(c, n_features, weight_dtype) for c in divide_into_chunks(columns)]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._core import Places, Texts, find_prefixes, sort_texts
+from ._core import SortedPositions, Texts, find_prefixes, sort_texts
 from ._folder import pack_strings
 from .indexers._texts import code_points
 
@@ -31,7 +31,7 @@ class PrefixIndex:
         self._data, self._pointers = pack_strings([texts[i] for i in order])
         place = np.empty(len(texts), dtype=np.int32)
         place[order] = np.arange(len(texts), dtype=np.int32)
-        self._places = Places(_places_by_level(tree, place))
+        self._places = SortedPositions(_places_by_level(tree, place))
 
     @property
     def nbytes(self):
@@ -64,7 +64,7 @@ class PrefixIndex:
 
 
 def _places_by_level(tree, place):
-    """The places of the labels below each node, level by level, as Places takes them."""
+    """The places of the labels below each node, level by level, as SortedPositions takes them."""
     places = place[tree.slot_label]
     levels = [(None, places)]
     pointers = np.arange(tree.n_slots + 1)

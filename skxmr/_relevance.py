@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.sparse as sp
 
-from ._core import FOR_ALL, FOR_OTHERS, FOR_POSITIVES, NodeProblem
+from ._core import FOR_ALL, FOR_OTHERS, FOR_POSITIVES, NodeExamples
 from ._validation import check_matrix
 from .tree import group_pointers
 
@@ -48,7 +48,7 @@ def as_weights(problem, cost, source, weight):
 
     Parameters
     ----------
-    problem : NodeProblem
+    problem : NodeExamples
     cost : ndarray of float32
         What multiplies C for each of the problem's positives.
     source, weight : ndarray, ndarray or None
@@ -56,7 +56,7 @@ def as_weights(problem, cost, source, weight):
 
     Returns
     -------
-    problem : NodeProblem
+    problem : NodeExamples
         Of rows numbered from 0.
     source : ndarray of int32
     weight : ndarray of float32
@@ -75,7 +75,7 @@ def as_weights(problem, cost, source, weight):
     order = np.lexsort((number, child))
     role = np.full(len(rest) + len(groups), FOR_POSITIVES, dtype=np.uint8)
     role[: len(rest)] = np.where(np.isin(rest, place), FOR_OTHERS, FOR_ALL)
-    rows = NodeProblem(
+    rows = NodeExamples(
         np.arange(len(role), dtype=np.int32),
         group_pointers(child, len(problem.positive_ptr) - 1),
         number[order].astype(np.int32),

@@ -14,6 +14,15 @@ from .tree import LabelTree
 INDEXERS = {cls.__name__: cls for cls in (KMeansIndexer, TrieHybridIndexer, TrieIndexer)}
 
 
+#: Arrays of NeighborRows that have other names in model folders.
+_NEIGHBOR_FILES = {"posting_ptr": "carrier_ptr", "postings": "carriers"}
+
+
+def neighbor_file(name):
+    """Under what name an array of NeighborRows is saved."""
+    return f"voters.{_NEIGHBOR_FILES.get(name, name)}"
+
+
 def classifier_state(estimator):
     """Content of the manifest and arrays of a fitted XRLinearClassifier.
 
@@ -37,7 +46,7 @@ def classifier_state(estimator):
         "classes": _pack_labels(arrays, "classes", fitted.classes.values),
     }
     if fitted.voters is not None:
-        arrays |= {f"voters.{name}": array for name, array in fitted.voters.arrays.items()}
+        arrays |= {neighbor_file(name): array for name, array in fitted.voters.arrays.items()}
         if fitted.voters.source is not None:
             arrays["voters.source"] = fitted.voters.source
             content["n_voters_given"] = int(fitted.voters.n_given)

@@ -6,13 +6,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from . import _parallel
-from ._core import GrowingArray, csr_group_sum
+from ._core import AppendableArray, csr_group_sum
 
 #: Nonzeros summed per task, unless a group has more: well below a second.
 _TASK_NONZEROS = 1 << 22
 
 
-def group_sums(matrix, group_ptr, member, weight, *, normalise, n_jobs, what):
+def group_sums(matrix, group_ptr, member, weight, *, normalize, n_jobs, what):
     """Sum weighted rows of a checked CSR matrix by group; see csr_group_sum.
 
     Returns
@@ -22,9 +22,9 @@ def group_sums(matrix, group_ptr, member, weight, *, normalise, n_jobs, what):
     lengths = np.diff(matrix.indptr)[member]
     before = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))[group_ptr]
     parts = _parts(before, max(4 * _parallel.n_workers(n_jobs), int(before[-1] // _TASK_NONZEROS)))
-    tasks = [(matrix, group_ptr, member, weight, lo, hi, normalise) for lo, hi in parts]
+    tasks = [(matrix, group_ptr, member, weight, lo, hi, normalize) for lo, hi in parts]
     costs = [int(before[hi] - before[lo]) + 1 for lo, hi in parts]
-    indices, data, lengths = (GrowingArray(t) for t in (np.int32, np.float32, np.int64))
+    indices, data, lengths = (AppendableArray(t) for t in (np.int32, np.float32, np.int64))
     with _parallel.in_order(_sum_groups, tasks, costs, n_jobs=n_jobs, what=what) as blocks:
         for block in blocks:
             indices.append(block.indices)
@@ -43,5 +43,5 @@ def _parts(before, n_parts):
     return list(pairwise(edges))
 
 
-def _sum_groups(matrix, group_ptr, member, weight, lo, hi, normalise):
-    return csr_group_sum(matrix, group_ptr, member, weight, lo, hi, normalise=normalise)
+def _sum_groups(matrix, group_ptr, member, weight, lo, hi, normalize):
+    return csr_group_sum(matrix, group_ptr, member, weight, lo, hi, normalize=normalize)

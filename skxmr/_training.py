@@ -10,7 +10,7 @@ from ._core import (
     CHUNK_WIDTH,
     CSRView,
     Layer,
-    NodeProblem,
+    NodeExamples,
     chunk_pointers,
     compile_chunk,
     csr_transpose,
@@ -281,7 +281,7 @@ def _problem(positives, seen, chunk, seed):
     level, node, first, end = chunk
     span = slice(*seen.pointers[node : node + 2])
     lo, hi = positives.pointers[first], positives.pointers[end]
-    problem = NodeProblem(
+    problem = NodeExamples(
         seen.examples[span],
         positives.pointers[first : end + 1] - lo,
         positives.examples[lo:hi],

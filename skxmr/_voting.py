@@ -3,11 +3,11 @@
 import numpy as np
 import scipy.sparse as sp
 
-from ._core import Voters, csr_hash_rows, csr_rows_equal, csr_transpose, pack_rows
+from ._core import NeighborRows, csr_hash_rows, csr_rows_equal, csr_transpose, pack_rows
 
 
 def make_voters(examples):
-    """Make Voters of training examples.
+    """Make NeighborRows of training examples.
 
     Rows of a label are compared with a query one after the other, and so lie side by side where
     they can: a fifth less time on a catalogue.
@@ -32,7 +32,7 @@ def _by_label(Y):
 
 
 def join_voters(voters, examples):
-    """Make Voters of some that are there and of more examples, whose rows are numbered on."""
+    """Make NeighborRows of some that are there and of more examples, whose rows are numbered on."""
     everyone = np.ones(voters.n_rows, dtype=bool)
     return _joined(voters, everyone, _labels_of(voters), make_voters(examples))
 
@@ -44,14 +44,14 @@ def update_voters(voters, examples, renumbered):
 
     Parameters
     ----------
-    voters : Voters
+    voters : NeighborRows
     examples : Examples
     renumbered : ndarray of int32
         The number that each label of the voters has among the examples' labels.
 
     Returns
     -------
-    voters : Voters
+    voters : NeighborRows
     """
     more, Y = make_voters(examples), _labels_of(voters)
     known = _labels_of(more)[:, renumbered]
@@ -101,7 +101,7 @@ def _labels_of(voters):
 
 
 def _joined(voters, stays, Y, more):
-    """Voters of those rows that stay, with the labels of Y, and of more."""
+    """NeighborRows of those rows that stay, with the labels of Y, and of more."""
     a, b = voters.arrays, more.arrays
     n_words = np.diff(a["word_ptr"])
     words = a["words"] if stays.all() else a["words"][np.repeat(stays, n_words)]
@@ -121,8 +121,8 @@ def _joined(voters, stays, Y, more):
 
 
 def _voters_of(n_features, word_ptr, words, Y, weight, source, n_given):
-    carrier_ptr, carriers = csr_transpose(Y)
-    return Voters(
+    posting_ptr, postings = csr_transpose(Y)
+    return NeighborRows(
         *(n_features, Y.shape[1]),
         source=source,
         n_given=n_given,
@@ -130,7 +130,7 @@ def _voters_of(n_features, word_ptr, words, Y, weight, source, n_given):
         words=words,
         label_ptr=Y.indptr.astype(np.int64),
         labels=Y.indices.astype(np.int32, copy=False),
-        carrier_ptr=carrier_ptr,
-        carriers=carriers,
+        posting_ptr=posting_ptr,
+        postings=postings,
         weight=weight,
     )

@@ -76,7 +76,7 @@ def _pifa_of_examples(examples, n_jobs):
     group_ptr, member = csr_transpose(Y)
     row_weight = _row_weight(Y, weight)[member]
     member = source[member]
-    return group_sums(X, group_ptr, member, row_weight, normalise=True, n_jobs=n_jobs, what=PHASE)
+    return group_sums(X, group_ptr, member, row_weight, normalize=True, n_jobs=n_jobs, what=PHASE)
 
 
 def _row_weight(Y, sample_weight):

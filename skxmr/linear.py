@@ -684,7 +684,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         fitted = vars(self).get("_fitted")
         if fitted is None or not plain or k < 1 or fitted.feature_names is not None:
             return None
-        ranker = self._model.known_row_ranker(k, self.beam_width, self.post_processor)
+        ranker = self._model.cached_row_ranker(k, self.beam_width, self.post_processor)
         row = None if ranker is None else bare_row(X, ranker.n_features)
         if row is None:
             return None
@@ -692,7 +692,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
 
     def _rank_row(self, indices, values, k, within):
         """Rank for a row's nonzeros, which must be valid, perhaps within a Restriction."""
-        ranker = self._model.known_row_ranker(k, self.beam_width, self.post_processor)
+        ranker = self._model.cached_row_ranker(k, self.beam_width, self.post_processor)
         if ranker is None:
             self._check_search_params()
             ranker = self._model.row_ranker(int(k), int(self.beam_width), self.post_processor)
@@ -707,7 +707,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         beam_width = int(beam_width or self.beam_width)
         n_parts = _parallel.n_workers(self.n_jobs)
         model = self._model
-        n_brief = X.shape[0] * min(beam_width, model.widest) // _BRIEF_RANKING + 1
+        n_brief = X.shape[0] * min(beam_width, model.max_level_width) // _BRIEF_RANKING + 1
         parts = _parallel.ranges(X.shape[0], max(n_brief, 1 if n_parts == 1 else 8 * n_parts))
         options = {
             "k": int(k),
@@ -1123,7 +1123,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         best = self._rank(X, 1)[0][:, 0]
         lost = np.flatnonzero(best < 0)
         if len(lost):
-            best[lost] = self._rank(X[lost], 1, beam_width=self._model.widest)[0][:, 0]
+            best[lost] = self._rank(X[lost], 1, beam_width=self._model.max_level_width)[0][:, 0]
         return best
 
     def _scores(self, X):
@@ -1134,7 +1134,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
 
     def _survivors(self, X, floor=-np.inf):
         """Scores of all labels the beam reaches, as CSR."""
-        k = self._model.largest_result(self.beam_width)
+        k = self._model.max_results(self.beam_width)
         step = max(1, _RESULT_BLOCK // k)
         blocks = [
             ranking_csr(*self._rank(X[lo : lo + step], k, floor=floor), self.n_labels_)

@@ -18,9 +18,9 @@ from ._core import (
     CHUNK_WIDTH,
     POST_PROCESSORS,
     WEIGHT_DTYPES,
-    Columns,
     Layer,
     Model,
+    SiblingWeights,
     compile_chunk,
 )
 from ._fitted import FittedState, Names
@@ -238,7 +238,7 @@ def _compile(pointers, weights, bias, n_features, weight_dtype):
 def _columns(weights, bias, lo, hi):
     first, end = weights.indptr[lo], weights.indptr[hi]
     features, entries = np.unique(weights.indices[first:end], return_inverse=True)
-    return Columns(
+    return SiblingWeights(
         features.astype(np.int32),
         (weights.indptr[lo : hi + 1] - first).astype(np.int64),
         entries.astype(np.int32),

@@ -5,11 +5,11 @@ from functools import partial
 
 import numpy as np
 
-from ._core import Layer, Model, Voters
+from ._core import Layer, Model, NeighborRows
 from ._fitted import FittedState, Names
 from ._folder import FolderReader, unpack_strings
 from ._forest import ForestCache, Mixture
-from ._state import INDEXERS
+from ._state import INDEXERS, neighbor_file
 from .linear import XRLinearClassifier
 from .tree import LabelTree
 
@@ -194,12 +194,12 @@ def _read_votes(reader):
 
 
 def _read_voters(reader, n_features, n_labels):
-    arrays = {name: reader.array(f"voters.{name}", t) for name, t in Voters.DTYPES.items()}
+    arrays = {name: reader.array(neighbor_file(name), t) for name, t in NeighborRows.DTYPES.items()}
     told = {}
     if "n_voters_given" in reader.manifest:  # absent where an earlier release saved
         told["source"] = reader.array("voters.source", np.dtype(np.int32))
         told["n_given"] = reader.get("n_voters_given", int)
-    voters = Voters(n_features, n_labels, **told, **arrays)
+    voters = NeighborRows(n_features, n_labels, **told, **arrays)
     if reader.verify:
         voters.check()
     return voters

@@ -11,12 +11,12 @@ from scipy import special
 from skxmr import LabelTree
 from skxmr._core import (
     CHUNK_WIDTH,
-    Columns,
     CSRView,
     Frontier,
     Layer,
     Model,
-    NodeProblem,
+    NodeExamples,
+    SiblingWeights,
     compile_chunk,
 )
 
@@ -64,7 +64,7 @@ def node_problem(positive):
     """All rows as examples; positive is a boolean matrix (n_rows, n_children)."""
     rows = [np.flatnonzero(column) for column in positive.T]
     pointers = np.concatenate(([0], np.cumsum([len(r) for r in rows])))
-    return NodeProblem(
+    return NodeExamples(
         np.arange(len(positive), dtype=np.int32),
         pointers.astype(np.int64),
         np.concatenate(rows).astype(np.int32),
@@ -144,11 +144,11 @@ def rounded(values, weight_dtype):
 
 
 def columns_of(W, bias, features=None):
-    """The nonzeros of a dense (n_features, n_children) as Columns."""
+    """The nonzeros of a dense (n_features, n_children) as SiblingWeights."""
     features = np.flatnonzero(W.any(axis=1)) if features is None else features
     children, entries = np.nonzero(W[features].T)
     pointers = np.concatenate(([0], np.cumsum(np.bincount(children, minlength=W.shape[1]))))
-    return Columns(
+    return SiblingWeights(
         features.astype(np.int32),
         pointers.astype(np.int64),
         entries.astype(np.int32),

@@ -20,7 +20,7 @@ from skxmr._core import (
     CancelFlag,
     Cancelled,
     CSRView,
-    NodeProblem,
+    NodeExamples,
     TrainParams,
     kmeans,
     train_columns,
@@ -88,7 +88,7 @@ def endless_training(loss="squared_hinge"):
     everyone = np.arange(X.shape[0], dtype=np.int32)
     positive = np.flatnonzero(np.random.default_rng(0).random(len(everyone)) < 0.5)
     pointers = np.array([0, len(positive)], dtype=np.int64)
-    problem = NodeProblem(everyone, pointers, positive.astype(np.int32))
+    problem = NodeExamples(everyone, pointers, positive.astype(np.int32))
     params = TrainParams(loss, 1e3, 1.0, 1e-30, 2**31 - 1, 0.0)
     return train_columns(CSRView(X), problem, everyone, None, params, 0)
 

@@ -32,7 +32,7 @@ from skxmr import (
     XRLinearClassifier,
     _new_labels,
 )
-from skxmr._core import CHUNK_WIDTH, Model, read_chunk, regroup
+from skxmr._core import CHUNK_WIDTH, Model, divide_into_chunks, read_chunk
 from skxmr._new_labels import Place, grown_tree
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import precision_at_k
@@ -127,7 +127,7 @@ def test_columns_are_regrouped_without_loss(widths, seed):
     bias = rng.random(sum(widths)).astype(np.float32)
     edges = np.cumsum([0, *widths])
     pieces = [columns_of(W[:, lo:hi], bias[lo:hi]) for lo, hi in pairwise(edges)]
-    groups = regroup(pieces)
+    groups = divide_into_chunks(pieces)
     assert all(len(group.bias) == CHUNK_WIDTH for group in groups[:-1])
     assert_array_equal(np.hstack([dense_weights(group, 5) for group in groups]), W)
     assert_array_equal(np.concatenate([group.bias for group in groups]), bias)

@@ -18,7 +18,7 @@ from reference import (
 from strategies import label_trees, seeds
 
 from skxmr import LabelTree, TrieHybridIndexer
-from skxmr._core import Restriction, Texts, find_prefixes
+from skxmr._core import Restriction, SortedPositions, Texts, find_prefixes
 from skxmr._prefixes import PrefixIndex
 
 #: Few characters, so that texts begin alike: of one to four bytes, and a surrogate.
@@ -171,6 +171,18 @@ def test_copies():
     index = pickle.loads(pickle.dumps(PrefixIndex(tree, known)))
     assert_array_equal(index.ranges(["a", "b"]), PrefixIndex(tree, known).ranges(["a", "b"]))
     assert index.nbytes == PrefixIndex(tree, known).nbytes > 0
+
+
+def test_an_index_pickled_by_an_earlier_release_loads():
+    tree = fixed_tree()
+    index = PrefixIndex(tree, random_texts(np.random.default_rng(5), tree.n_labels))
+    now, then = b"cskxmr._core._restriction\nSortedPositions\n", b"cskxmr._core._places\nPlaces\n"
+    data = pickle.dumps(index, protocol=2)  # where a class is named in plain text
+    assert data.count(now) == 1
+    positions, ranges = pickle.loads(data.replace(now, then)).within(["a", "b"])
+    assert_array_equal(ranges, index.ranges(["a", "b"]))
+    assert type(positions) is SortedPositions
+    assert pickle.dumps(positions) == pickle.dumps(index.within(["a"])[0])
 
 
 # ---- what C is handed ----

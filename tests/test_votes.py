@@ -17,7 +17,7 @@ from strategies import csr_matrices
 
 import skxmr
 from skxmr import KMeansIndexer, SessionQueryCompleter, XRLinearClassifier
-from skxmr._core import CSRView, Voters, combine
+from skxmr._core import CSRView, NeighborRows, _voters, combine
 from skxmr._examples import distinct_examples
 from skxmr._forest import ForestCache
 from skxmr._voting import make_voters
@@ -28,7 +28,7 @@ from skxmr.text import NGramTfidfVectorizer
 values = st.sampled_from([-1.0, 0.5, 1.0, 2.0])
 
 
-# ---- neighbours, against the reference ----
+# ---- neighbors, against the reference ----
 
 
 @st.composite
@@ -78,7 +78,7 @@ def test_neighbors_are_those_of_the_reference(corpus, n_neighbors, data):
     lists = st.lists(st.integers(-1, Y.shape[1] - 1), min_size=3, max_size=3)
     listed = np.array(data.draw(st.lists(lists, min_size=n, max_size=n)), dtype=np.int32)
     voters = make_voters(examples)
-    rows, similarity = voters.neighbors(CSRView(queries), 0, n, listed, n_neighbors, 10**6)
+    rows, similarity = voters.find(CSRView(queries), 0, n, listed, n_neighbors, 10**6)
     rows = numbers_of(voters, examples)[rows]
     for i in range(n):
         query = queries[[i]].toarray().ravel().astype(float)
@@ -99,7 +99,7 @@ def test_no_more_rows_are_compared_than_allowed():
     voters = make_voters(examples)
     for most in range(1, 7):
         listed = np.array([[1, 0]], dtype=np.int32)
-        rows, _ = voters.neighbors(CSRView(X[[0]]), 0, 1, listed, 6, most)
+        rows, _ = voters.find(CSRView(X[[0]]), 0, 1, listed, 6, most)
         found = rows[0][rows[0] >= 0]
         assert len(found) == most
         carried = examples.Y[numbers_of(voters, examples)[found]].indices
@@ -177,10 +177,12 @@ def test_votes_are_those_of_the_reference(corpus, n_neighbors, power, share):
     voters = make_voters(examples)
     listed = np.tile(np.arange(n_labels, dtype=np.int32), (n, 1))
     scores = np.full(listed.shape, 0.5, dtype=np.float32)
-    rows, similarity = voters.neighbors(CSRView(queries), 0, n, listed, n_neighbors, 100)
-    votes = voters, rows, similarity, power, share
+    rows, similarity = voters.find(CSRView(queries), 0, n, listed, n_neighbors, 100)
+    neighbors = voters, rows, similarity, power, share
     weighted = scores * np.float32(1 - share)
-    labels, mixed = combine(listed, weighted, n_labels, n_labels, n_head=n_labels, votes=votes)
+    labels, mixed = combine(
+        listed, weighted, n_labels, n_labels, n_head=n_labels, neighbors=neighbors
+    )
     rows = numbers_of(voters, examples)[rows]
     for i in range(n):
         room, count = n_neighbors, np.zeros(n_labels)
@@ -200,7 +202,7 @@ def test_votes_are_those_of_the_reference(corpus, n_neighbors, power, share):
 
 
 def counted_weights(examples, rows, similarity, n_neighbors):
-    """Pairs (weight, similarity) of a row's neighbours, until their weights reach the number."""
+    """Pairs (weight, similarity) of a row's neighbors, until their weights reach the number."""
     room = n_neighbors
     for row, s in zip(rows.tolist(), similarity.tolist(), strict=True):
         if row >= 0:
@@ -219,17 +221,17 @@ def test_any_content_of_the_arrays_is_safe(data):
 
     n_rows, n_labels, n_entries, nnz = 3, 4, 5, 6
     sizes = {"word_ptr": n_rows + 1, "words": nnz, "label_ptr": n_rows + 1}
-    sizes |= {"labels": n_entries, "carrier_ptr": n_labels + 1, "carriers": n_entries}
+    sizes |= {"labels": n_entries, "posting_ptr": n_labels + 1, "postings": n_entries}
     sizes["weight"] = n_rows
-    arrays = {name: array(Voters.DTYPES[name], n) for name, n in sizes.items()}
-    voters = Voters(5, n_labels, **arrays)
+    arrays = {name: array(NeighborRows.DTYPES[name], n) for name, n in sizes.items()}
+    voters = NeighborRows(5, n_labels, **arrays)
     queries = sp.csr_matrix(np.ones((2, 5), dtype=np.float32))
     listed = np.array([[0, 1, 2, 3, 9]] * 2, dtype=np.int32)
-    rows, similarity = voters.neighbors(CSRView(queries), 0, 2, listed, 3, 50)
+    rows, similarity = voters.find(CSRView(queries), 0, 2, listed, 3, 50)
     assert ((rows >= -1) & (rows < n_rows)).all()
     listed, scores = np.zeros((2, 1), dtype=np.int32), np.ones((2, 1), dtype=np.float32)
-    votes = voters, rows, similarity, 3.0, 0.5
-    labels, _ = combine(listed, scores, 9, n_labels, n_head=1, votes=votes)
+    neighbors = voters, rows, similarity, 3.0, 0.5
+    labels, _ = combine(listed, scores, 9, n_labels, n_head=1, neighbors=neighbors)
     assert ((labels >= -1) & (labels < n_labels)).all()
 
 
@@ -430,8 +432,8 @@ def test_rows_added_vote_as_if_they_had_been_there(one_dimensional):
     both = distinct_examples(sp.vstack((X, more), format="csr"), Y_both.tocsr(), weight)
     listed, _ = clf.rank(more, 12)
     options = CSRView(more), 0, 150, listed, 5, 10**6
-    expected = make_voters(both).neighbors(*options)
-    assert_allclose(added._fitted.voters.neighbors(*options)[1], expected[1], rtol=1e-6)
+    expected = make_voters(both).find(*options)
+    assert_allclose(added._fitted.voters.find(*options)[1], expected[1], rtol=1e-6)
     assert not np.array_equal(added.rank(more, 3)[0], clf.rank(more, 3)[0])
     wrong = ["unheard of"] * 150 if one_dimensional else Y[:, :3]
     with pytest.raises(ValueError, match="y must"):
@@ -524,3 +526,25 @@ def test_trees_and_votes_rank_a_catalogue_better():
     votes = precision_at_k(data.Y_test, clf.rank(X_test, 5), k=5)
     clf.set_params(n_neighbors=None)
     assert precision_at_k(data.Y_test, clf.rank(X_test, 5), k=5) + 0.005 < votes < mixed
+
+
+def test_neighbors_pickled_by_an_earlier_release_load():
+    clf = classifier(n_neighbors=5).fit(X, Y)
+    rows = clf._fitted.voters
+    old = object.__new__(_voters.Voters)
+    vars(old).update(rows.__getstate__())
+    old.arrays = {
+        {"posting_ptr": "carrier_ptr", "postings": "carriers"}.get(name, name): array
+        for name, array in rows.arrays.items()
+    }
+    data = pickle.dumps(old)
+    assert b"skxmr._core._voters" in data
+    loaded = pickle.loads(data)
+    assert type(loaded) is NeighborRows
+    assert loaded.arrays.keys() == rows.arrays.keys()
+    for name, array in rows.arrays.items():
+        assert_array_equal(loaded.arrays[name], array)
+    options = CSRView(X), 0, X.shape[0], clf.rank(X, 5)[0], 5, 100
+    for found, expected in zip(loaded.find(*options), rows.find(*options), strict=True):
+        assert_array_equal(found, expected)
+    assert b"_voters" not in pickle.dumps(loaded)

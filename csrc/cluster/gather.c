@@ -7,7 +7,7 @@
 
 static const double FAINT = 0.01;
 
-static int allocate(skx_local *out, int64_t n, int64_t nnz)
+static int allocate(skx_row_subset *out, int64_t n, int64_t nnz)
 {
     out->indptr = malloc((size_t)(n + 1) * sizeof *out->indptr);
     out->entries = malloc((size_t)(nnz + 1) * sizeof *out->entries);
@@ -23,7 +23,7 @@ static float faint(const skx_csr *x, int64_t p, int64_t q)
     return (float)(sqrt(square) * (FAINT * FAINT * n < 0.25 ? FAINT : 0.5 / sqrt(n)));
 }
 
-static void copy_rows(const skx_csr *x, const int32_t *rows, skx_local *out, bitset *seen)
+static void copy_rows(const skx_csr *x, const int32_t *rows, skx_row_subset *out, bitset *seen)
 {
     int64_t to = 0;
     for (int64_t i = 0; i < out->n_rows; i++) {
@@ -40,7 +40,7 @@ static void copy_rows(const skx_csr *x, const int32_t *rows, skx_local *out, bit
 }
 
 /* Replace every column by its rank among those seen. */
-static int renumber(skx_local *out, const bitset *seen)
+static int renumber(skx_row_subset *out, const bitset *seen)
 {
     uint32_t *ranks = bitset_ranks(seen);
     if (!ranks) return SKX_ENOMEM;
@@ -51,7 +51,7 @@ static int renumber(skx_local *out, const bitset *seen)
     return SKX_OK;
 }
 
-int skx_local_gather(const skx_csr *x, const int32_t *rows, int64_t n, skx_local *out)
+int skx_row_subset_gather(const skx_csr *x, const int32_t *rows, int64_t n, skx_row_subset *out)
 {
     int64_t nnz = 0;
     bitset seen = {0, NULL, NULL};
@@ -74,7 +74,7 @@ int skx_local_gather(const skx_csr *x, const int32_t *rows, int64_t n, skx_local
     return status;
 }
 
-void skx_local_free(skx_local *local)
+void skx_row_subset_free(skx_row_subset *local)
 {
     free(local->indptr);
     free(local->entries);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Large groups are divided by a sample of their rows first: the centres a sample ends with are nearly those of all, and the
+/* Large groups are divided by a sample of their rows first: the centers a sample ends with are nearly those of all, and the
  * few iterations over all rows that follow (POLISH at most) change little. */
 enum { SAMPLE = 256, SAMPLE_SHARE = 8, POLISH = 3 };
 
@@ -36,16 +36,16 @@ static void draw_sample(int32_t *rows, int64_t n, int64_t m, uint64_t *random)
 typedef struct {
     const skx_kernels *kernels;
     const skx_kmeans_params *params;
-    skx_local z;
+    skx_row_subset z;
     int32_t *rows;   /* a permutation of z's rows; a group is a range of it */
     int32_t *side;   /* of each row: 1 on the left of the current cut */
     uint64_t *keys;
-    float *total, *left, *direction; /* sums over a group and its left half; left centre minus right centre */
+    float *total, *left, *direction; /* sums over a group and its left half; left center minus right center */
     uint64_t random;
     int32_t n_iter;
 } bisection;
 
-static void add_row(const skx_local *z, int32_t i, float sign, float *sum)
+static void add_row(const skx_row_subset *z, int32_t i, float sign, float *sum)
 {
     for (int64_t p = z->indptr[i]; p < z->indptr[i + 1]; p++) sum[z->entries[p].feature] += sign * z->entries[p].value;
 }
@@ -62,21 +62,21 @@ static double square_norm(const float *v, int64_t n)
     return square;
 }
 
-/* The factor that makes a centre of a sum of n rows. */
-static float centre_scale(const float *sum, int64_t n_features, int64_t n, int spherical)
+/* The factor that makes a center of a sum of n rows. */
+static float center_scale(const float *sum, int64_t n_features, int64_t n, int spherical)
 {
     if (!spherical) return n > 0 ? 1.0f / (float)n : 0.0f;
     double square = square_norm(sum, n_features);
     return square > 0.0 ? (float)(1.0 / sqrt(square)) : 0.0f;
 }
 
-/* From the sums of both halves to the difference of their centres. direction holds the right sum on the way. */
-static void centre_direction(bisection *b, int64_t n_left, int64_t n_right)
+/* From the sums of both halves to the difference of their centers. direction holds the right sum on the way. */
+static void center_direction(bisection *b, int64_t n_left, int64_t n_right)
 {
     int64_t d = b->z.n_features;
     for (int64_t f = 0; f < d; f++) b->direction[f] = b->total[f] - b->left[f];
-    float ls = centre_scale(b->left, d, n_left, b->params->spherical);
-    float rs = centre_scale(b->direction, d, n_right, b->params->spherical);
+    float ls = center_scale(b->left, d, n_left, b->params->spherical);
+    float rs = center_scale(b->direction, d, n_right, b->params->spherical);
     for (int64_t f = 0; f < d; f++) b->direction[f] = ls * b->left[f] - rs * b->direction[f];
 }
 
@@ -103,7 +103,7 @@ static int64_t recut(bisection *b, int64_t lo, int64_t hi, int64_t n_left)
     return moved;
 }
 
-static int rows_equal(const skx_local *z, int32_t i, int32_t j)
+static int rows_equal(const skx_row_subset *z, int32_t i, int32_t j)
 {
     const skx_entry *a = z->entries + z->indptr[i], *b = z->entries + z->indptr[j];
     int64_t n = z->indptr[i + 1] - z->indptr[i];
@@ -113,14 +113,14 @@ static int rows_equal(const skx_local *z, int32_t i, int32_t j)
     return 1;
 }
 
-/* Start from a random row and the first unlike it behind another random place: equal rows would show no direction. */
+/* Start from a random row and the first unlike it from another random position on: equal rows would show no direction. */
 static void seed_direction(bisection *b, int64_t lo, int64_t hi)
 {
     int64_t n = hi - lo;
     int32_t first = b->rows[lo + random_below(&b->random, n)], second = first;
-    int64_t place = random_below(&b->random, n);
+    int64_t start = random_below(&b->random, n);
     for (int64_t step = 0; step < n && rows_equal(&b->z, first, second); step++)
-        second = b->rows[lo + (place + step) % n];
+        second = b->rows[lo + (start + step) % n];
     memset(b->direction, 0, (size_t)b->z.n_features * sizeof *b->direction);
     add_row(&b->z, first, 1.0f, b->direction);
     add_row(&b->z, second, -1.0f, b->direction);
@@ -139,7 +139,7 @@ static void iterate(bisection *b, int64_t lo, int64_t hi, int64_t n_left, int32_
     for (int32_t iter = 1; iter <= max_iter; iter++) {
         if (iter > b->n_iter) b->n_iter = iter;
         if (recut(b, lo, hi, n_left) == 0) break;
-        centre_direction(b, n_left, hi - lo - n_left);
+        center_direction(b, n_left, hi - lo - n_left);
     }
 }
 
@@ -188,7 +188,7 @@ static int bisection_allocate(bisection *b, int64_t n)
 
 static void bisection_free(bisection *b)
 {
-    skx_local_free(&b->z);
+    skx_row_subset_free(&b->z);
     free(b->rows);
     free(b->side);
     free(b->keys);
@@ -207,7 +207,7 @@ int skx_kmeans_balanced(const skx_kernels *kernels, const skx_csr *z, const int3
 {
     if (!params_valid(params, n)) return SKX_EARG;
     bisection b = {.kernels = kernels, .params = params, .random = params->seed};
-    int status = skx_local_gather(z, rows, n, &b.z);
+    int status = skx_row_subset_gather(z, rows, n, &b.z);
     if (status == SKX_OK && !bisection_allocate(&b, n)) status = SKX_ENOMEM;
     if (status == SKX_OK) {
         for (int64_t i = 0; i < n; i++) b.rows[i] = (int32_t)i;
@@ -224,13 +224,13 @@ int skx_kmeans_balanced(const skx_kernels *kernels, const skx_csr *z, const int3
 typedef struct {
     const skx_kernels *kernels;
     const skx_kmeans_params *params;
-    skx_local z;
+    skx_row_subset z;
     int64_t k;
-    float *centres; /* (n_features, k): a row's products with all centres are one pass */
+    float *centers; /* (n_features, k): a row's products with all centers are one pass */
     float *sums;    /* (n_features, k) */
-    float *offset;  /* half of each centre's squared norm */
+    float *offset;  /* half of each center's squared norm */
     float *scores;  /* (k) */
-    float *scale;   /* (k): what makes a centre of a sum */
+    float *scale;   /* (k): what makes a center of a sum */
     double *square_sum; /* (k): the sums' squared norms */
     int32_t *rows;   /* a permutation of z's rows; those at work come first */
     double *nearest; /* of each of them: squared distance to the nearest seed */
@@ -239,7 +239,7 @@ typedef struct {
     uint64_t random;
 } lloyd;
 
-static double row_square(const skx_local *z, int64_t i)
+static double row_square(const skx_row_subset *z, int64_t i)
 {
     double square = 0.0;
     for (int64_t p = z->indptr[i]; p < z->indptr[i + 1]; p++) square += (double)z->entries[p].value * z->entries[p].value;
@@ -260,14 +260,14 @@ static int32_t draw_row(lloyd *m, int64_t n)
     return m->rows[n - 1];
 }
 
-/* Make row s centre c and bring the distances up to date. The sums serve as a dense copy of the row. */
+/* Make row s center c and bring the distances up to date. The sums serve as a dense copy of the row. */
 static void plant_seed(lloyd *m, int64_t n, int64_t c, int32_t s)
 {
     memset(m->sums, 0, (size_t)m->z.n_features * sizeof *m->sums);
     for (int64_t p = m->z.indptr[s]; p < m->z.indptr[s + 1]; p++) {
         const skx_entry *e = &m->z.entries[p];
         m->sums[e->feature] = e->value;
-        m->centres[e->feature * m->k + c] = e->value;
+        m->centers[e->feature * m->k + c] = e->value;
     }
     double square = row_square(&m->z, s);
     m->offset[c] = (float)(0.5 * square);
@@ -287,10 +287,10 @@ static void plant_seeds(lloyd *m, int64_t n)
         plant_seed(m, n, c, c ? draw_row(m, n) : m->rows[random_below(&m->random, n)]);
 }
 
-static int32_t nearest_centre(const lloyd *m, int32_t row)
+static int32_t nearest_center(const lloyd *m, int32_t row)
 {
     int64_t p = m->z.indptr[row], best = 0;
-    m->kernels->dot_matrix(m->z.entries + p, m->z.indptr[row + 1] - p, m->centres, m->k, m->scores);
+    m->kernels->dot_matrix(m->z.entries + p, m->z.indptr[row + 1] - p, m->centers, m->k, m->scores);
     for (int64_t c = 1; c < m->k; c++)
         if (m->scores[c] - m->offset[c] > m->scores[best] - m->offset[best]) best = c;
     return (int32_t)best;
@@ -302,15 +302,15 @@ static int64_t assign(lloyd *m, int64_t n, int32_t *cluster)
     int64_t moved = 0;
     for (int64_t i = 0; i < n; i++) {
         if (i % SKX_POLL == 0 && skx_cancelled(m->params->cancel)) return 0;
-        int32_t row = m->rows[i], c = nearest_centre(m, row);
+        int32_t row = m->rows[i], c = nearest_center(m, row);
         moved += c != cluster[row];
         cluster[row] = c;
     }
     return moved;
 }
 
-/* What makes centres of the sums, and their offsets. */
-static void centre_scales(lloyd *m)
+/* What makes centers of the sums, and their offsets. */
+static void center_scales(lloyd *m)
 {
     int64_t k = m->k;
     memset(m->square_sum, 0, (size_t)k * sizeof *m->square_sum);
@@ -325,8 +325,8 @@ static void centre_scales(lloyd *m)
     }
 }
 
-/* New centres; a cluster that lost all its rows keeps its old one. */
-static void update_centres(lloyd *m, int64_t n, const int32_t *cluster)
+/* New centers; a cluster that lost all its rows keeps its old one. */
+static void update_centers(lloyd *m, int64_t n, const int32_t *cluster)
 {
     int64_t d = m->z.n_features, k = m->k;
     memset(m->sums, 0, (size_t)(d * k) * sizeof *m->sums);
@@ -337,24 +337,24 @@ static void update_centres(lloyd *m, int64_t n, const int32_t *cluster)
         for (int64_t p = m->z.indptr[row]; p < m->z.indptr[row + 1]; p++)
             m->sums[m->z.entries[p].feature * k + cluster[row]] += m->z.entries[p].value;
     }
-    centre_scales(m);
+    center_scales(m);
     for (int64_t f = 0; f < d; f++)
         for (int64_t c = 0; c < k; c++)
-            if (m->count[c]) m->centres[f * k + c] = m->scale[c] * m->sums[f * k + c];
+            if (m->count[c]) m->centers[f * k + c] = m->scale[c] * m->sums[f * k + c];
 }
 
-/* Assign the first n rows and move the centres, in turn, until no row changes or max_iter times. */
+/* Assign the first n rows and move the centers, in turn, until no row changes or max_iter times. */
 static int32_t lloyd_iterate(lloyd *m, int64_t n, int32_t max_iter, int32_t *cluster)
 {
     int32_t iter = 1;
-    for (; assign(m, n, cluster) && iter < max_iter; iter++) update_centres(m, n, cluster);
+    for (; assign(m, n, cluster) && iter < max_iter; iter++) update_centers(m, n, cluster);
     return iter;
 }
 
 static int lloyd_allocate(lloyd *m)
 {
     size_t size = (size_t)(m->z.n_features + 1) * (size_t)m->k;
-    m->centres = calloc(size, sizeof *m->centres);
+    m->centers = calloc(size, sizeof *m->centers);
     m->sums = malloc(size * sizeof *m->sums);
     m->offset = malloc((size_t)m->k * sizeof *m->offset);
     m->scores = malloc((size_t)m->k * sizeof *m->scores);
@@ -364,14 +364,14 @@ static int lloyd_allocate(lloyd *m)
     m->nearest = malloc((size_t)(m->z.n_rows + 1) * sizeof *m->nearest);
     m->square = malloc((size_t)(m->z.n_rows + 1) * sizeof *m->square);
     m->count = malloc((size_t)m->k * sizeof *m->count);
-    return m->centres && m->sums && m->offset && m->scores && m->scale && m->square_sum && m->rows && m->nearest &&
+    return m->centers && m->sums && m->offset && m->scores && m->scale && m->square_sum && m->rows && m->nearest &&
            m->square && m->count;
 }
 
 static void lloyd_free(lloyd *m)
 {
-    skx_local_free(&m->z);
-    free(m->centres);
+    skx_row_subset_free(&m->z);
+    free(m->centers);
     free(m->sums);
     free(m->offset);
     free(m->scores);
@@ -388,7 +388,7 @@ int skx_kmeans_lloyd(const skx_kernels *kernels, const skx_csr *z, const int32_t
 {
     if (!params_valid(params, n)) return SKX_EARG;
     lloyd m = {.kernels = kernels, .params = params, .k = params->n_clusters, .random = params->seed};
-    int status = skx_local_gather(z, rows, n, &m.z);
+    int status = skx_row_subset_gather(z, rows, n, &m.z);
     if (status == SKX_OK && !lloyd_allocate(&m)) status = SKX_ENOMEM;
     if (status == SKX_OK) {
         int64_t sample = sample_size(n, m.k);

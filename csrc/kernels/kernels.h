@@ -18,7 +18,7 @@ typedef struct {
 } skx_entry;
 
 /* A gathered row as a solver sees it: everything that belongs to it in one piece of memory. Rows are visited in random
- * order, and a few neighbouring cache lines cost hardly more than one. */
+ * order, and a few neighboring cache lines cost hardly more than one. */
 typedef struct {
     float alpha[SKX_LANES]; /* dual variables */
     float sq_norm;          /* the constant feature included */
@@ -26,9 +26,9 @@ typedef struct {
     int32_t length;
     int32_t padded;    /* length of entries: rounded up to SKX_PADDING by entries of value 0 */
     uint16_t positive; /* bit b: the row is a positive of lane b */
-    uint16_t seen;     /* bit b: lane b learns from the row */
+    uint16_t learners; /* bit b: lane b learns from the row */
     skx_entry entries[];
-} skx_row;
+} skx_solver_row;
 
 enum { SKX_LINE = 64, SKX_PADDING = 4 };
 
@@ -37,7 +37,7 @@ enum { SKX_LINE = 64, SKX_PADDING = 4 };
 typedef struct {
     int64_t n_rows;
     int64_t n_features;
-    uint8_t *rows;     /* skx_row, each from the beginning of a line; alpha is zero on entry */
+    uint8_t *rows;     /* skx_solver_row, each from the beginning of a line; alpha is zero on entry */
     const uint32_t *at; /* (n_rows), the rows */
     uint32_t *order;    /* (n_rows), scratch */
     uint16_t live;      /* lanes in use */
@@ -47,9 +47,9 @@ typedef struct {
     uint64_t seed;
     const volatile int32_t *cancel;
     float *w; /* (n_features + 1, 16), zero on entry; the last row is the bias weight, and what padding points to */
-} skx_block;
+} skx_solver_block;
 
-static inline skx_row *skx_block_row(const skx_block *b, uint32_t at) { return (skx_row *)(b->rows + (size_t)at * SKX_LINE); }
+static inline skx_solver_row *skx_solver_block_row(const skx_solver_block *b, uint32_t at) { return (skx_solver_row *)(b->rows + (size_t)at * SKX_LINE); }
 
 /* A row that meets one chunk. */
 typedef struct {
@@ -65,8 +65,8 @@ enum { SKX_TILE = 1024 }; /* (feature, chunk) pairs looked up per stage of the s
 struct skx_kernels {
     const char *name;
     /* The solvers return how many passes they made. */
-    int (*solve_squared_hinge)(const skx_block *block);
-    int (*solve_log_loss)(const skx_block *block);
+    int (*solve_squared_hinge)(const skx_solver_block *block);
+    int (*solve_log_loss)(const skx_solver_block *block);
     /* Adds to count[b] the number of lane b's weights with |w| >= threshold and w != 0. */
     void (*count_weights)(const float *w, int64_t n_features, float threshold, int64_t *count);
     /* Writes them: lane b's go to entries[cursor[b]], values[cursor[b]] and on; the cursors move. */

@@ -47,9 +47,9 @@ static inline uint32_t mask_bits(lane_mask a)
 }
 
 /* The dot products of a row with all lanes' weights, the constant feature included. Two sums hide the latency. The row is
- * read to its padding, so that the loop's end is easily foreseen; the constant feature comes last, because the row before
+ * read to its padding, so that the loop's end is easily predicted; the constant feature comes last, because the row before
  * has only just changed its weight. */
-static inline lanes row_dot(const skx_block *b, const skx_row *row, lanes bias_w)
+static inline lanes row_dot(const skx_solver_block *b, const skx_solver_row *row, lanes bias_w)
 {
     const skx_entry *e = row->entries, *end = e + row->padded;
     lanes even = lanes_set(0.0f), odd = lanes_set(0.0f);
@@ -65,7 +65,7 @@ static inline lanes row_dot(const skx_block *b, const skx_row *row, lanes bias_w
 }
 
 /* w += step * x, for all lanes. */
-static inline void row_add(const skx_block *b, const skx_row *row, lanes step, lanes *bias_w)
+static inline void row_add(const skx_solver_block *b, const skx_solver_row *row, lanes step, lanes *bias_w)
 {
     const skx_entry *e = row->entries, *end = e + row->length;
     for (; e < end; e += 2) {
@@ -86,16 +86,16 @@ enum {
 /* Rows are visited in random order, which no hardware foresees: fetch the beginning of the row AHEAD visits away, what is
  * left of the row half as far away, and the weights of the row a quarter as far away. Without always_inline GCC takes this
  * for a pure function without a result and drops the calls: five times the time on rows that no cache holds. */
-static inline __attribute__((always_inline)) void row_prefetch(const skx_block *b, int64_t s, int64_t n)
+static inline __attribute__((always_inline)) void row_prefetch(const skx_solver_block *b, int64_t s, int64_t n)
 {
     if (s + AHEAD >= n) return;
-    const char *far = (const char *)skx_block_row(b, b->order[s + AHEAD]);
+    const char *far = (const char *)skx_solver_block_row(b, b->order[s + AHEAD]);
     for (int i = 0; i < NEAR_LINES; i++) __builtin_prefetch(far + i * SKX_LINE);
-    const skx_row *near = skx_block_row(b, b->order[s + AHEAD / 2]);
+    const skx_solver_row *near = skx_solver_block_row(b, b->order[s + AHEAD / 2]);
     const char *line = (const char *)near + NEAR_LINES * SKX_LINE, *end = (const char *)(near->entries + near->length);
     for (; line < end; line += SKX_LINE) __builtin_prefetch(line);
     if (b->n_features <= NEAR_WEIGHTS) return;
-    const skx_row *next = skx_block_row(b, b->order[s + AHEAD / 4]);
+    const skx_solver_row *next = skx_solver_block_row(b, b->order[s + AHEAD / 4]);
     for (int32_t i = 0; i < next->length; i++)
         __builtin_prefetch(b->w + (int64_t)next->entries[i].feature * SKX_LANES);
 }

@@ -1,4 +1,4 @@
-/* Dual coordinate descent for L2-regularised logistic regression (Yu, Huang and Lin, Machine Learning 2011), for 16 labels
+/* Dual coordinate descent for L2-regularized logistic regression (Yu, Huang and Lin, Machine Learning 2011), for 16 labels
  * that share their rows. The one-variable problem is solved in t, where alpha = cost * sigmoid(t): its optimality condition
  *     h(t) = t + q * (cost * sigmoid(t) - alpha_old) + m = 0        (m: the row's margin y * <w, x>, q = ||x||^2)
  * is a rising function with slope >= 1, convex below 0 and concave above. On the root's side of 0 Newton's method is
@@ -29,11 +29,11 @@ static inline vf solve_t(vf m, vf alpha, vf q, vf cost)
 }
 
 /* Visit a row; worst gathers the largest |alpha / cost - sigmoid(-margin)|, which is 0 at the optimum. */
-static inline void visit(const skx_block *b, skx_row *row, lanes *worst, lanes *bias_w)
+static inline void visit(const skx_solver_block *b, skx_solver_row *row, lanes *worst, lanes *bias_w)
 {
     vf q = vf_set(row->sq_norm), cost = vf_set(row->cost), inverse = vf_set(1.0f / row->cost);
     lanes dot = row_dot(b, row, *bias_w), alpha = lanes_load(row->alpha), step;
-    lane_mask positive = mask_from_bits(row->positive), live = mask_from_bits(b->live & row->seen);
+    lane_mask positive = mask_from_bits(row->positive), live = mask_from_bits(b->live & row->learners);
     EACH_VECTOR(j)
     {
         vi flip = ~positive.m[j] & vi_set(INT32_MIN);
@@ -51,7 +51,7 @@ static inline void visit(const skx_block *b, skx_row *row, lanes *worst, lanes *
 
 /* Ends when no row's probability and dual variable disagree by more than tol / 4, which where the loss bends most is an
  * error of tol in the margin, or after max_iter passes. */
-int SKX_NAME(skx_solve_log_loss)(const skx_block *b)
+int SKX_NAME(skx_solve_log_loss)(const skx_solver_block *b)
 {
     lanes bias_w = lanes_load(b->w + b->n_features * SKX_LANES);
     int iter = 0;
@@ -59,7 +59,7 @@ int SKX_NAME(skx_solve_log_loss)(const skx_block *b)
         lanes worst = lanes_set(0.0f);
         for (int64_t i = 0; i < b->n_rows; i++) {
             if (i % SKX_POLL == 0 && skx_cancelled(b->cancel)) return iter;
-            visit(b, skx_block_row(b, b->at[i]), &worst, &bias_w);
+            visit(b, skx_solver_block_row(b, b->at[i]), &worst, &bias_w);
         }
         float lane[SKX_LANES], largest = 0.0f;
         lanes_store(lane, worst);

@@ -15,7 +15,7 @@ typedef struct {
     float x;
     int32_t feature;
     uint32_t rank;  /* of the row in its block */
-    uint32_t room;  /* bytes from the block's beginning to the payload's end, at most 65536 */
+    uint32_t available;  /* bytes from the block's beginning to the payload's end, at most 65536 */
     uint32_t bytes; /* of the row */
 } probe_t;
 
@@ -56,15 +56,15 @@ static inline __attribute__((always_inline)) int64_t find_blocks(probe_t *probes
         uint32_t feature = (uint32_t)probes[i].feature, key = feature / SKX_BLOCK;
         const skx_slot *slot = probes[i].slot->key == key ? probes[i].slot : follow(&probes[i], key);
         uint64_t bit = UINT64_C(1) << (feature % SKX_BLOCK);
-        int64_t base = 4 * (int64_t)slot->base, room = c->n_bytes - base;
+        int64_t base = 4 * (int64_t)slot->base, available = c->n_bytes - base;
         uint32_t rank = (uint32_t)__builtin_popcountll(slot->bits & (bit - 1));
-        int hit = (slot->bits & bit) != 0 && room >= 2 * ((int64_t)rank + 2);
+        int hit = (slot->bits & bit) != 0 && available >= 2 * ((int64_t)rank + 2);
         probe_t *out = &probes[n_hits]; /* field by field: a copied struct would wait for its parts to be stored */
         out->x = probes[i].x;
         out->target = target;
         out->where = c->payload + (hit ? base : 0);
         out->rank = rank;
-        out->room = (uint32_t)(room < 65536 ? room : 65536);
+        out->available = (uint32_t)(available < 65536 ? available : 65536);
         __builtin_prefetch(out->where + (hit ? 2 * rank : 0));
         n_hits += hit;
     }
@@ -76,7 +76,7 @@ static inline __attribute__((always_inline)) void find_rows(probe_t *hits, int64
     for (int64_t i = 0; i < n; i++) {
         probe_t *h = &hits[i];
         uint32_t start = load_u16(h->where + 2 * h->rank), end = load_u16(h->where + 2 * h->rank + 2);
-        h->bytes = start <= end && end <= h->room ? end - start : 0;
+        h->bytes = start <= end && end <= h->available ? end - start : 0;
         h->where += start;
         __builtin_prefetch(h->where);
         __builtin_prefetch(h->where + h->bytes);

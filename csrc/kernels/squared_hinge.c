@@ -1,4 +1,4 @@
-/* Dual coordinate descent for the L2-regularised squared hinge loss (Hsieh et al., ICML 2008), for 16 labels that share
+/* Dual coordinate descent for the L2-regularized squared hinge loss (Hsieh et al., ICML 2008), for 16 labels that share
  * their rows: every step visits one row and updates its dual variable in all lanes at once. */
 #include "kernels/lanes.h"
 #include "base/random.h"
@@ -22,13 +22,13 @@ static inline float largest_gap(const gap_t *g, uint16_t live)
 
 /* Visit a row. Returns whether it stays active: not if it is solved well enough in every lane for now (its projected
  * gradient is within a quarter of the tolerance), or shrunk (at its bound, its gradient beyond the last pass's largest). */
-static inline int visit(const skx_block *b, skx_row *row, const lanes *shrink_above, gap_t *gap, lanes *bias_w)
+static inline int visit(const skx_solver_block *b, skx_solver_row *row, const lanes *shrink_above, gap_t *gap, lanes *bias_w)
 {
     const vf zero = vf_set(0.0f);
     float diagonal = 0.5f / row->cost;
     vf inverse = vf_set(1.0f / (row->sq_norm + diagonal));
     lanes dot = row_dot(b, row, *bias_w), alpha = lanes_load(row->alpha), step, next;
-    lane_mask positive = mask_from_bits(row->positive), live = mask_from_bits(b->live & row->seen), moves, active;
+    lane_mask positive = mask_from_bits(row->positive), live = mask_from_bits(b->live & row->learners), moves, active;
     EACH_VECTOR(j)
     {
         vi flip = ~positive.m[j] & vi_set(INT32_MIN);
@@ -52,7 +52,7 @@ static inline int visit(const skx_block *b, skx_row *row, const lanes *shrink_ab
 }
 
 /* One pass over the active rows in the given order; those that stay active are kept together. Returns their number. */
-static int64_t sweep(const skx_block *b, int64_t active, const lanes *shrink_above, gap_t *gap)
+static int64_t sweep(const skx_solver_block *b, int64_t active, const lanes *shrink_above, gap_t *gap)
 {
     lanes bias_w = lanes_load(b->w + b->n_features * SKX_LANES);
     int64_t kept = 0;
@@ -62,13 +62,13 @@ static int64_t sweep(const skx_block *b, int64_t active, const lanes *shrink_abo
         if (s % SKX_POLL == 0 && skx_cancelled(b->cancel)) break;
         uint32_t at = b->order[s];
         row_prefetch(b, s, active);
-        if (visit(b, skx_block_row(b, at), shrink_above, gap, &bias_w)) b->order[kept++] = at;
+        if (visit(b, skx_solver_block_row(b, at), shrink_above, gap, &bias_w)) b->order[kept++] = at;
     }
     lanes_store(b->w + b->n_features * SKX_LANES, bias_w);
     return kept;
 }
 
-static void activate_all(const skx_block *b)
+static void activate_all(const skx_solver_block *b)
 {
     memcpy(b->order, b->at, (size_t)b->n_rows * sizeof *b->order);
 }
@@ -88,7 +88,7 @@ static void shuffle(uint32_t *order, int64_t n, uint64_t *state)
  * few hard rows, such as equal ones with contrary labels, do not keep the many easy ones busy, or once the active ones had
  * as many visits as all have in a pass, so that rows which never get below a tiny tol do not take all. Ends when, over all
  * rows, no lane's projected gradients differ by more than tol, or after as many visits as max_iter passes make. */
-int SKX_NAME(skx_solve_squared_hinge)(const skx_block *b)
+int SKX_NAME(skx_solve_squared_hinge)(const skx_solver_block *b)
 {
     lanes shrink_above = lanes_set(FLT_MAX);
     int64_t active = b->n_rows;
@@ -97,14 +97,14 @@ int SKX_NAME(skx_solve_squared_hinge)(const skx_block *b)
     activate_all(b);
     while (visits < most && !skx_cancelled(b->cancel)) {
         gap_t gap;
-        int64_t seen = active;
+        int64_t visited = active;
         visits += active;
         since_all = active == b->n_rows ? 0 : since_all + active;
         shuffle(b->order, active, &random);
         active = sweep(b, active, &shrink_above, &gap);
         int solved = active == 0 || largest_gap(&gap, b->live) <= b->tol;
         if (solved || since_all >= b->n_rows) {
-            if (solved && seen == b->n_rows) break;
+            if (solved && visited == b->n_rows) break;
             activate_all(b);
             active = b->n_rows;
             shrink_above = lanes_set(FLT_MAX);

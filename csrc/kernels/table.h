@@ -4,8 +4,8 @@
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 
-int SKX_NAME(skx_solve_squared_hinge)(const skx_block *block);
-int SKX_NAME(skx_solve_log_loss)(const skx_block *block);
+int SKX_NAME(skx_solve_squared_hinge)(const skx_solver_block *block);
+int SKX_NAME(skx_solve_log_loss)(const skx_solver_block *block);
 void SKX_NAME(skx_count_weights)(const float *w, int64_t n_features, float threshold, int64_t *count);
 void SKX_NAME(skx_emit_weights)(const float *w, int64_t n_features, float threshold, int64_t *cursor, int32_t *entries,
                                 float *values);

@@ -33,7 +33,7 @@ static int value_fits(float value, int64_t value_bytes)
     return fabsf(value) <= (value_bytes == SKX_FLOAT16 ? 65504.0f : FLT_MAX);
 }
 
-static int values_fit(const skx_columns *c, int64_t value_bytes)
+static int values_fit(const skx_sibling_weights *c, int64_t value_bytes)
 {
     for (int64_t p = 0; p < c->col_ptr[c->width]; p++)
         if (!value_fits(c->values[p], value_bytes)) return 0;
@@ -41,7 +41,7 @@ static int values_fit(const skx_columns *c, int64_t value_bytes)
 }
 
 /* length[e] = the number of weights of local feature e. NULL if memory is short. */
-static int32_t *row_lengths(const skx_columns *c)
+static int32_t *row_lengths(const skx_sibling_weights *c)
 {
     int32_t *length = calloc((size_t)c->n_local + 1, sizeof *length);
     for (int64_t p = 0; length && p < c->col_ptr[c->width]; p++) length[c->entries[p]]++;
@@ -56,7 +56,7 @@ typedef struct {
 } block_t;
 
 /* The block that begins at local feature `first`, counting only features that kept a weight. */
-static block_t block_at(const skx_columns *c, const int32_t *length, int64_t value_bytes, int64_t first)
+static block_t block_at(const skx_sibling_weights *c, const int32_t *length, int64_t value_bytes, int64_t first)
 {
     block_t b = {first, first, (uint32_t)(c->features[first] / SKX_BLOCK), 0, 0, 0};
     for (; b.last < c->n_local && (uint32_t)(c->features[b.last] / SKX_BLOCK) == b.key; b.last++) {
@@ -71,7 +71,7 @@ static block_t block_at(const skx_columns *c, const int32_t *length, int64_t val
 
 static int value_bytes_valid(int64_t value_bytes) { return value_bytes == SKX_FLOAT16 || value_bytes == SKX_FLOAT32; }
 
-int skx_chunk_size(const skx_columns *c, int64_t n_features, int value_bytes, int64_t *n_slots, int64_t *n_bytes)
+int skx_chunk_size(const skx_sibling_weights *c, int64_t n_features, int value_bytes, int64_t *n_slots, int64_t *n_bytes)
 {
     if (c->width < 1 || c->width > SKX_CHUNK_WIDTH || !value_bytes_valid(value_bytes)) return SKX_EARG;
     if (!values_fit(c, value_bytes)) return SKX_EFINITE;
@@ -90,16 +90,16 @@ int skx_chunk_size(const skx_columns *c, int64_t n_features, int value_bytes, in
     return bytes / 4 <= UINT32_MAX ? SKX_OK : SKX_EARG;
 }
 
-/* Write the offsets of a block's rows; place[e] becomes the address of row e. */
-static void write_offsets(const skx_columns *c, const int32_t *length, const block_t *b, int64_t value_bytes, uint8_t *block,
-                          uint8_t **place)
+/* Write the offsets of a block's rows; row_start[e] becomes the address of row e. */
+static void write_offsets(const skx_sibling_weights *c, const int32_t *length, const block_t *b, int64_t value_bytes, uint8_t *block,
+                          uint8_t **row_start)
 {
     uint16_t start = (uint16_t)(2 * (b->n_rows + 1));
     int64_t rank = 0;
     for (int64_t e = b->first; e < b->last; e++) {
         if (length[e] == 0) continue;
         memcpy(block + 2 * rank++, &start, sizeof start);
-        place[e] = block + start;
+        row_start[e] = block + start;
         start = (uint16_t)(start + row_bytes(length[e], c->width, value_bytes));
     }
     memcpy(block + 2 * rank, &start, sizeof start);
@@ -112,7 +112,7 @@ static void add_to_mask(uint8_t *mask, int64_t child)
 }
 
 /* Columns come in order, so each row's values end up in order. filled[e] counts those written. */
-static void write_values(const skx_columns *c, const int32_t *length, int64_t value_bytes, uint8_t *const *place,
+static void write_values(const skx_sibling_weights *c, const int32_t *length, int64_t value_bytes, uint8_t *const *row_start,
                          int32_t *filled)
 {
     for (int64_t col = 0; col < c->width; col++) {
@@ -120,21 +120,21 @@ static void write_values(const skx_columns *c, const int32_t *length, int64_t va
             int32_t e = c->entries[p];
             int64_t n = length[e], at = value_bytes * filled[e];
             if (c->width <= SKX_NARROW) {
-                add_to_mask(place[e], col);
+                add_to_mask(row_start[e], col);
                 at += (int64_t)sizeof(uint16_t);
             } else if (store_dense(n, c->width, value_bytes)) {
                 at = value_bytes * col;
             } else {
-                place[e][value_bytes * n + filled[e]] = (uint8_t)col;
+                row_start[e][value_bytes * n + filled[e]] = (uint8_t)col;
             }
-            store_value(place[e] + at, c->values[p], value_bytes);
+            store_value(row_start[e] + at, c->values[p], value_bytes);
             filled[e]++;
         }
     }
 }
 
-static void write_blocks(const skx_columns *c, int64_t n_features, int64_t value_bytes, int64_t n_slots,
-                         const int32_t *length, skx_slot *index, uint8_t *payload, uint8_t **place)
+static void write_blocks(const skx_sibling_weights *c, int64_t n_features, int64_t value_bytes, int64_t n_slots,
+                         const int32_t *length, skx_slot *index, uint8_t *payload, uint8_t **row_start)
 {
     int64_t base = 0;
     for (int64_t e = 0; e < c->n_local;) {
@@ -142,47 +142,47 @@ static void write_blocks(const skx_columns *c, int64_t n_features, int64_t value
         e = b.last;
         if (b.n_rows == 0) continue;
         *new_slot(index, n_slots, n_features, b.key) = (skx_slot){b.bits, (uint32_t)(base / 4), b.key};
-        write_offsets(c, length, &b, value_bytes, payload + base, place);
+        write_offsets(c, length, &b, value_bytes, payload + base, row_start);
         base += b.n_bytes;
     }
 }
 
-int skx_chunk_write(const skx_columns *c, int64_t n_features, int value_bytes, int64_t n_slots, int64_t n_bytes,
+int skx_chunk_write(const skx_sibling_weights *c, int64_t n_features, int value_bytes, int64_t n_slots, int64_t n_bytes,
                     skx_slot *index, uint8_t *payload)
 {
     int32_t *length = row_lengths(c), *filled = calloc((size_t)c->n_local + 1, sizeof *filled);
-    uint8_t **place = malloc(((size_t)c->n_local + 1) * sizeof *place);
-    int status = length && filled && place ? SKX_OK : SKX_ENOMEM;
+    uint8_t **row_start = malloc(((size_t)c->n_local + 1) * sizeof *row_start);
+    int status = length && filled && row_start ? SKX_OK : SKX_ENOMEM;
     if (status == SKX_OK) {
         memset(payload, 0, (size_t)n_bytes);
         clear_slots(index, n_slots, n_features);
-        write_blocks(c, n_features, value_bytes, n_slots, length, index, payload, place);
-        write_values(c, length, value_bytes, place, filled);
+        write_blocks(c, n_features, value_bytes, n_slots, length, index, payload, row_start);
+        write_values(c, length, value_bytes, row_start, filled);
     }
     free(length);
     free(filled);
-    free(place);
+    free(row_start);
     return status;
 }
 
 /* ---- reading ---- */
 
-static int padding_is_zero(const row_t *r)
+static int padding_is_zero(const chunk_row *r)
 {
     for (int64_t i = r->stored; r->value_bytes * i < r->bytes; i++)
-        if (row_value(r, i) != 0.0f) return 0;
+        if (chunk_row_value(r, i) != 0.0f) return 0;
     return 1;
 }
 
 /* Whether the row's length is one that its form can have. */
-static int length_valid(const row_t *r)
+static int length_valid(const chunk_row *r)
 {
     if (r->form == MASKED) return r->stored > 0 && r->bytes == 2 + r->stored * r->value_bytes;
     if (r->form == PAIRS) return r->stored > 0 && r->bytes == r->stored * (r->value_bytes + 1);
     return padding_is_zero(r);
 }
 
-static int children_valid(const row_t *r, int64_t width)
+static int children_valid(const chunk_row *r, int64_t width)
 {
     if (r->form == DENSE) return 1;
     if (r->form == MASKED) return load_u16(r->data) >> width == 0;
@@ -193,12 +193,12 @@ static int children_valid(const row_t *r, int64_t width)
 }
 
 /* The number of the row's nonzeros, or 0 where it holds what no row may. */
-static int64_t valid_nonzeros(const row_t *r, int64_t width)
+static int64_t valid_nonzeros(const chunk_row *r, int64_t width)
 {
     int64_t n = 0, fits = 1;
     if (!length_valid(r) || !children_valid(r, width)) return 0;
     for (int64_t i = 0; i < r->stored; i++) {
-        float value = row_value(r, i);
+        float value = chunk_row_value(r, i);
         fits &= value_fits(value, r->value_bytes);
         n += value != 0.0f;
     }
@@ -208,13 +208,13 @@ static int64_t valid_nonzeros(const row_t *r, int64_t width)
 /* A block must hold its offsets, and these must rise inside the payload, before any row is looked at. */
 static int block_valid(const skx_chunk *chunk, const skx_slot *slot, int64_t *n_weights, int64_t *n_rows)
 {
-    int64_t rows = __builtin_popcountll(slot->bits), base = 4 * (int64_t)slot->base, room = chunk->n_bytes - base;
+    int64_t rows = __builtin_popcountll(slot->bits), base = 4 * (int64_t)slot->base, available = chunk->n_bytes - base;
     const uint8_t *block = chunk->payload + base;
-    if (2 * (rows + 1) > room || load_u16(block) != 2 * (rows + 1)) return 0;
+    if (2 * (rows + 1) > available || load_u16(block) != 2 * (rows + 1)) return 0;
     for (int64_t r = 0; r < rows; r++) {
         int64_t start = load_u16(block + 2 * r), end = load_u16(block + 2 * r + 2);
-        if (end < start || end > room) return 0;
-        row_t row = row_open(chunk, block, r);
+        if (end < start || end > available) return 0;
+        chunk_row row = chunk_row_open(chunk, block, r);
         int64_t n = valid_nonzeros(&row, chunk->width);
         if (n == 0) return 0;
         *n_weights += n;
@@ -257,13 +257,13 @@ typedef struct {
     float *values;
 } read_t;
 
-static void read_row(read_t *out, const row_t *row, int32_t feature)
+static void read_row(read_t *out, const chunk_row *row, int32_t feature)
 {
     int64_t kept = 0;
     for (int64_t i = 0; i < row->stored; i++) {
-        float value = row_value(row, i);
+        float value = chunk_row_value(row, i);
         if (value == 0.0f || fabsf(value) < out->threshold) continue;
-        int64_t child = row_child(row, i);
+        int64_t child = chunk_row_child(row, i);
         kept++;
         if (out->cursor) {
             out->entries[out->cursor[child]] = (int32_t)out->n_local;
@@ -283,7 +283,7 @@ static void read_chunk(read_t *out, const skx_chunk *chunk, int64_t n_features)
         const skx_slot *slot = find_slot(chunk->index, chunk->n_slots, n_direct, (uint32_t)key);
         int64_t rank = 0;
         for (uint64_t bits = slot ? slot->bits : 0; bits; bits &= bits - 1) {
-            row_t row = row_open(chunk, chunk->payload + 4 * (int64_t)slot->base, rank++);
+            chunk_row row = chunk_row_open(chunk, chunk->payload + 4 * (int64_t)slot->base, rank++);
             read_row(out, &row, (int32_t)(key * SKX_BLOCK + __builtin_ctzll(bits)));
         }
     }

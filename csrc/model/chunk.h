@@ -50,12 +50,12 @@ typedef struct {
     int64_t value_bytes;
     enum form form;
     int64_t stored; /* values, zeros of a dense row included */
-} row_t;
+} chunk_row;
 
-static inline row_t row_open(const skx_chunk *chunk, const uint8_t *block, int64_t rank)
+static inline chunk_row chunk_row_open(const skx_chunk *chunk, const uint8_t *block, int64_t rank)
 {
     int64_t start = load_u16(block + 2 * rank), bytes = load_u16(block + 2 * rank + 2) - start;
-    row_t r = {block + start, bytes, chunk->value_bytes, PAIRS, bytes / (chunk->value_bytes + 1)};
+    chunk_row r = {block + start, bytes, chunk->value_bytes, PAIRS, bytes / (chunk->value_bytes + 1)};
     if (chunk->width <= SKX_NARROW) {
         r.form = MASKED;
         r.stored = bytes < 2 ? 0 : __builtin_popcount(load_u16(r.data));
@@ -66,12 +66,12 @@ static inline row_t row_open(const skx_chunk *chunk, const uint8_t *block, int64
     return r;
 }
 
-static inline float row_value(const row_t *r, int64_t i)
+static inline float chunk_row_value(const chunk_row *r, int64_t i)
 {
     return load_value(r->data + (r->form == MASKED ? 2 : 0) + i * r->value_bytes, r->value_bytes);
 }
 
-static inline int64_t row_child(const row_t *r, int64_t i)
+static inline int64_t chunk_row_child(const chunk_row *r, int64_t i)
 {
     if (r->form == DENSE) return i;
     if (r->form == PAIRS) return r->data[r->stored * r->value_bytes + i];

@@ -10,7 +10,7 @@ typedef struct {
     uint8_t value[SKX_CHUNK_WIDTH * SKX_FLOAT32];
 } kept_t;
 
-static void keep(kept_t *kept, const row_t *row, float threshold)
+static void keep(kept_t *kept, const chunk_row *row, float threshold)
 {
     const uint8_t *values = row->data + (row->form == MASKED ? 2 : 0), *children = row->data + row->stored * row->value_bytes;
     uint32_t mask = row->form == MASKED ? load_u16(row->data) : 0;
@@ -43,7 +43,7 @@ typedef struct {
     const skx_chunk *chunk;
     float threshold;
     uint8_t *payload;
-    int64_t room, used; /* bytes */
+    int64_t capacity, used; /* bytes */
 } pruning_t;
 
 /* Append what is left of a block; *slot is then its slot. 0 where there is no room. */
@@ -56,11 +56,11 @@ static int prune_block(pruning_t *p, const skx_slot *from, skx_slot *slot)
     kept_t kept;
     *slot = (skx_slot){0, (uint32_t)(p->used / 4), from->key};
     for (uint64_t bits = from->bits; bits; bits &= bits - 1) {
-        row_t row = row_open(p->chunk, block, rank++);
+        chunk_row row = chunk_row_open(p->chunk, block, rank++);
         keep(&kept, &row, p->threshold);
         if (kept.n == 0) continue;
         int64_t bytes = row_bytes(kept.n, p->chunk->width, p->chunk->value_bytes);
-        if (p->used + (end + bytes + 3) / 4 * 4 > p->room) return 0;
+        if (p->used + (end + bytes + 3) / 4 * 4 > p->capacity) return 0;
         write_row(&kept, p->chunk->width, p->chunk->value_bytes, out + end);
         start[n_kept++] = (uint16_t)end;
         slot->bits |= bits & -bits;

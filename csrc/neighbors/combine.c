@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* What a source says of a label. */
+/* The score that a ranking or a neighbor gives a label. */
 typedef struct {
     int32_t label;
     int32_t source; /* sums are made in this order, so that they do not depend on how labels are sorted */
@@ -46,7 +46,7 @@ static void contribute(contributions *c, int32_t label, float score, int alone)
 
 /* How much each of a row's neighbors counts: its similarity, relative to the first one's, to the power, times its weight, of which
  * the last one's part. Returns the sum. */
-static double weigh_neighbors(const skx_voters *v, const skx_combine_params *p, const int32_t *neighbor, const float *similarity,
+static double weigh_neighbors(const skx_neighbor_rows *v, const skx_combine_params *p, const int32_t *neighbor, const float *similarity,
                               double *weights)
 {
     double left = (double)p->n_neighbors, sum = 0.0;
@@ -61,7 +61,7 @@ static double weigh_neighbors(const skx_voters *v, const skx_combine_params *p, 
     return sum;
 }
 
-static int add_neighbors(const skx_voters *v, const skx_combine_params *p, const int32_t *neighbor, const float *similarity,
+static int add_neighbors(const skx_neighbor_rows *v, const skx_combine_params *p, const int32_t *neighbor, const float *similarity,
                          double *weights, contributions *c)
 {
     double sum = weigh_neighbors(v, p, neighbor, similarity, weights);
@@ -104,7 +104,7 @@ static float joined_score(const contribution *begin, const contribution *end, in
     return any_alone && (!any_added || alone > added) ? alone : added;
 }
 
-/* Join what was said of each label and keep the best. */
+/* Join the contributions of each label and keep the best. */
 static void keep_best(const contributions *c, const skx_combine_params *p, selector *best)
 {
     qsort(c->all, (size_t)c->n, sizeof *c->all, compare);
@@ -124,17 +124,17 @@ static void write_row(const selector *best, int64_t k, int32_t *labels, float *s
     }
 }
 
-static int params_valid(const skx_combine_params *p, const skx_voters *voters, int64_t n_rows, int64_t n_listed)
+static int params_valid(const skx_combine_params *p, const skx_neighbor_rows *rows, int64_t n_rows, int64_t n_listed)
 {
     return p->k >= 1 && n_rows >= 0 && n_listed >= 0 && p->n_lists >= 1 && n_listed % p->n_lists == 0 && p->n_neighbors >= 0 &&
-           (p->n_neighbors == 0 || voters);
+           (p->n_neighbors == 0 || rows);
 }
 
-int skx_combine(const skx_voters *voters, const skx_combine_params *params, int64_t n_rows, int64_t n_listed,
+int skx_combine(const skx_neighbor_rows *rows, const skx_combine_params *params, int64_t n_rows, int64_t n_listed,
                 const int32_t *listed, const float *listed_scores, const int32_t *neighbor, const float *similarity,
                 int32_t *labels, float *scores)
 {
-    if (!params_valid(params, voters, n_rows, n_listed)) return SKX_EARG;
+    if (!params_valid(params, rows, n_rows, n_listed)) return SKX_EARG;
     int64_t k = params->k, q = params->n_neighbors, length = n_listed / params->n_lists;
     contributions c = {0};
     double *weights = malloc((size_t)(q + 1) * sizeof *weights);
@@ -146,7 +146,7 @@ int skx_combine(const skx_voters *voters, const skx_combine_params *params, int6
             if (listed[i * n_listed + j] >= 0)
                 contribute(&c, listed[i * n_listed + j], listed_scores[i * n_listed + j],
                            j % length >= params->n_head);
-        if (q > 0) status = add_neighbors(voters, params, neighbor + i * q, similarity + i * q, weights, &c);
+        if (q > 0) status = add_neighbors(rows, params, neighbor + i * q, similarity + i * q, weights, &c);
         selector best = selector_make(c.keys, k);
         if (status == SKX_OK) keep_best(&c, params, &best);
         write_row(&best, k, labels + i * k, scores + i * k);
@@ -157,20 +157,20 @@ int skx_combine(const skx_voters *voters, const skx_combine_params *params, int6
     return status;
 }
 
-int skx_mix_row(const skx_voters *voters, const skx_neighbor_params *search, const skx_combine_params *params,
-                const int32_t *indices, const float *data, int64_t n, int64_t n_listed, int64_t n_looked_up,
+int skx_combine_row(const skx_neighbor_rows *rows, const skx_neighbor_params *search, const skx_combine_params *params,
+                const int32_t *indices, const float *data, int64_t n, int64_t n_listed, int64_t n_query_labels,
                 const int32_t *listed, const float *listed_scores, int32_t *labels, float *scores)
 {
-    if (search->n_neighbors < 1 || search->n_neighbors != params->n_neighbors || n < 0 || n_looked_up > n_listed) return SKX_EARG;
+    if (search->n_neighbors < 1 || search->n_neighbors != params->n_neighbors || n < 0 || n_query_labels > n_listed) return SKX_EARG;
     const int64_t indptr[2] = {0, n};
     const skx_csr row = {1, INT32_MAX, indptr, indices, data};
     size_t q = (size_t)search->n_neighbors;
     int32_t *neighbor = malloc(q * sizeof *neighbor);
     float *similarity = malloc(q * sizeof *similarity);
     int status = neighbor && similarity ? SKX_OK : SKX_ENOMEM;
-    if (status == SKX_OK) status = skx_find_neighbors(voters, &row, search, 0, 1, n_looked_up, listed, neighbor, similarity);
+    if (status == SKX_OK) status = skx_find_neighbors(rows, &row, search, 0, 1, n_query_labels, listed, neighbor, similarity);
     if (status == SKX_OK)
-        status = skx_combine(voters, params, 1, n_listed, listed, listed_scores, neighbor, similarity, labels, scores);
+        status = skx_combine(rows, params, 1, n_listed, listed, listed_scores, neighbor, similarity, labels, scores);
     free(neighbor);
     free(similarity);
     return status;

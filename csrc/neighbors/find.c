@@ -1,4 +1,4 @@
-/* The training rows most similar to a query, among those that carry labels that it ranks high. */
+/* The training rows most similar to a query, among those that have labels that it ranks high. */
 #include "kernels/kernels.h"
 #include "base/span.h"
 #include "base/topk.h"
@@ -24,18 +24,18 @@ typedef struct {
 } lookup;
 
 typedef struct {
-    const skx_voters *voters;
+    const skx_neighbor_rows *rows;
     int64_t n_candidates; /* rows looked at, with those that were met before */
     int64_t most;         /* different ones among them */
     lookup query;
     int64_t longest;   /* nonzeros of a query */
     int32_t *seen;     /* a hash set of rows; -1 where unused */
     int64_t seen_mask; /* its size less one */
-    int32_t *rows;     /* the candidates */
+    int32_t *candidates; /* rows */
     uint64_t *keys;
 } finder;
 
-/* Features are told apart by as many bits as a word has room for. */
+/* Features are told apart by as many bits as a word has left for. */
 static inline uint32_t folded(int32_t feature) { return (uint32_t)feature & 0xffffffu; }
 
 static inline uint32_t spread(uint32_t key, int shift) { return (key * 0x9e3779b1u) >> shift; }
@@ -52,7 +52,7 @@ static void finder_free(finder *f)
     free(f->query.key);
     free(f->query.value);
     free(f->seen);
-    free(f->rows);
+    free(f->candidates);
     free(f->keys);
 }
 
@@ -62,9 +62,9 @@ static int finder_allocate(finder *f, int64_t n_neighbors)
     f->query.key = malloc(size * sizeof *f->query.key);
     f->query.value = malloc(size * sizeof *f->query.value);
     f->seen = malloc((size_t)power_above(2 * f->most) * sizeof *f->seen);
-    f->rows = malloc((most + 1) * sizeof *f->rows);
+    f->candidates = malloc((most + 1) * sizeof *f->candidates);
     f->keys = malloc(2 * (size_t)n_neighbors * sizeof *f->keys);
-    return f->query.key && f->query.value && f->seen && f->rows && f->keys;
+    return f->query.key && f->query.value && f->seen && f->candidates && f->keys;
 }
 
 static void insert(lookup *q, int32_t feature, float value)
@@ -134,47 +134,47 @@ static int is_new(finder *f, int32_t row)
     return 1;
 }
 
-static span carriers_of(const skx_voters *v, int32_t label)
+static span postings_of(const skx_neighbor_rows *v, int32_t label)
 {
-    return label < 0 || label >= v->n_labels ? (span){0, 0} : span_of(v->carrier_ptr, label, v->n_entries);
+    return label < 0 || label >= v->n_labels ? (span){0, 0} : span_of(v->posting_ptr, label, v->n_entries);
 }
 
-/* Make ready to collect what carries the labels. Returns how many of these any row carries. */
+/* Get ready to collect the postings of the labels. Returns how many of these have any. */
 static int64_t begin_collection(finder *f, const int32_t *labels, int64_t n_listed)
 {
-    int64_t n = 0, n_carried = 0;
+    int64_t n = 0, n_with_postings = 0;
     for (int64_t i = 0; i < n_listed; i++) {
-        span s = carriers_of(f->voters, labels[i]);
+        span s = postings_of(f->rows, labels[i]);
         n += n < f->most ? s.end - s.begin : 0;
-        n_carried += s.end > s.begin;
+        n_with_postings += s.end > s.begin;
     }
     empty_seen(f, n < f->most ? n : f->most);
-    return n_carried;
+    return n_with_postings;
 }
 
-/* The rows that carry one of the labels. Returns their number. */
+/* Collect rows that have one of the labels. Returns their number. */
 static int64_t collect(finder *f, const int32_t *labels, int64_t n_listed)
 {
-    const skx_voters *v = f->voters;
-    int64_t room = f->n_candidates, n = 0, n_left = begin_collection(f, labels, n_listed);
-    for (int64_t i = 0; i < n_listed && room > 0; i++) {
-        span s = carriers_of(v, labels[i]);
+    const skx_neighbor_rows *v = f->rows;
+    int64_t left = f->n_candidates, n = 0, n_labels_left = begin_collection(f, labels, n_listed);
+    for (int64_t i = 0; i < n_listed && left > 0; i++) {
+        span s = postings_of(v, labels[i]);
         int64_t there = s.end - s.begin;
         if (!there) continue;
-        int64_t share = (room - 1) / n_left-- + 1, m = there < share ? there : share;
-        room -= m;
+        int64_t quota = (left - 1) / n_labels_left-- + 1, m = there < quota ? there : quota;
+        left -= m;
         for (int64_t j = 0; j < m; j++) {
-            int32_t row = v->carrier[s.begin + (m == there ? j : (int64_t)((double)j / (double)m * (double)there))];
-            if (row >= 0 && row < v->n_rows && is_new(f, row)) f->rows[n++] = row;
+            int32_t row = v->posting[s.begin + (m == there ? j : (int64_t)((double)j / (double)m * (double)there))];
+            if (row >= 0 && row < v->n_rows && is_new(f, row)) f->candidates[n++] = row;
         }
     }
     return n;
 }
 
-static span row_of(const skx_voters *v, int32_t row) { return span_of(v->word_ptr, row, v->n_words); }
+static span row_of(const skx_neighbor_rows *v, int32_t row) { return span_of(v->word_ptr, row, v->n_words); }
 
 /* Without always_inline GCC takes this for a function without effect and drops the calls. */
-static inline __attribute__((always_inline)) void prefetch_row(const skx_voters *v, int32_t row)
+static inline __attribute__((always_inline)) void prefetch_row(const skx_neighbor_rows *v, int32_t row)
 {
     span s = row_of(v, row);
     for (int64_t p = s.begin; p < s.end; p += 16) __builtin_prefetch(v->word + p);
@@ -182,28 +182,28 @@ static inline __attribute__((always_inline)) void prefetch_row(const skx_voters 
 
 static void find_for(finder *f, int64_t n, selector *best)
 {
-    const skx_voters *v = f->voters;
+    const skx_neighbor_rows *v = f->rows;
     for (int64_t i = 0; i < n; i++) {
-        if (i + 2 * AHEAD < n) __builtin_prefetch(v->word_ptr + f->rows[i + 2 * AHEAD]);
-        if (i + AHEAD < n) prefetch_row(v, f->rows[i + AHEAD]);
-        span row = row_of(v, f->rows[i]);
+        if (i + 2 * AHEAD < n) __builtin_prefetch(v->word_ptr + f->candidates[i + 2 * AHEAD]);
+        if (i + AHEAD < n) prefetch_row(v, f->candidates[i + AHEAD]);
+        span row = row_of(v, f->candidates[i]);
         float s = similarity_to(&f->query, v->word + row.begin, row.end - row.begin);
-        if (s > 0.0f) selector_push(best, key_make(s, f->rows[i]));
+        if (s > 0.0f) selector_push(best, key_make(s, f->candidates[i]));
     }
     skx_selector_finish(best);
 }
 
-static int voters_valid(const skx_voters *v) { return v->n_rows >= 0 && v->n_words >= 0 && v->n_labels >= 0 && v->n_entries >= 0; }
+static int neighbor_rows_valid(const skx_neighbor_rows *v) { return v->n_rows >= 0 && v->n_words >= 0 && v->n_labels >= 0 && v->n_entries >= 0; }
 
-int skx_find_neighbors(const skx_voters *voters, const skx_csr *queries, const skx_neighbor_params *params, int64_t lo,
+int skx_find_neighbors(const skx_neighbor_rows *rows, const skx_csr *queries, const skx_neighbor_params *params, int64_t lo,
                        int64_t hi, int64_t n_listed, const int32_t *labels, int32_t *neighbor, float *similarity)
 {
     int64_t k = params->n_neighbors, longest = 0;
-    if (!voters_valid(voters) || k < 1 || params->n_candidates < 1 || lo < 0 || lo > hi || hi > queries->n_rows) return SKX_EARG;
+    if (!neighbor_rows_valid(rows) || k < 1 || params->n_candidates < 1 || lo < 0 || lo > hi || hi > queries->n_rows) return SKX_EARG;
     for (int64_t i = lo; i < hi; i++)
         if (queries->indptr[i + 1] - queries->indptr[i] > longest) longest = queries->indptr[i + 1] - queries->indptr[i];
-    int64_t most = params->n_candidates < voters->n_rows ? params->n_candidates : voters->n_rows;
-    finder f = {.voters = voters, .n_candidates = params->n_candidates, .most = most, .longest = longest};
+    int64_t most = params->n_candidates < rows->n_rows ? params->n_candidates : rows->n_rows;
+    finder f = {.rows = rows, .n_candidates = params->n_candidates, .most = most, .longest = longest};
     int status = finder_allocate(&f, k) ? SKX_OK : SKX_ENOMEM;
     for (int64_t i = lo; i < hi && status == SKX_OK; i++) {
         int64_t begin = queries->indptr[i], out = (i - lo) * k;

@@ -10,7 +10,7 @@
 
 enum {
     GROUP = 32,          /* chunks scored together */
-    ROOM = 256,          /* lanes per chunk, so that no uint8 can lead outside */
+    CHUNK_LANES = 256,          /* lanes per chunk, so that no uint8 can lead outside */
     BLOCK_ROWS = 2048,   /* rows searched together, at most */
     BLOCK_BYTES = 1 << 22 /* what their candidates may take, unless one row needs more */
 };
@@ -27,7 +27,7 @@ typedef struct {
     int64_t n_beam; /* the beam: node[0 .. n_beam) and score, best first */
     int32_t *node;
     float *score;
-} row_t;
+} row_search;
 
 typedef struct {
     const skx_kernels *kernels;
@@ -38,14 +38,14 @@ typedef struct {
     int64_t first_row;             /* of the block */
     int64_t n_rows;
     int64_t beam; /* nodes a row's beam has room for */
-    int64_t room; /* candidates a row's selector has room for */
-    row_t *rows;
+    int64_t capacity; /* candidates a row's selector has room for */
+    row_search *rows;
     uint64_t *keys;
     int32_t *node;
     float *score;
     visit_t *visits, *sorted; /* of all rows */
     uint32_t *count;          /* visits per node */
-    float *scores;            /* (GROUP, ROOM) */
+    float *scores;            /* (GROUP, CHUNK_LANES) */
     uint8_t *seen;            /* one per label; only where labels have copies */
 } search;
 
@@ -81,7 +81,7 @@ static void search_free(search *s)
 /* Rows per block: few enough that what belongs to them stays in a near cache. */
 static int64_t block_rows(const search *s, int64_t n)
 {
-    int64_t bytes = 16 * s->room + 32 * s->beam + (int64_t)sizeof(row_t);
+    int64_t bytes = 16 * s->capacity + 32 * s->beam + (int64_t)sizeof(row_search);
     return most(1, least(n, least(BLOCK_ROWS, BLOCK_BYTES / bytes)));
 }
 
@@ -90,22 +90,22 @@ static int search_allocate(search *s, int64_t n)
     const skx_model *model = s->model;
     int64_t n_nodes = 1;
     s->beam = 1;
-    s->room = 1;
+    s->capacity = 1;
     for (int64_t l = 0; l < model->n_layers; l++) {
         int64_t kept = n_kept(model, s->params, l);
-        s->room = most(s->room, kept);
+        s->capacity = most(s->capacity, kept);
         if (l < model->n_layers - 1) s->beam = most(s->beam, kept);
         n_nodes = most(n_nodes, model->layers[l].n_nodes);
     }
     size_t rows = (size_t)block_rows(s, n), beams = rows * (size_t)s->beam;
     s->rows = malloc(rows * sizeof *s->rows);
-    s->keys = malloc(rows * (size_t)s->room * 2 * sizeof *s->keys);
+    s->keys = malloc(rows * (size_t)s->capacity * 2 * sizeof *s->keys);
     s->node = malloc(beams * sizeof *s->node);
     s->score = malloc(beams * sizeof *s->score);
     s->visits = malloc(beams * sizeof *s->visits);
     s->sorted = malloc(beams * sizeof *s->sorted);
     s->count = malloc((size_t)(n_nodes + 1) * sizeof *s->count);
-    s->scores = aligned_alloc(64, GROUP * ROOM * sizeof *s->scores);
+    s->scores = aligned_alloc(64, GROUP * CHUNK_LANES * sizeof *s->scores);
     s->seen = model->max_copies > 1 ? calloc((size_t)model->n_labels, 1) : NULL;
     for (size_t r = 0; s->rows && r < rows; r++) {
         s->rows[r].node = s->node + r * (size_t)s->beam;
@@ -134,7 +134,7 @@ static int64_t collect_visits(search *s, int64_t first, int64_t last, float floo
 {
     int64_t n = 0;
     for (int64_t r = 0; r < s->n_rows; r++) {
-        row_t *row = &s->rows[r];
+        row_search *row = &s->rows[r];
         if (first > 0 && row->best.n > row->best.k) skx_selector_shrink(&row->best);
         for (int64_t i = first; i < least(last, row->n_beam); i++) {
             float score = row->score[i];
@@ -170,17 +170,17 @@ typedef struct {
     int64_t n;
 } group_t;
 
-/* Whether a node, or slot, has a label whose place lies in [lo, hi). */
-static int has_place(const skx_places *places, int64_t node, int64_t lo, int64_t hi)
+/* Whether a node, or slot, has a label whose position lies in [lo, hi). */
+static int has_position(const skx_sorted_positions *positions, int64_t node, int64_t lo, int64_t hi)
 {
-    if (!places->ptr) return places->place[node] >= lo && places->place[node] < hi;
-    int64_t first = places->ptr[node], end = places->ptr[node + 1];
-    while (first < end) { /* find the first place from lo on */
+    if (!positions->ptr) return positions->position[node] >= lo && positions->position[node] < hi;
+    int64_t first = positions->ptr[node], end = positions->ptr[node + 1];
+    while (first < end) { /* find the first position from lo on */
         int64_t middle = first + (end - first) / 2;
-        if (places->place[middle] < lo) first = middle + 1;
+        if (positions->position[middle] < lo) first = middle + 1;
         else end = middle;
     }
-    return first < places->ptr[node + 1] && places->place[first] < hi;
+    return first < positions->ptr[node + 1] && positions->position[first] < hi;
 }
 
 static void add_chunk(search *s, const skx_layer *layer, const visit_t *visit, int64_t chunk, group_t *group)
@@ -197,7 +197,7 @@ static void add_chunk(search *s, const skx_layer *layer, const visit_t *visit, i
     t->indices = s->x->indices + begin;
     t->data = s->x->data + begin;
     t->n = s->x->indptr[s->first_row + visit->row + 1] - begin;
-    t->scores = s->scores + group->n * ROOM;
+    t->scores = s->scores + group->n * CHUNK_LANES;
     memset(t->scores, 0, (size_t)t->chunk.width * sizeof(float));
     group->child[group->n] = first;
     group->visit[group->n++] = visit;
@@ -206,18 +206,18 @@ static void add_chunk(search *s, const skx_layer *layer, const visit_t *visit, i
 /* Of the children first + child[0 .. n), keep those that the row may enter. Returns their number. */
 static int64_t keep_permitted(const search *s, const skx_layer *layer, int32_t row, int64_t first, uint8_t *child, int64_t n)
 {
-    const skx_places *places = s->within->places + (layer - s->model->layers);
+    const skx_sorted_positions *positions = s->within->positions + (layer - s->model->layers);
     const int64_t *range = s->within->range + 2 * (s->first_row + row);
     int64_t kept = 0;
     for (int64_t i = 0; i < n; i++)
-        if (has_place(places, first + child[i], range[0], range[1])) child[kept++] = child[i];
+        if (has_position(positions, first + child[i], range[0], range[1])) child[kept++] = child[i];
     return kept;
 }
 
 /* Score the waiting chunks and hand their children to their rows: under their label at the last layer, else as nodes. */
 static void score_group(search *s, const skx_layer *layer, group_t *group, const int32_t *label, float floor)
 {
-    uint8_t survivor[ROOM];
+    uint8_t survivor[CHUNK_LANES];
     s->kernels->accumulate(group->target, group->n, s->model->n_features);
     for (int64_t g = 0; g < group->n; g++) {
         const skx_target *t = &group->target[g];
@@ -257,19 +257,19 @@ static void search_layer(search *s, int64_t l)
     int last_layer = l == s->model->n_layers - 1;
     const int32_t *label = last_layer ? s->model->slot_label : NULL;
     float floor = last_layer ? s->params->floor : -INFINITY;
-    int64_t kept = n_kept(s->model, s->params, l), widest = 0;
+    int64_t kept = n_kept(s->model, s->params, l), widest_beam = 0;
     for (int64_t r = 0; r < s->n_rows; r++) {
-        s->rows[r].best = selector_make(s->keys + 2 * s->room * r, kept);
-        widest = most(widest, s->rows[r].n_beam);
+        s->rows[r].best = selector_make(s->keys + 2 * s->capacity * r, kept);
+        widest_beam = most(widest_beam, s->rows[r].n_beam);
     }
-    for (int64_t first = 0, last = 1; first < widest; first = last, last = 2 * last + 1) {
+    for (int64_t first = 0, last = 1; first < widest_beam; first = last, last = 2 * last + 1) {
         int64_t n = collect_visits(s, first, last, floor);
         score_visits(s, layer, sort_visits(s, n, layer->n_nodes), n, label, floor);
     }
     for (int64_t r = 0; r < s->n_rows; r++) skx_selector_finish(&s->rows[r].best);
 }
 
-static void take_beam(row_t *row)
+static void take_beam(row_search *row)
 {
     row->n_beam = row->best.n;
     for (int64_t i = 0; i < row->n_beam; i++) {
@@ -300,7 +300,7 @@ static void write_labels(search *s, const selector *best, int32_t *labels, float
 }
 
 /* Load row i's part of the frontier, or the root, into a beam. A wide frontier is cut like any level: best first. */
-static void load_frontier(search *s, const skx_frontier *frontier, int64_t i, row_t *row, uint64_t *keys)
+static void load_frontier(search *s, const skx_frontier *frontier, int64_t i, row_search *row, uint64_t *keys)
 {
     row->n_beam = 1;
     row->node[0] = 0;
@@ -317,7 +317,7 @@ static void load_frontier(search *s, const skx_frontier *frontier, int64_t i, ro
 static void search_block(search *s, const skx_frontier *frontier, int32_t *labels, float *scores)
 {
     for (int64_t r = 0; r < s->n_rows; r++)
-        load_frontier(s, frontier, s->first_row + r, &s->rows[r], s->keys + 2 * s->room * r);
+        load_frontier(s, frontier, s->first_row + r, &s->rows[r], s->keys + 2 * s->capacity * r);
     for (int64_t l = frontier ? frontier->level : 0; l < s->model->n_layers; l++) {
         search_layer(s, l);
         if (l == s->model->n_layers - 1) break;

@@ -62,7 +62,7 @@ static void add_row(const skx_csr *x, int64_t i, float weight, float *sum, bitse
 }
 
 /* Move the sum at the n columns into data and leave it zero. */
-static int take_sum(float *sum, const int32_t *columns, int64_t n, int normalise, float *data)
+static int take_sum(float *sum, const int32_t *columns, int64_t n, int normalize, float *data)
 {
     double square = 0.0;
     for (int64_t p = 0; p < n; p++) {
@@ -71,7 +71,7 @@ static int take_sum(float *sum, const int32_t *columns, int64_t n, int normalise
         sum[columns[p]] = 0.0f;
     }
     if (!isfinite(square)) return SKX_EFINITE;
-    if (!normalise || square <= 0.0) return SKX_OK;
+    if (!normalize || square <= 0.0) return SKX_OK;
     double inverse = 1.0 / sqrt(square);
     for (int64_t p = 0; p < n; p++) data[p] = (float)(data[p] * inverse);
     return SKX_OK;
@@ -88,7 +88,7 @@ static inline __attribute__((always_inline)) void prefetch_row(const skx_csr *x,
 }
 
 int skx_csr_group_sum(const skx_csr *x, const int64_t *group_ptr, const int32_t *member, const float *weight, int64_t lo,
-                      int64_t hi, int normalise, int64_t capacity, int64_t *indptr, int32_t *indices, float *data)
+                      int64_t hi, int normalize, int64_t capacity, int64_t *indptr, int32_t *indices, float *data)
 {
     if (lo < 0 || lo > hi) return SKX_EARG;
     float *sum = calloc((size_t)x->n_cols + 1, sizeof *sum);
@@ -108,7 +108,7 @@ int skx_csr_group_sum(const skx_csr *x, const int64_t *group_ptr, const int32_t 
             add_row(x, member[e], weight[e], sum, &columns);
         }
         int64_t n = bitset_drain(&columns, indices + used);
-        status = take_sum(sum, indices + used, n, normalise, data + used);
+        status = take_sum(sum, indices + used, n, normalize, data + used);
         indptr[g - lo + 1] = used + n;
     }
     bitset_free(&columns);

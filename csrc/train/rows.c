@@ -10,11 +10,11 @@ static int64_t padded(int64_t length) { return (length + SKX_PADDING - 1) / SKX_
 
 static int64_t lines_of(int64_t length)
 {
-    return ((int64_t)offsetof(skx_row, entries) + padded(length) * (int64_t)sizeof(skx_entry) + SKX_LINE - 1) / SKX_LINE;
+    return ((int64_t)offsetof(skx_solver_row, entries) + padded(length) * (int64_t)sizeof(skx_entry) + SKX_LINE - 1) / SKX_LINE;
 }
 
 /* Lay the rows out and allocate them. */
-static int allocate(const skx_csr *x, const int32_t *source, skx_rows *out)
+static int allocate(const skx_csr *x, const int32_t *source, skx_solver_rows *out)
 {
     int64_t lines = 0;
     out->at = malloc((size_t)(out->n_rows + 1) * sizeof *out->at);
@@ -28,10 +28,10 @@ static int allocate(const skx_csr *x, const int32_t *source, skx_rows *out)
     return out->rows ? SKX_OK : SKX_ENOMEM;
 }
 
-static void copy_rows(const skx_csr *x, const int32_t *source, skx_rows *out, bitset *seen)
+static void copy_rows(const skx_csr *x, const int32_t *source, skx_solver_rows *out, bitset *seen)
 {
     for (int64_t i = 0; i < out->n_rows; i++) {
-        skx_row *row = skx_rows_row(out, i);
+        skx_solver_row *row = skx_solver_rows_at(out, i);
         int64_t from = x->indptr[source[i]];
         row->length = (int32_t)(x->indptr[source[i] + 1] - from);
         row->padded = (int32_t)padded(row->length);
@@ -43,13 +43,13 @@ static void copy_rows(const skx_csr *x, const int32_t *source, skx_rows *out, bi
 }
 
 /* Replace every column by its rank among those seen. */
-static int renumber(skx_rows *out, bitset *seen)
+static int renumber(skx_solver_rows *out, bitset *seen)
 {
     uint32_t *ranks = bitset_ranks(seen);
     if (!ranks) return SKX_ENOMEM;
     out->n_features = bitset_size(seen, ranks);
     for (int64_t i = 0; i < out->n_rows; i++) {
-        skx_row *row = skx_rows_row(out, i);
+        skx_solver_row *row = skx_solver_rows_at(out, i);
         for (int32_t p = 0; p < row->length; p++)
             row->entries[p].feature = bitset_rank(seen, ranks, row->entries[p].feature);
         for (int32_t p = row->length; p < row->padded; p++) row->entries[p] = (skx_entry){(int32_t)out->n_features, 0.0f};
@@ -61,7 +61,7 @@ static int renumber(skx_rows *out, bitset *seen)
     return SKX_OK;
 }
 
-int skx_rows_gather(const skx_csr *x, const int32_t *source, int64_t n, skx_rows *out)
+int skx_solver_rows_gather(const skx_csr *x, const int32_t *source, int64_t n, skx_solver_rows *out)
 {
     bitset seen = {0, NULL, NULL};
     memset(out, 0, sizeof *out);
@@ -76,7 +76,7 @@ int skx_rows_gather(const skx_csr *x, const int32_t *source, int64_t n, skx_rows
     return status;
 }
 
-void skx_rows_free(skx_rows *rows)
+void skx_solver_rows_free(skx_solver_rows *rows)
 {
     free(rows->rows);
     free(rows->at);

@@ -6,16 +6,16 @@
 typedef struct {
     int64_t n_rows;
     int64_t n_features;
-    uint8_t *rows;     /* skx_row, one after the other */
+    uint8_t *rows;     /* skx_solver_row, one after the other */
     uint32_t *at;      /* where each begins, in lines */
     int32_t *features; /* the columns that occur, rising */
-} skx_rows;
+} skx_solver_rows;
 
 /* Copy rows source[0 .. n) of x, features renumbered. Of each row, the entries and their numbers are set. SKX_OK or SKX_ENOMEM; free
- * with skx_rows_free, also after a failure. */
-int skx_rows_gather(const skx_csr *x, const int32_t *source, int64_t n, skx_rows *out);
-void skx_rows_free(skx_rows *rows);
+ * with skx_solver_rows_free, also after a failure. */
+int skx_solver_rows_gather(const skx_csr *x, const int32_t *source, int64_t n, skx_solver_rows *out);
+void skx_solver_rows_free(skx_solver_rows *rows);
 
-static inline skx_row *skx_rows_row(const skx_rows *r, int64_t i) { return (skx_row *)(r->rows + (size_t)r->at[i] * SKX_LINE); }
+static inline skx_solver_row *skx_solver_rows_at(const skx_solver_rows *r, int64_t i) { return (skx_solver_row *)(r->rows + (size_t)r->at[i] * SKX_LINE); }
 
 #endif

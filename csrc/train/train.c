@@ -9,19 +9,19 @@
 #include <string.h>
 
 typedef struct {
-    skx_rows x;
+    skx_solver_rows x;
     uint32_t *order;
     float *w;
 } node_work;
 
 static void work_free(node_work *work)
 {
-    skx_rows_free(&work->x);
+    skx_solver_rows_free(&work->x);
     free(work->order);
     free(work->w);
 }
 
-static double square_norm(const skx_row *row)
+static double square_norm(const skx_solver_row *row)
 {
     double square = 0.0;
     for (int32_t p = 0; p < row->length; p++) square += (double)row->entries[p].value * row->entries[p].value;
@@ -34,7 +34,7 @@ static int gather_examples(node_work *work, const skx_csr *x, const skx_node *no
     int32_t *source = malloc((size_t)(n + 1) * sizeof *source);
     if (!source) return SKX_ENOMEM;
     for (int64_t i = 0; i < n; i++) source[i] = node->source ? node->source[node->examples[i]] : node->examples[i];
-    int status = skx_rows_gather(x, source, n, &work->x);
+    int status = skx_solver_rows_gather(x, source, n, &work->x);
     free(source);
     return status;
 }
@@ -48,7 +48,7 @@ static int work_prepare(node_work *work, const skx_csr *x, const skx_node *node,
     work->w = skx_huge_alloc((size_t)(work->x.n_features + 1) * SKX_LANES * sizeof *work->w);
     if (!work->order || !work->w) return SKX_ENOMEM;
     for (int64_t i = 0; i < work->x.n_rows; i++) {
-        skx_row *row = skx_rows_row(&work->x, i);
+        skx_solver_row *row = skx_solver_rows_at(&work->x, i);
         row->sq_norm = (float)(square_norm(row) + (double)params->bias * params->bias);
         row->cost = params->C * (node->weight ? node->weight[node->examples[i]] : 1.0f);
         if (!(row->cost > 0.0f)) return SKX_EARG;
@@ -78,7 +78,7 @@ static int64_t find_row(const int32_t *rows, int64_t from, int64_t n, int32_t ro
 }
 
 /* The lanes that learn from a row. */
-static uint16_t seen_by(uint16_t positive, int role)
+static uint16_t learners_of(uint16_t positive, int role)
 {
     if (role == SKX_FOR_ALL) return UINT16_MAX;
     return role == SKX_FOR_POSITIVES ? positive : (uint16_t)~positive;
@@ -88,7 +88,7 @@ static uint16_t seen_by(uint16_t positive, int role)
 static int start_block(node_work *work, const skx_node *node, int64_t first, int lanes)
 {
     for (int64_t i = 0; i < node->n_examples; i++) {
-        skx_row *row = skx_rows_row(&work->x, i);
+        skx_solver_row *row = skx_solver_rows_at(&work->x, i);
         memset(row->alpha, 0, sizeof row->alpha);
         row->positive = 0;
     }
@@ -97,19 +97,19 @@ static int start_block(node_work *work, const skx_node *node, int64_t first, int
         for (int64_t e = node->positive_ptr[first + b]; e < node->positive_ptr[first + b + 1]; e++) {
             at = find_row(node->examples, at, node->n_examples, node->positive[e]);
             if (at == node->n_examples) return SKX_EARG;
-            skx_rows_row(&work->x, at)->positive |= (uint16_t)(1u << b);
+            skx_solver_rows_at(&work->x, at)->positive |= (uint16_t)(1u << b);
         }
     }
     for (int64_t i = 0; i < node->n_examples; i++) {
-        skx_row *row = skx_rows_row(&work->x, i);
-        row->seen = seen_by(row->positive, node->role ? node->role[i] : SKX_FOR_ALL);
+        skx_solver_row *row = skx_solver_rows_at(&work->x, i);
+        row->learners = learners_of(row->positive, node->role ? node->role[i] : SKX_FOR_ALL);
     }
     return SKX_OK;
 }
 
 static int solve_block(const skx_kernels *kernels, node_work *work, const skx_train_params *params, int lanes)
 {
-    skx_block block = {
+    skx_solver_block block = {
         .n_rows = work->x.n_rows,
         .n_features = work->x.n_features,
         .rows = work->x.rows,

@@ -64,9 +64,11 @@ def measure(work):
     labels, scores = clf.rank(queries, 50)
     ranking_us = 1e6 * (time.process_time() - start) / queries.shape[0]
     *exact, us = exact_neighbors(clf, X, queries, mixture.n_neighbors)
-    votes = clf._fitted.voters, *exact, mixture.power, mixture.share
+    neighbors = clf._fitted.voters, *exact, mixture.power, mixture.share
     weighted = scores * np.float32(1 - mixture.share)
-    mixed, _ = combine(labels, weighted, 5, Y.shape[1], n_head=_forest.LOOKED_UP, votes=votes)
+    mixed, _ = combine(
+        labels, weighted, 5, Y.shape[1], n_head=_forest.LOOKED_UP, neighbors=neighbors
+    )
     found["all rows"] = mixed, us + ranking_us
     lines = []
     for who, (ranking, us) in found.items():

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._growing import GrowingArray
+from ._arrays import AppendableArray
 from ._library import BYTE, FLOAT, INT, LONG, check, ffi, lib, pointer
 
 CHUNK_WIDTH = lib.SKX_CHUNK_WIDTH
@@ -20,8 +20,8 @@ _MOST_FLOAT16 = 65504.0
 SLOT = np.dtype([("bits", "<u8"), ("base", "<u4"), ("key", "<u4")])
 
 
-class Columns(NamedTuple):
-    """The weights of a few sibling nodes, column by column (one column per node).
+class SiblingWeights(NamedTuple):
+    """The weights of some children of one node, column by column (one column per child).
 
     ``entries`` are positions in ``features`` (rising, unique), rising within a column.
     """
@@ -58,7 +58,9 @@ def compile_chunk(columns, n_features, weight_dtype="float32"):
         pointer(columns.entries, INT),
         pointer(columns.values, FLOAT),
     )
-    struct = ffi.new("skx_columns *", [len(columns.col_ptr) - 1, len(columns.features), *buffers])
+    struct = ffi.new(
+        "skx_sibling_weights *", [len(columns.col_ptr) - 1, len(columns.features), *buffers]
+    )
     n_slots, n_bytes = ffi.new("int64_t *"), ffi.new("int64_t *")
     value_bytes = WEIGHT_DTYPES[weight_dtype]
     check(lib.skx_chunk_size(struct, n_features, value_bytes, n_slots, n_bytes))
@@ -109,7 +111,7 @@ def read_chunk(chunk, n_features, threshold=0.0):
         )
     )
     kept = col_ptr[-1]
-    return Columns(
+    return SiblingWeights(
         features[: n_local[0]].copy(),
         col_ptr,
         entries[:kept].copy(),
@@ -118,19 +120,30 @@ def read_chunk(chunk, n_features, threshold=0.0):
     )
 
 
-def regroup(pieces):
-    """Divide the columns of several pieces, one behind the other, into chunks' widths."""
-    features = np.unique(np.concatenate([columns.features for columns in pieces]))
-    places = [np.searchsorted(features, columns.features).astype(INT) for columns in pieces]
-    entries = np.concatenate([p[c.entries] for p, c in zip(places, pieces, strict=True)])
-    pointers = _pointers(np.concatenate([np.diff(columns.col_ptr) for columns in pieces]))
-    values, bias = (np.concatenate([columns[i] for columns in pieces]) for i in (3, 4))
+def divide_into_chunks(weights):
+    """Join the weights of consecutive siblings and divide them by the width of chunks.
+
+    Parameters
+    ----------
+    weights : list of SiblingWeights
+
+    Returns
+    -------
+    weights : list of SiblingWeights
+        Each of CHUNK_WIDTH siblings, the last one of the rest.
+    """
+    features = np.unique(np.concatenate([part.features for part in weights]))
+    positions = [np.searchsorted(features, part.features).astype(INT) for part in weights]
+    entries = np.concatenate([p[w.entries] for p, w in zip(positions, weights, strict=True)])
+    pointers = _pointers(np.concatenate([np.diff(part.col_ptr) for part in weights]))
+    values = np.concatenate([part.values for part in weights])
+    bias = np.concatenate([part.bias for part in weights])
     groups = []
     for first in range(0, len(bias), CHUNK_WIDTH):
         col_ptr = pointers[first : first + CHUNK_WIDTH + 1]
         held, group = slice(col_ptr[0], col_ptr[-1]), slice(first, first + CHUNK_WIDTH)
         arrays = col_ptr - col_ptr[0], entries[held], values[held], bias[group]
-        groups.append(Columns(features, *arrays))
+        groups.append(SiblingWeights(features, *arrays))
     return groups
 
 
@@ -140,8 +153,8 @@ def prune_chunk(chunk, n_features, threshold):
     index, payload = np.empty_like(chunk.index), np.empty_like(chunk.payload)
     n_slots, n_bytes = ffi.new("int64_t *"), ffi.new("int64_t *")
     sizes = n_slots, n_bytes
-    room = pointer(index, SLOT, "skx_slot[]"), pointer(payload, BYTE)
-    check(lib.skx_chunk_prune(struct, n_features, threshold, *sizes, *room))
+    outputs = pointer(index, SLOT, "skx_slot[]"), pointer(payload, BYTE)
+    check(lib.skx_chunk_prune(struct, n_features, threshold, *sizes, *outputs))
     return chunk._replace(index=index[: n_slots[0]], payload=payload[: n_bytes[0]])
 
 
@@ -197,7 +210,7 @@ class Layer:
     @classmethod
     def from_chunks(cls, child_ptr, chunks):
         """Join the chunks of a level, given in order; of an iterator, one is held at a time."""
-        index, payload, bias = (GrowingArray(dtype) for dtype in (SLOT, BYTE, FLOAT))
+        index, payload, bias = (AppendableArray(dtype) for dtype in (SLOT, BYTE, FLOAT))
         weight_dtype = "float32"
         for chunk in chunks:
             weight_dtype = chunk.weight_dtype
@@ -246,7 +259,7 @@ class Layer:
         return read_chunk(self.chunk(c), n_features, threshold)
 
     def child(self, child, n_features):
-        """Take the weights of one child out of its chunk, as Columns of one column.
+        """Take the weights of one child out of its chunk, as SiblingWeights of one column.
 
         Raises
         ------
@@ -262,7 +275,7 @@ class Layer:
         first = self.children_of_chunk(c)[0]
         part = slice(*columns.col_ptr[child - first : child - first + 2])
         features = columns.features[columns.entries[part]]
-        return Columns(
+        return SiblingWeights(
             features,
             np.array([0, len(features)], dtype=LONG),
             np.arange(len(features), dtype=INT),

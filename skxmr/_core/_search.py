@@ -7,7 +7,7 @@ import numpy as np
 
 from ._layers import LayerView
 from ._library import FLOAT, INT, KERNELS, LONG, check, ffi, lib, pointer
-from ._places import Restriction
+from ._restriction import Restriction
 
 #: name -> (code, power)
 POST_PROCESSORS = {
@@ -45,10 +45,10 @@ class Frontier(NamedTuple):
     score: np.ndarray
 
 
-class KeepsRowRankers:
-    """Makes what ranks single rows, for any options, and keeps it. Pickled without it.
+class SingleRowRankerCache:
+    """Keeps the rankers of single rows that were made, one for each set of options.
 
-    What extends this has `_make_row_ranker`, which takes the options.
+    Pickled without them. Subclasses have `_make_row_ranker`, which takes the options.
     """
 
     def __init__(self):
@@ -58,7 +58,7 @@ class KeepsRowRankers:
         return {**self.__dict__, "_row_rankers": {}}
 
     def row_ranker(self, k, beam_width, post_processor):
-        """Return what ranks one row at a time with these options, which must be valid."""
+        """Return the ranker of single rows with these options, which must be valid."""
         key = k, beam_width, post_processor
         ranker = self._row_rankers.get(key)
         if ranker is None:
@@ -67,15 +67,15 @@ class KeepsRowRankers:
             ranker = self._row_rankers[key] = self._make_row_ranker(*key)
         return ranker
 
-    def known_row_ranker(self, k, beam_width, post_processor):
-        """Return the same if it was made before, else None."""
+    def cached_row_ranker(self, k, beam_width, post_processor):
+        """Return the ranker of single rows with these options, or None if it was not made yet."""
         try:
             return self._row_rankers.get((k, beam_width, post_processor))
         except TypeError:  # not hashable, so never valid
             return None
 
 
-class Model(KeepsRowRankers):
+class Model(SingleRowRankerCache):
     """Layers joined into something that can be searched.
 
     Holds the arrays and, made on first use and never pickled, the C view of them.
@@ -113,11 +113,11 @@ class Model(KeepsRowRankers):
         return sum(layer.nbytes for layer in self.layers) + self.slot_label.nbytes
 
     @property
-    def widest(self):
+    def max_level_width(self):
         """Number of nodes of the widest level: a beam that loses nothing."""
         return max(len(layer.bias) for layer in self.layers)
 
-    def largest_result(self, beam_width):
+    def max_results(self, beam_width):
         """Bound how many labels one row's search can reach."""
         widths = np.sort(np.diff(self.layers[-1].child_ptr))[::-1]
         return int(min(self.n_labels, widths[:beam_width].sum()))
@@ -138,9 +138,9 @@ class Model(KeepsRowRankers):
     ):
         """Rank labels for the rows lo to hi of a checked matrix.
 
-        `within` may be a pair (Places, ranges) that restricts each row of the matrix. All scores
-        are multiplied by `weight`, whose logarithm is added where they are logarithms. Labels that
-        tie are those that tie with their weighted scores.
+        `within` may be a pair (SortedPositions, ranges) that restricts each row of the matrix. All
+        scores are multiplied by `weight`, whose logarithm is added where they are logarithms.
+        Labels that tie are those that tie with their weighted scores.
 
         Returns
         -------
@@ -184,7 +184,7 @@ class Model(KeepsRowRankers):
         # What all scores are joined to. The search then orders labels by what it returns.
         root = weight if post_processor in PRODUCTS else math.log(weight)
         # Widths beyond what the tree holds change nothing, and fit no C integer.
-        sizes = [min(beam_width, self.widest), min(k, self.n_labels)]
+        sizes = [min(beam_width, self.max_level_width), min(k, self.n_labels)]
         return ffi.new("skx_search_params *", [*sizes, code, power, floor, root])
 
     def _c_model(self):

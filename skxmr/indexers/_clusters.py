@@ -53,7 +53,7 @@ def centres_of(Z, clusters, tree, indexer):
     sizes = np.maximum(np.diff(pointers), 1)
     weight = np.ones(len(member)) if indexer.spherical else 1 / sizes[clusters[member]]
     weight = weight.astype(np.float32)
-    options = {"normalise": bool(indexer.spherical), "n_jobs": indexer.n_jobs, "what": "centres"}
+    options = {"normalize": bool(indexer.spherical), "n_jobs": indexer.n_jobs, "what": "centres"}
     return group_sums(Z, pointers, member, weight, **options)
 
 

@@ -1,5 +1,5 @@
-/* Rows that vote, their arrays of any content, and rankings of any labels and scores: what comes out are rows and labels that
- * there are. */
+/* Training rows whose arrays hold anything, and rankings of any labels and scores: the neighbors and labels found are among
+ * those that exist. */
 #include "input.h"
 
 #include <math.h>
@@ -43,11 +43,11 @@ static uint32_t *take_words(input *in, int64_t n)
     return words;
 }
 
-static skx_voters take_voters(input *in)
+static skx_neighbor_rows take_neighbor_rows(input *in)
 {
     int64_t n_rows = take_between(in, 0, 30), n_words = take_between(in, 0, 300);
     int64_t n_labels = take_between(in, 1, 20), n_entries = take_between(in, 0, 60);
-    return (skx_voters){
+    return (skx_neighbor_rows){
         .n_rows = n_rows,
         .n_words = n_words,
         .word_ptr = take_pointers(in, n_rows, n_words),
@@ -56,8 +56,8 @@ static skx_voters take_voters(input *in)
         .n_entries = n_entries,
         .label_ptr = take_pointers(in, n_rows, n_entries),
         .label = take_numbers(in, n_entries, n_labels),
-        .carrier_ptr = take_pointers(in, n_labels, n_entries),
-        .carrier = take_numbers(in, n_entries, n_rows),
+        .posting_ptr = take_pointers(in, n_labels, n_entries),
+        .posting = take_numbers(in, n_entries, n_rows),
         .weight = take_byte(in) & 1 ? take_floats(in, n_rows) : NULL,
     };
 }
@@ -72,7 +72,7 @@ static void look_at_labels(int64_t n, int64_t k, float floor, const int32_t *lab
 }
 
 /* What a single call makes of each row is what was made of all, to the bit. */
-static void mix_rows(const skx_voters *v, const skx_csr *queries, const skx_neighbor_params *how, const skx_combine_params *params,
+static void combine_rows(const skx_neighbor_rows *v, const skx_csr *queries, const skx_neighbor_params *how, const skx_combine_params *params,
                      int64_t n_listed, const int32_t *listed, const float *listed_scores, const int32_t *labels, const float *scores)
 {
     int32_t found[8];
@@ -80,7 +80,7 @@ static void mix_rows(const skx_voters *v, const skx_csr *queries, const skx_neig
     size_t k = (size_t)params->k;
     for (int64_t i = 0; i < queries->n_rows; i++) {
         int64_t at = queries->indptr[i], n = queries->indptr[i + 1] - at;
-        int status = skx_mix_row(v, how, params, queries->indices + at, queries->data + at, n, n_listed, n_listed,
+        int status = skx_combine_row(v, how, params, queries->indices + at, queries->data + at, n, n_listed, n_listed,
                                  listed + i * n_listed, listed_scores + i * n_listed, found, of_these);
         if (!succeeded(status)) return;
         CLAIM(!memcmp(found, labels + (size_t)i * k, k * sizeof *found));
@@ -91,7 +91,7 @@ static void mix_rows(const skx_voters *v, const skx_csr *queries, const skx_neig
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     input in = input_of(bytes, size);
-    skx_voters v = take_voters(&in);
+    skx_neighbor_rows v = take_neighbor_rows(&in);
     skx_csr queries = take_csr(&in, 4, 70);
     int64_t n = queries.n_rows, q = take_between(&in, 0, 6), k = take_between(&in, 1, 8), n_listed = take_between(&in, 0, 5);
     int32_t *listed = take_numbers(&in, n * n_listed, v.n_labels);
@@ -115,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     int status = skx_combine(q > 0 ? &v : NULL, &params, n, n_listed, listed, listed_scores, neighbor, similarity, labels, scores);
     if (succeeded(status)) {
         look_at_labels(n, k, params.floor, labels, scores);
-        if (q > 0 && !any) mix_rows(&v, &queries, &how, &params, n_listed, listed, listed_scores, labels, scores);
+        if (q > 0 && !any) combine_rows(&v, &queries, &how, &params, n_listed, listed, listed_scores, labels, scores);
     }
     return input_free(&in);
 }

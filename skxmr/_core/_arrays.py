@@ -1,13 +1,13 @@
-"""Arrays that grow while what they are made of goes."""
+"""Append-only arrays."""
 
 import numpy as np
 
 
-class GrowingArray:
-    """A one-dimensional array that others are appended to.
+class AppendableArray:
+    """An append-only array of one dimension.
 
-    It grows in place where the system can move pages instead of bytes, so that joining many arrays
-    takes the memory of the result and not twice as much, if each is dropped once it was appended.
+    It is extended in place where the system can move pages instead of bytes. Joining many arrays
+    then takes the memory of the result and not twice as much, if each is dropped once appended.
     """
 
     def __init__(self, dtype):
