@@ -1,6 +1,7 @@
 /* A set of column numbers with a summary level, walked in rising order in time proportional to its size. */
 #ifndef SKX_BITSET_H
 #define SKX_BITSET_H
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -10,7 +11,8 @@ typedef struct {
     uint64_t *summary; /* bit j of summary[i]: words[64 * i + j] is not zero */
 } bitset;
 
-static inline int bitset_init(bitset *s, int64_t n)
+/* Make an empty set for numbers in [0, n). @return false if memory is short. Release with bitset_free, also then. */
+static inline bool bitset_init(bitset *s, int64_t n)
 {
     s->n_words = n / 64 + 1;
     s->words = calloc((size_t)(s->n_words + s->n_words / 64 + 1), sizeof *s->words);
@@ -26,7 +28,7 @@ static inline void bitset_add(bitset *s, int64_t i)
     s->summary[i >> 12] |= UINT64_C(1) << (i >> 6 & 63);
 }
 
-/* ranks[i] = how many members lie below 64 * i. NULL if memory is short. */
+/* ranks[i] = how many members lie below 64 * i. @return NULL if memory is short; release with free. */
 static inline uint32_t *bitset_ranks(const bitset *s)
 {
     uint32_t *ranks = (uint32_t *)malloc((size_t)(s->n_words + 1) * sizeof *ranks);
@@ -36,16 +38,17 @@ static inline uint32_t *bitset_ranks(const bitset *s)
     return ranks;
 }
 
-/* How many members lie below i. */
+/* @return how many members lie below i. */
 static inline int32_t bitset_rank(const bitset *s, const uint32_t *ranks, int32_t i)
 {
     uint64_t lower = s->words[i >> 6] & ((UINT64_C(1) << (i & 63)) - 1);
     return (int32_t)(ranks[i >> 6] + (uint32_t)__builtin_popcountll(lower));
 }
 
+/* @return how many members there are. */
 static inline int64_t bitset_size(const bitset *s, const uint32_t *ranks) { return ranks[s->n_words]; }
 
-/* Write the members in rising order to out and empty the set. Returns their number. */
+/* Write the members in rising order to out and empty the set. @return their number. */
 static inline int64_t bitset_drain(bitset *s, int32_t *out)
 {
     int64_t n = 0, n_summary = (s->n_words + 63) / 64;

@@ -1,9 +1,5 @@
 #include "base/topk.h"
 
-#include "skxmr.h"
-
-#include <stdlib.h>
-
 static inline void swap(uint64_t *a, uint64_t *b)
 {
     uint64_t t = *a;
@@ -11,18 +7,19 @@ static inline void swap(uint64_t *a, uint64_t *b)
     *b = t;
 }
 
-/* Put the median of three keys into keys[hi - 1] and partition keys[lo .. hi) around it, larger ones first. */
-static int64_t partition(uint64_t *keys, int64_t lo, int64_t hi)
+/* Put the median of three keys into keys[end - 1] and partition keys[begin .. end) around it, larger ones first. @return where
+ * the median has come to lie. */
+static int64_t partition(uint64_t *keys, int64_t begin, int64_t end)
 {
-    int64_t mid = lo + (hi - lo) / 2, last = hi - 1;
-    if (keys[mid] > keys[lo]) swap(&keys[mid], &keys[lo]);
-    if (keys[last] > keys[lo]) swap(&keys[last], &keys[lo]);
+    int64_t mid = begin + (end - begin) / 2, last = end - 1;
+    if (keys[mid] > keys[begin]) swap(&keys[mid], &keys[begin]);
+    if (keys[last] > keys[begin]) swap(&keys[last], &keys[begin]);
     if (keys[mid] < keys[last]) swap(&keys[mid], &keys[last]);
-    /* now keys[lo] >= keys[mid] >= keys[last] */
+    /* now keys[begin] >= keys[mid] >= keys[last] */
     swap(&keys[mid], &keys[last]);
     uint64_t pivot = keys[last];
-    int64_t p = lo;
-    for (int64_t i = lo; i < last; i++)
+    int64_t p = begin;
+    for (int64_t i = begin; i < last; i++)
         if (keys[i] > pivot) swap(&keys[i], &keys[p++]);
     swap(&keys[p], &keys[last]);
     return p;
@@ -66,16 +63,16 @@ static int depth_limit(int64_t n)
 
 void skx_keys_select(uint64_t *keys, int64_t n, int64_t k)
 {
-    int64_t lo = 0, hi = n;
-    for (int limit = depth_limit(n); k > lo && k < hi && hi - lo > 16; limit--) {
+    int64_t begin = 0, end = n;
+    for (int limit = depth_limit(n); k > begin && k < end && end - begin > 16; limit--) {
         if (limit == 0) break;
-        int64_t p = partition(keys, lo, hi);
+        int64_t p = partition(keys, begin, end);
         if (p < k)
-            lo = p + 1;
+            begin = p + 1;
         else
-            hi = p;
+            end = p;
     }
-    if (k > lo && k < hi) skx_keys_sort(keys + lo, hi - lo);
+    if (k > begin && k < end) skx_keys_sort(keys + begin, end - begin);
 }
 
 void skx_keys_sort(uint64_t *keys, int64_t n)
@@ -109,33 +106,16 @@ void skx_selector_shrink(selector *s)
     s->threshold = least;
 }
 
-int64_t skx_selector_finish(selector *s)
+void skx_selector_finish(selector *s)
 {
     if (s->n > s->k) skx_selector_shrink(s);
     skx_keys_sort(s->keys, s->n);
-    return s->n;
 }
 
-static void write_row(const uint64_t *keys, int64_t n, int64_t k, int32_t *labels, float *scores)
+void skx_selector_write(const selector *s, int64_t k, int32_t *labels, float *scores)
 {
     for (int64_t i = 0; i < k; i++) {
-        labels[i] = i < n ? key_id(keys[i]) : -1;
-        scores[i] = i < n ? key_score(keys[i]) : -INFINITY;
+        labels[i] = i < s->n ? key_id(s->keys[i]) : -1;
+        scores[i] = i < s->n ? key_score(s->keys[i]) : -INFINITY;
     }
-}
-
-int skx_csr_top_k(const skx_csr *a, int64_t k, int32_t *labels, float *scores)
-{
-    if (k < 1) return SKX_EARG;
-    int64_t keep = k < a->n_cols ? k : a->n_cols;
-    uint64_t *keys = malloc((size_t)(2 * keep + 1) * sizeof *keys);
-    if (!keys) return SKX_ENOMEM;
-    for (int64_t i = 0; i < a->n_rows; i++) {
-        selector best = selector_make(keys, keep);
-        for (int64_t p = a->indptr[i]; p < a->indptr[i + 1]; p++)
-            selector_push(&best, key_make(a->data[p], a->indices[p]));
-        write_row(keys, skx_selector_finish(&best), k, labels + i * k, scores + i * k);
-    }
-    free(keys);
-    return SKX_OK;
 }

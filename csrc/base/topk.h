@@ -32,7 +32,7 @@ void skx_keys_select(uint64_t *keys, int64_t n, int64_t k);
 /* Sort falling. */
 void skx_keys_sort(uint64_t *keys, int64_t n);
 
-/* Keeps the k largest of all keys pushed. keys has room for 2 * k. */
+/* Keeps the k largest of all keys pushed. keys has 2 * k elements. */
 typedef struct {
     uint64_t *keys;
     int64_t k;
@@ -51,7 +51,10 @@ static inline void selector_push(selector *s, uint64_t key)
     if (s->n == 2 * s->k) skx_selector_shrink(s);
 }
 
-/* The best keys in falling order: keys[0 .. returned number). */
-int64_t skx_selector_finish(selector *s);
+/* Leave the best keys in falling order: keys[0 .. n). */
+void skx_selector_finish(selector *s);
+
+/* Write what a finished selector holds as a ranking of k labels, padded with -1 and -inf. */
+void skx_selector_write(const selector *s, int64_t k, int32_t *labels, float *scores);
 
 #endif

@@ -3,16 +3,8 @@
 #include "base/bitset.h"
 
 #include <math.h>
-#include <string.h>
 
 static const double FAINT = 0.01;
-
-static int allocate(skx_row_subset *out, int64_t n, int64_t nnz)
-{
-    out->indptr = malloc((size_t)(n + 1) * sizeof *out->indptr);
-    out->entries = malloc((size_t)(nnz + 1) * sizeof *out->entries);
-    return out->indptr && out->entries;
-}
 
 /* Entries smaller than this are left out of row p .. q: FAINT of the row's norm, or half the size that all would have if
  * they were equal, so that even then most of the row is kept. */
@@ -23,7 +15,7 @@ static float faint(const skx_csr *x, int64_t p, int64_t q)
     return (float)(sqrt(square) * (FAINT * FAINT * n < 0.25 ? FAINT : 0.5 / sqrt(n)));
 }
 
-static void copy_rows(const skx_csr *x, const int32_t *rows, skx_row_subset *out, bitset *seen)
+static void copy_rows(const skx_csr *x, const int32_t *rows, skx_row_subset *out, bitset *columns)
 {
     int64_t to = 0;
     for (int64_t i = 0; i < out->n_rows; i++) {
@@ -33,50 +25,37 @@ static void copy_rows(const skx_csr *x, const int32_t *rows, skx_row_subset *out
         for (int64_t p = begin; p < end; p++) {
             if (fabsf(x->data[p]) < least) continue;
             out->entries[to++] = (skx_entry){x->indices[p], x->data[p]};
-            bitset_add(seen, x->indices[p]);
+            bitset_add(columns, x->indices[p]);
         }
     }
     out->indptr[out->n_rows] = to;
 }
 
-/* Replace every column by its rank among those seen. */
-static int renumber(skx_row_subset *out, const bitset *seen)
+/* Replace every column by its rank among those that occur. @return SKX_OK, or SKX_ENOMEM. */
+static int renumber(skx_row_subset *out, const bitset *columns)
 {
-    uint32_t *ranks = bitset_ranks(seen);
+    uint32_t *ranks = bitset_ranks(columns);
     if (!ranks) return SKX_ENOMEM;
     for (int64_t p = 0; p < out->indptr[out->n_rows]; p++)
-        out->entries[p].feature = bitset_rank(seen, ranks, out->entries[p].feature);
-    out->n_features = bitset_size(seen, ranks);
+        out->entries[p].feature = bitset_rank(columns, ranks, out->entries[p].feature);
+    out->n_features = bitset_size(columns, ranks);
     free(ranks);
     return SKX_OK;
 }
 
-int skx_row_subset_gather(const skx_csr *x, const int32_t *rows, int64_t n, skx_row_subset *out)
+int skx_row_subset_gather(const skx_csr *x, const int32_t *rows, int64_t n, skx_arena *arena, skx_row_subset *out)
 {
     int64_t nnz = 0;
-    bitset seen = {0, NULL, NULL};
-    memset(out, 0, sizeof *out);
-    out->n_rows = n;
+    bitset columns = {0, NULL, NULL};
     for (int64_t i = 0; i < n; i++) nnz += x->indptr[rows[i] + 1] - x->indptr[rows[i]];
-    int status = allocate(out, n, nnz) && bitset_init(&seen, x->n_cols) ? SKX_OK : SKX_ENOMEM;
+    out->n_rows = n;
+    out->indptr = skx_arena_take(arena, n + 1, sizeof *out->indptr);
+    out->entries = skx_arena_take(arena, nnz, sizeof *out->entries);
+    int status = !arena->failed && bitset_init(&columns, x->n_cols) ? SKX_OK : SKX_ENOMEM;
     if (status == SKX_OK) {
-        copy_rows(x, rows, out, &seen);
-        status = renumber(out, &seen);
+        copy_rows(x, rows, out, &columns);
+        status = renumber(out, &columns);
     }
-    if (status == SKX_OK) {
-        out->features = malloc((size_t)(out->n_features + 1) * sizeof *out->features);
-        if (out->features)
-            bitset_drain(&seen, out->features);
-        else
-            status = SKX_ENOMEM;
-    }
-    bitset_free(&seen);
+    bitset_free(&columns);
     return status;
-}
-
-void skx_row_subset_free(skx_row_subset *local)
-{
-    free(local->indptr);
-    free(local->entries);
-    free(local->features);
 }

@@ -1,12 +1,12 @@
 /* Clustering of sparse rows for label trees. Works on a gathered copy, so that a small group of labels costs no more than
  * its own features, however wide the matrix is. */
+#include "base/cancel.h"
+#include "base/random.h"
+#include "base/topk.h" /* a balanced cut is a selection */
 #include "cluster/gather.h"
 #include "kernels/kernels.h"
-#include "base/random.h"
-#include "base/topk.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Large groups are divided by a sample of their rows first: the centers a sample ends with are nearly those of all, and the
@@ -80,14 +80,14 @@ static void center_direction(bisection *b, int64_t n_left, int64_t n_right)
     for (int64_t f = 0; f < d; f++) b->direction[f] = ls * b->left[f] - rs * b->direction[f];
 }
 
-/* Put the n_left rows furthest along the direction on the left; the sum of the left half follows. Returns how many moved;
+/* Put the n_left rows furthest along the direction on the left; the sum of the left half follows. @return how many moved;
  * when cancelled, 0, and the keys hold no meaning. */
-static int64_t recut(bisection *b, int64_t lo, int64_t hi, int64_t n_left)
+static int64_t move_rows(bisection *b, int64_t begin, int64_t end, int64_t n_left)
 {
-    int64_t moved = 0, n = hi - lo;
+    int64_t moved = 0, n = end - begin;
     for (int64_t i = 0; i < n; i++) {
         if (i % SKX_POLL == 0 && skx_cancelled(b->params->cancel)) return 0;
-        int32_t row = b->rows[lo + i];
+        int32_t row = b->rows[begin + i];
         int64_t p = b->z.indptr[row];
         float s = b->kernels->dot_vector(b->z.entries + p, b->z.indptr[row + 1] - p, b->direction);
         b->keys[i] = key_make(s, row);
@@ -103,7 +103,7 @@ static int64_t recut(bisection *b, int64_t lo, int64_t hi, int64_t n_left)
     return moved;
 }
 
-static int rows_equal(const skx_row_subset *z, int32_t i, int32_t j)
+static bool rows_equal(const skx_row_subset *z, int32_t i, int32_t j)
 {
     const skx_entry *a = z->entries + z->indptr[i], *b = z->entries + z->indptr[j];
     int64_t n = z->indptr[i + 1] - z->indptr[i];
@@ -114,90 +114,77 @@ static int rows_equal(const skx_row_subset *z, int32_t i, int32_t j)
 }
 
 /* Start from a random row and the first unlike it from another random position on: equal rows would show no direction. */
-static void seed_direction(bisection *b, int64_t lo, int64_t hi)
+static void seed_direction(bisection *b, int64_t begin, int64_t end)
 {
-    int64_t n = hi - lo;
-    int32_t first = b->rows[lo + random_below(&b->random, n)], second = first;
+    int64_t n = end - begin;
+    int32_t first = b->rows[begin + random_below(&b->random, n)], second = first;
     int64_t start = random_below(&b->random, n);
     for (int64_t step = 0; step < n && rows_equal(&b->z, first, second); step++)
-        second = b->rows[lo + (start + step) % n];
+        second = b->rows[begin + (start + step) % n];
     memset(b->direction, 0, (size_t)b->z.n_features * sizeof *b->direction);
     add_row(&b->z, first, 1.0f, b->direction);
     add_row(&b->z, second, -1.0f, b->direction);
 }
 
-/* Cut rows[lo .. hi) along the direction and correct the direction, until nothing moves or max_iter times. */
-static void iterate(bisection *b, int64_t lo, int64_t hi, int64_t n_left, int32_t max_iter)
+/* Cut rows[begin .. end) along the direction and correct the direction, until nothing moves or max_iter times. */
+static void iterate(bisection *b, int64_t begin, int64_t end, int64_t n_left, int32_t max_iter)
 {
     size_t size = (size_t)b->z.n_features * sizeof *b->total;
     memset(b->total, 0, size);
     memset(b->left, 0, size);
-    for (int64_t i = lo; i < hi; i++) {
+    for (int64_t i = begin; i < end; i++) {
         add_row(&b->z, b->rows[i], 1.0f, b->total);
         b->side[b->rows[i]] = 0;
     }
     for (int32_t iter = 1; iter <= max_iter; iter++) {
         if (iter > b->n_iter) b->n_iter = iter;
-        if (recut(b, lo, hi, n_left) == 0) break;
-        center_direction(b, n_left, hi - lo - n_left);
+        if (move_rows(b, begin, end, n_left) == 0) break;
+        center_direction(b, n_left, end - begin - n_left);
     }
 }
 
-/* Balanced 2-means of rows[lo .. hi), 0 < n_left < hi - lo; afterwards the left half comes first. */
-static void bisect(bisection *b, int64_t lo, int64_t hi, int64_t n_left)
+/* Balanced 2-means of rows[begin .. end), 0 < n_left < end - begin; afterwards the left half comes first. */
+static void bisect(bisection *b, int64_t begin, int64_t end, int64_t n_left)
 {
-    int64_t n = hi - lo, m = sample_size(n, 2);
-    draw_sample(b->rows + lo, n, m, &b->random);
-    seed_direction(b, lo, lo + m);
-    if (m < n) iterate(b, lo, lo + m, (n_left * m + n / 2) / n, b->params->max_iter);
-    iterate(b, lo, hi, n_left, m < n && POLISH < b->params->max_iter ? POLISH : b->params->max_iter);
+    int64_t n = end - begin, m = sample_size(n, 2);
+    draw_sample(b->rows + begin, n, m, &b->random);
+    seed_direction(b, begin, begin + m);
+    if (m < n) iterate(b, begin, begin + m, (n_left * m + n / 2) / n, b->params->max_iter);
+    iterate(b, begin, end, n_left, m < n && POLISH < b->params->max_iter ? POLISH : b->params->max_iter);
     if (skx_cancelled(b->params->cancel)) return;
-    int64_t l = lo, r = lo + n_left;
+    int64_t l = begin, r = begin + n_left;
     for (int64_t i = 0; i < n; i++) {
         int32_t row = key_id(b->keys[i]);
         b->rows[b->side[row] ? l++ : r++] = row;
     }
 }
 
-/* Divide rows[lo .. hi) among the clusters first .. first + k. Sizes are the floor or the ceiling of (hi - lo) / k. */
-static void divide(bisection *b, int64_t lo, int64_t hi, int64_t first, int64_t k, int32_t *cluster)
+/* Divide rows[begin .. end) among the clusters first .. first + k. Sizes are the floor or the ceiling of (end - begin) / k. */
+static void divide(bisection *b, int64_t begin, int64_t end, int64_t first, int64_t k, int32_t *cluster)
 {
     while (k > 1 && !skx_cancelled(b->params->cancel)) {
-        int64_t n = hi - lo, k_left = k / 2, large = n % k;
+        int64_t n = end - begin, k_left = k / 2, large = n % k;
         int64_t n_left = k_left * (n / k) + (large < k_left ? large : k_left);
-        bisect(b, lo, hi, n_left);
-        divide(b, lo, lo + n_left, first, k_left, cluster);
-        lo += n_left;
+        bisect(b, begin, end, n_left);
+        divide(b, begin, begin + n_left, first, k_left, cluster);
+        begin += n_left;
         first += k_left;
         k -= k_left;
     }
-    for (int64_t i = lo; i < hi; i++) cluster[b->rows[i]] = (int32_t)first;
+    for (int64_t i = begin; i < end; i++) cluster[b->rows[i]] = (int32_t)first;
 }
 
-static int bisection_allocate(bisection *b, int64_t n)
+static void bisection_allocate(bisection *b, skx_arena *arena)
 {
-    size_t d = (size_t)b->z.n_features + 1, size = (size_t)n + 1;
-    b->rows = malloc(size * sizeof *b->rows);
-    b->side = calloc(size, sizeof *b->side);
-    b->keys = malloc(size * sizeof *b->keys);
-    b->total = malloc(d * sizeof *b->total);
-    b->left = malloc(d * sizeof *b->left);
-    b->direction = malloc(d * sizeof *b->direction);
-    return b->rows && b->side && b->keys && b->total && b->left && b->direction;
+    b->rows = skx_arena_take(arena, b->z.n_rows, sizeof *b->rows);
+    b->side = skx_arena_zeros(arena, b->z.n_rows, sizeof *b->side);
+    b->keys = skx_arena_take(arena, b->z.n_rows, sizeof *b->keys);
+    b->total = skx_arena_take(arena, b->z.n_features, sizeof *b->total);
+    b->left = skx_arena_take(arena, b->z.n_features, sizeof *b->left);
+    b->direction = skx_arena_take(arena, b->z.n_features, sizeof *b->direction);
 }
 
-static void bisection_free(bisection *b)
-{
-    skx_row_subset_free(&b->z);
-    free(b->rows);
-    free(b->side);
-    free(b->keys);
-    free(b->total);
-    free(b->left);
-    free(b->direction);
-}
-
-static int params_valid(const skx_kmeans_params *p, int64_t n)
+static bool params_valid(const skx_kmeans_params *p, int64_t n)
 {
     return p->n_clusters >= 1 && p->n_clusters <= n && p->max_iter >= 1 && n <= INT32_MAX;
 }
@@ -207,15 +194,17 @@ int skx_kmeans_balanced(const skx_kernels *kernels, const skx_csr *z, const int3
 {
     if (!params_valid(params, n)) return SKX_EARG;
     bisection b = {.kernels = kernels, .params = params, .random = params->seed};
-    int status = skx_row_subset_gather(z, rows, n, &b.z);
-    if (status == SKX_OK && !bisection_allocate(&b, n)) status = SKX_ENOMEM;
+    skx_arena arena = {0};
+    int status = skx_row_subset_gather(z, rows, n, &arena, &b.z);
+    if (status == SKX_OK) bisection_allocate(&b, &arena);
+    if (arena.failed) status = SKX_ENOMEM;
     if (status == SKX_OK) {
         for (int64_t i = 0; i < n; i++) b.rows[i] = (int32_t)i;
         divide(&b, 0, n, 0, params->n_clusters, cluster);
         *n_iter = b.n_iter;
         if (skx_cancelled(params->cancel)) status = SKX_ECANCELLED;
     }
-    bisection_free(&b);
+    skx_arena_free(&arena);
     return status;
 }
 
@@ -296,7 +285,7 @@ static int32_t nearest_center(const lloyd *m, int32_t row)
     return (int32_t)best;
 }
 
-/* Returns how many rows changed their cluster; 0 when cancelled. */
+/* @return how many rows changed their cluster; 0 when cancelled. */
 static int64_t assign(lloyd *m, int64_t n, int32_t *cluster)
 {
     int64_t moved = 0;
@@ -351,36 +340,19 @@ static int32_t lloyd_iterate(lloyd *m, int64_t n, int32_t max_iter, int32_t *clu
     return iter;
 }
 
-static int lloyd_allocate(lloyd *m)
+static void lloyd_allocate(lloyd *m, skx_arena *arena)
 {
-    size_t size = (size_t)(m->z.n_features + 1) * (size_t)m->k;
-    m->centers = calloc(size, sizeof *m->centers);
-    m->sums = malloc(size * sizeof *m->sums);
-    m->offset = malloc((size_t)m->k * sizeof *m->offset);
-    m->scores = malloc((size_t)m->k * sizeof *m->scores);
-    m->scale = malloc((size_t)m->k * sizeof *m->scale);
-    m->square_sum = malloc((size_t)m->k * sizeof *m->square_sum);
-    m->rows = malloc((size_t)(m->z.n_rows + 1) * sizeof *m->rows);
-    m->nearest = malloc((size_t)(m->z.n_rows + 1) * sizeof *m->nearest);
-    m->square = malloc((size_t)(m->z.n_rows + 1) * sizeof *m->square);
-    m->count = malloc((size_t)m->k * sizeof *m->count);
-    return m->centers && m->sums && m->offset && m->scores && m->scale && m->square_sum && m->rows && m->nearest &&
-           m->square && m->count;
-}
-
-static void lloyd_free(lloyd *m)
-{
-    skx_row_subset_free(&m->z);
-    free(m->centers);
-    free(m->sums);
-    free(m->offset);
-    free(m->scores);
-    free(m->scale);
-    free(m->square_sum);
-    free(m->rows);
-    free(m->nearest);
-    free(m->square);
-    free(m->count);
+    int64_t k = m->k, n = m->z.n_rows;
+    m->centers = skx_arena_zeros(arena, m->z.n_features * k, sizeof *m->centers);
+    m->sums = skx_arena_take(arena, m->z.n_features * k, sizeof *m->sums);
+    m->offset = skx_arena_take(arena, k, sizeof *m->offset);
+    m->scores = skx_arena_take(arena, k, sizeof *m->scores);
+    m->scale = skx_arena_take(arena, k, sizeof *m->scale);
+    m->square_sum = skx_arena_take(arena, k, sizeof *m->square_sum);
+    m->rows = skx_arena_take(arena, n, sizeof *m->rows);
+    m->nearest = skx_arena_take(arena, n, sizeof *m->nearest);
+    m->square = skx_arena_take(arena, n, sizeof *m->square);
+    m->count = skx_arena_take(arena, k, sizeof *m->count);
 }
 
 int skx_kmeans_lloyd(const skx_kernels *kernels, const skx_csr *z, const int32_t *rows, int64_t n,
@@ -388,8 +360,10 @@ int skx_kmeans_lloyd(const skx_kernels *kernels, const skx_csr *z, const int32_t
 {
     if (!params_valid(params, n)) return SKX_EARG;
     lloyd m = {.kernels = kernels, .params = params, .k = params->n_clusters, .random = params->seed};
-    int status = skx_row_subset_gather(z, rows, n, &m.z);
-    if (status == SKX_OK && !lloyd_allocate(&m)) status = SKX_ENOMEM;
+    skx_arena arena = {0};
+    int status = skx_row_subset_gather(z, rows, n, &arena, &m.z);
+    if (status == SKX_OK) lloyd_allocate(&m, &arena);
+    if (arena.failed) status = SKX_ENOMEM;
     if (status == SKX_OK) {
         int64_t sample = sample_size(n, m.k);
         int32_t most = params->max_iter;
@@ -403,6 +377,6 @@ int skx_kmeans_lloyd(const skx_kernels *kernels, const skx_csr *z, const int32_t
         if (sample < n) lloyd_iterate(&m, n, POLISH < most ? POLISH : most, cluster);
         if (skx_cancelled(params->cancel)) status = SKX_ECANCELLED;
     }
-    lloyd_free(&m);
+    skx_arena_free(&arena);
     return status;
 }

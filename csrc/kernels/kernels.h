@@ -7,10 +7,6 @@
 
 enum { SKX_LANES = 16 }; /* children trained together: one cache line of float32 */
 
-enum { SKX_POLL = 1024 }; /* rows visited between two looks at whether the caller has asked for an end */
-
-static inline int skx_cancelled(const volatile int32_t *cancel) { return cancel && *cancel; }
-
 /* A nonzero of a gathered row. Its two halves are always read together, so they lie together. */
 typedef struct {
     int32_t feature; /* local number */
@@ -45,11 +41,14 @@ typedef struct {
     float tol;
     int max_iter;
     uint64_t seed;
-    const volatile int32_t *cancel;
+    const int32_t *cancel;
     float *w; /* (n_features + 1, 16), zero on entry; the last row is the bias weight, and what padding points to */
 } skx_solver_block;
 
-static inline skx_solver_row *skx_solver_block_row(const skx_solver_block *b, uint32_t at) { return (skx_solver_row *)(b->rows + (size_t)at * SKX_LINE); }
+static inline skx_solver_row *skx_solver_block_row(const skx_solver_block *b, uint32_t at)
+{
+    return (skx_solver_row *)(b->rows + (size_t)at * SKX_LINE);
+}
 
 /* A row that meets one chunk. */
 typedef struct {

@@ -11,38 +11,36 @@ typedef struct {
     vi m[SKX_NV];
 } lane_mask;
 
-#define EACH_VECTOR(j) for (int j = 0; j < SKX_NV; j++)
-
 static inline lanes lanes_set(float x)
 {
     lanes a;
-    EACH_VECTOR(j) a.v[j] = vf_set(x);
+    for (int j = 0; j < SKX_NV; j++) a.v[j] = vf_set(x);
     return a;
 }
 
 static inline lanes lanes_load(const float *p)
 {
     lanes a;
-    EACH_VECTOR(j) a.v[j] = vf_load(p + j * SKX_VL);
+    for (int j = 0; j < SKX_NV; j++) a.v[j] = vf_load(p + j * SKX_VL);
     return a;
 }
 
 static inline void lanes_store(float *p, lanes a)
 {
-    EACH_VECTOR(j) vf_store(p + j * SKX_VL, a.v[j]);
+    for (int j = 0; j < SKX_NV; j++) vf_store(p + j * SKX_VL, a.v[j]);
 }
 
 static inline lane_mask mask_from_bits(uint32_t bits)
 {
     lane_mask a;
-    EACH_VECTOR(j) a.m[j] = vi_from_bits(bits >> (j * SKX_VL));
+    for (int j = 0; j < SKX_NV; j++) a.m[j] = vi_from_bits(bits >> (j * SKX_VL));
     return a;
 }
 
 static inline uint32_t mask_bits(lane_mask a)
 {
     uint32_t bits = 0;
-    EACH_VECTOR(j) bits |= vi_bits(a.m[j]) << (j * SKX_VL);
+    for (int j = 0; j < SKX_NV; j++) bits |= vi_bits(a.m[j]) << (j * SKX_VL);
     return bits;
 }
 
@@ -56,11 +54,11 @@ static inline lanes row_dot(const skx_solver_block *b, const skx_solver_row *row
     for (; e < end; e += SKX_PADDING) {
         for (int u = 0; u < SKX_PADDING; u += 2) {
             const float *w0 = b->w + (int64_t)e[u].feature * SKX_LANES, *w1 = b->w + (int64_t)e[u + 1].feature * SKX_LANES;
-            EACH_VECTOR(j) even.v[j] += vf_set(e[u].value) * vf_load(w0 + j * SKX_VL);
-            EACH_VECTOR(j) odd.v[j] += vf_set(e[u + 1].value) * vf_load(w1 + j * SKX_VL);
+            for (int j = 0; j < SKX_NV; j++) even.v[j] += vf_set(e[u].value) * vf_load(w0 + j * SKX_VL);
+            for (int j = 0; j < SKX_NV; j++) odd.v[j] += vf_set(e[u + 1].value) * vf_load(w1 + j * SKX_VL);
         }
     }
-    EACH_VECTOR(j) even.v[j] += odd.v[j] + bias_w.v[j] * vf_set(b->bias);
+    for (int j = 0; j < SKX_NV; j++) even.v[j] += odd.v[j] + bias_w.v[j] * vf_set(b->bias);
     return even;
 }
 
@@ -71,10 +69,10 @@ static inline void row_add(const skx_solver_block *b, const skx_solver_row *row,
     for (; e < end; e += 2) {
         for (int u = 0; u < 2; u++) {
             float *w = b->w + (int64_t)e[u].feature * SKX_LANES;
-            EACH_VECTOR(j) vf_store(w + j * SKX_VL, vf_load(w + j * SKX_VL) + vf_set(e[u].value) * step.v[j]);
+            for (int j = 0; j < SKX_NV; j++) vf_store(w + j * SKX_VL, vf_load(w + j * SKX_VL) + vf_set(e[u].value) * step.v[j]);
         }
     }
-    EACH_VECTOR(j) bias_w->v[j] += vf_set(b->bias) * step.v[j];
+    for (int j = 0; j < SKX_NV; j++) bias_w->v[j] += vf_set(b->bias) * step.v[j];
 }
 
 enum {

@@ -3,6 +3,7 @@
  *     h(t) = t + q * (cost * sigmoid(t) - alpha_old) + m = 0        (m: the row's margin y * <w, x>, q = ||x||^2)
  * is a rising function with slope >= 1, convex below 0 and concave above. On the root's side of 0 Newton's method is
  * monotone after its first step, and no logarithm of a variable near its bound is ever taken. */
+#include "base/cancel.h"
 #include "kernels/lanes.h"
 
 #include <math.h>
@@ -34,8 +35,7 @@ static inline void visit(const skx_solver_block *b, skx_solver_row *row, lanes *
     vf q = vf_set(row->sq_norm), cost = vf_set(row->cost), inverse = vf_set(1.0f / row->cost);
     lanes dot = row_dot(b, row, *bias_w), alpha = lanes_load(row->alpha), step;
     lane_mask positive = mask_from_bits(row->positive), live = mask_from_bits(b->live & row->learners);
-    EACH_VECTOR(j)
-    {
+    for (int j = 0; j < SKX_NV; j++) {
         vi flip = ~positive.m[j] & vi_set(INT32_MIN);
         vf m = (vf)((vi)dot.v[j] ^ flip);
         vf mismatch = vf_abs(alpha.v[j] * inverse - vf_sigmoid(-m));

@@ -1,7 +1,7 @@
 /* The inner loops of beam search. The cost of a query is its cache misses, not its arithmetic, so every step is done for
  * a whole tile of (feature, chunk) pairs before the next: the lines that step n + 1 reads are prefetched in step n. */
 #include "kernels/table.h"
-#include "model/layout.h"
+#include "model/layout.h" /* the chunk format */
 
 #include <math.h>
 
@@ -19,13 +19,13 @@ typedef struct {
     uint32_t bytes; /* of the row */
 } probe_t;
 
-/* Note where the slots of a target's nonzeros first .. last should be, and prefetch them. Without always_inline GCC drops
+/* Note where the slots of a target's nonzeros begin .. end should be, and prefetch them. Without always_inline GCC drops
  * prefetches from functions without a result. */
-static inline __attribute__((always_inline)) void open_probes(const skx_target *t, int64_t first, int64_t last,
+static inline __attribute__((always_inline)) void open_probes(const skx_target *t, int64_t begin, int64_t end,
                                                               int64_t n_direct, probe_t *out)
 {
     int64_t n_slots = t->chunk.n_slots;
-    for (int64_t p = first; p < last; p++, out++) {
+    for (int64_t p = begin; p < end; p++, out++) {
         uint32_t key = (uint32_t)t->indices[p] / SKX_BLOCK;
         out->slot = t->chunk.index + (n_slots == n_direct ? key : hash_slot(key, n_slots));
         out->target = t;
@@ -35,7 +35,7 @@ static inline __attribute__((always_inline)) void open_probes(const skx_target *
     }
 }
 
-/* The slot of a probe's feature in a hash table, from where it should be on, or one without bits. */
+/* @return the slot of a probe's feature in a hash table, from where it should be on, or one without bits. */
 static inline const skx_slot *follow(const probe_t *probe, uint32_t key)
 {
     static const skx_slot none = {0, 0, 0};
@@ -46,7 +46,7 @@ static inline const skx_slot *follow(const probe_t *probe, uint32_t key)
 
 /* Keep the probes whose feature has a row, and prefetch the offsets of their blocks. Whether one has is a coin's toss, so
  * no branch depends on it. A model that was checked never fails the bounds below; they are here so that one changed behind
- * our back cannot lead outside its arrays either. */
+ * our back cannot lead outside its arrays either. @return the number of probes that are kept. */
 static inline __attribute__((always_inline)) int64_t find_blocks(probe_t *probes, int64_t n)
 {
     int64_t n_hits = 0;
@@ -115,11 +115,10 @@ static inline void add_masked(float *scores, const uint8_t *row, uint32_t bytes,
     if (bytes < 2) return;
     uint32_t mask = load_u16(row), n = (bytes - 2) / (uint32_t)value_bytes;
     row += 2;
-#if defined(__AVX512VL__) && defined(__AVX512BW__)
-    __mmask16 there = (__mmask16)((1u << (n < 16 ? n : 16)) - 1);
-    vf packed = value_bytes == SKX_FLOAT16 ? vf_from_half((vh)_mm256_maskz_loadu_epi16(there, row))
-                                           : (vf)_mm512_maskz_loadu_ps(there, row);
-    vf_store(scores, vf_load(scores) + vf_set(x) * (vf)_mm512_maskz_expand_ps((__mmask16)mask, (__m512)packed));
+#ifdef SKX_EXPANDS
+    n = n < 16 ? n : 16;
+    vf values = value_bytes == SKX_FLOAT16 ? vf_expand_half(row, n, mask) : vf_expand(row, n, mask);
+    vf_store(scores, vf_load(scores) + vf_set(x) * values);
 #else
     for (uint32_t i = 0; i < n && mask; i++, mask &= mask - 1)
         scores[__builtin_ctz(mask)] += x * load_value(row + value_bytes * i, value_bytes);
@@ -160,10 +159,10 @@ void SKX_NAME(skx_accumulate)(const skx_target *targets, int64_t n_targets, int6
     int64_t n_direct = direct_slots(n_features), filled = 0;
     for (const skx_target *t = targets; t < targets + n_targets; t++) {
         if (t->chunk.n_slots == 0) continue;
-        for (int64_t first = 0, last; first < t->n; first = last) {
-            last = t->n - first < SKX_TILE - filled ? t->n : first + SKX_TILE - filled;
-            open_probes(t, first, last, n_direct, probes + filled);
-            filled += last - first;
+        for (int64_t begin = 0, end; begin < t->n; begin = end) {
+            end = t->n - begin < SKX_TILE - filled ? t->n : begin + SKX_TILE - filled;
+            open_probes(t, begin, end, n_direct, probes + filled);
+            filled += end - begin;
             if (filled < SKX_TILE) break;
             run_tile(probes, filled);
             filled = 0;

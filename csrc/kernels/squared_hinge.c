@@ -1,7 +1,8 @@
 /* Dual coordinate descent for the L2-regularized squared hinge loss (Hsieh et al., ICML 2008), for 16 labels that share
  * their rows: every step visits one row and updates its dual variable in all lanes at once. */
+#include "base/cancel.h"
+#include "base/random.h" /* rows are visited in random order */
 #include "kernels/lanes.h"
-#include "base/random.h"
 
 #include <float.h>
 #include <math.h>
@@ -29,8 +30,7 @@ static inline int visit(const skx_solver_block *b, skx_solver_row *row, const la
     vf inverse = vf_set(1.0f / (row->sq_norm + diagonal));
     lanes dot = row_dot(b, row, *bias_w), alpha = lanes_load(row->alpha), step, next;
     lane_mask positive = mask_from_bits(row->positive), live = mask_from_bits(b->live & row->learners), moves, active;
-    EACH_VECTOR(j)
-    {
+    for (int j = 0; j < SKX_NV; j++) {
         vi flip = ~positive.m[j] & vi_set(INT32_MIN);
         vf g = (vf)((vi)dot.v[j] ^ flip) - vf_set(1.0f) + alpha.v[j] * vf_set(diagonal);
         vi bound = alpha.v[j] == zero;
@@ -110,8 +110,8 @@ int SKX_NAME(skx_solve_squared_hinge)(const skx_solver_block *b)
             shrink_above = lanes_set(FLT_MAX);
             continue;
         }
-        EACH_VECTOR(j)
-        shrink_above.v[j] = vf_select(gap.max.v[j] > vf_set(0.0f), gap.max.v[j], vf_set(FLT_MAX));
+        for (int j = 0; j < SKX_NV; j++)
+            shrink_above.v[j] = vf_select(gap.max.v[j] > vf_set(0.0f), gap.max.v[j], vf_set(FLT_MAX));
     }
     int64_t passes = b->n_rows ? (visits + b->n_rows - 1) / b->n_rows : 0;
     return passes < b->max_iter ? (int)passes : b->max_iter;
@@ -121,8 +121,7 @@ void SKX_NAME(skx_count_weights)(const float *w, int64_t n_features, float thres
 {
     for (int64_t f = 0; f < n_features; f++) {
         lanes a = lanes_load(w + f * SKX_LANES);
-        EACH_VECTOR(j)
-        {
+        for (int j = 0; j < SKX_NV; j++) {
             vi keep = (vf_abs(a.v[j]) >= vf_set(threshold)) & (a.v[j] != vf_set(0.0f));
             for (uint32_t bits = vi_bits(keep); bits; bits &= bits - 1) count[j * SKX_VL + __builtin_ctz(bits)]++;
         }
@@ -134,8 +133,7 @@ void SKX_NAME(skx_emit_weights)(const float *w, int64_t n_features, float thresh
 {
     for (int64_t f = 0; f < n_features; f++) {
         lanes a = lanes_load(w + f * SKX_LANES);
-        EACH_VECTOR(j)
-        {
+        for (int j = 0; j < SKX_NV; j++) {
             vi keep = (vf_abs(a.v[j]) >= vf_set(threshold)) & (a.v[j] != vf_set(0.0f));
             for (uint32_t bits = vi_bits(keep); bits; bits &= bits - 1) {
                 int lane = j * SKX_VL + __builtin_ctz(bits);

@@ -52,6 +52,23 @@ static inline vf vf_load_half(const uint8_t *p)
     return vf_from_half(half);
 }
 
+#if defined(__AVX512VL__) && defined(__AVX512BW__)
+#define SKX_EXPANDS 1 /* whether the following are there */
+
+/* The first n <= 16 values at p, float32 or float16, spread to the lanes whose bits are set in mask; zeros in the others. */
+static inline vf vf_expand(const uint8_t *p, uint32_t n, uint32_t mask)
+{
+    __m512 packed = _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+    return (vf)_mm512_maskz_expand_ps((__mmask16)mask, packed);
+}
+
+static inline vf vf_expand_half(const uint8_t *p, uint32_t n, uint32_t mask)
+{
+    vf packed = vf_from_half((vh)_mm256_maskz_loadu_epi16((__mmask16)((1u << n) - 1), p));
+    return (vf)_mm512_maskz_expand_ps((__mmask16)mask, (__m512)packed);
+}
+#endif
+
 static inline void vf_store(float *p, vf v) { memcpy(p, &v, sizeof v); }
 
 static inline vf vf_set(float x) { return x - (vf){0}; }

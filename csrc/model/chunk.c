@@ -1,9 +1,10 @@
 /* Writing, checking and reading compiled chunks; skxmr.h describes the format. */
 #include "model/chunk.h"
 
+#include "base/arena.h"
+
 #include <float.h>
 #include <math.h>
-#include <stdlib.h>
 
 /* Round to half precision: to the nearest, ties to even, and nothing but zero to zero. */
 static uint16_t half_from(float value)
@@ -28,75 +29,76 @@ static void store_value(uint8_t *p, float value, int64_t value_bytes)
 }
 
 /* Whether a value is finite in the type. (Infinities and NaN of half precision load as finite values beyond its largest.) */
-static int value_fits(float value, int64_t value_bytes)
+static bool value_fits(float value, int64_t value_bytes)
 {
     return fabsf(value) <= (value_bytes == SKX_FLOAT16 ? 65504.0f : FLT_MAX);
 }
 
-static int values_fit(const skx_sibling_weights *c, int64_t value_bytes)
+static bool values_fit(const skx_sibling_weights *c, int64_t value_bytes)
 {
     for (int64_t p = 0; p < c->col_ptr[c->width]; p++)
-        if (!value_fits(c->values[p], value_bytes)) return 0;
-    return 1;
+        if (!value_fits(c->values[p], value_bytes)) return false;
+    return true;
 }
 
-/* length[e] = the number of weights of local feature e. NULL if memory is short. */
-static int32_t *row_lengths(const skx_sibling_weights *c)
+/* length[e] = the number of weights of local feature e. @return NULL if memory is short. */
+static int32_t *row_lengths(const skx_sibling_weights *c, skx_arena *arena)
 {
-    int32_t *length = calloc((size_t)c->n_local + 1, sizeof *length);
+    int32_t *length = skx_arena_zeros(arena, c->n_local, sizeof *length);
     for (int64_t p = 0; length && p < c->col_ptr[c->width]; p++) length[c->entries[p]]++;
     return length;
 }
 
 typedef struct {
-    int64_t first, last; /* local features */
+    int64_t begin, end; /* local features */
     uint32_t key;
     uint64_t bits;
     int64_t n_rows, n_bytes;
 } block_t;
 
-/* The block that begins at local feature `first`, counting only features that kept a weight. */
-static block_t block_at(const skx_sibling_weights *c, const int32_t *length, int64_t value_bytes, int64_t first)
+/* The block that begins at local feature `begin`, counting only features that kept a weight. */
+static block_t block_at(const skx_sibling_weights *c, const int32_t *length, int64_t value_bytes, int64_t begin)
 {
-    block_t b = {first, first, (uint32_t)(c->features[first] / SKX_BLOCK), 0, 0, 0};
-    for (; b.last < c->n_local && (uint32_t)(c->features[b.last] / SKX_BLOCK) == b.key; b.last++) {
-        if (length[b.last] == 0) continue;
-        b.bits |= UINT64_C(1) << (c->features[b.last] % SKX_BLOCK);
+    block_t b = {begin, begin, (uint32_t)(c->features[begin] / SKX_BLOCK), 0, 0, 0};
+    for (; b.end < c->n_local && (uint32_t)(c->features[b.end] / SKX_BLOCK) == b.key; b.end++) {
+        if (length[b.end] == 0) continue;
+        b.bits |= UINT64_C(1) << (c->features[b.end] % SKX_BLOCK);
         b.n_rows++;
-        b.n_bytes += row_bytes(length[b.last], c->width, value_bytes);
+        b.n_bytes += row_bytes(length[b.end], c->width, value_bytes);
     }
     if (b.n_rows) b.n_bytes = (b.n_bytes + 2 * (b.n_rows + 1) + 3) / 4 * 4;
     return b;
 }
 
-static int value_bytes_valid(int64_t value_bytes) { return value_bytes == SKX_FLOAT16 || value_bytes == SKX_FLOAT32; }
+static bool value_bytes_valid(int64_t value_bytes) { return value_bytes == SKX_FLOAT16 || value_bytes == SKX_FLOAT32; }
 
-int skx_chunk_size(const skx_sibling_weights *c, int64_t n_features, int value_bytes, int64_t *n_slots, int64_t *n_bytes)
+int skx_chunk_size(const skx_sibling_weights *c, int64_t n_features, int64_t value_bytes, int64_t *n_slots, int64_t *n_bytes)
 {
     if (c->width < 1 || c->width > SKX_CHUNK_WIDTH || !value_bytes_valid(value_bytes)) return SKX_EARG;
     if (!values_fit(c, value_bytes)) return SKX_EFINITE;
-    int32_t *length = row_lengths(c);
+    skx_arena arena = {0};
+    int32_t *length = row_lengths(c, &arena);
     if (!length) return SKX_ENOMEM;
     int64_t n_blocks = 0, bytes = 0;
     for (int64_t e = 0; e < c->n_local;) {
         block_t b = block_at(c, length, value_bytes, e);
         n_blocks += b.n_rows > 0;
         bytes += b.n_bytes;
-        e = b.last;
+        e = b.end;
     }
-    free(length);
+    skx_arena_free(&arena);
     *n_slots = slots_for(n_blocks, n_features);
     *n_bytes = bytes;
-    return bytes / 4 <= UINT32_MAX ? SKX_OK : SKX_EARG;
+    return bytes / 4 <= UINT32_MAX ? SKX_OK : SKX_ECAPACITY;
 }
 
 /* Write the offsets of a block's rows; row_start[e] becomes the address of row e. */
-static void write_offsets(const skx_sibling_weights *c, const int32_t *length, const block_t *b, int64_t value_bytes, uint8_t *block,
-                          uint8_t **row_start)
+static void write_offsets(const skx_sibling_weights *c, const int32_t *length, const block_t *b, int64_t value_bytes,
+                          uint8_t *block, uint8_t **row_start)
 {
     uint16_t start = (uint16_t)(2 * (b->n_rows + 1));
     int64_t rank = 0;
-    for (int64_t e = b->first; e < b->last; e++) {
+    for (int64_t e = b->begin; e < b->end; e++) {
         if (length[e] == 0) continue;
         memcpy(block + 2 * rank++, &start, sizeof start);
         row_start[e] = block + start;
@@ -122,7 +124,7 @@ static void write_values(const skx_sibling_weights *c, const int32_t *length, in
             if (c->width <= SKX_NARROW) {
                 add_to_mask(row_start[e], col);
                 at += (int64_t)sizeof(uint16_t);
-            } else if (store_dense(n, c->width, value_bytes)) {
+            } else if (stored_dense(n, c->width, value_bytes)) {
                 at = value_bytes * col;
             } else {
                 row_start[e][value_bytes * n + filled[e]] = (uint8_t)col;
@@ -139,7 +141,7 @@ static void write_blocks(const skx_sibling_weights *c, int64_t n_features, int64
     int64_t base = 0;
     for (int64_t e = 0; e < c->n_local;) {
         block_t b = block_at(c, length, value_bytes, e);
-        e = b.last;
+        e = b.end;
         if (b.n_rows == 0) continue;
         *new_slot(index, n_slots, n_features, b.key) = (skx_slot){b.bits, (uint32_t)(base / 4), b.key};
         write_offsets(c, length, &b, value_bytes, payload + base, row_start);
@@ -147,89 +149,88 @@ static void write_blocks(const skx_sibling_weights *c, int64_t n_features, int64
     }
 }
 
-int skx_chunk_write(const skx_sibling_weights *c, int64_t n_features, int value_bytes, int64_t n_slots, int64_t n_bytes,
+int skx_chunk_write(const skx_sibling_weights *c, int64_t n_features, int64_t value_bytes, int64_t n_slots, int64_t n_bytes,
                     skx_slot *index, uint8_t *payload)
 {
-    int32_t *length = row_lengths(c), *filled = calloc((size_t)c->n_local + 1, sizeof *filled);
-    uint8_t **row_start = malloc(((size_t)c->n_local + 1) * sizeof *row_start);
-    int status = length && filled && row_start ? SKX_OK : SKX_ENOMEM;
-    if (status == SKX_OK) {
+    skx_arena arena = {0};
+    int32_t *length = row_lengths(c, &arena), *filled = skx_arena_zeros(&arena, c->n_local, sizeof *filled);
+    uint8_t **row_start = skx_arena_take(&arena, c->n_local, sizeof *row_start);
+    if (!arena.failed) {
         memset(payload, 0, (size_t)n_bytes);
         clear_slots(index, n_slots, n_features);
         write_blocks(c, n_features, value_bytes, n_slots, length, index, payload, row_start);
         write_values(c, length, value_bytes, row_start, filled);
     }
-    free(length);
-    free(filled);
-    free(row_start);
-    return status;
+    skx_arena_free(&arena);
+    return arena.failed ? SKX_ENOMEM : SKX_OK;
 }
 
 /* ---- reading ---- */
 
-static int padding_is_zero(const chunk_row *r)
+static bool padding_is_zero(const chunk_row *r)
 {
     for (int64_t i = r->stored; r->value_bytes * i < r->bytes; i++)
-        if (chunk_row_value(r, i) != 0.0f) return 0;
-    return 1;
+        if (chunk_row_value(r, i) != 0.0f) return false;
+    return true;
 }
 
 /* Whether the row's length is one that its form can have. */
-static int length_valid(const chunk_row *r)
+static bool length_valid(const chunk_row *r)
 {
     if (r->form == MASKED) return r->stored > 0 && r->bytes == 2 + r->stored * r->value_bytes;
     if (r->form == PAIRS) return r->stored > 0 && r->bytes == r->stored * (r->value_bytes + 1);
     return padding_is_zero(r);
 }
 
-static int children_valid(const chunk_row *r, int64_t width)
+static bool children_valid(const chunk_row *r, int64_t width)
 {
-    if (r->form == DENSE) return 1;
+    if (r->form == DENSE) return true;
     if (r->form == MASKED) return load_u16(r->data) >> width == 0;
     const uint8_t *child = r->data + r->stored * r->value_bytes;
     for (int64_t i = 1; i < r->stored; i++)
-        if (child[i] <= child[i - 1]) return 0;
+        if (child[i] <= child[i - 1]) return false;
     return child[r->stored - 1] < width;
 }
 
-/* The number of the row's nonzeros, or 0 where it holds what no row may. */
+/* @return the number of the row's nonzeros, or 0 where it holds what no row may. */
 static int64_t valid_nonzeros(const chunk_row *r, int64_t width)
 {
-    int64_t n = 0, fits = 1;
+    int64_t n = 0;
+    bool fits = true;
     if (!length_valid(r) || !children_valid(r, width)) return 0;
     for (int64_t i = 0; i < r->stored; i++) {
         float value = chunk_row_value(r, i);
-        fits &= value_fits(value, r->value_bytes);
+        fits = fits && value_fits(value, r->value_bytes);
         n += value != 0.0f;
     }
     return fits && (r->form == DENSE || n == r->stored) ? n : 0;
 }
 
 /* A block must hold its offsets, and these must rise inside the payload, before any row is looked at. */
-static int block_valid(const skx_chunk *chunk, const skx_slot *slot, int64_t *n_weights, int64_t *n_rows)
+static bool block_valid(const skx_chunk *chunk, const skx_slot *slot, int64_t *n_weights, int64_t *n_rows)
 {
     int64_t rows = __builtin_popcountll(slot->bits), base = 4 * (int64_t)slot->base, available = chunk->n_bytes - base;
     const uint8_t *block = chunk->payload + base;
-    if (2 * (rows + 1) > available || load_u16(block) != 2 * (rows + 1)) return 0;
+    if (2 * (rows + 1) > available || load_u16(block) != 2 * (rows + 1)) return false;
     for (int64_t r = 0; r < rows; r++) {
         int64_t start = load_u16(block + 2 * r), end = load_u16(block + 2 * r + 2);
-        if (end < start || end > available) return 0;
+        if (end < start || end > available) return false;
         chunk_row row = chunk_row_open(chunk, block, r);
         int64_t n = valid_nonzeros(&row, chunk->width);
-        if (n == 0) return 0;
+        if (n == 0) return false;
         *n_weights += n;
     }
     *n_rows += rows;
-    return 1;
+    return true;
 }
 
-static int slot_valid(const skx_chunk *chunk, int64_t n_features, int64_t s)
+static bool slot_valid(const skx_chunk *chunk, int64_t n_features, int64_t s)
 {
     const skx_slot *slot = &chunk->index[s];
     int64_t n_direct = direct_slots(n_features), used = n_features - SKX_BLOCK * (int64_t)slot->key;
-    if (chunk->n_slots == n_direct && slot->key != s) return 0;
-    if (slot->bits == 0) return 1;
-    if (slot->key >= n_direct || (used < SKX_BLOCK && slot->bits >> used)) return 0;
+    if (chunk->n_slots == n_direct && slot->key != s) return false;
+    if (slot->bits == 0) return true;
+    if (slot->key >= n_direct || (used < SKX_BLOCK && slot->bits >> used)) return false;
     return find_slot(chunk->index, chunk->n_slots, n_direct, slot->key) == slot;
 }
 
@@ -255,9 +256,9 @@ typedef struct {
     int64_t *count;
     int32_t *entries;
     float *values;
-} read_t;
+} reader;
 
-static void read_row(read_t *out, const chunk_row *row, int32_t feature)
+static void read_row(reader *out, const chunk_row *row, int32_t feature)
 {
     int64_t kept = 0;
     for (int64_t i = 0; i < row->stored; i++) {
@@ -275,7 +276,7 @@ static void read_row(read_t *out, const chunk_row *row, int32_t feature)
     if (kept) out->features[out->n_local++] = feature;
 }
 
-static void read_chunk(read_t *out, const skx_chunk *chunk, int64_t n_features)
+static void read_chunk(reader *out, const skx_chunk *chunk, int64_t n_features)
 {
     int64_t n_direct = direct_slots(n_features);
     out->n_local = 0;
@@ -289,19 +290,18 @@ static void read_chunk(read_t *out, const skx_chunk *chunk, int64_t n_features)
     }
 }
 
-int skx_chunk_read(const skx_chunk *chunk, int64_t n_features, float threshold, int64_t *n_local, int32_t *features,
-                   int64_t *col_ptr, int32_t *entries, float *values)
+int skx_chunk_read(const skx_chunk *chunk, int64_t n_features, float threshold, skx_weight_buffers *out)
 {
-    int64_t cursor[SKX_CHUNK_WIDTH];
-    read_t out = {threshold, 0, features, NULL, col_ptr + 1, entries, values};
+    int64_t cursor[SKX_CHUNK_WIDTH], *col_ptr = out->col_ptr;
+    reader r = {threshold, 0, out->features, NULL, col_ptr + 1, out->entries, out->values};
     memset(col_ptr, 0, (size_t)(chunk->width + 1) * sizeof *col_ptr);
-    read_chunk(&out, chunk, n_features);
+    read_chunk(&r, chunk, n_features);
     for (int64_t c = 0; c < chunk->width; c++) {
         col_ptr[c + 1] += col_ptr[c];
         cursor[c] = col_ptr[c];
     }
-    out.cursor = cursor;
-    read_chunk(&out, chunk, n_features);
-    *n_local = out.n_local;
+    r.cursor = cursor;
+    read_chunk(&r, chunk, n_features);
+    out->n_features = r.n_local;
     return SKX_OK;
 }

@@ -3,11 +3,11 @@
 #define SKX_CHUNK_H
 #include "model/layout.h"
 
-#include <stdlib.h>
+#include <stdbool.h>
 
 /* A row of a wide chunk is stored dense if that costs at most 1.6 times the bytes of its pairs: a vector at a time beats one
  * at a time. */
-static inline int store_dense(int64_t n, int64_t width, int64_t value_bytes)
+static inline bool stored_dense(int64_t n, int64_t width, int64_t value_bytes)
 {
     int64_t pairs = n * (value_bytes + 1), dense = dense_bytes(width, value_bytes);
     return width > SKX_NARROW && (5 * dense <= 8 * pairs || pairs == dense);
@@ -16,9 +16,10 @@ static inline int store_dense(int64_t n, int64_t width, int64_t value_bytes)
 static inline int64_t row_bytes(int64_t n, int64_t width, int64_t value_bytes)
 {
     if (width <= SKX_NARROW) return (int64_t)sizeof(uint16_t) + n * value_bytes;
-    return store_dense(n, width, value_bytes) ? dense_bytes(width, value_bytes) : n * (value_bytes + 1);
+    return stored_dense(n, width, value_bytes) ? dense_bytes(width, value_bytes) : n * (value_bytes + 1);
 }
 
+/* @return how many slots the index of a chunk has that has rows in n_blocks blocks. */
 static inline int64_t slots_for(int64_t n_blocks, int64_t n_features)
 {
     int64_t direct = direct_slots(n_features), slots = 1;
@@ -34,6 +35,7 @@ static inline void clear_slots(skx_slot *index, int64_t n_slots, int64_t n_featu
         for (int64_t s = 0; s < n_slots; s++) index[s].key = (uint32_t)s;
 }
 
+/* @return the unused slot that a block gets. */
 static inline skx_slot *new_slot(skx_slot *index, int64_t n_slots, int64_t n_features, uint32_t key)
 {
     if (n_slots == direct_slots(n_features)) return &index[key];
@@ -42,13 +44,14 @@ static inline skx_slot *new_slot(skx_slot *index, int64_t n_slots, int64_t n_fea
     return &index[s];
 }
 
-enum form { MASKED, DENSE, PAIRS };
+/* A row of a chunk: the weights of one feature. */
+enum row_form { MASKED, DENSE, PAIRS };
 
 typedef struct {
     const uint8_t *data;
     int64_t bytes;
     int64_t value_bytes;
-    enum form form;
+    enum row_form form;
     int64_t stored; /* values, zeros of a dense row included */
 } chunk_row;
 
@@ -66,9 +69,12 @@ static inline chunk_row chunk_row_open(const skx_chunk *chunk, const uint8_t *bl
     return r;
 }
 
+/* Where the row's values begin. */
+static inline const uint8_t *chunk_row_values(const chunk_row *r) { return r->data + (r->form == MASKED ? 2 : 0); }
+
 static inline float chunk_row_value(const chunk_row *r, int64_t i)
 {
-    return load_value(r->data + (r->form == MASKED ? 2 : 0) + i * r->value_bytes, r->value_bytes);
+    return load_value(chunk_row_values(r) + i * r->value_bytes, r->value_bytes);
 }
 
 static inline int64_t chunk_row_child(const chunk_row *r, int64_t i)

@@ -1,21 +1,22 @@
 /* The check of compiled layers that come from outside. */
 #include "skxmr.h"
 
-#include <math.h>
+#include <math.h> /* isfinite */
+#include <stdbool.h>
 
-static int pointers_valid(const int64_t *ptr, int64_t n, int64_t end)
+static bool pointers_valid(const int64_t *ptr, int64_t n, int64_t end)
 {
-    if (ptr[0] != 0 || ptr[n] != end) return 0;
+    if (ptr[0] != 0 || ptr[n] != end) return false;
     for (int64_t i = 0; i < n; i++)
-        if (ptr[i + 1] < ptr[i]) return 0;
-    return 1;
+        if (ptr[i + 1] < ptr[i]) return false;
+    return true;
 }
 
-static int node_valid(const skx_layer *layer, int64_t n_features, int64_t node)
+static bool node_valid(const skx_layer *layer, int64_t n_features, int64_t node)
 {
     int64_t width = layer->child_ptr[node + 1] - layer->child_ptr[node], n_weights, n_rows;
     int64_t chunks = layer->chunk_ptr[node + 1] - layer->chunk_ptr[node];
-    if (chunks != (width + SKX_CHUNK_WIDTH - 1) / SKX_CHUNK_WIDTH) return 0;
+    if (chunks != (width + SKX_CHUNK_WIDTH - 1) / SKX_CHUNK_WIDTH) return false;
     for (int64_t c = layer->chunk_ptr[node]; c < layer->chunk_ptr[node + 1]; c++) {
         skx_chunk chunk = {
             .n_slots = layer->index_ptr[c + 1] - layer->index_ptr[c],
@@ -25,10 +26,10 @@ static int node_valid(const skx_layer *layer, int64_t n_features, int64_t node)
             .index = layer->index + layer->index_ptr[c],
             .payload = layer->payload + layer->payload_ptr[c],
         };
-        if (skx_chunk_check(&chunk, n_features, &n_weights, &n_rows) != SKX_OK) return 0;
+        if (skx_chunk_check(&chunk, n_features, &n_weights, &n_rows) != SKX_OK) return false;
         width -= chunk.width;
     }
-    return 1;
+    return true;
 }
 
 int skx_layer_check(const skx_layer *layer, int64_t n_features, int64_t n_slots, int64_t n_bytes, int64_t *where)

@@ -2,6 +2,7 @@
 #include "model/chunk.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 /* What is left of a row. */
 typedef struct {
@@ -10,14 +11,24 @@ typedef struct {
     uint8_t value[SKX_CHUNK_WIDTH * SKX_FLOAT32];
 } kept_t;
 
+/* The child that the row's i-th value is of; `mask` is what is left of a row's mask. */
+static int64_t child_of(const chunk_row *row, int64_t i, uint32_t mask)
+{
+    switch (row->form) {
+    case DENSE: return i;
+    case PAIRS: return row->data[row->stored * row->value_bytes + i];
+    default: return __builtin_ctz(mask);
+    }
+}
+
 static void keep(kept_t *kept, const chunk_row *row, float threshold)
 {
-    const uint8_t *values = row->data + (row->form == MASKED ? 2 : 0), *children = row->data + row->stored * row->value_bytes;
+    const uint8_t *values = chunk_row_values(row);
     uint32_t mask = row->form == MASKED ? load_u16(row->data) : 0;
     int64_t n = 0, size = row->value_bytes, stored = row->stored < SKX_CHUNK_WIDTH ? row->stored : SKX_CHUNK_WIDTH;
     for (int64_t i = 0; i < stored; i++) {
         float value = load_value(values + i * size, size);
-        kept->child[n] = (uint8_t)(row->form == DENSE ? i : row->form == PAIRS ? children[i] : __builtin_ctz(mask));
+        kept->child[n] = (uint8_t)child_of(row, i, mask);
         memcpy(kept->value + n * size, values + i * size, (size_t)size);
         n += value != 0.0f && fabsf(value) >= threshold;
         mask &= mask - 1;
@@ -28,7 +39,7 @@ static void keep(kept_t *kept, const chunk_row *row, float threshold)
 static void write_row(const kept_t *kept, int64_t width, int64_t size, uint8_t *row)
 {
     uint16_t mask = 0;
-    if (width > SKX_NARROW && store_dense(kept->n, width, size)) {
+    if (width > SKX_NARROW && stored_dense(kept->n, width, size)) {
         memset(row, 0, (size_t)dense_bytes(width, size));
         for (int64_t i = 0; i < kept->n; i++) memcpy(row + kept->child[i] * size, kept->value + i * size, (size_t)size);
         return;
@@ -46,8 +57,8 @@ typedef struct {
     int64_t capacity, used; /* bytes */
 } pruning_t;
 
-/* Append what is left of a block; *slot is then its slot. 0 where there is no room. */
-static int prune_block(pruning_t *p, const skx_slot *from, skx_slot *slot)
+/* Append what is left of a block; *slot is then its slot. @return whether there was room. */
+static bool prune_block(pruning_t *p, const skx_slot *from, skx_slot *slot)
 {
     const uint8_t *block = p->chunk->payload + 4 * (int64_t)from->base;
     uint8_t *out = p->payload + p->used;
@@ -60,13 +71,13 @@ static int prune_block(pruning_t *p, const skx_slot *from, skx_slot *slot)
         keep(&kept, &row, p->threshold);
         if (kept.n == 0) continue;
         int64_t bytes = row_bytes(kept.n, p->chunk->width, p->chunk->value_bytes);
-        if (p->used + (end + bytes + 3) / 4 * 4 > p->capacity) return 0;
+        if (p->used + (end + bytes + 3) / 4 * 4 > p->capacity) return false;
         write_row(&kept, p->chunk->width, p->chunk->value_bytes, out + end);
         start[n_kept++] = (uint16_t)end;
         slot->bits |= bits & -bits;
         end += bytes;
     }
-    if (n_kept == 0) return 1;
+    if (n_kept == 0) return true;
     /* Room was left for the offsets of all rows. */
     int64_t moved = 2 * (n_rows - n_kept);
     memmove(out + 2 * (n_kept + 1), out + 2 * (n_rows + 1), (size_t)(end - 2 * (n_rows + 1)));
@@ -76,10 +87,11 @@ static int prune_block(pruning_t *p, const skx_slot *from, skx_slot *slot)
     end -= moved;
     for (; end % 4; end++) out[end] = 0;
     p->used += end;
-    return 1;
+    return true;
 }
 
-/* Prune all blocks in the order of their features; slot[] then holds those that have rows left. */
+/* Prune all blocks in the order of their features; slot[] then holds those that have rows left. @return SKX_OK, or
+ * SKX_ECAPACITY. */
 static int prune_blocks(pruning_t *p, int64_t n_features, skx_slot *slot, int64_t *n_blocks)
 {
     int64_t n_direct = direct_slots(n_features);

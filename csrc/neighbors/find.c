@@ -1,10 +1,10 @@
 /* The training rows most similar to a query, among those that have labels that it ranks high. */
-#include "kernels/kernels.h"
+#include "base/arena.h"
 #include "base/span.h"
 #include "base/topk.h"
+#include "skxmr.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -47,24 +47,14 @@ static int64_t power_above(int64_t n)
     return size;
 }
 
-static void finder_free(finder *f)
+static void finder_allocate(finder *f, int64_t n_neighbors, skx_arena *arena)
 {
-    free(f->query.key);
-    free(f->query.value);
-    free(f->seen);
-    free(f->candidates);
-    free(f->keys);
-}
-
-static int finder_allocate(finder *f, int64_t n_neighbors)
-{
-    size_t size = (size_t)power_above(4 * f->longest), most = (size_t)f->most;
-    f->query.key = malloc(size * sizeof *f->query.key);
-    f->query.value = malloc(size * sizeof *f->query.value);
-    f->seen = malloc((size_t)power_above(2 * f->most) * sizeof *f->seen);
-    f->candidates = malloc((most + 1) * sizeof *f->candidates);
-    f->keys = malloc(2 * (size_t)n_neighbors * sizeof *f->keys);
-    return f->query.key && f->query.value && f->seen && f->candidates && f->keys;
+    int64_t size = power_above(4 * f->longest);
+    f->query.key = skx_arena_take(arena, size, sizeof *f->query.key);
+    f->query.value = skx_arena_take(arena, size, sizeof *f->query.value);
+    f->seen = skx_arena_take(arena, power_above(2 * f->most), sizeof *f->seen);
+    f->candidates = skx_arena_take(arena, f->most, sizeof *f->candidates);
+    f->keys = skx_arena_take(arena, 2 * n_neighbors, sizeof *f->keys);
 }
 
 static void insert(lookup *q, int32_t feature, float value)
@@ -77,19 +67,19 @@ static void insert(lookup *q, int32_t feature, float value)
     q->filter[(uint32_t)key / 64 % FILTER] |= UINT64_C(1) << (uint32_t)key % 64;
 }
 
-/* Fill the table with a query, scaled to unit norm. Returns 0 where it has none. */
-static int load_query(lookup *q, const int32_t *indices, const float *data, int64_t n)
+/* Fill the table with a query, scaled to unit norm. @return false where it has no norm. */
+static bool load_query(lookup *q, const int32_t *indices, const float *data, int64_t n)
 {
     double square = 0.0;
     int64_t size = power_above(4 * n);
     for (int64_t i = 0; i < n; i++) square += (double)data[i] * (double)data[i];
-    if (!(square > 0.0) || !isfinite(square)) return 0;
+    if (!(square > 0.0) || !isfinite(square)) return false;
     q->mask = (uint32_t)size - 1;
     q->shift = 32 - __builtin_ctzll((uint64_t)size);
     memset(q->filter, 0, sizeof q->filter);
     memset(q->key, 0xff, (size_t)size * sizeof *q->key);
     for (int64_t i = 0; i < n; i++) insert(q, indices[i], (float)(data[i] / sqrt(square)));
-    return 1;
+    return true;
 }
 
 static float value_of(const lookup *q, uint32_t feature)
@@ -106,9 +96,9 @@ static float similarity_to(const lookup *q, const uint32_t *words, int64_t n)
     float scale, sum = 0.0f;
     if (n < 1) return 0.0f;
     memcpy(&scale, words, sizeof scale);
-    for (int64_t lo = 1; lo < n; lo += TILE) {
-        int64_t end = n - lo < TILE ? n : lo + TILE, n_hits = 0;
-        for (int64_t i = lo; i < end; i++) {
+    for (int64_t begin = 1; begin < n; begin += TILE) {
+        int64_t end = n - begin < TILE ? n : begin + TILE, n_hits = 0;
+        for (int64_t i = begin; i < end; i++) {
             hit[n_hits] = words[i];
             n_hits += (int64_t)(q->filter[(words[i] >> 14) % FILTER] >> (words[i] >> 8) % 64 & 1);
         }
@@ -125,13 +115,13 @@ static void empty_seen(finder *f, int64_t n)
 }
 
 /* Whether a row is met for the first time. */
-static int is_new(finder *f, int32_t row)
+static bool is_new(finder *f, int32_t row)
 {
     int64_t at = (int64_t)((uint64_t)(uint32_t)row * UINT64_C(0x9e3779b97f4a7c15) >> 32) & f->seen_mask;
     for (; f->seen[at] >= 0; at = (at + 1) & f->seen_mask)
-        if (f->seen[at] == row) return 0;
+        if (f->seen[at] == row) return false;
     f->seen[at] = row;
-    return 1;
+    return true;
 }
 
 static span postings_of(const skx_neighbor_rows *v, int32_t label)
@@ -139,7 +129,7 @@ static span postings_of(const skx_neighbor_rows *v, int32_t label)
     return label < 0 || label >= v->n_labels ? (span){0, 0} : span_of(v->posting_ptr, label, v->n_entries);
 }
 
-/* Get ready to collect the postings of the labels. Returns how many of these have any. */
+/* Get ready to collect the postings of the labels. @return how many of these have any. */
 static int64_t begin_collection(finder *f, const int32_t *labels, int64_t n_listed)
 {
     int64_t n = 0, n_with_postings = 0;
@@ -152,7 +142,7 @@ static int64_t begin_collection(finder *f, const int32_t *labels, int64_t n_list
     return n_with_postings;
 }
 
-/* Collect rows that have one of the labels. Returns their number. */
+/* Collect rows that have one of the labels. @return their number. */
 static int64_t collect(finder *f, const int32_t *labels, int64_t n_listed)
 {
     const skx_neighbor_rows *v = f->rows;
@@ -193,28 +183,33 @@ static void find_for(finder *f, int64_t n, selector *best)
     skx_selector_finish(best);
 }
 
-static int neighbor_rows_valid(const skx_neighbor_rows *v) { return v->n_rows >= 0 && v->n_words >= 0 && v->n_labels >= 0 && v->n_entries >= 0; }
+static bool neighbor_rows_valid(const skx_neighbor_rows *v)
+{
+    return v->n_rows >= 0 && v->n_words >= 0 && v->n_labels >= 0 && v->n_entries >= 0;
+}
 
-int skx_find_neighbors(const skx_neighbor_rows *rows, const skx_csr *queries, const skx_neighbor_params *params, int64_t lo,
-                       int64_t hi, int64_t n_listed, const int32_t *labels, int32_t *neighbor, float *similarity)
+int skx_find_neighbors(const skx_neighbor_rows *rows, const skx_csr *queries, const skx_neighbor_params *params, int64_t begin,
+                       int64_t end, int64_t n_listed, const int32_t *labels, int32_t *neighbor, float *similarity)
 {
     int64_t k = params->n_neighbors, longest = 0;
-    if (!neighbor_rows_valid(rows) || k < 1 || params->n_candidates < 1 || lo < 0 || lo > hi || hi > queries->n_rows) return SKX_EARG;
-    for (int64_t i = lo; i < hi; i++)
+    if (!neighbor_rows_valid(rows) || k < 1 || params->n_candidates < 1) return SKX_EARG;
+    if (begin < 0 || begin > end || end > queries->n_rows) return SKX_EARG;
+    for (int64_t i = begin; i < end; i++)
         if (queries->indptr[i + 1] - queries->indptr[i] > longest) longest = queries->indptr[i + 1] - queries->indptr[i];
     int64_t most = params->n_candidates < rows->n_rows ? params->n_candidates : rows->n_rows;
+    skx_arena arena = {0};
     finder f = {.rows = rows, .n_candidates = params->n_candidates, .most = most, .longest = longest};
-    int status = finder_allocate(&f, k) ? SKX_OK : SKX_ENOMEM;
-    for (int64_t i = lo; i < hi && status == SKX_OK; i++) {
-        int64_t begin = queries->indptr[i], out = (i - lo) * k;
+    finder_allocate(&f, k, &arena);
+    for (int64_t i = begin; i < end && !arena.failed; i++) {
+        int64_t at = queries->indptr[i], out = (i - begin) * k;
         selector best = selector_make(f.keys, k);
-        if (load_query(&f.query, queries->indices + begin, queries->data + begin, queries->indptr[i + 1] - begin))
-            find_for(&f, collect(&f, labels + (i - lo) * n_listed, n_listed), &best);
+        if (load_query(&f.query, queries->indices + at, queries->data + at, queries->indptr[i + 1] - at))
+            find_for(&f, collect(&f, labels + (i - begin) * n_listed, n_listed), &best);
         for (int64_t j = 0; j < k; j++) {
             neighbor[out + j] = j < best.n ? key_id(best.keys[j]) : -1;
             similarity[out + j] = j < best.n ? key_score(best.keys[j]) : 0.0f;
         }
     }
-    finder_free(&f);
-    return status;
+    skx_arena_free(&arena);
+    return arena.failed ? SKX_ENOMEM : SKX_OK;
 }

@@ -1,11 +1,10 @@
 /* Beam search through compiled layers, a block of rows at a time. At each level the chunks that the rows of the block need
  * are visited in the order in which they lie in memory, so that what one row fetched serves the next. */
-#include "kernels/kernels.h"
-#include "model/layout.h"
+#include "base/arena.h"
 #include "base/topk.h"
+#include "kernels/kernels.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -39,6 +38,7 @@ typedef struct {
     int64_t n_rows;
     int64_t beam; /* nodes a row's beam has room for */
     int64_t capacity; /* candidates a row's selector has room for */
+    int64_t max_nodes; /* of a level */
     row_search *rows;
     uint64_t *keys;
     int32_t *node;
@@ -55,7 +55,7 @@ static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static int64_t n_children(const skx_layer *layer) { return layer->child_ptr[layer->n_nodes]; }
 
-/* How many nodes layer l hands on: the beam, or at the end enough slots that k labels remain once copies are merged. */
+/* @return how many nodes layer l hands on: the beam, or at the end enough slots that k labels remain once copies are merged. */
 static int64_t n_kept(const skx_model *model, const skx_search_params *params, int64_t l)
 {
     int64_t n = n_children(&model->layers[l]);
@@ -65,19 +65,6 @@ static int64_t n_kept(const skx_model *model, const skx_search_params *params, i
 
 /* ---- memory ---- */
 
-static void search_free(search *s)
-{
-    free(s->rows);
-    free(s->keys);
-    free(s->node);
-    free(s->score);
-    free(s->visits);
-    free(s->sorted);
-    free(s->count);
-    free(s->scores);
-    free(s->seen);
-}
-
 /* Rows per block: few enough that what belongs to them stays in a near cache. */
 static int64_t block_rows(const search *s, int64_t n)
 {
@@ -85,60 +72,61 @@ static int64_t block_rows(const search *s, int64_t n)
     return most(1, least(n, least(BLOCK_ROWS, BLOCK_BYTES / bytes)));
 }
 
-static int search_allocate(search *s, int64_t n)
+/* How many rows are searched together follows from the sizes that this sets. */
+static void set_sizes(search *s)
 {
     const skx_model *model = s->model;
-    int64_t n_nodes = 1;
-    s->beam = 1;
-    s->capacity = 1;
+    s->beam = s->capacity = s->max_nodes = 1;
     for (int64_t l = 0; l < model->n_layers; l++) {
         int64_t kept = n_kept(model, s->params, l);
         s->capacity = most(s->capacity, kept);
         if (l < model->n_layers - 1) s->beam = most(s->beam, kept);
-        n_nodes = most(n_nodes, model->layers[l].n_nodes);
+        s->max_nodes = most(s->max_nodes, model->layers[l].n_nodes);
     }
-    size_t rows = (size_t)block_rows(s, n), beams = rows * (size_t)s->beam;
-    s->rows = malloc(rows * sizeof *s->rows);
-    s->keys = malloc(rows * (size_t)s->capacity * 2 * sizeof *s->keys);
-    s->node = malloc(beams * sizeof *s->node);
-    s->score = malloc(beams * sizeof *s->score);
-    s->visits = malloc(beams * sizeof *s->visits);
-    s->sorted = malloc(beams * sizeof *s->sorted);
-    s->count = malloc((size_t)(n_nodes + 1) * sizeof *s->count);
-    s->scores = aligned_alloc(64, GROUP * CHUNK_LANES * sizeof *s->scores);
-    s->seen = model->max_copies > 1 ? calloc((size_t)model->n_labels, 1) : NULL;
-    for (size_t r = 0; s->rows && r < rows; r++) {
-        s->rows[r].node = s->node + r * (size_t)s->beam;
-        s->rows[r].score = s->score + r * (size_t)s->beam;
+}
+
+static void search_allocate(search *s, int64_t rows, skx_arena *arena)
+{
+    int64_t beams = rows * s->beam;
+    s->rows = skx_arena_take(arena, rows, sizeof *s->rows);
+    s->keys = skx_arena_take(arena, rows * s->capacity * 2, sizeof *s->keys);
+    s->node = skx_arena_take(arena, beams, sizeof *s->node);
+    s->score = skx_arena_take(arena, beams, sizeof *s->score);
+    s->visits = skx_arena_take(arena, beams, sizeof *s->visits);
+    s->sorted = skx_arena_take(arena, beams, sizeof *s->sorted);
+    s->count = skx_arena_take(arena, s->max_nodes + 1, sizeof *s->count);
+    s->scores = skx_arena_own(arena, aligned_alloc(64, GROUP * CHUNK_LANES * sizeof *s->scores));
+    if (s->model->max_copies > 1) s->seen = skx_arena_zeros(arena, s->model->n_labels, 1);
+    for (int64_t r = 0; !arena->failed && r < rows; r++) {
+        s->rows[r].node = s->node + r * s->beam;
+        s->rows[r].score = s->score + r * s->beam;
     }
-    return s->rows && s->keys && s->node && s->score && s->visits && s->sorted && s->count && s->scores &&
-           (s->seen || model->max_copies == 1);
 }
 
 /* ---- one level ---- */
 
 /* Whether no child of a node can score above the node itself: then nodes below the worst that is kept need no visit. */
-static int children_bounded(const search *s, float parent)
+static bool children_bounded(const search *s, float parent)
 {
     switch (s->params->post_processor) {
     case SKX_SIGMOID:
     case SKX_HINGE: return parent >= 0.0f;
     case SKX_LOG_SIGMOID:
-    case SKX_LOG_HINGE: return 1;
-    default: return 0;
+    case SKX_LOG_HINGE: return true;
+    default: return false;
     }
 }
 
-/* Collect the nodes first .. last of every row's beam whose children may still be among the row's best. */
-static int64_t collect_visits(search *s, int64_t first, int64_t last, float floor)
+/* Collect the nodes begin .. end of every row's beam whose children may still be among the row's best. @return their number. */
+static int64_t collect_visits(search *s, int64_t begin, int64_t end, float floor)
 {
     int64_t n = 0;
     for (int64_t r = 0; r < s->n_rows; r++) {
         row_search *row = &s->rows[r];
-        if (first > 0 && row->best.n > row->best.k) skx_selector_shrink(&row->best);
-        for (int64_t i = first; i < least(last, row->n_beam); i++) {
+        if (begin > 0 && row->best.n > row->best.k) skx_selector_shrink(&row->best);
+        for (int64_t i = begin; i < least(end, row->n_beam); i++) {
             float score = row->score[i];
-            int hopeless = score < floor || key_make(score, 0) <= row->best.threshold;
+            bool hopeless = score < floor || key_make(score, 0) <= row->best.threshold;
             if (hopeless && children_bounded(s, score)) continue;
             s->visits[n++] = (visit_t){(int32_t)r, row->node[i], score};
         }
@@ -146,7 +134,7 @@ static int64_t collect_visits(search *s, int64_t first, int64_t last, float floo
     return n;
 }
 
-/* Order the visits by node, where they are enough for that to pay. Returns them. */
+/* Order the visits by node, where they are enough for that to pay. @return them. */
 static const visit_t *sort_visits(search *s, int64_t n, int64_t n_nodes)
 {
     if (n < 2 || n < n_nodes / 8) return s->visits;
@@ -170,17 +158,18 @@ typedef struct {
     int64_t n;
 } group_t;
 
-/* Whether a node, or slot, has a label whose position lies in [lo, hi). */
-static int has_position(const skx_sorted_positions *positions, int64_t node, int64_t lo, int64_t hi)
+/* Whether a node, or slot, has a label whose sorted position lies in [lowest, end). */
+static bool has_position(const skx_sorted_positions *positions, int64_t node, int64_t lowest, int64_t end)
 {
-    if (!positions->ptr) return positions->position[node] >= lo && positions->position[node] < hi;
-    int64_t first = positions->ptr[node], end = positions->ptr[node + 1];
-    while (first < end) { /* find the first position from lo on */
-        int64_t middle = first + (end - first) / 2;
-        if (positions->position[middle] < lo) first = middle + 1;
-        else end = middle;
+    const int32_t *position = positions->position;
+    if (!positions->ptr) return position[node] >= lowest && position[node] < end;
+    int64_t first = positions->ptr[node], behind = positions->ptr[node + 1];
+    while (first < behind) { /* find the first position from the lowest on */
+        int64_t middle = first + (behind - first) / 2;
+        if (position[middle] < lowest) first = middle + 1;
+        else behind = middle;
     }
-    return first < positions->ptr[node + 1] && positions->position[first] < hi;
+    return first < positions->ptr[node + 1] && position[first] < end;
 }
 
 static void add_chunk(search *s, const skx_layer *layer, const visit_t *visit, int64_t chunk, group_t *group)
@@ -203,7 +192,7 @@ static void add_chunk(search *s, const skx_layer *layer, const visit_t *visit, i
     group->visit[group->n++] = visit;
 }
 
-/* Of the children first + child[0 .. n), keep those that the row may enter. Returns their number. */
+/* Of the children first + child[0 .. n), keep those that the row may enter. @return their number. */
 static int64_t keep_permitted(const search *s, const skx_layer *layer, int32_t row, int64_t first, uint8_t *child, int64_t n)
 {
     const skx_sorted_positions *positions = s->within->positions + (layer - s->model->layers);
@@ -254,7 +243,7 @@ static void score_visits(search *s, const skx_layer *layer, const visit_t *visit
 static void search_layer(search *s, int64_t l)
 {
     const skx_layer *layer = &s->model->layers[l];
-    int last_layer = l == s->model->n_layers - 1;
+    bool last_layer = l == s->model->n_layers - 1;
     const int32_t *label = last_layer ? s->model->slot_label : NULL;
     float floor = last_layer ? s->params->floor : -INFINITY;
     int64_t kept = n_kept(s->model, s->params, l), widest_beam = 0;
@@ -262,8 +251,8 @@ static void search_layer(search *s, int64_t l)
         s->rows[r].best = selector_make(s->keys + 2 * s->capacity * r, kept);
         widest_beam = most(widest_beam, s->rows[r].n_beam);
     }
-    for (int64_t first = 0, last = 1; first < widest_beam; first = last, last = 2 * last + 1) {
-        int64_t n = collect_visits(s, first, last, floor);
+    for (int64_t begin = 0, end = 1; begin < widest_beam; begin = end, end = 2 * end + 1) {
+        int64_t n = collect_visits(s, begin, end, floor);
         score_visits(s, layer, sort_visits(s, n, layer->n_nodes), n, label, floor);
     }
     for (int64_t r = 0; r < s->n_rows; r++) skx_selector_finish(&s->rows[r].best);
@@ -327,45 +316,48 @@ static void search_block(search *s, const skx_frontier *frontier, int32_t *label
         write_labels(s, &s->rows[r].best, labels + r * s->params->k, scores + r * s->params->k);
 }
 
-static int frontier_valid(const skx_model *model, const skx_frontier *f, int64_t lo, int64_t hi)
+static bool frontier_valid(const skx_model *model, const skx_frontier *f, int64_t begin, int64_t end)
 {
-    if (!f) return 1;
-    if (f->level < 0 || f->level >= model->n_layers) return 0;
+    if (!f) return true;
+    if (f->level < 0 || f->level >= model->n_layers) return false;
     int64_t n_nodes = model->layers[f->level].n_nodes;
-    for (int64_t i = lo; i < hi; i++) {
-        if (f->ptr[i] < 0 || f->ptr[i + 1] < f->ptr[i]) return 0;
+    for (int64_t i = begin; i < end; i++) {
+        if (f->ptr[i] < 0 || f->ptr[i + 1] < f->ptr[i]) return false;
         for (int64_t p = f->ptr[i]; p < f->ptr[i + 1]; p++)
-            if (f->node[p] < 0 || f->node[p] >= n_nodes) return 0;
+            if (f->node[p] < 0 || f->node[p] >= n_nodes) return false;
     }
-    return 1;
+    return true;
 }
 
-static int arguments_valid(const skx_model *model, const skx_csr *x, const skx_search_params *p, int64_t lo, int64_t hi)
+static bool arguments_valid(const skx_model *model, const skx_csr *x, const skx_search_params *p, int64_t begin, int64_t end)
 {
-    return x->n_cols == model->n_features && lo >= 0 && lo <= hi && hi <= x->n_rows && model->n_layers >= 1 &&
+    return x->n_cols == model->n_features && begin >= 0 && begin <= end && end <= x->n_rows && model->n_layers >= 1 &&
            model->max_copies >= 1 && p->beam_width >= 1 && p->k >= 1 && p->post_processor >= SKX_NOOP &&
            p->post_processor <= SKX_LOG_HINGE && p->power >= 1 && p->power <= 4;
 }
 
 int skx_rank(const skx_kernels *kernels, const skx_model *model, const skx_csr *x, const skx_frontier *frontier,
-             const skx_restriction *within, const skx_search_params *params, int64_t lo, int64_t hi, int32_t *labels,
+             const skx_restriction *within, const skx_search_params *params, int64_t begin, int64_t end, int32_t *labels,
              float *scores)
 {
-    if (!arguments_valid(model, x, params, lo, hi) || !frontier_valid(model, frontier, lo, hi)) return SKX_EARG;
+    if (!arguments_valid(model, x, params, begin, end) || !frontier_valid(model, frontier, begin, end)) return SKX_EARG;
     search s = {.kernels = kernels, .model = model, .params = params, .x = x, .within = within};
-    int status = search_allocate(&s, hi - lo) ? SKX_OK : SKX_ENOMEM;
-    int64_t step = block_rows(&s, hi - lo);
-    for (int64_t i = lo; i < hi && status == SKX_OK; i += step) {
+    set_sizes(&s);
+    skx_arena arena = {0};
+    int64_t step = block_rows(&s, end - begin);
+    search_allocate(&s, step, &arena);
+    for (int64_t i = begin; i < end && !arena.failed; i += step) {
         s.first_row = i;
-        s.n_rows = least(step, hi - i);
-        search_block(&s, frontier, labels + (i - lo) * params->k, scores + (i - lo) * params->k);
+        s.n_rows = least(step, end - i);
+        search_block(&s, frontier, labels + (i - begin) * params->k, scores + (i - begin) * params->k);
     }
-    search_free(&s);
-    return status;
+    skx_arena_free(&arena);
+    return arena.failed ? SKX_ENOMEM : SKX_OK;
 }
 
 /* ---- a single row ---- */
 
+/* @return SKX_OK, or what is wrong with a row. */
 static int row_check(const int32_t *indices, const float *data, int64_t n, int64_t n_features)
 {
     int32_t last = -1;
@@ -378,7 +370,7 @@ static int row_check(const int32_t *indices, const float *data, int64_t n, int64
     return SKX_OK;
 }
 
-/* The nonzeros of a dense row, in arrays of n elements. Returns their number. */
+/* Write the nonzeros of a dense row to arrays of n elements. @return their number. */
 static int64_t sparse_row(const float *dense, int64_t n, int32_t *indices, float *data)
 {
     int64_t filled = 0;
@@ -406,14 +398,14 @@ int skx_rank_row(const skx_kernels *kernels, const skx_model *model, const int32
     if (n < 0) return SKX_EARG;
     if (indices) return rank_sparse_row(kernels, model, indices, data, n, within, params, labels, scores);
     if (n != model->n_features) return SKX_EARG;
-    int32_t *found = malloc((size_t)(n + 1) * sizeof *found);
-    float *values = malloc((size_t)(n + 1) * sizeof *values);
+    skx_arena arena = {0};
+    int32_t *found = skx_arena_take(&arena, n, sizeof *found);
+    float *values = skx_arena_take(&arena, n, sizeof *values);
     int status = SKX_ENOMEM;
-    if (found && values) {
+    if (!arena.failed) {
         int64_t filled = sparse_row(data, n, found, values);
         status = rank_sparse_row(kernels, model, found, values, filled, within, params, labels, scores);
     }
-    free(found);
-    free(values);
+    skx_arena_free(&arena);
     return status;
 }

@@ -1,10 +1,12 @@
 /* Checks and whole-matrix operations on compressed sparse rows. */
 #include "base/bitset.h"
+#include "base/topk.h"
 #include "skxmr.h"
 
 #include <math.h>
 #include <string.h>
 
+/* @return SKX_OK, or what is wrong with a row. */
 static int check_row(const skx_csr *a, int64_t i)
 {
     int64_t last = -1;
@@ -61,7 +63,7 @@ static void add_row(const skx_csr *x, int64_t i, float weight, float *sum, bitse
     }
 }
 
-/* Move the sum at the n columns into data and leave it zero. */
+/* Move the sum at the n columns into data and leave it zero. @return SKX_OK, or SKX_EFINITE. */
 static int take_sum(float *sum, const int32_t *columns, int64_t n, int normalize, float *data)
 {
     double square = 0.0;
@@ -87,16 +89,16 @@ static inline __attribute__((always_inline)) void prefetch_row(const skx_csr *x,
     __builtin_prefetch(x->data + begin);
 }
 
-int skx_csr_group_sum(const skx_csr *x, const int64_t *group_ptr, const int32_t *member, const float *weight, int64_t lo,
-                      int64_t hi, int normalize, int64_t capacity, int64_t *indptr, int32_t *indices, float *data)
+int skx_csr_group_sum(const skx_csr *x, const int64_t *group_ptr, const int32_t *member, const float *weight, int64_t begin,
+                      int64_t end, int normalize, int64_t capacity, int64_t *indptr, int32_t *indices, float *data)
 {
-    if (lo < 0 || lo > hi) return SKX_EARG;
+    if (begin < 0 || begin > end) return SKX_EARG;
     float *sum = calloc((size_t)x->n_cols + 1, sizeof *sum);
     bitset columns = {0, NULL, NULL};
     int status = sum && bitset_init(&columns, x->n_cols) ? SKX_OK : SKX_ENOMEM;
     indptr[0] = 0;
-    for (int64_t g = lo; g < hi && status == SKX_OK; g++) {
-        int64_t used = indptr[g - lo], bound = 0;
+    for (int64_t g = begin; g < end && status == SKX_OK; g++) {
+        int64_t used = indptr[g - begin], bound = 0;
         for (int64_t e = group_ptr[g]; e < group_ptr[g + 1]; e++)
             bound += x->indptr[member[e] + 1] - x->indptr[member[e]];
         if ((bound < x->n_cols ? bound : x->n_cols) > capacity - used) {
@@ -104,12 +106,12 @@ int skx_csr_group_sum(const skx_csr *x, const int64_t *group_ptr, const int32_t 
             break;
         }
         for (int64_t e = group_ptr[g]; e < group_ptr[g + 1]; e++) {
-            if (e + AHEAD < group_ptr[hi]) prefetch_row(x, member[e + AHEAD]);
+            if (e + AHEAD < group_ptr[end]) prefetch_row(x, member[e + AHEAD]);
             add_row(x, member[e], weight[e], sum, &columns);
         }
         int64_t n = bitset_drain(&columns, indices + used);
         status = take_sum(sum, indices + used, n, normalize, data + used);
-        indptr[g - lo + 1] = used + n;
+        indptr[g - begin + 1] = used + n;
     }
     bitset_free(&columns);
     free(sum);
@@ -144,5 +146,22 @@ int skx_csr_compare_rows(const skx_csr *a, const int32_t *left, const int32_t *r
                    memcmp(a->indices + p, a->indices + q, (size_t)length * sizeof *a->indices) == 0 &&
                    memcmp(a->data + p, a->data + q, (size_t)length * sizeof *a->data) == 0;
     }
+    return SKX_OK;
+}
+
+int skx_csr_top_k(const skx_csr *a, int64_t k, int32_t *labels, float *scores)
+{
+    if (k < 1) return SKX_EARG;
+    int64_t keep = k < a->n_cols ? k : a->n_cols;
+    uint64_t *keys = malloc((size_t)(2 * keep + 1) * sizeof *keys);
+    if (!keys) return SKX_ENOMEM;
+    for (int64_t i = 0; i < a->n_rows; i++) {
+        selector best = selector_make(keys, keep);
+        for (int64_t p = a->indptr[i]; p < a->indptr[i + 1]; p++)
+            selector_push(&best, key_make(a->data[p], a->indices[p]));
+        skx_selector_finish(&best);
+        skx_selector_write(&best, k, labels + i * k, scores + i * k);
+    }
+    free(keys);
     return SKX_OK;
 }

@@ -1,8 +1,9 @@
 /* Sorting of texts for tries. Multikey sort: texts are sorted by their next three code points, which fit one 64-bit key, and
  * those that agree in them by the three after, so that no code point is looked at twice and equal beginnings cost nothing. */
-#include "kernels/kernels.h"
+#include "base/cancel.h"
+#include "skxmr.h"
 
-#include <stdlib.h>
+#include <stdlib.h> /* qsort */
 
 enum { STRIDE = 3, MAX_POINT = 0x10ffff };
 
@@ -11,19 +12,19 @@ typedef struct {
     int32_t text;
 } keyed;
 
-/* Texts lo .. hi of the order agree in their first `depth` code points; they are still to be sorted. */
+/* Texts begin .. end of the order agree in their first `depth` code points; they are still to be sorted. */
 typedef struct {
-    int64_t lo, hi, depth;
+    int64_t begin, end, depth;
 } pending;
 
-static int texts_valid(const skx_points *texts)
+static bool texts_valid(const skx_points *texts)
 {
-    if (texts->n_texts < 0 || texts->n_texts > INT32_MAX || texts->ptr[0] != 0) return 0;
+    if (texts->n_texts < 0 || texts->n_texts > INT32_MAX || texts->ptr[0] != 0) return false;
     for (int64_t i = 0; i < texts->n_texts; i++)
-        if (texts->ptr[i + 1] < texts->ptr[i]) return 0;
+        if (texts->ptr[i + 1] < texts->ptr[i]) return false;
     for (int64_t p = 0; p < texts->ptr[texts->n_texts]; p++)
-        if (texts->points[p] > MAX_POINT) return 0;
-    return 1;
+        if (texts->points[p] > MAX_POINT) return false;
+    return true;
 }
 
 /* The code points from depth on, each raised by one: what lies beyond the end is 0 and comes first. */
@@ -35,7 +36,7 @@ static uint64_t key_at(const skx_points *texts, int32_t text, int64_t depth)
     return key;
 }
 
-static int text_ended(uint64_t key) { return (key & 0x1fffff) == 0; }
+static bool text_ended(uint64_t key) { return (key & 0x1fffff) == 0; }
 
 /* Equal texts in the order of their numbers, so that any sort gives the same. */
 static int compare_keyed(const void *left, const void *right)
@@ -46,29 +47,29 @@ static int compare_keyed(const void *left, const void *right)
 }
 
 /* Sort one range and push the parts of it that agree and go on. There is room: pending ranges are disjoint, of two texts at
- * least. Returns the new top of the stack. */
+ * least. @return the new top of the stack. */
 static int64_t sort_range(const skx_points *texts, pending range, keyed *items, pending *stack, int64_t top)
 {
-    int sorted = 1;
-    for (int64_t i = range.lo; i < range.hi; i++) {
+    bool sorted = true;
+    for (int64_t i = range.begin; i < range.end; i++) {
         items[i].key = key_at(texts, items[i].text, range.depth);
-        sorted = sorted && (i == range.lo || compare_keyed(&items[i - 1], &items[i]) < 0);
+        sorted = sorted && (i == range.begin || compare_keyed(&items[i - 1], &items[i]) < 0);
     }
-    if (!sorted) qsort(items + range.lo, (size_t)(range.hi - range.lo), sizeof *items, compare_keyed);
-    for (int64_t lo = range.lo, hi; lo < range.hi; lo = hi) {
-        for (hi = lo + 1; hi < range.hi && items[hi].key == items[lo].key; hi++) continue;
-        if (hi - lo > 1 && !text_ended(items[lo].key)) stack[top++] = (pending){lo, hi, range.depth + STRIDE};
+    if (!sorted) qsort(items + range.begin, (size_t)(range.end - range.begin), sizeof *items, compare_keyed);
+    for (int64_t begin = range.begin, end; begin < range.end; begin = end) {
+        for (end = begin + 1; end < range.end && items[end].key == items[begin].key; end++) continue;
+        if (end - begin > 1 && !text_ended(items[begin].key)) stack[top++] = (pending){begin, end, range.depth + STRIDE};
     }
     return top;
 }
 
-static int sort_all(const skx_points *texts, const volatile int32_t *cancel, keyed *items, pending *stack)
+static int sort_all(const skx_points *texts, const int32_t *cancel, keyed *items, pending *stack)
 {
     int64_t top = 0, visited = 0;
     if (texts->n_texts > 1) stack[top++] = (pending){0, texts->n_texts, 0};
     while (top > 0) {
         pending range = stack[--top];
-        visited += range.hi - range.lo;
+        visited += range.end - range.begin;
         if (visited >= SKX_POLL) {
             visited = 0;
             if (skx_cancelled(cancel)) return SKX_ECANCELLED;
@@ -87,7 +88,7 @@ static int64_t common_length(const skx_points *texts, int32_t a, int32_t b)
     return i;
 }
 
-int skx_texts_sort(const skx_points *texts, const volatile int32_t *cancel, int32_t *order, int64_t *common)
+int skx_texts_sort(const skx_points *texts, const int32_t *cancel, int32_t *order, int64_t *common)
 {
     if (!texts_valid(texts)) return SKX_EARG;
     int64_t n = texts->n_texts;

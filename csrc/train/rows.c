@@ -1,10 +1,9 @@
 #include "train/rows.h"
 
 #include "base/bitset.h"
-#include "base/huge.h"
+#include "base/huge.h" /* rows are visited in random order */
 
-#include <stddef.h>
-#include <string.h>
+#include <stddef.h> /* offsetof */
 
 static int64_t padded(int64_t length) { return (length + SKX_PADDING - 1) / SKX_PADDING * SKX_PADDING; }
 
@@ -13,22 +12,22 @@ static int64_t lines_of(int64_t length)
     return ((int64_t)offsetof(skx_solver_row, entries) + padded(length) * (int64_t)sizeof(skx_entry) + SKX_LINE - 1) / SKX_LINE;
 }
 
-/* Lay the rows out and allocate them. */
-static int allocate(const skx_csr *x, const int32_t *source, skx_solver_rows *out)
+/* Decide where each row begins and allocate them. @return SKX_OK, SKX_ENOMEM or SKX_ECAPACITY. */
+static int allocate(const skx_csr *x, const int32_t *source, skx_arena *arena, skx_solver_rows *out)
 {
     int64_t lines = 0;
-    out->at = malloc((size_t)(out->n_rows + 1) * sizeof *out->at);
+    out->at = skx_arena_take(arena, out->n_rows, sizeof *out->at);
     if (!out->at) return SKX_ENOMEM;
     for (int64_t i = 0; i < out->n_rows; i++) {
         out->at[i] = (uint32_t)lines;
         lines += lines_of(x->indptr[source[i] + 1] - x->indptr[source[i]]);
-        if (lines > UINT32_MAX) return SKX_ENOMEM;
+        if (lines > UINT32_MAX) return SKX_ECAPACITY;
     }
-    out->rows = skx_huge_alloc((size_t)lines * SKX_LINE);
+    out->rows = skx_arena_own(arena, skx_huge_alloc((size_t)lines * SKX_LINE));
     return out->rows ? SKX_OK : SKX_ENOMEM;
 }
 
-static void copy_rows(const skx_csr *x, const int32_t *source, skx_solver_rows *out, bitset *seen)
+static void copy_rows(const skx_csr *x, const int32_t *source, skx_solver_rows *out, bitset *columns)
 {
     for (int64_t i = 0; i < out->n_rows; i++) {
         skx_solver_row *row = skx_solver_rows_at(out, i);
@@ -37,48 +36,42 @@ static void copy_rows(const skx_csr *x, const int32_t *source, skx_solver_rows *
         row->padded = (int32_t)padded(row->length);
         for (int32_t p = 0; p < row->length; p++) {
             row->entries[p] = (skx_entry){x->indices[from + p], x->data[from + p]};
-            bitset_add(seen, x->indices[from + p]);
+            bitset_add(columns, x->indices[from + p]);
         }
     }
 }
 
-/* Replace every column by its rank among those seen. */
-static int renumber(skx_solver_rows *out, bitset *seen)
+/* Replace every column by its rank among those that occur. @return SKX_OK, or SKX_ENOMEM. */
+static int renumber(skx_solver_rows *out, const bitset *columns)
 {
-    uint32_t *ranks = bitset_ranks(seen);
+    uint32_t *ranks = bitset_ranks(columns);
     if (!ranks) return SKX_ENOMEM;
-    out->n_features = bitset_size(seen, ranks);
+    out->n_features = bitset_size(columns, ranks);
     for (int64_t i = 0; i < out->n_rows; i++) {
         skx_solver_row *row = skx_solver_rows_at(out, i);
         for (int32_t p = 0; p < row->length; p++)
-            row->entries[p].feature = bitset_rank(seen, ranks, row->entries[p].feature);
+            row->entries[p].feature = bitset_rank(columns, ranks, row->entries[p].feature);
         for (int32_t p = row->length; p < row->padded; p++) row->entries[p] = (skx_entry){(int32_t)out->n_features, 0.0f};
     }
     free(ranks);
-    out->features = malloc((size_t)(out->n_features + 1) * sizeof *out->features);
-    if (!out->features) return SKX_ENOMEM;
-    bitset_drain(seen, out->features);
     return SKX_OK;
 }
 
-int skx_solver_rows_gather(const skx_csr *x, const int32_t *source, int64_t n, skx_solver_rows *out)
+int skx_solver_rows_gather(const skx_csr *x, const int32_t *source, int64_t n, skx_arena *arena, skx_solver_rows *out)
 {
-    bitset seen = {0, NULL, NULL};
-    memset(out, 0, sizeof *out);
+    bitset columns = {0, NULL, NULL};
     out->n_rows = n;
-    int status = allocate(x, source, out);
-    if (status == SKX_OK && !bitset_init(&seen, x->n_cols)) status = SKX_ENOMEM;
+    int status = allocate(x, source, arena, out);
+    if (status == SKX_OK && !bitset_init(&columns, x->n_cols)) status = SKX_ENOMEM;
     if (status == SKX_OK) {
-        copy_rows(x, source, out, &seen);
-        status = renumber(out, &seen);
+        copy_rows(x, source, out, &columns);
+        status = renumber(out, &columns);
     }
-    bitset_free(&seen);
+    if (status == SKX_OK) {
+        out->features = skx_arena_take(arena, out->n_features, sizeof *out->features);
+        if (out->features) bitset_drain(&columns, out->features);
+        else status = SKX_ENOMEM;
+    }
+    bitset_free(&columns);
     return status;
-}
-
-void skx_solver_rows_free(skx_solver_rows *rows)
-{
-    free(rows->rows);
-    free(rows->at);
-    free(rows->features);
 }

@@ -58,12 +58,15 @@ def compile_chunk(columns, n_features, weight_dtype="float32"):
         pointer(columns.entries, INT),
         pointer(columns.values, FLOAT),
     )
-    struct = ffi.new(
-        "skx_sibling_weights *", [len(columns.col_ptr) - 1, len(columns.features), *buffers]
-    )
+    n_siblings = len(columns.col_ptr) - 1
+    struct = ffi.new("skx_sibling_weights *", [n_siblings, len(columns.features), *buffers])
     n_slots, n_bytes = ffi.new("int64_t *"), ffi.new("int64_t *")
     value_bytes = WEIGHT_DTYPES[weight_dtype]
-    check(lib.skx_chunk_size(struct, n_features, value_bytes, n_slots, n_bytes))
+    check(
+        lib.skx_chunk_size(struct, n_features, value_bytes, n_slots, n_bytes),
+        too_large=f"the weights of {n_siblings} siblings would take more than 16 GiB; a larger "
+        "threshold keeps fewer of them",
+    )
     index = np.empty(n_slots[0], dtype=SLOT)
     payload = np.empty(n_bytes[0], dtype=BYTE)
     check(
@@ -97,22 +100,17 @@ def read_chunk(chunk, n_features, threshold=0.0):
     col_ptr = np.empty(width + 1, dtype=LONG)
     entries = np.empty(n_weights, dtype=INT)
     values = np.empty(n_weights, dtype=FLOAT)
-    n_local = ffi.new("int64_t *")
-    check(
-        lib.skx_chunk_read(
-            struct,
-            n_features,
-            threshold,
-            n_local,
-            pointer(features, INT),
-            pointer(col_ptr, LONG),
-            pointer(entries, INT),
-            pointer(values, FLOAT),
-        )
+    outputs = (
+        pointer(features, INT),
+        pointer(col_ptr, LONG),
+        pointer(entries, INT),
+        pointer(values, FLOAT),
     )
+    out = ffi.new("skx_weight_buffers *", [n_rows, n_weights, *outputs, ffi.NULL, 0])
+    check(lib.skx_chunk_read(struct, n_features, threshold, out))
     kept = col_ptr[-1]
     return SiblingWeights(
-        features[: n_local[0]].copy(),
+        features[: out.n_features].copy(),
         col_ptr,
         entries[:kept].copy(),
         values[:kept].copy(),

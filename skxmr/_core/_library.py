@@ -29,8 +29,15 @@ class Cancelled(Exception):
     """Raised by a call that was ended through the flag that its thread watches."""
 
 
-def check(status):
-    """Raise the exception that a C status stands for."""
+def check(status, too_large=None):
+    """Raise the exception that a C status stands for.
+
+    Parameters
+    ----------
+    status : int
+    too_large : str, optional
+        Message where a limit of a format is exceeded.
+    """
     if status == lib.SKX_OK:
         return
     if status == lib.SKX_ECANCELLED:
@@ -43,6 +50,8 @@ def check(status):
             "X, sample_weight, C or bias is so large that training leaves single precision; "
             "scale it down"
         )
+    if status == lib.SKX_ECAPACITY and too_large is not None:
+        raise ValueError(too_large)
     raise ValueError(f"the C core refused its arguments: {name}")
 
 

@@ -97,26 +97,20 @@ def _train_from(view, problem, source, weight, params, seed, first, features, sc
         pointer(problem.role, BYTE) if problem.role is not None else ffi.NULL,
     )
     node = ffi.new("skx_node *", [len(problem.examples), width, *buffers])
-    n_features, done = ffi.new("int64_t *"), ffi.new("int64_t *")
-    n_iter = ffi.new("int32_t *")
+    outputs = (
+        pointer(features, INT),
+        pointer(col_ptr, LONG),
+        pointer(entries, INT),
+        pointer(values, FLOAT),
+        pointer(bias, FLOAT),
+    )
+    out = ffi.new("skx_weight_buffers *", [len(features), len(entries), *outputs, 0])
+    done, n_iter = ffi.new("int64_t *"), ffi.new("int32_t *")
+    c_params = _params_struct(params, seed)
     check(
-        lib.skx_train_node(
-            KERNELS,
-            view.struct,
-            node,
-            _params_struct(params, seed),
-            first,
-            len(features),
-            len(entries),
-            n_features,
-            pointer(features, INT),
-            pointer(col_ptr, LONG),
-            pointer(entries, INT),
-            pointer(values, FLOAT),
-            pointer(bias, FLOAT),
-            done,
-            n_iter,
-        )
+        lib.skx_train_node(KERNELS, view.struct, node, c_params, first, out, done, n_iter),
+        too_large=f"the {len(problem.examples)} training rows of one tree node hold too many "
+        "nonzeros: they would take more than 256 GiB",
     )
     n = done[0] - first
     part = (
@@ -125,7 +119,7 @@ def _train_from(view, problem, source, weight, params, seed, first, features, sc
         values[: col_ptr[n]].copy(),
         bias[:n],
     )
-    return part, n_features[0], done[0], n_iter[0]
+    return part, out.n_features, done[0], n_iter[0]
 
 
 def _params_struct(params, seed):

@@ -76,11 +76,11 @@ static int compile_layer(input *in, int64_t n_features, skx_layer *layer)
             part.n_owned = 0;
             skx_sibling_weights c = take_columns(&part, left < SKX_CHUNK_WIDTH ? left : SKX_CHUNK_WIDTH, n_features);
             int64_t slots, bytes, s = index_ptr[chunk], b = payload_ptr[chunk];
-            int status = skx_chunk_size(&c, n_features, (int)layer->value_bytes, &slots, &bytes);
+            int status = skx_chunk_size(&c, n_features, layer->value_bytes, &slots, &bytes);
             if (status == SKX_OK) {
                 index = realloc(index, (size_t)(s + slots + 1) * sizeof *index);
                 payload = realloc(payload, (size_t)(b + bytes + 1));
-                status = skx_chunk_write(&c, n_features, (int)layer->value_bytes, slots, bytes, index + s, payload + b);
+                status = skx_chunk_write(&c, n_features, layer->value_bytes, slots, bytes, index + s, payload + b);
             }
             in->at = part.at;
             input_free(&part);
@@ -138,20 +138,21 @@ static void damage(input *in, void *array, int64_t n_bytes)
 static void prune_chunk(const skx_chunk *chunk, int64_t n_features, float threshold, int64_t rows, int64_t weights)
 {
     input in = input_empty();
-    int64_t local, slots, bytes, n_slots, n_bytes, *ptr = own(&in, (size_t)(chunk->width + 1) * 8);
+    int64_t slots, bytes, n_slots, n_bytes, *ptr = own(&in, (size_t)(chunk->width + 1) * 8);
     int32_t *features = own(&in, (size_t)rows * 4), *entries = own(&in, (size_t)weights * 4);
     float *values = own(&in, (size_t)weights * 4);
     skx_slot *index = own(&in, (size_t)chunk->n_slots * sizeof *index);
     uint8_t *payload = own(&in, (size_t)chunk->n_bytes);
+    skx_weight_buffers out = {rows, weights, features, ptr, entries, values, NULL, 0};
     int status = skx_chunk_prune(chunk, n_features, threshold, &n_slots, &n_bytes, index, payload);
     if (status != SKX_ECAPACITY && succeeded(status)) {
-        CLAIM(skx_chunk_read(chunk, n_features, threshold, &local, features, ptr, entries, values) == SKX_OK);
-        skx_sibling_weights left = {chunk->width, local, features, ptr, entries, values};
-        if (succeeded(skx_chunk_size(&left, n_features, (int)chunk->value_bytes, &slots, &bytes))) {
+        CLAIM(skx_chunk_read(chunk, n_features, threshold, &out) == SKX_OK);
+        skx_sibling_weights left = {chunk->width, out.n_features, features, ptr, entries, values};
+        if (succeeded(skx_chunk_size(&left, n_features, chunk->value_bytes, &slots, &bytes))) {
             CLAIM(slots == n_slots && bytes == n_bytes);
             skx_slot *i2 = own(&in, (size_t)slots * sizeof *i2);
             uint8_t *p2 = own(&in, (size_t)bytes);
-            if (succeeded(skx_chunk_write(&left, n_features, (int)chunk->value_bytes, slots, bytes, i2, p2)))
+            if (succeeded(skx_chunk_write(&left, n_features, chunk->value_bytes, slots, bytes, i2, p2)))
                 CLAIM(!memcmp(i2, index, (size_t)slots * sizeof *index) && !memcmp(p2, payload, (size_t)bytes));
         }
     }
@@ -167,7 +168,7 @@ static void copy_chunk(const skx_layer *layer, int64_t c, int64_t width, int64_t
                        layer->value_bytes,
                        layer->index + layer->index_ptr[c],
                        layer->payload + layer->payload_ptr[c]};
-    int64_t weights, rows, local, again, slots, bytes;
+    int64_t weights, rows, slots, bytes;
     CLAIM(skx_chunk_check(&chunk, n_features, &weights, &rows) == SKX_OK);
     prune_chunk(&chunk, n_features, 0.0f, rows, weights);
     prune_chunk(&chunk, n_features, 1.0f, rows, weights);
@@ -176,18 +177,21 @@ static void copy_chunk(const skx_layer *layer, int64_t c, int64_t width, int64_t
     int32_t *f2 = own(&in, (size_t)rows * 4);
     float *values = own(&in, (size_t)weights * 4), *v2 = own(&in, (size_t)weights * 4);
     int64_t *ptr = own(&in, (size_t)(width + 1) * 8), *p2 = own(&in, (size_t)(width + 1) * 8);
-    CLAIM(skx_chunk_read(&chunk, n_features, 0.0f, &local, features, ptr, entries, values) == SKX_OK);
+    skx_weight_buffers out = {rows, weights, features, ptr, entries, values, NULL, 0};
+    skx_weight_buffers again = {rows, weights, f2, p2, e2, v2, NULL, 0};
+    CLAIM(skx_chunk_read(&chunk, n_features, 0.0f, &out) == SKX_OK);
+    int64_t local = out.n_features;
     skx_sibling_weights columns = {width, local, features, ptr, entries, values};
     CLAIM(ptr[width] == weights && local == rows);
-    if (succeeded(skx_chunk_size(&columns, n_features, (int)chunk.value_bytes, &slots, &bytes))) {
+    if (succeeded(skx_chunk_size(&columns, n_features, chunk.value_bytes, &slots, &bytes))) {
         skx_slot *index = own(&in, (size_t)slots * sizeof *index);
         uint8_t *payload = own(&in, (size_t)bytes);
-        if (succeeded(skx_chunk_write(&columns, n_features, (int)chunk.value_bytes, slots, bytes, index, payload))) {
+        if (succeeded(skx_chunk_write(&columns, n_features, chunk.value_bytes, slots, bytes, index, payload))) {
             skx_chunk copy = {slots, bytes, width, chunk.value_bytes, index, payload};
             CLAIM(skx_chunk_check(&copy, n_features, &weights, &rows) == SKX_OK);
             CLAIM(weights == ptr[width] && rows == local);
-            CLAIM(skx_chunk_read(&copy, n_features, 0.0f, &again, f2, p2, e2, v2) == SKX_OK);
-            CLAIM(again == local && !memcmp(f2, features, (size_t)local * 4) && !memcmp(p2, ptr, (size_t)(width + 1) * 8));
+            CLAIM(skx_chunk_read(&copy, n_features, 0.0f, &again) == SKX_OK);
+            CLAIM(again.n_features == local && !memcmp(f2, features, (size_t)local * 4) && !memcmp(p2, ptr, (size_t)(width + 1) * 8));
             CLAIM(!memcmp(e2, entries, (size_t)weights * 4) && !memcmp(v2, values, (size_t)weights * 4));
         }
     }
