@@ -37,7 +37,11 @@ def fitted_in_one_step(estimator):
     before = dict(vars(fresh))
     yield fresh
     after = vars(fresh)
-    learned = {name: value for name, value in after.items() if before.get(name) is not value}
+    learned = {
+        name: value
+        for name, value in after.items()
+        if name not in before or before[name] is not value
+    }
     # While `before` holds the old values, replacing them frees nothing and so runs no other code:
     # no thread sees a part of it.
     vars(estimator).update(learned)

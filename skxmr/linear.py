@@ -139,7 +139,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     loss : {"squared_hinge", "log_loss"}, default="squared_hinge"
     negative_sampling : {"tfn", "man", "tfn+man"} or list of these, default="tfn"
         Which rows a ranker learns from. "tfn", teacher-forcing negatives: those that have a label
-        below its parent. "man", matcher-aware negatives: those that a search leads to its parent,
+        below its parent; the rankers of the root's children learn from all rows, also from those
+        without any label. "man", matcher-aware negatives: those that a search leads to its parent,
         and its own positives. "tfn+man": either; slower to train, and often ranks better. A list
         has one entry per level, from the root's children down.
     bias : float, default=1.0
@@ -159,12 +160,15 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         Nodes kept per level.
     post_processor : str, default="l3-hinge"
         How a margin becomes a score and joins its parent's: "noop", "sigmoid", "log-sigmoid",
-        "l{p}-hinge" or "log-l{p}-hinge" for p = 1 to 4. The scores of "noop" are margins, into
-        which no votes can be mixed: with it, nobody votes.
+        "l{p}-hinge" or "log-l{p}-hinge" for p = 1 to 4. The variants with "log-" add logarithms
+        instead of multiplying, so that no score is too small to be told from others. The scores of
+        "noop" are margins, into which no votes can be mixed: with it, nobody votes.
     threshold : float, default=0.5
         `predict` returns the labels that score higher (multilabel y only).
     n_trees : int, default=1
-        How many trees are trained, from different seeds. Their scores are averaged.
+        How many trees are trained, from different seeds. Their scores are averaged. A tree's score
+        takes part in the average of the labels that it ranks among its first 50. The score of a
+        label that it ranks lower counts only if it is larger than the others' sum.
     n_neighbors : int, "auto" or None, default=20
         How many training rows vote for their labels, of those most similar to the query among the
         rows that carry one of the labels ranked highest. The model then holds the training rows,
@@ -173,7 +177,9 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         training; that doubles the time of a fit with one tree. With None, nobody votes: the model
         is smaller and ranks several times as fast. Takes effect in fit, as `prune_threshold` does.
     neighbor_weight : float in [0, 1], default=0.2
-        Share of the votes in the scores.
+        Share of the votes in the scores. Votes are added to the score of the labels that the trees
+        rank among their first 20 (50 with several trees). For a label that they rank lower, the
+        larger of the two counts. With 1, the trees only order the labels that no neighbor has.
     neighbor_power : float, default=3.0
         A neighbour's vote counts this power of its cosine similarity.
     max_clusters_per_label : int, default=1
@@ -646,7 +652,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         X : {array-like, sparse matrix} of shape (n_samples, n_features), or tuple
             A tuple is one row's nonzeros, a pair (indices, values) of one-dimensional arrays.
         k : int, default=10
-            At least 1. Where it exceeds what the beam reaches, rows are padded.
+            At least 1. Where it exceeds what the beam reaches, rows are padded. A ranking of fewer
+            labels is the beginning of a longer one.
         frontier : tuple (level, nodes), optional
             Where the search begins instead of the root: `nodes` is a sparse matrix of shape
             (n_samples, n_nodes of that tree level) whose stored entries are the nodes' scores.
@@ -731,7 +738,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
 
     @consistent
     def decision_function(self, X):
-        """Score the labels that the beam reaches.
+        """Score the labels that the beam reaches, as `rank` does.
 
         Parameters
         ----------
