@@ -10,8 +10,9 @@ import scipy.sparse as sp
 from ._core import CHUNK_WIDTH, Layer, Model, compile_chunk, read_chunk, regroup
 from ._disentanglement import matched_clusters
 from ._examples import Examples
+from ._targets import check_classes, holds_text
 from ._training import train_leaf_chunks
-from ._validation import check_classes, check_matrix, indicator_csr, takes_text
+from ._validation import check_indicator, takes_text
 from .embeddings import embed_labels, split_kind
 from .tree import LabelTree, group_pointers
 
@@ -43,7 +44,7 @@ class GrownTargets(NamedTuple):
 
 def grown_columns(y, n_rows, n_known):
     """Validate an indicator matrix whose columns are the known labels and then the new ones."""
-    Y = indicator_csr(check_matrix(y, "y", n_rows), "y")
+    Y = check_indicator(y, "y", n_rows)
     if Y.shape[1] <= n_known:
         raise ValueError(
             f"y must have more than {n_known} columns, those of the known labels and then the new "
@@ -58,7 +59,7 @@ def grown_classes(y, n_rows, known):
     y = check_classes(y)
     if len(y) != n_rows:
         raise ValueError(f"y must hold one class for each of {n_rows} rows, got {len(y)}")
-    if _holds_text(y) != _holds_text(known):
+    if holds_text(y) != holds_text(known):
         raise ValueError(f"y must hold classes of {known.dtype}, as in fit, got {y.dtype}")
     classes = np.unique(np.concatenate((known, y)))
     if len(classes) == len(known):
@@ -69,10 +70,6 @@ def grown_classes(y, n_rows, known):
     entries = np.ones(n_rows, dtype=np.float32), columns, np.arange(n_rows + 1)
     Y = sp.csr_matrix(entries, shape=(n_rows, len(classes)))
     return GrownTargets(Y, classes, new, renumbered)
-
-
-def _holds_text(values):
-    return values.dtype.kind == "U" or any(isinstance(value, str) for value in values[:1])
 
 
 class Place(NamedTuple):

@@ -1,13 +1,18 @@
-"""What a ranker says about rows: by itself, at the end of a pipeline, or inside a search."""
+"""What a ranker says about rows: by itself, or inside of pipelines, searches and the like."""
 
 import numpy as np
 from scipy import sparse
 from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
+from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.utils import _safe_indexing, gen_batches, indexable
 from sklearn.utils.validation import _num_samples
 
 from ._core import csr_top_k
 from ._validation import canonical_csr
+
+#: Estimators whose scores are those of their ``estimator_``.
+_PASSING_ON = FixedThresholdClassifier, TunedThresholdClassifierCV, SelfTrainingClassifier
 
 #: Of rankings as wide as there are labels, this many scores are held at once.
 _BLOCK = 1 << 22
@@ -15,27 +20,48 @@ _BLOCK = 1 << 22
 
 def unwrapped(estimator, X):
     """Return the ranker inside fitted pipelines and searches, and the features it is given."""
-    inner = _inside(estimator)
-    if inner is estimator:
-        return estimator, X
-    if hasattr(estimator, "steps") and len(estimator.steps) > 1:
-        # A pipeline passes on the methods that scikit-learn knows, and `rank` is not one of them.
-        X = estimator[:-1].transform(X)
-    return unwrapped(inner, X)
+    for _, before in wrappers(estimator):
+        if before is not None:
+            X = before.transform(X)
+    return last_ranker(estimator), X
 
 
 def last_ranker(estimator):
     """Return the ranker inside fitted pipelines and searches."""
-    inner = _inside(estimator)
-    return estimator if inner is estimator else last_ranker(inner)
+    for inner, _ in wrappers(estimator):
+        estimator = inner
+    return estimator
 
 
-def _inside(estimator):
+def wrappers(estimator):
+    """Go through all that only passes rows on to the ranker inside, from without.
+
+    Yields
+    ------
+    inner : estimator
+        What the wrapper holds.
+    before : transformer or None
+        What the wrapper does to rows before. A pipeline passes on the methods that scikit-learn
+        knows, and `rank` is not one of them.
+    """
+    opened = _opened(estimator)
+    while opened is not None:
+        yield opened
+        opened = _opened(opened[0])
+
+
+def _opened(estimator):
+    """Return what a wrapper holds and what comes before it, or None for all other estimators."""
+    # First, since it has all attributes of what it holds.
     if isinstance(estimator, FrozenEstimator):
-        return estimator.estimator
+        return estimator.estimator, None
     if hasattr(estimator, "best_estimator_"):
-        return estimator.best_estimator_
-    return estimator[-1] if hasattr(estimator, "steps") else estimator
+        return estimator.best_estimator_, None
+    if isinstance(estimator, _PASSING_ON):
+        return getattr(estimator, "estimator_", estimator.estimator), None
+    if hasattr(estimator, "steps"):
+        return estimator.steps[-1][1], estimator[:-1] if len(estimator.steps) > 1 else None
+    return None
 
 
 def ranked_by(estimator, X, k):

@@ -7,11 +7,11 @@ from sklearn.utils import Bunch
 from ._pairs import first_k, is_true, row_of_entries
 from ._rankers import dense_csr, ranking_csr
 from ._validation import (
+    as_array,
+    check_indicator,
     check_integer,
-    check_matrix,
     check_option,
     check_sparse_structure,
-    indicator_csr,
 )
 
 #: By how much a mean of scores in single precision may exceed the largest of them.
@@ -86,7 +86,7 @@ def reliability_curve(Y_true, Y_proba, *, n_bins=10, strategy="uniform", k=None)
     """
     check_integer(n_bins, "n_bins", 1)
     check_option(strategy, "strategy", ("uniform", "quantile"))
-    truth = indicator_csr(check_matrix(Y_true, "Y_true"), "Y_true")
+    truth = check_indicator(Y_true, "Y_true")
     if k is not None:
         check_integer(k, "k", 1)
     proba = first_k(_checked_probabilities(Y_proba, truth.shape), k)
@@ -119,16 +119,18 @@ def _quantile(predicted, n_bins):
 def _checked_probabilities(Y_proba, shape):
     """Return probabilities as canonical CSR of the given shape, zeros that are stored kept."""
     if isinstance(Y_proba, tuple):
-        labels, scores = map(np.asarray, Y_proba)
+        labels, scores = (as_array(part, "Y_proba") for part in Y_proba)
         if len(labels) and labels.max() >= shape[1]:
             raise ValueError(f"Y_proba must rank labels below {shape[1]}, got {labels.max()}")
         proba = ranking_csr(labels, scores, shape[1])
-    elif sparse.issparse(Y_proba):
-        check_sparse_structure(Y_proba, "Y_proba")
-        proba = sparse.csr_matrix(Y_proba, copy=True)
-        proba.sum_duplicates()
     else:
-        proba = dense_csr(np.atleast_2d(np.asarray(Y_proba, dtype=np.float64)))
+        check_sparse_structure(Y_proba, "Y_proba")
+        proba = as_array(Y_proba, "Y_proba")
+        if sparse.issparse(proba):
+            proba = sparse.csr_matrix(proba, copy=True)
+            proba.sum_duplicates()
+        else:
+            proba = dense_csr(np.atleast_2d(proba.astype(np.float64)))
     if proba.shape != shape:
         raise ValueError(f"Y_proba must have shape {shape} as Y_true, got {proba.shape}")
     if proba.nnz == 0:

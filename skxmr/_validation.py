@@ -1,15 +1,13 @@
 """Checks of what users pass, before any of it is looked at by C."""
 
 import numbers
-import warnings
 from collections.abc import Iterable
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
 
 from ._core import csr_check
 from .tree import LabelTree
@@ -105,19 +103,41 @@ def pair_to_csr(pair, n_features):
     return sp.csr_matrix((values, indices.astype(np.int64), pointers), shape=(1, n_features))
 
 
-def check_features_and_targets(estimator, X, y):
-    """Validate what fit is given and return X as CSR that is yet to be made canonical, and y."""
-    check_sparse_structure(X, "X")
-    check_sparse_structure(y, "y")
-    X, y = widened(X), widened(y)
-    return validate_data(estimator, X, y, accept_sparse="csr", dtype=np.float32, multi_output=True)
+def as_array(values, name):
+    """Return a sparse matrix as it is and everything else as an array, before any other check.
+
+    Columns of a data frame may be nullable or of several types, where ``numpy.asarray`` makes
+    objects of numbers.
+    """
+    if sp.issparse(values):
+        return values
+    if isinstance(values, np.ndarray) or not hasattr(values, "__array__"):
+        return np.asarray(values)
+    # A nullable column. As floats, large integers would not be told apart.
+    numpy_dtype = getattr(getattr(values, "dtype", None), "numpy_dtype", None)
+    try:
+        if numpy_dtype is not None:
+            return values.to_numpy(dtype=numpy_dtype)
+        return check_array(values, input_name=name, **_UNCHECKED)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be an array without missing values: {error}") from error
+
+
+_UNCHECKED = {
+    "accept_sparse": True,
+    "dtype": None,
+    "ensure_all_finite": False,
+    "ensure_2d": False,
+    "allow_nd": True,
+    "ensure_min_samples": 0,
+    "ensure_min_features": 0,
+}
 
 
 def check_matrix(matrix, name, n_rows=None, *, keep_zeros=False):
     """Validate a matrix that is no estimator's X, such as label features."""
     check_sparse_structure(matrix, name)
-    if not sp.issparse(matrix):
-        matrix = np.asarray(matrix)
+    matrix = as_array(matrix, name)
     if matrix.ndim != 2 or matrix.shape[1] == 0 or matrix.dtype.kind not in "fiub":
         raise ValueError(
             f"{name} must be a two-dimensional matrix of real numbers with at least one column, "
@@ -223,50 +243,6 @@ def check_texts(texts, name):
     return texts
 
 
-class Targets(NamedTuple):
-    """What fit was given as y, as an indicator matrix.
-
-    Attributes
-    ----------
-    indicator : csr_matrix of float32, shape (n, n_labels)
-        Ones only.
-    classes : ndarray or None
-        The class of each column where y was one-dimensional.
-    container : str
-        What predictions look like: "classes", "dense", "spmatrix" or "sparray".
-    """
-
-    indicator: sp.csr_matrix
-    classes: np.ndarray | None
-    container: str
-
-
-def encode_targets(y):
-    """Turn a y that passed check_features_and_targets into Targets."""
-    if sp.issparse(y):
-        container = "sparray" if isinstance(y, sp.sparray) else "spmatrix"
-        return Targets(_check_positives(indicator_csr(y, "y")), None, container)
-    if y.ndim == 2 and y.shape[1] > 1:
-        if y.dtype.kind not in "fiub":
-            raise ValueError(f"y must be a 0/1 indicator matrix, got an array of {y.dtype}")
-        return Targets(_check_positives(indicator_csr(y, "y")), None, "dense")
-    y = check_classes(y)
-    classes, codes = np.unique(y, return_inverse=True)
-    pointers = np.arange(len(y) + 1)
-    ones = np.ones(len(y), dtype=np.float32)
-    indicator = sp.csr_matrix((ones, codes, pointers), shape=(len(y), len(classes)))
-    return Targets(canonical_csr(indicator, "y"), classes, "classes")
-
-
-def check_classes(y):
-    """Validate one class per row, and return an array."""
-    y = column_or_1d(y, warn=True)
-    with warnings.catch_warnings():  # that many classes must mean regression: not here
-        warnings.filterwarnings("ignore", "The number of unique classes")
-        check_classification_targets(y)
-    return y
-
-
 def indicator_csr(matrix, name):
     """Convert a 0/1 matrix to canonical CSR that stores only its ones."""
     Y = canonical_csr(matrix, name)
@@ -276,10 +252,12 @@ def indicator_csr(matrix, name):
     return Y
 
 
-def _check_positives(Y):
-    if Y.nnz == 0:
-        raise ValueError("y has no positive entry; expected at least one row with a label")
-    return Y
+def check_indicator(matrix, name, n_rows=None, n_labels=None):
+    """Validate a 0/1 matrix with a column for each label, and return it as `indicator_csr` does."""
+    Y = check_matrix(matrix, name, n_rows)
+    if n_labels is not None and Y.shape[1] != n_labels:
+        raise ValueError(f"{name} must have {n_labels} columns, got {Y.shape[1]}")
+    return indicator_csr(Y, name)
 
 
 def check_sample_weight(sample_weight, n_rows, scale=1.0):
@@ -289,18 +267,13 @@ def check_sample_weight(sample_weight, n_rows, scale=1.0):
     """
     if sample_weight is None:
         return None
-    weight = np.asarray(sample_weight)
-    if weight.ndim == 0:
-        weight = np.full(n_rows, weight)
-    if weight.shape != (n_rows,) or weight.dtype.kind not in "fiub":
-        raise ValueError(
-            f"sample_weight must be {n_rows} numbers, one per row of X, got an array of "
-            f"{weight.dtype} with shape {weight.shape}"
-        )
-    with np.errstate(over="ignore"):  # what does not fit becomes infinite and is refused below
+    weight = weight_array(sample_weight, n_rows)
+    with np.errstate(over="ignore", under="ignore"):  # what does not fit is refused below
         weight = weight.astype(np.float32)
-    if not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
-        raise ValueError("sample_weight must be finite, not negative and not all zero")
+    if not _are_weights(weight):
+        raise ValueError(
+            "sample_weight must be finite, not negative and not all zero in single precision"
+        )
     with np.errstate(over="ignore", under="ignore"):
         products = weight[weight > 0] * np.float32(scale)
     if not (np.isfinite(products).all() and products.all()):
@@ -308,6 +281,59 @@ def check_sample_weight(sample_weight, n_rows, scale=1.0):
             f"sample_weight times {scale!r} must neither overflow nor vanish in single precision"
         )
     return weight
+
+
+def check_weight_ratios(sample_weight, n_rows):
+    """Return sample weights whose scale does not matter, as float64 of at most 1; 1 for None.
+
+    They are multiplied by a power of two, so that neither tiny nor huge ones are lost in sums and
+    all others are exact.
+    """
+    if sample_weight is None:
+        return np.ones(n_rows)
+    weight = weight_array(sample_weight, n_rows).astype(np.float64)
+    if not _are_weights(weight):
+        raise ValueError("sample_weight must be finite, not negative and not all zero")
+    with np.errstate(under="ignore"):
+        return np.ldexp(weight, -np.frexp(weight.max())[1])
+
+
+def rows_counted(sample_weight, n_rows):
+    """Return for how many rows each row counts, whatever the scale of the weights.
+
+    Where all weights are multiples of the smallest one above zero, a row of that weight is one row,
+    and one of twice the weight is two. All other weights are scaled so that rows with weight
+    count for one on average.
+    """
+    weight = check_weight_ratios(sample_weight, n_rows)
+    positive = weight[weight > 0]
+    with np.errstate(over="ignore"):
+        counts = weight / positive.min()
+    whole = np.rint(counts)
+    if np.isfinite(counts).all() and np.abs(counts - whole).max() < _WHOLE:
+        return whole
+    return weight / positive.mean()
+
+
+#: Multiples of a weight that was rounded, to single precision perhaps, are integers this closely.
+_WHOLE = 1e-4
+
+
+def weight_array(sample_weight, n_rows):
+    """Return sample weights as one number for each row; their values are left to be checked."""
+    weight = as_array(sample_weight, "sample_weight")
+    if weight.ndim == 0:
+        weight = np.full(n_rows, weight)
+    if weight.shape != (n_rows,) or weight.dtype.kind not in "fiub":
+        raise ValueError(
+            f"sample_weight must be {n_rows} numbers, one per row of X, got an array of "
+            f"{weight.dtype} with shape {weight.shape}"
+        )
+    return weight
+
+
+def _are_weights(weight):
+    return np.isfinite(weight).all() and (weight >= 0).all() and weight.any()
 
 
 def check_boolean(value, name):

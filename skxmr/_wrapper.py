@@ -2,21 +2,21 @@
 
 import numpy as np
 from scipy import sparse
+from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import check_array, get_tags
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from ._pairs import is_true, select
 from ._rankers import reached_scores, take_rows
-from ._validation import (
-    check_matrix,
-    check_sample_weight,
-    check_sparse_structure,
-    encode_targets,
-    indicator_csr,
-    widened,
-)
-from .metrics import _indicator
+from ._targets import encode_targets, known_truth, target_array
+from ._validation import check_weight_ratios, widened
+
+#: What a wrapper notes of the estimator inside, which may not change from then on.
+_NOTED = "n_features_in_", "feature_names_in_", "classes_"
 
 
 class RankerWrapper(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
@@ -32,9 +32,10 @@ class RankerWrapper(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
             )
-        check_sparse_structure(y, "y")
+        for name in _NOTED:  # those of another estimator, perhaps
+            vars(self).pop(name, None)
         options = {"ensure_2d": False, "dtype": None, "input_name": "y"}
-        y = check_array(widened(y), accept_sparse="csr", **options)
+        y = check_array(widened(target_array(y, "y")), accept_sparse="csr", **options)
         if y.shape[0] != _num_samples(X):
             raise ValueError(f"y must have {_num_samples(X)} rows as X, got {y.shape[0]}")
         targets = encode_targets(y)
@@ -47,7 +48,7 @@ class RankerWrapper(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def _take_estimator(self, fitted):
         """Keep a fitted estimator, and what it knows of features and classes."""
         self.estimator_ = fitted
-        for name in ("n_features_in_", "feature_names_in_", "classes_"):
+        for name in _NOTED:
             if hasattr(fitted, name):
                 setattr(self, name, getattr(fitted, name))
         n_labels = len(self.classes_)
@@ -55,16 +56,25 @@ class RankerWrapper(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(f"y must have {n_labels} columns as in fit, got {self.n_labels_}")
         self.n_labels_ = n_labels
 
-    def _truth(self, y):
-        """Return y as a canonical 0/1 indicator of the labels."""
-        truth = indicator_csr(check_matrix(_indicator(self, y), "y"), "y")
-        if truth.shape[1] != self.n_labels_:
-            raise ValueError(f"y must have {self.n_labels_} columns, got {truth.shape[1]}")
-        return truth
+    def _check_fitted(self):
+        """Refuse to go on where the estimator is no longer the one that fit has seen.
+
+        Its labels may have been added to, or it was fitted again by itself: names, columns and
+        propensities would be those of others.
+        """
+        check_is_fitted(self)
+        for name in _NOTED:
+            noted = vars(self).get(name)
+            now = getattr(self.estimator_, name, noted)
+            if now is not noted and not _are_equal(now, noted):
+                raise NotFittedError(
+                    f"{type(self).__name__} was fitted to an estimator whose {name} has changed "
+                    "since, as by add_labels or another fit: fit again"
+                )
 
     def _reached_scores(self, X):
         """Scores that `rank` shows, of all labels that it can show, as CSR."""
-        check_is_fitted(self)
+        self._check_fitted()
         scores = self._estimated_scores(X)
         changed = self._changed(scores.data, scores.indices)
         return sparse.csr_matrix((changed, scores.indices, scores.indptr), shape=scores.shape)
@@ -113,14 +123,17 @@ class RankerWrapper(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         score : float
             Share of rows whose highest ranked label is one of theirs.
         """
-        if not self._is_multilabel():
-            return super().score(X, y, sample_weight)
+        multilabel = self._is_multilabel()
+        weight = check_weight_ratios(sample_weight, _num_samples(X))
+        if not multilabel:
+            return super().score(X, target_array(y, "y"), weight)
+        truth = known_truth(self, y, _num_samples(X))
         best = self.rank(X, 1)[0][:, 0]
-        hits = is_true(self._truth(y), np.arange(len(best)), best) & (best >= 0)
-        return float(np.average(hits, weights=check_sample_weight(sample_weight, len(best))))
+        hits = is_true(truth, np.arange(len(best)), best) & (best >= 0)
+        return float(np.average(hits, weights=weight))
 
     def _is_multilabel(self):
-        check_is_fitted(self)
+        self._check_fitted()
         return self.multilabel_
 
     def _best_classes(self, X):
@@ -139,10 +152,21 @@ class RankerWrapper(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return tags
 
 
+def _are_equal(now, noted):
+    """Whether an attribute of an estimator is as it was; classes may be one array per label."""
+    if isinstance(now, list) and isinstance(noted, list):
+        return len(now) == len(noted) and all(map(np.array_equal, now, noted))
+    return np.array_equal(now, noted)
+
+
 def weight_params(estimator, sample_weight):
     """Return sample weights as keyword arguments of the estimator's fit, if there are any."""
-    if sample_weight is None:
+    if sample_weight is None or isinstance(estimator, FrozenEstimator):
         return {}
+    if get_config()["enable_metadata_routing"]:
+        return {"sample_weight": sample_weight}
+    if isinstance(estimator, BaseSearchCV):
+        return weight_params(estimator.estimator, sample_weight)
     if hasattr(estimator, "steps"):
         name, last = estimator.steps[-1]
         return {

@@ -13,12 +13,14 @@ from ._held_out import PREFIT, fitted_to, splits
 from ._pairs import first_k
 from ._rankers import best_scores, reached_scores, take_rows
 from ._reliability import reliability_curve
+from ._targets import known_truth
 from ._validation import (
     check_integer,
     check_option,
     check_real,
-    check_sample_weight,
+    rows_counted,
     unchanged_on_failure,
+    weight_array,
 )
 from ._wrapper import RankerWrapper, weight_params
 
@@ -175,7 +177,8 @@ class CalibratedRanker(RankerWrapper):
 
     def _fit(self, X, y, sample_weight, fit_params):
         y = self._take_targets(X, y)
-        weight = check_sample_weight(sample_weight, y.shape[0])
+        counts = rows_counted(sample_weight, y.shape[0])
+        weight = None if sample_weight is None else weight_array(sample_weight, y.shape[0])
         rng = check_random_state(self.random_state)
         fit = partial(self._fitted_to, X, y, weight, fit_params=fit_params, seed=draw_seed(rng))
         everything = np.arange(y.shape[0])
@@ -186,8 +189,7 @@ class CalibratedRanker(RankerWrapper):
         else:
             folds = ((fit(train), test) for train, test in splits(self.cv, X, y, rng))
             self._take_estimator(fit(everything))
-        weight = np.ones(y.shape[0]) if weight is None else weight.astype(np.float64)
-        pairs = self._held_out_pairs(folds, X, self._truth(y), weight, rng)
+        pairs = self._held_out_pairs(folds, X, known_truth(self, y), counts, rng)
         self.calibrator_ = METHODS[self.method](pairs)
         return self
 
@@ -240,7 +242,7 @@ class CalibratedRanker(RankerWrapper):
             Padded with -inf. For one-dimensional y they are those of each class by itself, and
             rows need not sum to one.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         labels, scores = best_scores(self.estimator_, X, k, self.n_labels_)
         probabilities = np.full(scores.shape, -np.inf)
         reached = labels >= 0
@@ -284,7 +286,7 @@ class CalibratedRanker(RankerWrapper):
             What the estimator's ``decision_function`` returns; for two classes, the second's
             probability minus one half, which orders rows as ``predict_proba`` does.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         if not self.multilabel_ and self.n_labels_ == 2:
             # The map of two scores does not order rows as their difference does.
             return self.predict_proba(X)[:, 1] - 0.5

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_memory, has_fit_parameter
 
@@ -53,17 +53,23 @@ from ._new_labels import (
     rows_with,
     warn_of_absent,
 )
-from ._pairs import row_of_entries
+from ._pairs import is_true, row_of_entries
 from ._rankers import ranking_csr
 from ._relevance import check_relevance
 from ._state import classifier_state
+from ._targets import (
+    check_classes,
+    check_features_and_targets,
+    encode_targets,
+    known_truth,
+    target_array,
+)
 from ._training import train_layers
 from ._validation import (
     bare_row,
     canonical_csr,
     check_boolean,
     check_features,
-    check_features_and_targets,
     check_indexer,
     check_integer,
     check_matrix,
@@ -72,8 +78,7 @@ from ._validation import (
     check_real,
     check_sample_weight,
     check_texts,
-    encode_targets,
-    indicator_csr,
+    check_weight_ratios,
     pair_to_csr,
     takes_text,
 )
@@ -825,15 +830,14 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         score : float
             Share of rows whose highest ranked label is one of theirs.
         """
-        self._check_fitted()
+        X = self._check_rank_input(X)
+        weight = check_weight_ratios(sample_weight, X.shape[0])
         if not self.multilabel_:
-            return super().score(X, y, sample_weight)
-        best = self._best(self._check_rank_input(X))
-        Y = indicator_csr(check_matrix(y, "y", len(best)), "y")
-        if Y.shape[1] != self.n_labels_:
-            raise ValueError(f"y must have {self.n_labels_} columns, got {Y.shape[1]}")
-        hits = np.asarray(Y[np.arange(len(best)), best]).ravel() != 0
-        return float(np.average(hits, weights=check_sample_weight(sample_weight, len(best))))
+            return super().score(X, target_array(y, "y"), weight)
+        truth = known_truth(self, y, X.shape[0])
+        best = self._best(X)
+        hits = is_true(truth, np.arange(len(best)), best)
+        return float(np.average(hits, weights=weight))
 
     def add_voters(self, X, y, sample_weight=None):
         """Let more rows vote, without training on them.
@@ -1025,18 +1029,10 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
 
     def _indicator_of(self, y, n_rows):
         """New targets as a matrix with a column per known label."""
-        if self.multilabel_:
-            Y = indicator_csr(check_matrix(y, "y", n_rows), "y")
-            if Y.shape[1] != self.n_labels_:
-                raise ValueError(f"y must have {self.n_labels_} columns, got {Y.shape[1]}")
-            return Y
-        y = column_or_1d(y)
-        columns = np.minimum(np.searchsorted(self.classes_, y), self.n_labels_ - 1)
-        if len(y) != n_rows or (self.classes_[columns] != y).any():
-            raise ValueError(f"y must hold one known class for each of {n_rows} rows")
-        ones = np.ones(n_rows, dtype=np.float32)
-        shape = n_rows, self.n_labels_
-        return sp.csr_matrix((ones, columns, np.arange(n_rows + 1)), shape=shape)
+        Y = known_truth(self, y if self.multilabel_ else check_classes(y), n_rows)
+        if not self.multilabel_ and not np.diff(Y.indptr).all():
+            raise ValueError("y must hold classes that fit has seen, got others")
+        return Y
 
     @consistent
     def save(self, folder):

@@ -36,9 +36,10 @@ from sklearn.utils import Bunch
 from ._bleu import bleu_scores
 from ._core import csr_top_k
 from ._pairs import is_true
-from ._rankers import ranked_by
+from ._rankers import last_ranker, ranked_by
 from ._score_requests import ScoreRequests
-from ._validation import check_sample_weight, check_sparse_structure, check_texts, widened
+from ._targets import truth_for
+from ._validation import as_array, check_sparse_structure, check_texts, check_weight_ratios, widened
 
 __all__ = [
     "bleu_rr",
@@ -250,7 +251,7 @@ def psp_at_k(Y_true, Y_ranked, k=5, *, propensities, sample_weight=None):
     gain = 1.0 / _checked_propensities(propensities, truth.shape[1])
     best = sparse.csr_array((gain[truth.indices], truth.indices, truth.indptr), truth.shape)
     best_top = _ranking_from_scores(best, k)
-    weight = _checked_weight(sample_weight, len(hits))
+    weight = check_weight_ratios(sample_weight, len(hits))
     # Exact sums, so that the best ranking is exactly 1 in whatever order it names its labels.
     found_sum, best_sum = (
         math.fsum((gain[labels[there]] * weight[np.nonzero(there)[0]]).tolist())
@@ -357,15 +358,7 @@ def _mean(per_row, sample_weight):
     """Return the mean over the rows."""
     if sample_weight is None:
         return float(np.mean(per_row))
-    return float(np.average(per_row, weights=_checked_weight(sample_weight, len(per_row))))
-
-
-def _checked_weight(sample_weight, n_rows):
-    """Return how much each row counts."""
-    if sample_weight is None:
-        return np.ones(n_rows)
-    check_sample_weight(sample_weight, n_rows)
-    return np.broadcast_to(np.asarray(sample_weight, dtype=np.float64), n_rows)
+    return float(np.average(per_row, weights=check_weight_ratios(sample_weight, len(per_row))))
 
 
 def _reciprocal_ranks(hits):
@@ -605,8 +598,8 @@ class _RankingScorer(ScoreRequests):
 
     def __call__(self, estimator, X, Y, *, sample_weight=None):
         """Rank `X` with the estimator and return the metric against `Y`."""
-        ranked = ranked_by(estimator, X, self.kwargs["k"])
-        return self.compare(_indicator(estimator, Y), ranked, sample_weight)
+        truth = truth_for(last_ranker(estimator), Y)
+        return self.compare(truth, ranked_by(estimator, X, self.kwargs["k"]), sample_weight)
 
     def compare(self, Y, ranked, sample_weight):
         """Return the metric of a ranking."""
@@ -670,26 +663,12 @@ class _JoinedScorer(ScoreRequests):
     def __call__(self, estimator, X, Y, *, sample_weight=None):
         """Rank `X` with the estimator and return every metric against `Y`."""
         k = max(scorer.kwargs["k"] for scorer in self.scorers.values())
-        ranked, Y = ranked_by(estimator, X, k), _indicator(estimator, Y)
-        return {name: s.compare(Y, ranked, sample_weight) for name, s in self.scorers.items()}
+        truth = truth_for(last_ranker(estimator), Y)
+        ranked = ranked_by(estimator, X, k)
+        return {name: s.compare(truth, ranked, sample_weight) for name, s in self.scorers.items()}
 
     def __repr__(self):
         return f"join_ranking_scorers({self.scorers!r})"
-
-
-def _indicator(estimator, Y):
-    """Return `Y`, with 1-D class labels made into a sparse indicator over `classes_`."""
-    if np.ndim(Y) != 1:
-        return Y
-    if not hasattr(estimator, "classes_"):
-        raise TypeError(f"estimator must have classes_ where Y is 1-D, got {estimator!r}")
-    y, classes = np.asarray(Y), np.asarray(estimator.classes_)
-    order = np.argsort(classes)
-    place = np.searchsorted(classes, y, sorter=order)
-    columns = order[np.minimum(place, len(classes) - 1)]
-    rows = np.flatnonzero(classes[columns] == y)
-    entries = (np.ones(len(rows), dtype=np.int8), (rows, columns[rows]))
-    return sparse.csr_array(entries, shape=(len(y), len(classes)))
 
 
 def _look_up(Y_true, Y_ranked, k):
@@ -790,7 +769,7 @@ def _checked_matrix(matrix, name):
     """Return `matrix` if it is sparse and else as an array, once it is 2-D and of numbers."""
     if not sparse.issparse(matrix):
         try:
-            matrix = np.asarray(matrix)
+            matrix = as_array(matrix, name)
         except ValueError as error:
             raise ValueError(f"{name} must have rows of one length: {error}") from error
     if matrix.ndim != 2:
@@ -857,7 +836,7 @@ def _is_sequence(value):
 
 def _checked_lengths(prefix_lengths, n_samples):
     """Return the lengths as int64, one of at least 0 for each row."""
-    lengths = np.asarray(prefix_lengths)
+    lengths = as_array(prefix_lengths, "prefix_lengths")
     if lengths.shape != (n_samples,):
         raise ValueError(
             f"prefix_lengths must have shape ({n_samples},), one for each row, got {lengths.shape}"

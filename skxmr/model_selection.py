@@ -12,10 +12,11 @@ from sklearn.utils.validation import _num_samples
 
 from ._cloning import draw_seed
 from ._f_curve import AVERAGES, f_curve
-from ._held_out import PREFIT, fitted_to, sliceable, splits
+from ._held_out import PREFIT, fitted_to, splits
 from ._rankers import reached_scores, take_rows
 from ._sparse_targets import Answering, taking_sparse_y
-from ._validation import check_option, check_real, indicator_csr
+from ._targets import target_array
+from ._validation import check_indicator, check_option, check_real
 
 __all__ = [
     "cross_val_predict",
@@ -148,8 +149,11 @@ def tune_threshold(
     """
     check_option(average, "average", AVERAGES)
     check_real(beta, "beta", 0, above=True)
-    Y = sliceable(Y)
-    truth = _checked_truth(Y, _num_samples(X))
+    Y = target_array(Y, "Y")
+    if Y.ndim != 2:
+        raise ValueError(f"Y must be a 0/1 indicator matrix, got {Y.ndim} dimension(s)")
+    Y = Y.tocsr() if sparse.issparse(Y) else Y
+    truth = check_indicator(Y, "Y", _num_samples(X))
     if isinstance(cv, str) and cv == PREFIT:
         scores = _checked_scores(estimator, X, Y)
     else:
@@ -164,14 +168,6 @@ def tune_threshold(
         score=float(curve.f_score[best]),
         **curve._asdict(),
     )
-
-
-def _checked_truth(Y, n_rows):
-    if Y.ndim != 2:
-        raise ValueError(f"Y must be a 0/1 indicator matrix, got {Y.ndim} dimension(s)")
-    if Y.shape[0] != n_rows:
-        raise ValueError(f"Y must have {n_rows} rows as X, got {Y.shape[0]}")
-    return indicator_csr(Y, "Y")
 
 
 def _checked_scores(estimator, X, Y):

@@ -7,12 +7,14 @@ from ._cloning import draw_seed
 from ._held_out import fitted_to
 from ._pairs import row_of_entries
 from ._rankers import best_scores, last_ranker, ranking_csr
+from ._targets import known_truth
 from ._validation import (
     check_integer,
     check_option,
     check_real,
-    check_sample_weight,
+    rows_counted,
     unchanged_on_failure,
+    weight_array,
 )
 from ._wrapper import RankerWrapper, weight_params
 from .metrics import propensities_of_counts, top_k_of_doubles
@@ -158,18 +160,18 @@ class PropensityReranker(RankerWrapper):
 
     def _fit(self, X, y, sample_weight, fit_params):
         y = self._take_targets(X, y)
-        weight = check_sample_weight(sample_weight, y.shape[0])
+        rows = rows_counted(sample_weight, y.shape[0])
+        if rows.sum() < _FEWEST_ROWS:
+            raise ValueError(
+                f"y must have at least {_FEWEST_ROWS} rows, got n_samples={rows.sum():g}"
+            )
+        weight = None if sample_weight is None else weight_array(sample_weight, y.shape[0])
         params = {**fit_params, **weight_params(self.estimator, weight)}
         seed = draw_seed(check_random_state(self.random_state))
         everything = np.arange(y.shape[0])
         self._take_estimator(fitted_to(self.estimator, X, y, everything, params, seed))
-        weight = np.ones(y.shape[0]) if weight is None else weight.astype(np.float64)
-        if weight.sum() < _FEWEST_ROWS:
-            raise ValueError(
-                f"y must have at least {_FEWEST_ROWS} rows, got n_samples={weight.sum():g}"
-            )
-        counts = self._truth(y).T @ weight
-        self.propensities_ = propensities_of_counts(counts, weight.sum(), self.A, self.B)
+        counts = known_truth(self, y).T @ rows
+        self.propensities_ = propensities_of_counts(counts, rows.sum(), self.A, self.B)
         self.scale_ = _scale_of(self.estimator_) if self.scale == "auto" else self.scale
         return self
 

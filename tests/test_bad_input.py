@@ -501,7 +501,6 @@ WRONG_WEIGHTS = {
     "negative": np.where(np.arange(N_ROWS) == 5, -1.0, 1.0),
     "NaN": np.where(np.arange(N_ROWS) == 5, np.nan, 1.0),
     "infinite": np.where(np.arange(N_ROWS) == 5, np.inf, 1.0),
-    "vanishing": np.full(N_ROWS, 1e-50),
     "all zero": np.zeros(N_ROWS),
     "words": ["1"] * N_ROWS,
     "complex": np.ones(N_ROWS, dtype=complex),
@@ -515,6 +514,16 @@ def test_wrong_weights_are_named(fitted, what):
         classifier().fit(X, Y, sample_weight=WRONG_WEIGHTS[what])
     with pytest.raises(ValueError, match="sample_weight must be"):
         fitted.score(X, Y, sample_weight=WRONG_WEIGHTS[what])
+
+
+def test_weights_that_vanish_in_single_precision_are_no_costs_but_average(fitted):
+    tiny = np.where(np.arange(N_ROWS) < 10, 1e-50, 3e-50)
+    with pytest.raises(ValueError, match="sample_weight must be .* in single precision"):
+        classifier().fit(X, Y, sample_weight=tiny)
+    shuffled = Y[np.arange(N_ROWS) // 2]  # right for some of the rows
+    expected = fitted.score(X, shuffled, sample_weight=1e50 * tiny)
+    assert 0 < expected < 1
+    assert fitted.score(X, shuffled, sample_weight=tiny) == pytest.approx(expected, rel=1e-12)
 
 
 WRONG_FEATURES = {
