@@ -25,6 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import skxmr
 from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier
+from skxmr._folder import seal
 
 N_ROWS, N_FEATURES, N_LABELS = 60, 14, 9
 INDEXER = KMeansIndexer(branching=2, max_leaf_size=2)
@@ -252,14 +253,22 @@ def test_a_saved_model_is_replaced(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["notes.txt", "arrays", "arrays-0123456789abcde", "skxmr.json.bak"]
+    "name",
+    [
+        *("notes.txt", ".DS_Store", ".gitkeep", "README.md", "arrays", "arrays-0123456789abcde"),
+        *("skxmr.json.bak", "skxmr.json.tmp2", "arrays-0123456789abcdef.old"),
+    ],
 )
-def test_other_files_are_never_written_to(tmp_path, name):
+def test_other_files_are_left_alone(tmp_path, name):
     (tmp_path / name).write_text("mine")
-    with pytest.raises(FileExistsError, match=name):
-        classifier().fit(X, Y).save(tmp_path)
-    assert [p.name for p in tmp_path.iterdir()] == [name]
-    assert (tmp_path / name).read_text() == "mine"
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / name).write_text("mine too")
+    for clf in (classifier().fit(X, Y), classifier(C=0.1).fit(X, CODES)):
+        clf.save(tmp_path)
+        assert_same_estimator(skxmr.load(tmp_path), clf)
+        assert len(list(tmp_path.iterdir())) == 4
+        assert (tmp_path / name).read_text() == "mine"
+        assert (tmp_path / "below" / name).read_text() == "mine too"
 
 
 def test_a_file_is_no_folder(tmp_path):
@@ -281,7 +290,7 @@ class Interrupted(BaseException):
         ("os.fsync", 3),
         ("os.replace", 0),
         ("pathlib.Path.rename", 0),
-        ("json.dump", 0),
+        ("json.dumps", 2),
     ],
 )
 def test_an_interrupted_save_leaves_the_old_model(tmp_path, monkeypatch, target, calls_before):
@@ -478,6 +487,11 @@ def manifest_of(folder):
 
 
 def write_manifest(folder, manifest):
+    """Replace the manifest, with a checksum that fits, as an attacker would."""
+    try:
+        manifest = seal(manifest)
+    except ValueError:  # what is no JSON has no checksum
+        pass
     (folder / "skxmr.json").write_text(json.dumps(manifest))
 
 
@@ -906,7 +920,10 @@ def test_wrong_values_in_the_manifest_are_refused_or_harmless(model):
     [
         ("format", "other"),
         ("version", 1),
-        ("version", 5),
+        ("version", 3),
+        ("version", 6),
+        ("version", 5.0),
+        ("version", "5"),
         ("class", "KMeansIndexer"),
         ("class", "os.system"),
         ("params", []),

@@ -86,12 +86,15 @@ class TrieIndexer(TextIndexer):
         -------
         self
         """
-        if self.max_depth is not None:
-            check_integer(self.max_depth, "max_depth", 1)
-        check_integer(self.max_leaf_size, "max_leaf_size", 1)
+        self._check_params()
         texts = check_texts(X, "X")
         with unchanged_on_failure(self):
             return self._fit(texts)
+
+    def _check_params(self):
+        if self.max_depth is not None:
+            check_integer(self.max_depth, "max_depth", 1)
+        check_integer(self.max_leaf_size, "max_leaf_size", 1)
 
     def _fit(self, texts):
         _progress.expect(PHASE, _COST * len(texts))
