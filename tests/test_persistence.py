@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 
@@ -488,10 +489,8 @@ def manifest_of(folder):
 
 def write_manifest(folder, manifest):
     """Replace the manifest, with a checksum that fits, as an attacker would."""
-    try:
+    with suppress(ValueError):  # what is no JSON has no checksum
         manifest = seal(manifest)
-    except ValueError:  # what is no JSON has no checksum
-        pass
     (folder / "skxmr.json").write_text(json.dumps(manifest))
 
 
