@@ -71,6 +71,30 @@ def classifier_state(estimator):
     return content, arrays, checksums
 
 
+def check_fitted(estimator):
+    """Refuse an XRLinearClassifier whose parts contradict each other, as those of a damaged pickle.
+
+    Raises
+    ------
+    ValueError
+        If labels or features are more or fewer in one of them.
+    """
+    models, voters = estimator._models, estimator._voters
+    parts = [*models, *estimator.trees_]
+    if not models or len(models) != len(estimator.trees_):
+        raise ValueError(f"there are {len(models)} models, and {len(estimator.trees_)} trees")
+    sizes = {part.n_labels for part in parts} | {estimator.n_labels_}
+    features = {model.n_features for model in models} | {estimator.n_features_in_}
+    if voters is not None:
+        sizes, features = sizes | {voters.n_labels}, features | {voters.n_features}
+    if "classes_" in vars(estimator):
+        sizes.add(len(estimator.classes_))
+    if len(sizes) > 1 or len(features) > 1:
+        raise ValueError(
+            f"the parts of the model have {sorted(sizes)} labels and {sorted(features)} features"
+        )
+
+
 def _pack_tree(arrays, checksums, t, model):
     """Put a tree and its rankers among the arrays; returns what the manifest says of them."""
     arrays[f"tree.{t}.slot_label"] = model.slot_label

@@ -52,7 +52,7 @@ from ._new_labels import (
 from ._pairs import row_of_entries
 from ._rankers import ranking_csr
 from ._relevance import check_relevance
-from ._state import classifier_state
+from ._state import check_fitted, classifier_state
 from ._training import train_layers
 from ._validation import (
     bare_row,
@@ -320,6 +320,11 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     def __getstate__(self):
         self._make_deferred()
         return dict(super().__getstate__())
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "n_labels_" in vars(self):
+            check_fitted(self)
 
     def _defer(self, name, make):
         vars(self).setdefault("_deferred", {})[name] = make
