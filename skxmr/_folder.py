@@ -204,7 +204,7 @@ def _write_manifest(path, content):
 def _is_current(folder, name):
     """Whether the manifest names these arrays: it may, even if replacing it was interrupted."""
     try:
-        return name.encode() in _read_manifest(folder)
+        return name.encode() in read_text(folder / MANIFEST)
     except (FileNotFoundError, ValueError):
         return False
     except OSError:
@@ -247,10 +247,10 @@ def open_regular(path):
     ValueError
         If it is something else.
     """
-    _check_regular(os.stat(path))  # before it is opened, as that alone may change a device
+    _check_regular(os.stat(path), path)  # before it is opened, as that alone may change a device
     file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 (it is given away)
     try:
-        _check_regular(os.fstat(file.fileno()))
+        _check_regular(os.fstat(file.fileno()), path)
     except BaseException:
         file.close()
         raise
@@ -261,16 +261,23 @@ def _open_at_once(path, flags):
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _check_regular(status):
+def _check_regular(status, path):
     if not stat.S_ISREG(status.st_mode):
-        raise ValueError("it is not a regular file")
+        raise ValueError(f"{str(path)!r} is not a regular file")
 
 
-def _read_manifest(folder):
-    with open_regular(folder / MANIFEST) as file:
+def read_text(path):
+    """Read a regular file of a sane size, as bytes.
+
+    Raises
+    ------
+    ValueError
+        If it is something else, or longer than any file that describes a model.
+    """
+    with open_regular(path) as file:
         text = file.read(_MOST_MANIFEST + 1)
     if len(text) > _MOST_MANIFEST:
-        raise ValueError(f"it is longer than {_MOST_MANIFEST} bytes")
+        raise ValueError(f"{str(path)!r} has more than {_MOST_MANIFEST} bytes")
     return text
 
 
@@ -412,7 +419,7 @@ class FolderReader:
 
     def _manifest_bytes(self):
         try:
-            return _read_manifest(self.folder)
+            return read_text(self.folder / MANIFEST)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise FileNotFoundError(
                 f"folder {str(self.folder)!r} holds no {MANIFEST}: no saved model"

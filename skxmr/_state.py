@@ -140,7 +140,10 @@ def _plain_params(estimator):
         if not ok:
             out[name] = defaults[name]
         elif not _survives(out[name]):
-            raise ValueError(f"parameter {name}={value!r:.80} cannot be saved")
+            kind = type(value).__name__  # the value itself may have too many digits to be shown
+            raise ValueError(
+                f"{name} must be a value that JSON can hold, to be saved, got a {kind}"
+            )
         if not ok and name not in _NOT_SAVED:
             warnings.warn(
                 f"parameter {name}={value!r} cannot be saved; the loaded estimator has its default",
