@@ -25,6 +25,11 @@ class Names:
         self._values = values
 
     @property
+    def are_made(self):
+        """Whether the array is there already."""
+        return self._values is not None
+
+    @property
     def values(self):
         """The array."""
         if self._values is None:  # several threads may make it: they make the same
@@ -76,6 +81,29 @@ class FittedState(NamedTuple):
     def multilabel(self):
         """Whether y was an indicator matrix."""
         return self.container != "classes"
+
+    def check(self):
+        """Refuse a state whose parts contradict each other, as those of a damaged pickle.
+
+        Raises
+        ------
+        ValueError
+            If labels or features are more or fewer in one of them.
+        """
+        if not self.models or len(self.models) != len(self.trees):
+            raise ValueError(f"there are {len(self.models)} models, and {len(self.trees)} trees")
+        sizes = {part.n_labels for part in (*self.models, *self.trees)}
+        features = {model.n_features for model in self.models} | {self.n_features}
+        if self.voters is not None:
+            sizes.add(self.voters.n_labels)
+            features.add(self.voters.n_features)
+        if self.classes.are_made:
+            sizes.add(len(self.classes.values))
+        if len(sizes) > 1 or len(features) > 1:
+            raise ValueError(
+                f"the parts of the model have {sorted(sizes)} labels and {sorted(features)} "
+                "features"
+            )
 
 
 class FittedAttribute:

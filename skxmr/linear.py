@@ -1,7 +1,6 @@
 """XR-Linear: recursive linear ranking over a label tree."""
 
 import numbers
-import os
 from collections.abc import Iterator
 from functools import cache, partial
 from importlib.metadata import version
@@ -12,7 +11,7 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, check_memory, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from . import _matching, _memory, _parallel, _progress, _training, embeddings
 from ._cloning import clone_with, draw_seed
@@ -335,6 +334,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
 
     def __setstate__(self, state):
         super().__setstate__(converted_state(state))
+        if "_fitted" in vars(self):
+            self._fitted.check()
 
     # ---- fit ----
 
@@ -462,8 +463,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         return _Learnt(trees, models, votes, classes, container, n_iter, indexer)
 
     def _memory(self):
-        memory = os.fspath(self.memory) if isinstance(self.memory, os.PathLike) else self.memory
-        return check_memory(memory)
+        return _memory.open_memory(self.memory)
 
     def _keys(self, given):
         """Name, for a memory, what is fitted to, what that yields and the training it needs."""

@@ -30,6 +30,7 @@ from ._validation import (
     check_integer,
     check_n_jobs,
     check_option,
+    check_ordered,
     unchanged_on_failure,
 )
 
@@ -485,6 +486,7 @@ def _check_texts(raw_documents):
             "raw_documents must be an iterable of str, one per text, got a single "
             f"{type(raw_documents).__name__}"
         )
+    check_ordered(raw_documents, "raw_documents")
     try:
         texts = raw_documents if type(raw_documents) is list else list(raw_documents)
     except TypeError:

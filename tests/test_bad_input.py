@@ -518,7 +518,7 @@ def test_wrong_weights_are_named(fitted, what):
 
 def test_weights_that_vanish_in_single_precision_are_no_costs_but_average(fitted):
     tiny = np.where(np.arange(N_ROWS) < 10, 1e-50, 3e-50)
-    with pytest.raises(ValueError, match="sample_weight must be .* in single precision"):
+    with pytest.raises(ValueError, match=r"sample_weight must be .* in single precision"):
         classifier().fit(X, Y, sample_weight=tiny)
     shuffled = Y[np.arange(N_ROWS) // 2]  # right for some of the rows
     expected = fitted.score(X, shuffled, sample_weight=1e50 * tiny)

@@ -14,7 +14,7 @@ from ._layers import (
     read_chunk,
     regroup,
 )
-from ._library import ISA, Cancelled
+from ._library import ISA, Cancelled, check_array
 from ._ngrams import (
     ANALYZERS,
     MOST_TEXT,
@@ -82,6 +82,7 @@ __all__ = [
     "Texts",
     "TrainParams",
     "Voters",
+    "check_array",
     "chunk_pointers",
     "combine",
     "compile_chunk",

@@ -12,6 +12,7 @@ from .._validation import (
     check_integer,
     check_matrix,
     check_n_jobs,
+    check_sparse_structure,
     check_texts,
 )
 from . import _clusters
@@ -233,6 +234,7 @@ class TrieHybridIndexer(TextIndexer):
     def _nearest(self, X, label_features):
         """Leaf cluster of each text and the squared distance to its centre."""
         check_is_fitted(self)
+        check_sparse_structure(self.cluster_centers_, "cluster_centers_")  # may be unpickled
         texts = check_texts(X, "X")
         Z = self._embed_new(texts, label_features)
         lo, hi = self._find_leaves(texts)

@@ -12,6 +12,7 @@ from .._validation import (
     check_features,
     check_integer,
     check_n_jobs,
+    check_sparse_structure,
 )
 from . import _clusters
 
@@ -168,6 +169,7 @@ class KMeansIndexer(ClusterMixin, BaseEstimator):
     def _nearest(self, X):
         """Leaf cluster of each row and its squared distance to it."""
         check_is_fitted(self)
+        check_sparse_structure(self.cluster_centers_, "cluster_centers_")  # may be unpickled
         Z = self._prepare(X, reset=False)
         return _clusters.nearest_centres(Z, self.cluster_centers_)
 

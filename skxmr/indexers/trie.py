@@ -87,13 +87,16 @@ class TrieIndexer(TextIndexer):
         -------
         self
         """
-        if self.max_depth is not None:
-            check_integer(self.max_depth, "max_depth", 1)
-        check_integer(self.max_leaf_size, "max_leaf_size", 1)
+        self._check_params()
         texts = check_texts(X, "X")
         with fitted_in_one_step(self) as fresh:
             fresh._fit(texts)
         return self
+
+    def _check_params(self):
+        if self.max_depth is not None:
+            check_integer(self.max_depth, "max_depth", 1)
+        check_integer(self.max_leaf_size, "max_leaf_size", 1)
 
     def _fit(self, texts):
         _progress.expect(PHASE, _COST * len(texts))

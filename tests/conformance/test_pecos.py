@@ -419,6 +419,27 @@ def test_flipped_bytes_are_refused_or_harmless(model, name):
         assert clf.rank(np.ones((1, 7), dtype=np.float32))[0].max() < clf.n_labels_
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+@pytest.mark.parametrize("kind", ["pipe", "/dev/zero"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ranker/param.json",
+        "ranker/0.model/param.json",
+        "ranker/0.model/W.npz",
+        "ranker/1.model/C.npz",
+    ],
+)
+def test_only_regular_files_are_read(model, name, kind):
+    (model / name).unlink()
+    if kind == "pipe":
+        os.mkfifo(model / name)
+    else:
+        (model / name).symlink_to(kind)
+    with pytest.raises(ValueError, match="not a regular file"):
+        skxmr.pecos.load(model)
+
+
 def test_pickles_are_never_loaded(model):
     class Evil:
         def __reduce__(self):
