@@ -73,13 +73,18 @@ def objects(values):
     return np.fromiter(values, dtype=object, count=len(values))
 
 
+def unmasked(array):
+    """Put None where an array is masked. NumPy forgets the mask when it converts arrays."""
+    if not isinstance(array, np.ma.MaskedArray):
+        return array
+    return np.where(np.ma.getmaskarray(array), None, array.data.astype(object))
+
+
 def _as_array(X):
-    if isinstance(X, np.ma.MaskedArray):
-        return np.where(np.ma.getmaskarray(X), None, X.data.astype(object))
     if hasattr(X, "to_numpy"):
         return X.to_numpy().astype(object)
     try:
-        return np.asarray(X, dtype=object)
+        return np.asarray(unmasked(X), dtype=object)
     except ValueError as error:
         raise ValueError(f"X must be pairs of previous query and prefix: {error}") from error
 

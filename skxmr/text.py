@@ -37,7 +37,7 @@ __all__ = ["NGramTfidfVectorizer"]
 
 _STRIP_ACCENTS = {"ascii": strip_accents_ascii, "unicode": strip_accents_unicode}
 
-#: Characters that are stripped of accents at a time: sorting marks takes the square of their number.
+#: Characters stripped of accents at a time: to sort marks takes the square of their number.
 _STRIPPED_AT_ONCE = 1 << 10
 
 _BOOLEANS = ("lowercase", "binary", "position_weighted", "sublinear_tf", "use_idf", "smooth_idf")
