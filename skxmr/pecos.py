@@ -95,7 +95,7 @@ def load(folder, *, weight_dtype="float32"):
 
 def _read_json(path):
     try:
-        content = json.loads(read_text(path).decode("utf-8"))
+        content = json.loads(read_text(path).decode("utf-8-sig"))  # editors may add the mark
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     if not isinstance(content, dict):

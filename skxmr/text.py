@@ -36,7 +36,10 @@ from ._validation import (
 
 __all__ = ["NGramTfidfVectorizer"]
 
-STRIP_ACCENTS = {None: None, "ascii": strip_accents_ascii, "unicode": strip_accents_unicode}
+_STRIP_ACCENTS = {"ascii": strip_accents_ascii, "unicode": strip_accents_unicode}
+
+#: Characters stripped of accents at a time: to sort marks takes the square of their number.
+_STRIPPED_AT_ONCE = 1 << 10
 
 _BOOLEANS = ("lowercase", "binary", "position_weighted", "sublinear_tf", "use_idf", "smooth_idf")
 
@@ -557,8 +560,17 @@ def _normalise(text, encoding):
     lowercase, strip_accents = encoding
     text = text.lower() if lowercase else text
     if strip_accents is not None:
-        text = STRIP_ACCENTS[strip_accents](text)
+        text = without_accents(text, strip_accents)
     return text.encode("utf-8", "surrogatepass")
+
+
+def without_accents(text, how):
+    """Strip a text of accents as scikit-learn does; how is "ascii" or "unicode"."""
+    strip = _STRIP_ACCENTS[how]
+    if len(text) <= _STRIPPED_AT_ONCE:
+        return strip(text)
+    starts = range(0, len(text), _STRIPPED_AT_ONCE)
+    return "".join(strip(text[lo : lo + _STRIPPED_AT_ONCE]) for lo in starts)
 
 
 def _insert(blob, places, parts):
