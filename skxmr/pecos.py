@@ -22,12 +22,12 @@ from ._core import (
     Model,
     compile_chunk,
 )
-from ._fitted import FittedState, Names
-from ._folder import check_folder, read_text
-from ._forest import ForestCache
-from ._npz import read_npz_matrix
-from ._validation import canonical_csr, check_option
-from .linear import XRLinearClassifier
+from ._ranking.ensemble import ForestCache
+from ._utils.folder import check_folder, read_text
+from ._utils.npz import read_npz_matrix
+from ._utils.validation import canonical_csr, check_option
+from .linear._classifier import XRLinearClassifier
+from .linear._fitted import FittedState, Names
 from .tree import LabelTree, group_pointers
 
 #: The bias of a label that the PECOS tree does not lead to: it scores lowest, and its fourth power

@@ -7,11 +7,11 @@ from functools import partial
 import numpy as np
 
 from ._core import Layer, Model, Voters
-from ._fitted import FittedState, Names
-from ._folder import FolderReader, check_unread, unpack_strings
-from ._forest import ForestCache, Mixture
-from ._state import INDEXERS, KEYS, TREE_KEYS
-from .linear import XRLinearClassifier
+from ._ranking.ensemble import ForestCache, Mixture
+from ._utils.folder import FolderReader, check_unread, unpack_strings
+from .linear._classifier import XRLinearClassifier
+from .linear._fitted import FittedState, Names
+from .linear._saving import INDEXERS, KEYS, TREE_KEYS
 from .tree import LabelTree
 
 _CONTAINERS = ("classes", "dense", "spmatrix", "sparray")

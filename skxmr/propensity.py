@@ -3,12 +3,13 @@
 import numpy as np
 from sklearn.utils import check_random_state
 
-from ._cloning import draw_seed
-from ._held_out import fitted_to
-from ._pairs import row_of_entries
-from ._rankers import best_scores, last_ranker, ranking_csr
-from ._targets import known_truth
-from ._validation import (
+from ._meta.base import RankerWrapper, weight_params
+from ._meta.held_out import fitted_to
+from ._ranking.wrapped import best_scores, last_ranker, ranking_csr
+from ._utils.cloning import draw_seed
+from ._utils.pairs import row_of_entries
+from ._utils.targets import known_truth
+from ._utils.validation import (
     check_integer,
     check_option,
     check_real,
@@ -16,8 +17,7 @@ from ._validation import (
     unchanged_on_failure,
     weight_array,
 )
-from ._wrapper import RankerWrapper, weight_params
-from .metrics import propensities_of_counts, top_k_of_doubles
+from .metrics._ranking import propensities_of_counts, top_k_of_doubles
 
 __all__ = ["PropensityReranker"]
 

@@ -14,7 +14,6 @@ from sklearn.feature_extraction.text import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from . import _parallel
 from ._core import (
     ANALYZERS,
     MOST_TEXT,
@@ -25,7 +24,8 @@ from ._core import (
     NGramWeights,
     joined_rows,
 )
-from ._validation import (
+from ._utils import parallel
+from ._utils.validation import (
     check_boolean,
     check_integer,
     check_n_jobs,
@@ -257,7 +257,7 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         tasks = [(self._model, batch, self._encoding) for batch in _batches(texts)]
         costs = [len(batch.texts) for _, batch, _ in tasks]
         options = {"n_jobs": self.n_jobs, "what": "vectorising texts", "brief": True}
-        return self._matrix(joined_rows(_parallel.run(_transform_batch, tasks, costs, **options)))
+        return self._matrix(joined_rows(parallel.run(_transform_batch, tasks, costs, **options)))
 
     def transform_one(self, text):
         """Return the weights of one text in the form that `XRLinearClassifier.rank` takes.

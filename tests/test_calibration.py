@@ -21,7 +21,9 @@ from sklearn.pipeline import make_pipeline
 from strategies import csr_matrices, finite, halves, seeds
 
 from skxmr import CalibratedRanker, XRLinearClassifier
-from skxmr._calibrators import (
+from skxmr._utils.pairs import is_true, places, row_of_entries
+from skxmr.calibration import reliability_curve
+from skxmr.calibration._maps import (
     METHODS,
     Pairs,
     SigmoidMap,
@@ -29,8 +31,6 @@ from skxmr._calibrators import (
     sample_pairs,
     strictly_rising,
 )
-from skxmr._pairs import is_true, places, row_of_entries
-from skxmr.calibration import reliability_curve
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import precision_at_k
 from skxmr.model_selection import tune_threshold

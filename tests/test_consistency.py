@@ -23,7 +23,7 @@ from skxmr import (
     TrieIndexer,
     XRLinearClassifier,
 )
-from skxmr._estimators import change_lock
+from skxmr._utils.estimators import change_lock
 from skxmr.text import NGramTfidfVectorizer
 
 N_LABELS = 9

@@ -10,15 +10,7 @@ from reference import columns_of, dense_weights, layer_of, quantised_csr, random
 from scipy import sparse as sp
 from strategies import seeds
 
-from skxmr._core import (
-    CHUNK_WIDTH,
-    Columns,
-    CSRView,
-    GrowingArray,
-    Layer,
-    Model,
-    compile_chunk,
-)
+from skxmr._core import CHUNK_WIDTH, Columns, CSRView, GrowingArray, Layer, Model, compile_chunk
 from skxmr._core._layers import SLOT, prune_chunk, read_chunk
 
 BLOCK = 64

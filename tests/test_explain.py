@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 import skxmr
 from skxmr import KMeansIndexer, XRLinearClassifier, pecos
 from skxmr._core._search import POST_PROCESSORS
-from skxmr._explaining import explain_label
+from skxmr._ranking.explain import explain_label
 from skxmr.inspection import explain
 
 PRODUCTS = ["sigmoid", "l1-hinge", "l3-hinge"]

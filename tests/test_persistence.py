@@ -27,14 +27,8 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 import skxmr
-from skxmr import (
-    KMeansIndexer,
-    LabelTree,
-    TrieHybridIndexer,
-    TrieIndexer,
-    XRLinearClassifier,
-)
-from skxmr._folder import seal
+from skxmr import KMeansIndexer, LabelTree, TrieHybridIndexer, TrieIndexer, XRLinearClassifier
+from skxmr._utils.folder import seal
 
 try:
     import fcntl
@@ -480,7 +474,7 @@ def test_a_child_that_is_forked_during_a_save_does_not_hold_the_folder(
 def test_a_lock_ends_with_the_process_that_holds_it_even_if_its_child_lives(tmp_path):
     script = """if True:
         import os, signal, sys, time
-        from skxmr._locks import exclusive
+        from skxmr._utils.locks import exclusive
         with exclusive(sys.argv[1]):
             if os.fork() == 0:
                 print("locked", flush=True)

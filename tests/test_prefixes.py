@@ -19,7 +19,7 @@ from strategies import label_trees, seeds
 
 from skxmr import LabelTree, TrieHybridIndexer
 from skxmr._core import Restriction, Texts, find_prefixes
-from skxmr._prefixes import PrefixIndex
+from skxmr.completion._prefixes import PrefixIndex
 
 #: Few characters, so that texts begin alike: of one to four bytes, and a surrogate.
 characters = st.sampled_from("abé\u20ac\U0001f600\U0010ffff\ud83d\0")

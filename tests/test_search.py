@@ -21,7 +21,8 @@ from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, cross_val
 from sklearn.pipeline import make_pipeline
 
 import skxmr.linear
-from skxmr import XRLinearClassifier, _memory
+from skxmr import XRLinearClassifier
+from skxmr._utils import caching
 from skxmr.metrics import (
     join_ranking_scorers,
     ndcg_at_5_scorer,
@@ -48,13 +49,13 @@ def noted(tmp_path):
 @pytest.fixture
 def trainings(monkeypatch):
     """Count the trainings that really happen."""
-    calls, train = [], skxmr.linear.train_layers
+    calls, train = [], skxmr.linear._classifier.train_layers
 
     def counted(*args, **kwargs):
         calls.append(1)
         return train(*args, **kwargs)
 
-    monkeypatch.setattr(skxmr.linear, "train_layers", counted)
+    monkeypatch.setattr(skxmr.linear._classifier, "train_layers", counted)
     return calls
 
 
@@ -125,9 +126,11 @@ def test_what_a_fit_yields_is_made_once_for_each_threshold(monkeypatch, tmp_path
 
 def test_equal_rows_are_merged_once_for_all_thresholds(monkeypatch, tmp_path):
     made = []
-    merge = skxmr.linear.distinct_examples
+    merge = skxmr.linear._classifier.distinct_examples
     monkeypatch.setattr(
-        skxmr.linear, "distinct_examples", lambda *given: made.append(1) or merge(*given)
+        skxmr.linear._classifier,
+        "distinct_examples",
+        lambda *given: made.append(1) or merge(*given),
     )
     clf = XRLinearClassifier(memory=tmp_path, random_state=0)
     GridSearchCV(clf, GRID, cv=3, refit=False, error_score="raise").fit(*rows_and_labels())
@@ -156,19 +159,19 @@ def test_different_input_is_told_apart():
         given = {**dict.fromkeys(names), **kwargs}
         if len(args) > 2:
             given["sample_weight"] = args[2]
-        keys.add(_memory.key_of([*args[:2], *given.values()], {}))
+        keys.add(caching.key_of([*args[:2], *given.values()], {}))
     assert None not in keys
     assert len(keys) == len(DIFFERENT)
     same = sp.csr_matrix(X)
     same.has_canonical_format  # noqa: B018  (noted on the object)
-    assert _memory.key_of([X, list("ab")], {}) == _memory.key_of([same, list("ab")], {})
+    assert caching.key_of([X, list("ab")], {}) == caching.key_of([same, list("ab")], {})
 
 
 def test_what_cannot_be_pickled_is_not_remembered(tmp_path):
-    assert _memory.key_of([], {"lock": threading.Lock()}) is None
+    assert caching.key_of([], {"lock": threading.Lock()}) is None
     made = []
     for _ in range(2):
-        _memory.recall(joblib.Memory(tmp_path, verbose=0), None, None, lambda: made.append(1))
+        caching.recall(joblib.Memory(tmp_path, verbose=0), None, None, lambda: made.append(1))
     assert len(made) == 2
 
 
@@ -235,7 +238,7 @@ def test_those_who_ask_at_once_wait_for_the_first(tmp_path):
         return np.arange(3)
 
     def ask():
-        found.append(_memory.recall(memory, "key", "work", compute))
+        found.append(caching.recall(memory, "key", "work", compute))
 
     threads = [threading.Thread(target=ask) for _ in range(5)]
     for thread in threads:
@@ -253,8 +256,8 @@ def test_a_failed_training_lets_the_next_one_go_on(tmp_path):
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        _memory.recall(memory, "key", "work", fail)
-    assert _memory.recall(memory, "key", "work", lambda: 5) == 5
+        caching.recall(memory, "key", "work", fail)
+    assert caching.recall(memory, "key", "work", lambda: 5) == 5
 
 
 # ---- memories that fail ----
@@ -346,13 +349,13 @@ def test_damaged_entries_are_made_again(tmp_path, content):
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_memory_that_is_deleted_meanwhile(tmp_path, monkeypatch):
     X, Y = rows_and_labels()
-    train = skxmr.linear.train_layers
+    train = skxmr.linear._classifier.train_layers
 
     def deletes(*args, **kwargs):
         shutil.rmtree(tmp_path / "memory")
         return train(*args, **kwargs)
 
-    monkeypatch.setattr(skxmr.linear, "train_layers", deletes)
+    monkeypatch.setattr(skxmr.linear._classifier, "train_layers", deletes)
     fitted = XRLinearClassifier(memory=tmp_path / "memory", random_state=0).fit(X, Y)
     monkeypatch.undo()
     assert_same_model(fitted, XRLinearClassifier(random_state=0).fit(X, Y))
@@ -383,7 +386,7 @@ def test_errors_of_the_training_itself_are_raised_once(tmp_path, monkeypatch):
         calls.append(1)
         raise OSError("mine")
 
-    monkeypatch.setattr(skxmr.linear, "train_layers", fails)
+    monkeypatch.setattr(skxmr.linear._classifier, "train_layers", fails)
     with pytest.raises(OSError, match="mine"):
         XRLinearClassifier(memory=tmp_path, random_state=0).fit(X, Y)
     assert len(calls) == 1
@@ -398,8 +401,8 @@ class Unspeakable:
 
 @pytest.mark.parametrize("thing", [Unspeakable(), (i for i in ()), threading.Lock()])
 def test_what_cannot_be_named_has_no_key(thing):
-    assert _memory.key_of([], {"thing": thing}) is None
-    assert _memory.key_of([[thing]], {}) is None
+    assert caching.key_of([], {"thing": thing}) is None
+    assert caching.key_of([[thing]], {}) is None
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -412,12 +415,12 @@ def test_a_child_that_is_forked_during_a_fit_does_not_keep_others_waiting(tmp_pa
         if children[0][0] == 0:
             os.close(writing)
             os.read(reading, 1)
-            os._exit(_memory.recall(memory, "b", "work", lambda: 3) != 3)
+            os._exit(caching.recall(memory, "b", "work", lambda: 3) != 3)
         os.close(reading)
         return 1
 
-    assert _memory.recall(memory, "a", "work", forks) == 1
-    assert _memory.recall(memory, "c", "work", lambda: 2) == 2  # while the child lives
+    assert caching.recall(memory, "a", "work", forks) == 1
+    assert caching.recall(memory, "c", "work", lambda: 2) == 2  # while the child lives
     pid, writing = children[0]
     os.close(writing)
     assert os.waitpid(pid, 0)[1] == 0
@@ -483,4 +486,4 @@ def test_only_ranking_scorers_can_be_joined():
 
 def test_every_parameter_is_of_training_or_of_ranking():
     """A new parameter that only matters for ranking costs trainings until it is listed."""
-    assert set(XRLinearClassifier().get_params()) >= skxmr.linear._ONLY_FOR_RANKING
+    assert set(XRLinearClassifier().get_params()) >= skxmr.linear._classifier._ONLY_FOR_RANKING

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from skxmr._native import ffi, lib
+from .._native import ffi, lib
 
 FLOAT = np.dtype(np.float32)
 INT = np.dtype(np.int32)

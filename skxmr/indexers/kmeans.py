@@ -6,8 +6,8 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .._estimators import fitted_in_one_step
-from .._validation import (
+from .._utils.estimators import fitted_in_one_step
+from .._utils.validation import (
     check_boolean,
     check_features,
     check_integer,

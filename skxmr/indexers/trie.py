@@ -3,9 +3,9 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _progress
-from .._estimators import fitted_in_one_step
-from .._validation import check_integer, check_texts
+from .._utils import progress
+from .._utils.estimators import fitted_in_one_step
+from .._utils.validation import check_integer, check_texts
 from ..tree import LabelTree
 from ._clusters import PHASE
 from ._trie import TextIndexer, grow_trie
@@ -99,7 +99,7 @@ class TrieIndexer(TextIndexer):
         check_integer(self.max_leaf_size, "max_leaf_size", 1)
 
     def _fit(self, texts):
-        _progress.expect(PHASE, _COST * len(texts))
+        progress.expect(PHASE, _COST * len(texts))
         trie = grow_trie(texts, self.max_depth, self.max_leaf_size)
         self._set_tree(LabelTree([*trie.child_ptr, trie.leaf_ptr], trie.order), trie.edges)
         first = trie.order[trie.leaf_ptr[:-1]]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._rankers import unwrapped, wrappers
+from .._ranking.wrapped import unwrapped, wrappers
 
 
 def explain(estimator, X, label, *, feature_names=None, label_name=None):

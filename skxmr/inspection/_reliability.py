@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from .._rankers import best_scores, last_ranker
-from .._reliability import reliability_curve
-from .._targets import truth_for
-from .._validation import check_integer
+from .._ranking.wrapped import best_scores, last_ranker
+from .._utils.targets import truth_for
+from .._utils.validation import check_integer
+from ..calibration._reliability import reliability_curve
 from ._plotting import despine, name_of, take_axes
 
 #: Points squared of the dots of a curve together.

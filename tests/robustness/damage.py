@@ -34,8 +34,8 @@ from skxmr import (
     TrieIndexer,
     XRLinearClassifier,
 )
-from skxmr._folder import seal
-from skxmr._prefixes import PrefixIndex
+from skxmr._utils.folder import seal
+from skxmr.completion._prefixes import PrefixIndex
 from skxmr.inspection import explain
 from skxmr.text import NGramTfidfVectorizer
 
