@@ -29,6 +29,7 @@ from sklearn.utils.validation import check_is_fitted
 import skxmr
 from skxmr import KMeansIndexer, LabelTree, TrieHybridIndexer, TrieIndexer, XRLinearClassifier
 from skxmr._utils.folder import seal
+from skxmr.linear._fitted import Names
 
 try:
     import fcntl
@@ -845,7 +846,8 @@ def original(tmp_path_factory):
     """A saved model with every kind of array."""
     folder = tmp_path_factory.mktemp("saved") / "model"
     clf = classifier(indexer=TWO_LEVELS, **MIXED).fit(X, TEXT_CLASSES[CODES])
-    clf.feature_names_in_ = np.array([f"f{j}" for j in range(N_FEATURES)], dtype=object)
+    names = np.array([f"f{j}" for j in range(N_FEATURES)], dtype=object)
+    clf._fitted = clf._fitted._replace(feature_names=Names(values=names))
     clf.save(folder)
     return folder
 
@@ -944,7 +946,8 @@ def assert_harmless(clf):
     rows = np.random.default_rng(0).standard_normal((5, clf.n_features_in_))
     rows = rows.astype(np.float32)
     if or_refuse(lambda: hasattr(clf, "feature_names_in_")):
-        del clf.feature_names_in_  # their lack would be warned of
+        # Their lack would be warned of.
+        clf._fitted = clf._fitted._replace(feature_names=None)
     for beam_width in (1, 3, 100):
         clf.set_params(beam_width=beam_width)
         labels, _ = or_refuse(lambda: clf.rank(rows, N_LABELS + 1)) or (np.array([-1]), None)

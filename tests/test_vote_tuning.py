@@ -153,8 +153,8 @@ def test_saved_votes_are_checked(votes, tmp_path):
     from skxmr.linear._saving import classifier_state
 
     clf = classifier().fit(*problem())
-    content, arrays = classifier_state(clf)
-    write_folder(tmp_path / "model", {**content, "votes": votes}, arrays)
+    content, *arrays = classifier_state(clf)
+    write_folder(tmp_path / "model", {**content, "votes": votes}, *arrays)
     with pytest.raises(ValueError, match="votes"):
         skxmr.load(tmp_path / "model")
 
