@@ -1,4 +1,4 @@
-/* Several rankings, and the votes of neighbours, added up label by label. */
+/* Several rankings, and the weights of neighbors' labels, joined label by label. */
 #include "kernels.h"
 #include "span.h"
 #include "topk.h"
@@ -11,78 +11,107 @@ typedef struct {
     int32_t label;
     int32_t source; /* sums are made in this order, so that they do not depend on how labels are sorted */
     float score;
-} mention;
+    int alone; /* not added to the others: counts instead of them, if it is larger */
+} contribution;
 
 typedef struct {
-    mention *all;
+    contribution *all;
     int64_t n;
-    int64_t room;
+    int64_t capacity;
     uint64_t *keys;
-} mentions;
+} contributions;
 
 static int compare(const void *left, const void *right)
 {
-    const mention *a = left, *b = right;
+    const contribution *a = left, *b = right;
     if (a->label != b->label) return a->label < b->label ? -1 : 1;
     return (a->source > b->source) - (a->source < b->source);
 }
 
-static int reserve(mentions *m, int64_t n)
+static int reserve(contributions *c, int64_t n)
 {
-    if (n <= m->room) return 1;
-    mention *all = realloc(m->all, (size_t)(2 * n) * sizeof *all);
+    if (n <= c->capacity) return 1;
+    contribution *all = realloc(c->all, (size_t)(2 * n) * sizeof *all);
     if (!all) return 0;
-    m->all = all;
-    m->room = 2 * n;
+    c->all = all;
+    c->capacity = 2 * n;
     return 1;
 }
 
-static void mention_label(mentions *m, int32_t label, float score)
+static void contribute(contributions *c, int32_t label, float score, int alone)
 {
-    m->all[m->n] = (mention){label, (int32_t)m->n, score};
-    m->n++;
+    c->all[c->n] = (contribution){label, (int32_t)c->n, score, alone};
+    c->n++;
 }
 
-/* How much each of a row's neighbours counts: its similarity to the power times its weight, of which the last one's part. Returns
- * the sum. */
-static double weigh_votes(const skx_voters *v, const skx_combine_params *p, const int32_t *neighbor, const float *similarity,
-                          double *vote)
+/* How much each of a row's neighbors counts: its similarity, relative to the first one's, to the power, times its weight, of which
+ * the last one's part. Returns the sum. */
+static double weigh_neighbors(const skx_voters *v, const skx_combine_params *p, const int32_t *neighbor, const float *similarity,
+                              double *weights)
 {
-    double room = (double)p->n_neighbors, sum = 0.0;
+    double left = (double)p->n_neighbors, sum = 0.0;
     for (int64_t j = 0; j < p->n_neighbors; j++) {
-        int there = neighbor[j] >= 0 && neighbor[j] < v->n_rows && room > 0.0;
+        int there = neighbor[j] >= 0 && neighbor[j] < v->n_rows && left > 0.0;
         double weight = there ? (v->weight ? (double)v->weight[neighbor[j]] : 1.0) : 0.0;
-        if (weight > room) weight = room;
-        room -= weight;
-        vote[j] = there ? weight * pow((double)similarity[j], (double)p->power) : 0.0;
-        sum += vote[j];
+        if (weight > left) weight = left;
+        left -= weight;
+        weights[j] = there ? weight * pow((double)similarity[j] / (double)similarity[0], (double)p->power) : 0.0;
+        sum += weights[j];
     }
     return sum;
 }
 
-static int add_votes(const skx_voters *v, const skx_combine_params *p, const int32_t *neighbor, const float *similarity,
-                     double *vote, mentions *m)
+static int add_neighbors(const skx_voters *v, const skx_combine_params *p, const int32_t *neighbor, const float *similarity,
+                         double *weights, contributions *c)
 {
-    double sum = weigh_votes(v, p, neighbor, similarity, vote);
+    double sum = weigh_neighbors(v, p, neighbor, similarity, weights);
     for (int64_t j = 0; j < p->n_neighbors; j++) {
-        if (!(vote[j] > 0.0) || !(sum > 0.0)) continue;
+        if (!(weights[j] > 0.0) || !(sum > 0.0)) continue;
         span s = span_of(v->label_ptr, neighbor[j], v->n_entries);
-        if (!reserve(m, m->n + s.end - s.begin)) return SKX_ENOMEM;
+        if (!reserve(c, c->n + s.end - s.begin)) return SKX_ENOMEM;
+        double part = p->neighbor_weight * weights[j] / sum;
+        float score = (float)(p->logarithms ? log(part) : part);
         for (int64_t e = s.begin; e < s.end; e++)
-            if (v->label[e] >= 0 && v->label[e] < v->n_labels)
-                mention_label(m, v->label[e], (float)(p->vote_share * vote[j] / sum));
+            if (v->label[e] >= 0 && v->label[e] < v->n_labels) contribute(c, v->label[e], score, 0);
     }
     return SKX_OK;
 }
 
-/* Add up what was said of each label and keep the best. */
-static void add_up(const mentions *m, const skx_combine_params *p, selector *best)
+/* log(exp(a) + exp(b)), exactly a where b is minus infinity. */
+static double log_sum(double a, double b)
 {
-    qsort(m->all, (size_t)m->n, sizeof *m->all, compare);
-    for (int64_t i = 0, next; i < m->n; i = next) {
-        float score = 0.0f;
-        for (next = i; next < m->n && m->all[next].label == m->all[i].label; next++) score += m->all[next].score;
-        if (score >= p->floor) selector_push(best, key_make(score, m->all[i].label));
+    double most = a > b ? a : b, least = a > b ? b : a;
+    return least > -INFINITY ? most + log1p(exp(least - most)) : most;
+}
+
+/* The score of the label that the contributions begin .. end are about. */
+static float joined_score(const contribution *begin, const contribution *end, int logarithms)
+{
+    float sum = 0.0f, alone = -INFINITY;
+    double log_of_sum = -INFINITY;
+    int any_added = 0, any_alone = 0;
+    for (const contribution *c = begin; c < end; c++) {
+        if (c->alone) {
+            alone = any_alone && alone >= c->score ? alone : c->score;
+            any_alone = 1;
+        } else {
+            any_added = 1;
+            if (logarithms) log_of_sum = log_sum(log_of_sum, (double)c->score);
+            else sum += c->score;
+        }
+    }
+    float added = logarithms ? (float)log_of_sum : sum;
+    return any_alone && (!any_added || alone > added) ? alone : added;
+}
+
+/* Join what was said of each label and keep the best. */
+static void keep_best(const contributions *c, const skx_combine_params *p, selector *best)
+{
+    qsort(c->all, (size_t)c->n, sizeof *c->all, compare);
+    for (const contribution *begin = c->all, *end; begin < c->all + c->n; begin = end) {
+        for (end = begin + 1; end < c->all + c->n && end->label == begin->label; end++) {}
+        float score = joined_score(begin, end, p->logarithms);
+        if (score >= p->floor) selector_push(best, key_make(score, begin->label));
     }
     skx_selector_finish(best);
 }
@@ -95,33 +124,41 @@ static void write_row(const selector *best, int64_t k, int32_t *labels, float *s
     }
 }
 
-int skx_combine(const skx_voters *voters, const skx_combine_params *params, int64_t n_rows, int64_t n_listed, float list_weight,
+static int params_valid(const skx_combine_params *p, const skx_voters *voters, int64_t n_rows, int64_t n_listed)
+{
+    return p->k >= 1 && n_rows >= 0 && n_listed >= 0 && p->n_lists >= 1 && n_listed % p->n_lists == 0 && p->n_neighbors >= 0 &&
+           (p->n_neighbors == 0 || voters);
+}
+
+int skx_combine(const skx_voters *voters, const skx_combine_params *params, int64_t n_rows, int64_t n_listed,
                 const int32_t *listed, const float *listed_scores, const int32_t *neighbor, const float *similarity,
                 int32_t *labels, float *scores)
 {
-    int64_t k = params->k, q = params->n_neighbors;
-    if (k < 1 || n_rows < 0 || n_listed < 0 || q < 0 || (q > 0 && !voters)) return SKX_EARG;
-    mentions m = {0};
-    double *vote = malloc((size_t)(q + 1) * sizeof *vote);
-    m.keys = malloc(2 * (size_t)k * sizeof *m.keys);
-    int status = vote && m.keys && reserve(&m, n_listed + 1) ? SKX_OK : SKX_ENOMEM;
+    if (!params_valid(params, voters, n_rows, n_listed)) return SKX_EARG;
+    int64_t k = params->k, q = params->n_neighbors, length = n_listed / params->n_lists;
+    contributions c = {0};
+    double *weights = malloc((size_t)(q + 1) * sizeof *weights);
+    c.keys = malloc(2 * (size_t)k * sizeof *c.keys);
+    int status = weights && c.keys && reserve(&c, n_listed + 1) ? SKX_OK : SKX_ENOMEM;
     for (int64_t i = 0; i < n_rows && status == SKX_OK; i++) {
-        m.n = 0;
-        for (int64_t j = i * n_listed; j < (i + 1) * n_listed; j++)
-            if (listed[j] >= 0) mention_label(&m, listed[j], list_weight * listed_scores[j]);
-        if (q > 0) status = add_votes(voters, params, neighbor + i * q, similarity + i * q, vote, &m);
-        selector best = selector_make(m.keys, k);
-        if (status == SKX_OK) add_up(&m, params, &best);
+        c.n = 0;
+        for (int64_t j = 0; j < n_listed; j++)
+            if (listed[i * n_listed + j] >= 0)
+                contribute(&c, listed[i * n_listed + j], listed_scores[i * n_listed + j],
+                           j % length >= params->n_head);
+        if (q > 0) status = add_neighbors(voters, params, neighbor + i * q, similarity + i * q, weights, &c);
+        selector best = selector_make(c.keys, k);
+        if (status == SKX_OK) keep_best(&c, params, &best);
         write_row(&best, k, labels + i * k, scores + i * k);
     }
-    free(vote);
-    free(m.keys);
-    free(m.all);
+    free(weights);
+    free(c.keys);
+    free(c.all);
     return status;
 }
 
 int skx_mix_row(const skx_voters *voters, const skx_neighbor_params *search, const skx_combine_params *params,
-                const int32_t *indices, const float *data, int64_t n, int64_t n_listed, int64_t n_looked_up, float list_weight,
+                const int32_t *indices, const float *data, int64_t n, int64_t n_listed, int64_t n_looked_up,
                 const int32_t *listed, const float *listed_scores, int32_t *labels, float *scores)
 {
     if (search->n_neighbors < 1 || search->n_neighbors != params->n_neighbors || n < 0 || n_looked_up > n_listed) return SKX_EARG;
@@ -133,7 +170,7 @@ int skx_mix_row(const skx_voters *voters, const skx_neighbor_params *search, con
     int status = neighbor && similarity ? SKX_OK : SKX_ENOMEM;
     if (status == SKX_OK) status = skx_find_neighbors(voters, &row, search, 0, 1, n_looked_up, listed, neighbor, similarity);
     if (status == SKX_OK)
-        status = skx_combine(voters, params, 1, n_listed, list_weight, listed, listed_scores, neighbor, similarity, labels, scores);
+        status = skx_combine(voters, params, 1, n_listed, listed, listed_scores, neighbor, similarity, labels, scores);
     free(neighbor);
     free(similarity);
     return status;

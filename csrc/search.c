@@ -299,18 +299,12 @@ static void write_labels(search *s, const selector *best, int32_t *labels, float
     }
 }
 
-/* The root's score is what leaves its children's as they are. */
-static float root_score(int post_processor)
-{
-    return post_processor == SKX_SIGMOID || post_processor == SKX_HINGE ? 1.0f : 0.0f;
-}
-
 /* Load row i's part of the frontier, or the root, into a beam. A wide frontier is cut like any level: best first. */
 static void load_frontier(search *s, const skx_frontier *frontier, int64_t i, row_t *row, uint64_t *keys)
 {
     row->n_beam = 1;
     row->node[0] = 0;
-    row->score[0] = root_score(s->params->post_processor);
+    row->score[0] = s->params->root;
     if (!frontier) return;
     int64_t kept = frontier->level > 0 ? n_kept(s->model, s->params, frontier->level - 1) : 1;
     row->best = selector_make(keys, kept);

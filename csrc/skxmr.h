@@ -271,7 +271,7 @@ typedef struct {
     int64_t max_copies; /* the largest number of slots that share a label, at least 1; if wrong, too few labels may be found */
 } skx_model;
 
-/* f(v) of a child's margin v, and how it joins its parent's score (see the name). The root's children join nothing. */
+/* f(v) of a child's margin v, and how it joins its parent's score (see the name). */
 enum skx_post_processor {
     SKX_NOOP = 0,        /* v                          the child's alone */
     SKX_SIGMOID = 1,     /* 1 / (1 + exp(-v))          times the parent's */
@@ -286,6 +286,7 @@ typedef struct {
     int post_processor; /* enum skx_post_processor */
     int power;          /* 1 .. 4, for the hinges */
     float floor;        /* only labels with at least this score are reported; -inf for all */
+    float root;         /* score of the root, which its children's scores are joined to; not read where there is a frontier */
 } skx_search_params;
 
 /* Where the search of each row begins: the nodes node[ptr[i] .. ptr[i+1]) of level `level` with their scores. More nodes
@@ -360,25 +361,30 @@ int skx_find_neighbors(const skx_voters *voters, const skx_csr *queries, const s
                        int64_t hi, int64_t n_listed, const int32_t *labels, int32_t *neighbor, float *similarity);
 
 typedef struct {
-    int64_t n_neighbors; /* 0 where nobody votes */
-    float power;         /* a neighbour's vote counts similarity^power times its weight, divided by the sum over the neighbours */
-    float vote_share;    /* of the votes in the final score, 0 .. 1; the listed scores have the rest */
-    float floor;         /* only labels with at least this score are reported; -inf for all */
-    int64_t k;           /* at least 1 */
+    int64_t n_neighbors;   /* 0 for none */
+    float power;           /* a neighbor counts similarity^power times its weight, divided by the sum over the neighbors */
+    float neighbor_weight; /* of all neighbors in the scores, 0 .. 1 */
+    float floor;           /* only labels with at least this score are reported; -inf for all */
+    int64_t k;             /* at least 1 */
+    int64_t n_lists;       /* at least 1: how many rankings of equal length are listed, one behind the other */
+    int64_t n_head;        /* labels of each ranking whose scores are added up */
+    int logarithms;        /* scores are logarithms: the logarithm of what sums give without them is computed */
 } skx_combine_params;
 
-/* Add up what several rankings and the votes of neighbours say of each label. Row i has n_listed labels and scores, of which
- * equal labels' are added up, each times list_weight, and n_neighbors neighbours as above. The k best labels are written, ties by
- * lower label, padded with -1 and -inf. A row of total weight above n_neighbors is counted until these are reached. voters may be
- * NULL where nobody votes. */
-int skx_combine(const skx_voters *voters, const skx_combine_params *params, int64_t n_rows, int64_t n_listed, float list_weight,
+/* Join what several rankings and nearest neighbors say of each label. Row i has n_listed labels and scores, best first in each
+ * ranking, and n_neighbors neighbors as above. A label's score is the sum of its scores in those rankings that have it among their
+ * first n_head, and of the weights of its neighbors. A score from further down in a ranking counts instead of that sum where it is
+ * larger, and is never added. So the k best labels are the same for rankings of any length that is at least k and n_head. They are
+ * written best first, ties by lower label, padded with -1 and -inf. A row of total weight above n_neighbors is counted until these
+ * are reached. voters may be NULL where there are no neighbors. */
+int skx_combine(const skx_voters *voters, const skx_combine_params *params, int64_t n_rows, int64_t n_listed,
                 const int32_t *listed, const float *listed_scores, const int32_t *neighbor, const float *similarity,
                 int32_t *labels, float *scores);
 
-/* The same for one row: from its n nonzeros and the labels that are listed for it, of which the neighbours carry one of the first
- * n_looked_up, to the mixture of both. */
+/* The same for one row: from its n nonzeros and the labels that are listed for it, of which the neighbors carry one of the first
+ * n_looked_up, to the joined ranking. */
 int skx_mix_row(const skx_voters *voters, const skx_neighbor_params *search, const skx_combine_params *params,
-                const int32_t *indices, const float *data, int64_t n, int64_t n_listed, int64_t n_looked_up, float list_weight,
+                const int32_t *indices, const float *data, int64_t n, int64_t n_listed, int64_t n_looked_up,
                 const int32_t *listed, const float *listed_scores, int32_t *labels, float *scores);
 
 /* ---- n-grams of text ------------------------------------------------------------------------------------------------ */
@@ -410,7 +416,7 @@ typedef struct {
 int skx_terms_index(int64_t n_terms, const int64_t *ptr, const uint8_t *bytes, int64_t n_slots, skx_term_slot *slots);
 
 /* Sort n numbers of strings by the strings' bytes, which for UTF-8 is the order of code points. */
-int skx_terms_sort(const int64_t *ptr, const uint8_t *bytes, int64_t n, int32_t *terms);
+int skx_terms_sort(const int64_t *ptr, const uint8_t *bytes, int64_t n, const volatile int32_t *cancel, int32_t *terms);
 
 /* Copy the strings terms[0 .. n), in this order, to out_bytes, which has room for them all; out_ptr has n + 1 elements. */
 int skx_terms_take(const int64_t *ptr, const uint8_t *bytes, const int32_t *terms, int64_t n, int64_t *out_ptr,
@@ -451,15 +457,24 @@ typedef struct {
     uint32_t place;   /* scratch, of any content */
 } skx_column_use;
 
+/* How far texts are counted. */
+typedef struct {
+    const volatile int32_t *cancel; /* set by the caller */
+    int64_t done;                   /* the texts before this one are */
+    int64_t entries;                /* with SKX_ECAPACITY: those of text `done`, 0 if it is terms that had no room */
+    int64_t block;                  /* then: whose terms */
+    int64_t bytes;                  /* then: those of the term */
+} skx_ngram_progress;
+
 /* Count the n-grams of the texts lo <= i < hi, in one or more blocks, each with params and terms of its own. N-grams that are
  * new get the next number in the terms of their block. Row i - lo of the output is in no particular order; term t of block b has
  * the column t * n_blocks + b, so term_capacity is at most INT32_MAX / n_blocks. uses, for all columns that there is room for,
- * are zeros at first; texts are added to them. Ends with SKX_ECAPACITY before the text *done if terms or indices and data
- * (capacity elements each) have no room for it; what is before *done is valid then, and terms and uses are fit to go on with.
+ * are zeros at first; texts are added to them. Ends with SKX_ECAPACITY before the text progress->done if terms or indices and data
+ * (capacity elements each) have no room for it; what is before is valid then, and terms and uses are fit to go on with.
  * SKX_EPOINTER where ptr falls or leads outside bytes, SKX_EARG where a text exceeds SKX_MOST_TEXT. */
 int skx_ngrams_learn(const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, int64_t lo, int64_t hi,
-                     int64_t capacity, skx_terms *terms, skx_column_use *uses, int64_t *done, int64_t *indptr, int32_t *indices,
-                     float *data);
+                     int64_t capacity, skx_terms *terms, skx_column_use *uses, skx_ngram_progress *progress, int64_t *indptr,
+                     int32_t *indices, float *data);
 
 enum skx_norm { SKX_NORM_NONE = 0, SKX_NORM_L1 = 1, SKX_NORM_L2 = 2 };
 
@@ -473,12 +488,13 @@ typedef struct {
 
 /* The same for known n-grams only, weighed: the columns of a block follow those of the block before. terms are not changed. */
 int skx_ngrams_transform(const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, const skx_terms *terms,
-                         const skx_ngram_weights *weights, int64_t lo, int64_t hi, int64_t capacity, int64_t *done,
-                         int64_t *indptr, int32_t *indices, float *data);
+                         const skx_ngram_weights *weights, int64_t lo, int64_t hi, int64_t capacity,
+                         skx_ngram_progress *progress, int64_t *indptr, int32_t *indices, float *data);
 
 /* Turn what skx_ngrams_learn gave into what skx_ngrams_transform would give, in place: columns are renumbered by column[] (-1:
  * dropped), and block b's new ones end at block_end[b]. */
 int skx_ngrams_weigh(int64_t n_rows, int64_t n_blocks, const int64_t *block_end, const int32_t *column,
-                     const skx_ngram_weights *weights, int64_t *indptr, int32_t *indices, float *data);
+                     const skx_ngram_weights *weights, const volatile int32_t *cancel, int64_t *indptr, int32_t *indices,
+                     float *data);
 
 #endif

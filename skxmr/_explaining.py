@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 from ._core import CSRView, Frontier, Layer, Model, compile_chunk
 from ._explanation import TreeExplanation, VoteExplanation
-from ._forest import Forest, is_logarithmic, logarithms, mixable
+from ._forest import LISTED, Forest, is_logarithmic
 
 
 class _Path(NamedTuple):
@@ -40,42 +40,83 @@ def explain_label(model, trees, X, label, *, beam_width, post_processor):
     Returns
     -------
     scores : ndarray of float32, shape (n_rows,)
+    summed : ndarray of bool, shape (n_rows,)
+        Whether the scores are sums of what trees and votes say.
     trees : tuple of TreeExplanation
     votes : VoteExplanation or None
     """
-    is_log = isinstance(model, Forest) and is_logarithmic(post_processor)
     forest = model if isinstance(model, Forest) else Forest([model])
-    search = {"beam_width": beam_width}
-    search["post_processor"] = mixable(post_processor) if is_log else post_processor
-    weight = 1.0 if forest.votes is None else 1.0 - forest.votes.mixture.share
-    explained = tuple(
-        _explain_tree(model, tree, X, label, weight=weight / len(trees), **search)
-        for model, tree in zip(forest.trees, trees, strict=True)
-    )
-    labels = np.full((X.shape[0], 1), label, dtype=np.int32)
-    averaged = forest.averaged([(labels, tree.scores[:, -1:].copy()) for tree in explained], 1)
-    scores, votes = averaged[1][:, 0], None
-    if forest.votes is not None:
-        view, k = CSRView(X), forest.largest_result(beam_width)
-        found = forest.find_voters(view, 0, X.shape[0], k=k, **search)
-        scores, votes = _mixed(forest, *averaged, found), _explain_votes(forest.votes, found, label)
-    return logarithms(labels[:, 0], scores)[1] if is_log else scores, explained, votes
+    search = {"beam_width": beam_width, "post_processor": post_processor}
+    explained = []
+    parts = []
+    for single, tree in zip(forest.trees, trees, strict=True):
+        paths = [_read_path(single, nodes) for nodes in tree.path(label)]
+        explained.append(_explain_tree(single, paths, X, weight=forest.tree_weight, **search))
+        parts.append(_weighted_scores(paths, X, forest.tree_weight, post_processor))
+    scores, summed, found = _join(forest, X, label, parts, search)
+    votes = None if found is None else _explain_votes(forest.votes, found, label)
+    return scores, summed, tuple(explained), votes
 
 
-def _mixed(forest, labels, scores, found):
-    """Scores of the labels once the votes are mixed in; these may speak for others besides."""
+def _join(forest, X, label, parts, search):
+    """Join what each tree says of a label as the forest joins rankings.
+
+    Returns
+    -------
+    scores : ndarray of float32, shape (n_rows,)
+    summed : ndarray of bool, shape (n_rows,)
+    found : tuple
+        The rows that vote, and their similarities; None if nobody votes.
+    """
+    view, n_rows = CSRView(X), X.shape[0]
+    logarithms = is_logarithmic(search["post_processor"])
+    summed = np.ones(n_rows, dtype=bool)
+    scores = parts[0]
+    if len(parts) > 1:
+        options = {**search, "weight": forest.tree_weight}
+        lists = []
+        for single, part in zip(forest.trees, parts, strict=True):
+            ranking = single.rank(view, 0, n_rows, k=forest.n_listed(1), **options)
+            first = _ranks_among(ranking, label, part, LISTED)
+            summed &= first
+            lists.append(_listed(label, part, first))
+        averaged = forest.averaged(lists, 1, logarithms=logarithms, n_head=1)
+        scores = averaged[1][:, 0]
+    if forest.votes is None:
+        return scores, summed, None
+    ranking = forest.averaged_ranking(view, 0, n_rows, forest.n_listed(1), **search)
+    first = _ranks_among(ranking, label, scores, forest.n_head)
+    found = forest.voters_for(ranking[0], view, 0, n_rows)
+    listed = _listed(label, scores, first)
+    # The votes speak for other labels, too.
     lengths = np.diff(forest.votes.voters.arrays["label_ptr"])
     k = 1 + forest.votes.mixture.n_neighbors * int(lengths.max(initial=0))
-    listed, mixed = forest.mixed(labels, scores, found, min(k, forest.trees[0].n_labels))
-    return np.where(listed == labels, mixed, -np.inf).max(axis=1)
+    how = {"logarithms": logarithms, "n_head": 1}
+    labels, mixed = forest.mixed(*listed, found, min(k, forest.n_labels), **how)
+    return np.where(labels == label, mixed, -np.inf).max(axis=1), summed & first, found
+
+
+def _ranks_among(ranking, label, scores, n):
+    """Whether a label with these scores is among the first n of a ranking, or would be."""
+    labels, others = ranking
+    scores = scores[:, np.newaxis]
+    before = (others > scores) | ((others == scores) & (labels < label))
+    return (before & (labels >= 0) & (labels != label)).sum(axis=1) < n
+
+
+def _listed(label, scores, first):
+    """A list of two places per row: the first one for what is added up, else the second one."""
+    places = np.array([0, 1])
+    there = places == np.where(first, 0, 1)[:, np.newaxis]
+    labels = np.where(there, label, -1).astype(np.int32)
+    return labels, np.where(there, scores[:, np.newaxis], -np.inf).astype(np.float32)
 
 
 # ---- one tree ----
 
 
-def _explain_tree(model, tree, X, label, *, weight, beam_width, post_processor):
+def _explain_tree(model, paths, X, *, weight, beam_width, post_processor):
     """Explain the score that a tree gives to a label: that of the best of its slots."""
-    paths = [_read_path(model, nodes) for nodes in tree.path(label)]
     followed = np.array([_follow(path, X, post_processor) for path in paths])
     best = np.argmax(followed[:, 2, :, -1], axis=0)
     margins, factors, scores = np.moveaxis(followed[best, :, np.arange(len(best))], 1, 0)
@@ -108,13 +149,27 @@ def _follow(path, X, post_processor):
     -------
     margins, factors, scores : ndarray of float32, shape (n_rows, n_levels)
     """
-    margins, factors, scores = [], [], [None]
+    margins, factors = [], []
     for columns in path.columns:
         model = _single(columns, X.shape[1])
         margins.append(_score(model, X, "noop"))
         factors.append(_score(model, X, post_processor))
-        scores.append(_score(model, X, post_processor, scores[-1]))
-    return [np.stack(part, axis=1) for part in (margins, factors, scores[1:])]
+    scores = _path_scores(path, X, 1.0, post_processor)
+    return [np.stack(part, axis=1) for part in (margins, factors, scores)]
+
+
+def _path_scores(path, X, weight, post_processor):
+    """The scores of a path's nodes, level by level, with that of the root weighted."""
+    scores = []
+    for columns in path.columns:
+        start = {"parent": scores[-1]} if scores else {"weight": weight}
+        scores.append(_score(_single(columns, X.shape[1]), X, post_processor, **start))
+    return scores
+
+
+def _weighted_scores(paths, X, weight, post_processor):
+    """The weighted score that a tree gives to a label, as the search computes it bit by bit."""
+    return np.max([_path_scores(path, X, weight, post_processor)[-1] for path in paths], axis=0)
 
 
 def _single(columns, n_features):
@@ -124,9 +179,9 @@ def _single(columns, n_features):
     return Model([layer], np.zeros(1, dtype=np.int32), 1, n_features)
 
 
-def _score(model, X, post_processor, parent=None):
+def _score(model, X, post_processor, *, parent=None, weight=1.0):
     n = X.shape[0]
-    options = {"k": 1, "beam_width": 1, "post_processor": post_processor}
+    options = {"k": 1, "beam_width": 1, "post_processor": post_processor, "weight": weight}
     if parent is not None:
         begin = np.arange(n + 1, dtype=np.int64), np.zeros(n, dtype=np.int32)
         options["frontier"] = Frontier(0, *begin, np.ascontiguousarray(parent))
@@ -200,4 +255,6 @@ def _vote_weights(votes, neighbors, similarities):
     """How much each vote counts: of a row of some weight, only what there is still room for."""
     weight = np.where(neighbors >= 0, votes.voters.arrays["weight"][neighbors], 0.0)
     room = votes.mixture.n_neighbors - (np.cumsum(weight, axis=1) - weight)
-    return np.clip(room, 0, weight) * similarities.astype(np.float64) ** votes.mixture.power
+    # Relative to the most similar row, so that no power of all of them is too small to be seen.
+    relative = similarities.astype(np.float64) / np.maximum(similarities[:, :1], 1e-38)
+    return np.clip(room, 0, weight) * relative**votes.mixture.power

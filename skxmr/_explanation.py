@@ -122,6 +122,8 @@ class Explanation:
         The rows explained.
     scores : ndarray of float32, shape (n_rows,)
         The label's scores, whether or not the beam reaches it.
+    summed : ndarray of bool, shape (n_rows,)
+        Whether what trees and votes say is added up; always if there is one tree and no votes.
     trees : tuple of TreeExplanation
     votes : VoteExplanation or None
     feature_names : ndarray of str or None
@@ -143,10 +145,12 @@ class Explanation:
     log-l{q}-hinge  -max(0, 1 - v)^q                p + f(v)
     ==============  ==============================  ===============
 
-    Of several trees the mean counts, and votes are mixed in: the score is the sum over trees and
-    votes of their `weight` times their score. Margins and scores are those of the search, to the
-    last bit. With several trees `rank` passes over what a tree ranks neither among the first 50
-    nor among the first k, and `decision_function` over nothing that a beam reaches.
+    With several trees, or votes, the score is the sum over trees and votes of their `weight` times
+    their score; for the variants with logarithms, the logarithm of what the sum is without them.
+    A tree takes part in the sum if it ranks the label among its first 50, and votes are added to
+    the trees' sum if that ranks the label among the first 50 (of a single tree, the first 20). What
+    ranks it lower counts only instead of the sum, if it is larger. `summed` says of each row
+    whether all parts were added up. Margins and scores are those of the search, to the last bit.
     """
 
     label: object
@@ -154,6 +158,7 @@ class Explanation:
     column: int
     X: sp.csr_matrix
     scores: np.ndarray
+    summed: np.ndarray
     trees: tuple
     votes: VoteExplanation | None
     feature_names: np.ndarray | None
@@ -170,6 +175,7 @@ class Explanation:
             self,
             X=self.X[rows],
             scores=self.scores[rows],
+            summed=self.summed[rows],
             trees=tuple(tree[rows] for tree in self.trees),
             votes=None if self.votes is None else self.votes[rows],
         )
@@ -262,6 +268,8 @@ class Explanation:
         self.top(k, row=row)
         missed = "" if self.reached[row] else ", which the beam does not reach,"
         lines = [f"{self.label_name}{missed} scores {self.scores[row]:.4f} in row {row}"]
+        if not self.summed[row]:
+            lines[0] += "; it ranks too low for all parts to be added up, and the largest counts"
         for t, tree in enumerate(self.trees):
             lines.append(f"tree {t}: {tree.scores[row, -1]:.4f}, times {tree.weight:.4g}")
             for level, largest in enumerate(self.top(k, row=row, tree=t)):

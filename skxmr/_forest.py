@@ -1,17 +1,21 @@
 """Several trees that rank together, and training rows that vote."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from ._core import KeepsRowRankers, RowMixer, Voters, combine
+from ._core import PRODUCTS, KeepsRowRankers, RowMixer, Voters, combine
 
-#: Labels that each of several trees lists at least, lest what one tree ranks low count as nothing.
+#: Labels that each of several trees ranks first, and whose scores are added up.
 LISTED = 50
 
 #: Highest ranked labels whose rows are compared with a query, and how many rows that are at most.
 #: Rankings of held-out rows were as good as with 5,000, and better than with 1,000.
 LOOKED_UP, _MOST_CANDIDATES = 20, 2000
+
+#: Trees keep at least this weight, so that they order the labels that no neighbor has.
+_LEAST_WEIGHT = 2.0**-40
 
 
 class Mixture(NamedTuple):
@@ -46,9 +50,13 @@ class Votes(NamedTuple):
 
 
 class Forest(KeepsRowRankers):
-    """Ranks labels by the average of several trees' scores, mixed with the votes of neighbours.
+    """Ranks labels by the average of several trees' scores, mixed with the votes of neighbors.
 
-    Takes the place of a single Model.
+    Takes the place of a single Model. What several sources say of a label is added up, if each of
+    them ranks the label high: among the first LISTED of each tree, and then, where neighbors take
+    part, among the first LISTED (of one tree: LOOKED_UP) of the trees' average. What a source says
+    of a label that it ranks lower counts only instead of the sum, where it is larger. So the score
+    of a label depends on nothing but the row, and few labels of each source suffice to rank.
 
     Parameters
     ----------
@@ -71,62 +79,80 @@ class Forest(KeepsRowRankers):
         """Number of nodes of the widest level: a beam that loses nothing."""
         return max(tree.widest for tree in self.trees)
 
+    @property
+    def n_labels(self):
+        """Number of labels."""
+        return self.trees[0].n_labels
+
+    @property
+    def tree_weight(self):
+        """What the scores of each tree are multiplied by."""
+        share = 0.0 if self.votes is None else self.votes.mixture.share
+        return max(1.0 - share, _LEAST_WEIGHT) / len(self.trees)
+
+    @property
+    def n_head(self):
+        """Labels that the trees rank first, whose scores and votes are added up."""
+        return LISTED if len(self.trees) > 1 else LOOKED_UP
+
     def largest_result(self, beam_width):
         """Bound how many labels one row's search can reach."""
         reached = sum(tree.largest_result(beam_width) for tree in self.trees)
         if self.votes is not None:
             most = int(np.diff(self.votes.voters.arrays["label_ptr"]).max(initial=0))
             reached += self.votes.mixture.n_neighbors * most
-        return min(self.trees[0].n_labels, reached)
+        return min(self.n_labels, reached)
 
     def rank(self, view, lo, hi, *, k, beam_width, post_processor, floor=-np.inf, frontier=None):
         """Rank labels for the rows lo to hi of a checked matrix, as Model does."""
-        is_log = is_logarithmic(post_processor)
-        if is_log and frontier is not None:
-            frontier = frontier._replace(score=np.exp(frontier.score))
-        post_processor = mixable(post_processor)
+        logarithms = is_logarithmic(post_processor)
+        if frontier is not None:
+            frontier = _weighted(frontier, self.tree_weight, post_processor)
         options = {"beam_width": beam_width, "post_processor": post_processor, "frontier": frontier}
-        n_listed = self._n_listed(k)
-        lists = [tree.rank(view, lo, hi, k=n_listed, **options) for tree in self.trees]
-        if is_log:
-            return _above(logarithms(*self._combine(lists, view, lo, hi, k)), floor)
-        return self._combine(lists, view, lo, hi, k, floor)
+        if self.votes is None:
+            return self.averaged_ranking(view, lo, hi, k, floor=floor, **options)
+        ranking = self.averaged_ranking(view, lo, hi, self.n_listed(k), **options)
+        found = self.voters_for(ranking[0], view, lo, hi)
+        return self.mixed(*ranking, found, k, logarithms=logarithms, floor=floor)
+
+    def averaged_ranking(self, view, lo, hi, k, *, floor=-np.inf, **options):
+        """Rank the k labels that are best by the trees' weighted scores alone."""
+        options["weight"] = self.tree_weight
+        if len(self.trees) == 1:
+            return self.trees[0].rank(view, lo, hi, k=k, floor=floor, **options)
+        lists = [tree.rank(view, lo, hi, k=self.n_listed(k), **options) for tree in self.trees]
+        logarithms = is_logarithmic(options["post_processor"])
+        return self.averaged(lists, k, logarithms=logarithms, floor=floor)
 
     def _make_row_ranker(self, k, beam_width, post_processor):
         return _RowRanker(self, k, beam_width, post_processor)
 
-    def mixer(self, k):
+    def mixer(self, k, post_processor):
         """Return what mixes the votes into the ranking of one row."""
         n_neighbors, power, share = self.votes.mixture
         how = n_neighbors, _MOST_CANDIDATES, power, share, LOOKED_UP
-        return RowMixer(self.votes.voters, *how, k, self.trees[0].n_labels)
+        return RowMixer(
+            self.votes.voters,
+            *how,
+            k=k,
+            n_labels=self.n_labels,
+            n_head=self.n_head,
+            logarithms=is_logarithmic(post_processor),
+        )
 
-    def find_voters(self, view, lo, hi, *, k, beam_width, post_processor):
-        """Find the rows that vote when the k best labels of the rows lo to hi are asked for.
-
-        Returns
-        -------
-        neighbors : ndarray of int32, shape (hi - lo, n_neighbors)
-        similarity : ndarray of float32, shape (hi - lo, n_neighbors)
-            As of Voters.neighbors.
-        """
-        options = {"beam_width": beam_width, "post_processor": mixable(post_processor)}
-        n_listed = self._n_listed(k)
-        lists = [tree.rank(view, lo, hi, k=n_listed, **options) for tree in self.trees]
-        return self.voters_for(self.averaged(lists, n_listed)[0], view, lo, hi)
-
-    def averaged(self, lists, k, floor=-np.inf):
-        """Average the trees' rankings, and keep the k best labels where there are several."""
-        if len(lists) == 1:
-            return lists[0]
+    def averaged(self, lists, k, *, logarithms, floor=-np.inf, n_head=LISTED):
+        """Add up the trees' weighted rankings, each of several, and keep the k best labels."""
         labels, scores = (np.concatenate(part, axis=1) for part in zip(*lists, strict=True))
-        return combine(labels, scores, 1 / len(lists), k, self.trees[0].n_labels, floor=floor)
+        how = {"n_lists": len(lists), "n_head": n_head, "logarithms": logarithms, "floor": floor}
+        return combine(labels, scores, k, self.n_labels, **how)
 
-    def mixed(self, labels, scores, found, k, floor=-np.inf):
-        """Mix an averaged ranking with the votes of the rows found."""
+    def mixed(self, labels, scores, found, k, *, logarithms, floor=-np.inf, n_head=None):
+        """Mix an averaged, weighted ranking with the votes of the rows found."""
         voters, (_, power, share) = self.votes
-        votes, n_labels = (voters, *found, power, share), self.trees[0].n_labels
-        return combine(labels, scores, 1 - share, k, n_labels, floor=floor, votes=votes)
+        n_head = self.n_head if n_head is None else n_head
+        how = {"n_head": n_head, "logarithms": logarithms, "floor": floor}
+        votes = voters, *found, power, share
+        return combine(labels, scores, k, self.n_labels, votes=votes, **how)
 
     def voters_for(self, labels, view, lo, hi):
         """Find the rows that vote, given the labels that an averaged ranking lists."""
@@ -134,31 +160,27 @@ class Forest(KeepsRowRankers):
         n_neighbors = self.votes.mixture.n_neighbors
         return self.votes.voters.neighbors(view, lo, hi, best, n_neighbors, _MOST_CANDIDATES)
 
-    def _n_listed(self, k):
-        least = LISTED if len(self.trees) > 1 else LOOKED_UP
-        return min(self.trees[0].n_labels, max(k, least))
-
-    def _combine(self, lists, view, lo, hi, k, floor=-np.inf):
-        if self.votes is None:
-            return self.averaged(lists, k, floor)
-        labels, scores = self.averaged(lists, lists[0][0].shape[1])
-        return self.mixed(labels, scores, self.voters_for(labels, view, lo, hi), k, floor)
+    def n_listed(self, k):
+        """Labels that must be listed for the k best to be known."""
+        return min(self.n_labels, max(k, self.n_head))
 
 
 class ForestCache:
-    """Keeps the last Forest made, with what it has prepared. Pickled without it."""
+    """Keeps the last Forest made of a fitted model, with what it has prepared.
+
+    Copied and pickled without it.
+    """
 
     def __init__(self):
-        self._last = (None,) * 4
+        self._last = None, None
 
     def __reduce__(self):
         return ForestCache, ()
 
-    def known(self, trees, voters, asked):
-        """Return the forest if it was the last one made, and for the same, else None."""
-        forest, for_trees, for_voters, for_asked = self._last
-        same = for_trees is trees and for_voters is voters and for_asked == asked
-        return forest if same else None
+    def known(self, asked):
+        """Return the forest if it was the last one made, for the same parameters, else None."""
+        forest, for_asked = self._last
+        return forest if for_asked == asked else None
 
     def make(self, trees, voters, asked, mixture):
         """Make a Forest in which voters count as a Mixture says, or nobody if that is None."""
@@ -167,7 +189,7 @@ class ForestCache:
             n_neighbors = min(mixture.n_neighbors, voters.n_rows)
             votes = Votes(voters, mixture._replace(n_neighbors=n_neighbors))
         forest = Forest(trees, votes)
-        self._last = forest, trees, voters, asked
+        self._last = forest, asked
         return forest
 
 
@@ -175,12 +197,12 @@ class _RowRanker:
     """Ranks one row at a time, as RowRanker does."""
 
     def __init__(self, forest, k, beam_width, post_processor):
-        self._is_log = is_logarithmic(post_processor)
-        self._n_listed = forest._n_listed(k) if forest.votes is not None else k
-        options = forest._n_listed(k), beam_width, mixable(post_processor)
-        self._rankers = [tree.row_ranker(*options) for tree in forest.trees]
+        self._logarithms = is_logarithmic(post_processor)
+        self._k, self._n_listed = k, forest.n_listed(k)
+        options = self._n_listed, beam_width, post_processor, forest.tree_weight
+        self._rankers = [tree.weighted_row_ranker(*options) for tree in forest.trees]
         self._averaged = forest.averaged
-        self._mixer = None if forest.votes is None else forest.mixer(k)
+        self._mixer = None if forest.votes is None else forest.mixer(k, post_processor)
         self.n_features = self._rankers[0].n_features
 
     def sparse(self, indices, values):
@@ -188,10 +210,12 @@ class _RowRanker:
         lists = [ranker.sparse(indices, values) for ranker in self._rankers]
         if lists[0] is None:
             return None
-        ranking = self._averaged(lists, self._n_listed)
-        if self._mixer is not None:
-            ranking = self._mixer.mix(indices, values, *ranking)
-        return logarithms(*ranking) if self._is_log else ranking
+        if self._mixer is None:
+            return self._averaged(lists, self._k, logarithms=self._logarithms)
+        ranking = lists[0]
+        if len(lists) > 1:
+            ranking = self._averaged(lists, self._n_listed, logarithms=self._logarithms)
+        return self._mixer.mix(indices, values, *ranking)
 
     def dense(self, row):
         """Rank for a dense row of float32."""
@@ -210,13 +234,8 @@ def mixable(post_processor):
     return post_processor.removeprefix("log-")
 
 
-def logarithms(labels, scores):
-    """Take the logarithms of a ranking's scores."""
-    with np.errstate(divide="ignore", invalid="ignore"):  # 0, and the -inf of padding
-        return labels, np.where(labels < 0, scores, np.log(scores))
-
-
-def _above(ranking, floor):
-    """The same ranking, padded where scores are below the floor."""
-    labels, scores = ranking
-    return np.where(scores < floor, -1, labels), np.where(scores < floor, -np.inf, scores)
+def _weighted(frontier, weight, post_processor):
+    """The same frontier, with scores weighted like that of the root."""
+    if post_processor in PRODUCTS:
+        return frontier._replace(score=frontier.score * np.float32(weight))
+    return frontier._replace(score=frontier.score + np.float32(math.log(weight)))

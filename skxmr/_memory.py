@@ -1,24 +1,46 @@
-"""Fits that are remembered: found again by what was given, and made once by all who ask at once."""
+"""Fits that are remembered: found again by what was given, and made once by all who ask at once.
+
+A memory saves time and nothing else depends on it: where it fails, as on a full disk, the result is
+computed, and a warning says so.
+"""
 
 import copy
-import fcntl
 import hashlib
+import inspect
 import io
+import os
 import pickle
-from contextlib import contextmanager, nullcontext
+import warnings
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import joblib
 import numpy as np
 import scipy.sparse as sp
 from joblib.parallel import get_active_backend
+from sklearn.utils.validation import check_memory
+
+from ._locks import exclusive
 
 #: Files that those wait for who are about to do the same work: few, so that none need ever be
 #: deleted. Who waits for another work by chance merely waits.
 _N_LOCKS = 256
 
-#: What hashing raises of things that cannot be pickled, or are no arrays where these are wanted.
-_NO_KEY = (TypeError, ValueError, AttributeError, pickle.PicklingError)
+
+def open_memory(memory):
+    """Return what was given as `memory` as something that caches; where it cannot, with a warning.
+
+    Parameters
+    ----------
+    memory : None, str, path or joblib.Memory
+    """
+    memory = os.fspath(memory) if isinstance(memory, os.PathLike) else memory
+    try:
+        return check_memory(memory)
+    except OSError as error:
+        _warn(error)
+        return joblib.Memory(None)
 
 
 def key_of(given, params):
@@ -34,7 +56,7 @@ def key_of(given, params):
     try:
         content = [_content(value) for value in given], sorted(params.items())
         return joblib.hash(content, hash_name="sha1")
-    except _NO_KEY:
+    except Exception:  # whatever an object that cannot be pickled, or is no array, raises
         return None
 
 
@@ -58,8 +80,26 @@ def _text_digest(texts):
 
 
 def cache(memory, function, ignore):
-    """Return a function that a memory caches, and whose results are mapped where they can be."""
-    return _mapping(memory).cache(function, ignore=ignore)
+    """Return a function whose results a memory keeps, and that are mapped where they can be.
+
+    Parameters
+    ----------
+    memory : joblib.Memory or alike
+    function : callable
+    ignore : list of str
+        Arguments that the result does not depend on.
+    """
+    if getattr(memory, "store_backend", memory) is None:  # hashing, too, takes time
+        return function
+    signature, name = inspect.signature(function), f"{function.__module__}.{function.__qualname__}"
+
+    def cached(*args, **kwargs):
+        given = signature.bind(*args, **kwargs).arguments
+        params = {key: value for key, value in given.items() if key not in ignore}
+        once = _Once(partial(function, *args, **kwargs))
+        return _remembered(memory, key_of([], {"function": name, "arguments": params}), once)
+
+    return cached
 
 
 def _mapping(memory):
@@ -95,10 +135,54 @@ def recall(memory, key, work, compute):
     """
     if key is None:
         return compute()
-    found = cache(memory, _computed, ["compute"])
-    known = getattr(found, "check_call_in_cache", lambda *_: False)(key, compute)
-    with nullcontext() if known else _alone(memory, work):
-        return _anonymous(found(key, compute))
+    with ExitStack() as locks:
+        if not _is_known(memory, key):
+            locks.enter_context(_alone(memory, work))
+        return _anonymous(_remembered(memory, key, _Once(compute)))
+
+
+def _is_known(memory, key):
+    try:
+        found = _mapping(memory).cache(_computed, ignore=["compute"])
+        return getattr(found, "check_call_in_cache", lambda *_: False)(key, None)
+    except Exception:  # the memory is asked once more, and its failure told then
+        return False
+
+
+class _Once:
+    """Computes something once, and knows what came of it."""
+
+    def __init__(self, compute):
+        self._compute, self._results, self.error = compute, [], None
+
+    def __call__(self):
+        if not self._results:
+            try:
+                self._results.append(self._compute())
+            except BaseException as error:
+                self.error = error
+                raise
+        return self._results[0]
+
+
+def _remembered(memory, key, once):
+    """Return what is computed, from the memory if it has it; without it if it fails."""
+    if key is None:
+        return once()
+    try:
+        return _mapping(memory).cache(_computed, ignore=["compute"])(key, once)
+    except Exception as error:  # a full disk, no permission, a damaged entry and what else befalls
+        if once.error is not None:
+            raise
+        _warn(error)
+        return once()
+
+
+def _warn(error):
+    warnings.warn(
+        f"memory cannot be used, so this fit is not remembered: {type(error).__name__}: {error}",
+        stacklevel=2,
+    )
 
 
 def _computed(key, compute):
@@ -130,11 +214,15 @@ def _alone(memory, work):
     if folder is None:
         yield
         return
-    folder.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha1(work.encode()).digest()
-    with open(folder / f"{digest[0] % _N_LOCKS:02x}", "a") as file:
-        _lock(file)
-        yield  # closing the file unlocks it
+    path = folder / f"{digest[0] % _N_LOCKS:02x}"
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(exclusive(path, os.O_RDWR | os.O_CREAT, _stepping_aside))
+        except OSError:  # as in a file system without locks: work is done twice, no more
+            pass
+        yield
 
 
 def _folder(memory):
@@ -144,13 +232,7 @@ def _folder(memory):
     return Path(location) / "skxmr" / "locks" if is_folder else None
 
 
-def _lock(file):
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        # Whoever holds the lock may need the workers that wait here: dask lets them step aside.
-        backend, _ = get_active_backend()
-        with backend.retrieval_context():
-            fcntl.flock(file, fcntl.LOCK_EX)
-    except OSError:  # a file system without locks: work is done twice, no more
-        return
+def _stepping_aside():
+    """Whoever holds a lock may need the workers that wait for it: dask lets them step aside."""
+    backend, _ = get_active_backend()
+    return backend.retrieval_context()

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from ._core import CHUNK_WIDTH, Layer, Model, compile_chunk, read_chunk, regroup
 from ._disentanglement import matched_clusters
 from ._examples import Examples
+from ._folder import check_unread
 from ._targets import check_classes, holds_text
 from ._training import train_leaf_chunks
 from ._validation import check_indicator, takes_text
@@ -242,6 +243,7 @@ def grown_model(model, tree, examples, params, *, retrain_siblings, **options):
         The largest number of passes the solver made.
     """
     layer, n_features = model.layers[-1], model.n_features
+    check_unread(vars(layer), layer.checksums)
     pointers, n_before = tree.child_ptr[-1], np.diff(layer.child_ptr)
     touched = np.flatnonzero(np.diff(pointers) > n_before)
     kept = np.zeros_like(n_before) if retrain_siblings else n_before

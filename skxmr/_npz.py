@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.sparse as sp
 
-from ._folder import MOST_HEADER
+from ._folder import MOST_HEADER, open_regular
 
 _MEMBERS = ("format", "shape", "data", "indices", "indptr")
 _CLASSES = {"csr": sp.csr_matrix, "csc": sp.csc_matrix}
@@ -30,7 +30,7 @@ def read_npz_matrix(path):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is damaged or something else.
+        If the file is damaged or something else, which includes what is no regular file.
     """
     members = _read_members(path)
     matrix_format = _matrix_format(members["format"], path)
@@ -52,7 +52,7 @@ def read_npz_matrix(path):
 
 def _read_members(path):
     """Return the arrays of the archive by name."""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         try:
             with np.load(file, allow_pickle=False, max_header_size=MOST_HEADER) as archive:
                 members = {name: archive[name] for name in _MEMBERS}

@@ -4,7 +4,7 @@ import itertools
 import queue
 import threading
 from concurrent.futures import CancelledError
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 from joblib import Parallel, delayed
 from joblib.parallel import SequentialBackend, ThreadingBackend, get_active_backend
@@ -63,7 +63,7 @@ def run(function, tasks, costs, *, n_jobs, what, part=1.0, brief=False):
     """
     order = sorted(range(len(tasks)), key=lambda i: -costs[i])
     results = [None] * len(tasks)
-    with closing(_stream(function, tasks, order, n_jobs, brief)) as stream:
+    with _closed(_stream(function, tasks, order, n_jobs, brief)) as stream:
         for i, result in _reported(stream, costs, what, part):
             results[i] = result
     return results
@@ -81,8 +81,29 @@ def in_order(function, tasks, costs, *, n_jobs, what, part=1.0):
     order = sorted(
         range(len(tasks)), key=lambda i: -costs[i] if costs[i] > limit and not few else 0
     )
-    with closing(_stream(function, tasks, order, n_jobs, False)) as stream:
+    with _closed(_stream(function, tasks, order, n_jobs, False)) as stream:
         yield _sorted(_reported(stream, costs, what, part))
+
+
+class _closed:
+    """As contextlib.closing, but closes the generator however often that is interrupted."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def __enter__(self):
+        return self._stream
+
+    def __exit__(self, *error):
+        interruption = None
+        while True:
+            try:
+                self._stream.close()
+                break
+            except KeyboardInterrupt as error:
+                interruption = error
+        if interruption is not None:
+            raise interruption
 
 
 def _reported(stream, costs, what, part):
@@ -197,6 +218,7 @@ def _in_threads(function, tasks, order, n_workers):
     threads = [
         threading.Thread(target=_work, args=arguments, daemon=True) for _ in range(n_workers)
     ]
+    interruption = None
     try:
         for thread in threads:
             thread.start()
@@ -206,10 +228,18 @@ def _in_threads(function, tasks, order, n_workers):
                 raise error
             yield i, result
     finally:
-        flag.set()
-        for thread in threads:
-            if thread.ident is not None:
-                thread.join()
+        ended = False
+        while not ended:  # however often it is interrupted
+            try:
+                flag.set()
+                for thread in threads:
+                    if thread.ident is not None:
+                        thread.join()
+                ended = True
+            except KeyboardInterrupt as error:
+                interruption = error
+        if interruption is not None:
+            raise interruption
 
 
 def _work(function, tasks, flag, todo, done):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._core import Places, Texts, find_prefixes, sort_texts
+from ._core import Places, Texts, check_array, find_prefixes, sort_texts
 from ._folder import pack_strings
 from .indexers._texts import code_points
 
@@ -32,6 +32,14 @@ class PrefixIndex:
         place = np.empty(len(texts), dtype=np.int32)
         place[order] = np.arange(len(texts), dtype=np.int32)
         self._places = Places(_places_by_level(tree, place))
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        check_array(self.order, np.dtype(np.int32), "order")
+        check_array(self._data, np.dtype(np.uint8), "the texts")
+        check_array(self._pointers, np.dtype(np.int64), "the pointers to texts")
+        if len(self._pointers) != len(self.order) + 1 or not isinstance(self._places, Places):
+            raise ValueError("the arrays of the prefixes contradict each other")
 
     @property
     def nbytes(self):

@@ -2,23 +2,51 @@
 
 import numbers
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 from sklearn.utils import check_random_state
 
+from ._query_features import Spelling
+from ._query_pairs import listed, objects, unmasked
 from ._validation import check_boolean, check_integer, check_option
 
 __all__ = ["training_pairs"]
 
-#: Columns of the forms that have rows.
-_N_COLUMNS = {"log": 3, "pairs": 2}
+#: What the columns of the forms that have rows are, where they go by their order.
+_IN_ORDER = {"log": ("session", "time", "query"), "pairs": ("previous", "query")}
+
+#: Names, in lower case, by which the columns of a data frame are known.
+_NAMES = {
+    "session": ("session", "session_id", "user", "user_id"),
+    "time": ("time", "timestamp"),
+    "previous": ("previous", "previous_query"),
+    "query": ("query", "next", "next_query"),
+    "count": ("count",),
+}
+
+#: What can be made use of.
+_COMBINATIONS = [
+    {"session", "time", "query"},
+    {"session", "query"},
+    {"previous", "query"},
+    {"previous", "query", "count"},
+    {"query", "count"},
+]
+
+#: Queries are the same where a completer, by default, says so.
+_spelling = Spelling(lowercase=True, strip_accents=None)
 
 
 def training_pairs(
     sessions,
     *,
     kind="auto",
+    session=None,
+    time=None,
+    previous=None,
+    query=None,
+    count=None,
     idle_gap=timedelta(minutes=30),
     first_queries=True,
     n_prefixes=1,
@@ -34,19 +62,29 @@ def training_pairs(
     Parameters
     ----------
     sessions : data frame, array-like or sequence
-        The queries, in one of three forms:
+        The queries, in one of these forms:
 
         - a log: (user, time, query), in rows of any order. They are sorted by user and time; of
-          equal times, the one that comes first was first. Times are datetimes, ``datetime64`` or
-          seconds.
+          equal times, the one that comes first was first. Times are datetimes, ``datetime64``,
+          seconds, or strings in ISO 8601 such as "2026-01-31 12:00:00".
+        - a log without times: (session, query). The queries of a session are in the order of the
+          rows.
         - pairs: (previous query, next query), the previous one "" if there is none. They are
-          taken as they are.
+          taken as they are. A third column may tell how often each occurred.
+        - counts: (query, how often it occurred), without any previous query.
         - sessions: each a sequence of queries in order.
     kind : {"auto", "log", "pairs", "sessions"}, default="auto"
-        Which form it is. "auto" goes by the shape: what has columns (a data frame of pandas or
-        polars, a two-dimensional array) and a sequence of tuples is a log if there are three of
-        them and pairs if there are two; a sequence of anything but tuples, such as lists, is one of
-        sessions. Columns go by their order, not by their names.
+        Which form it is. "auto" goes by the names of the columns and by the shape: what has columns
+        (a data frame of pandas or polars, a two-dimensional array) and a sequence of tuples is a
+        log if there are three of them and pairs if there are two; a sequence of anything but
+        tuples, such as lists, is one of sessions.
+    session, time, previous, query, count : str or int, default=None
+        The column of what the parameter says: its name in a data frame, or its position from 0.
+        `session` may be that of the user, if there are times. A column of a data frame that is not
+        given here is known by its name, whatever its case: one of "session", "session_id", "user",
+        "user_id"; "time", "timestamp"; "previous", "previous_query"; "query", "next", "next_query";
+        "count". Where these names contradict the order of the columns the names count, and other
+        columns are passed over. Where there are none, columns go by their order.
     idle_gap : timedelta, numpy.timedelta64 or float, default=30 minutes
         In a log, a user who makes no query for this long, or longer, begins a new session. A number
         is one of seconds. Means nothing to the other forms.
@@ -66,22 +104,29 @@ def training_pairs(
         The previous query, "" if there is none, and the prefix.
     y : ndarray of str objects, shape (n_rows,)
         The query that was meant.
+    sample_weight : ndarray of float64, shape (n_rows,)
+        How often the query occurred, for `SessionQueryCompleter.fit`. Only returned where there is
+        a column of counts.
 
     Raises
     ------
     TypeError
-        If `sessions` has none of these forms, or a query is not a str, or times are not of one of
-        the three types.
+        If `sessions` has none of these forms, or a query is not a str, or times or counts are not
+        of one of the types.
     ValueError
-        If `sessions` is empty or its rows are not of one length, a time is missing or not finite,
-        or a parameter is out of range.
+        If `sessions` is empty or its rows are not of one length, a time is missing, not finite or
+        not written in ISO 8601, a count is negative or not finite, columns are named that are not
+        there or do not go together, or a parameter is out of range. Also if two columns without
+        names may be anything: without `kind`, they are only taken for pairs if some previous query
+        is "" or one of the next queries.
 
     Notes
     -----
     A query that is equal to the one before it in its session is a page loaded again or a next page
-    of results, and is passed over, as is one without any character; both show that the user was
-    there. A query shorter than `min_length` makes no rows, but is the previous query of the next.
-    Queries are taken as they are spelt.
+    of results, and is passed over, as is one of nothing but blanks; both show that the user was
+    there. Queries that differ only in case, in blanks or in how accents are composed are equal
+    here, as they are to a SessionQueryCompleter. A query shorter than `min_length` makes no rows,
+    but is the previous query of the next. Queries are taken as they are spelt.
 
     Rows come session by session, those of a log in the order of users and times.
 
@@ -106,6 +151,14 @@ def training_pairs(
     'garden chair', '' -> 'garden table'
     '', 'nov' -> 'novels'
     '', 't' -> 'tea'
+
+    Queries with counts:
+
+    >>> X, y, sample_weight = training_pairs(
+    ...     [("tea", 120), ("tea pot", 7)], query=0, count=1, random_state=0
+    ... )
+    >>> y.tolist(), sample_weight.tolist()
+    (['tea', 'tea pot'], [120.0, 7.0])
     """
     check_option(kind, "kind", ("auto", "log", "pairs", "sessions"))
     check_boolean(first_queries, "first_queries")
@@ -114,75 +167,107 @@ def training_pairs(
     if max_length is not None:
         check_integer(max_length, "max_length", max(1, min_length))
     idle_seconds = _check_idle_gap(idle_gap)
-    previous, queries = _previous_and_queries(sessions, kind, idle_seconds)
-    if not first_queries:
-        follows = previous != ""
-        previous, queries = previous[follows], queries[follows]
+    given = {"session": session, "time": time, "previous": previous, "query": query, "count": count}
+    befores, queries, counts = _previous_and_queries(sessions, kind, given, idle_seconds)
+    longest = _longest_prefixes(befores, queries, first_queries, max_length)
+    rows = np.flatnonzero(longest >= max(1, min_length))
     rng = check_random_state(random_state)
-    return _with_prefixes(previous, queries, n_prefixes, min_length, max_length, rng)
+    lengths = rng.randint(min_length, longest[rows, np.newaxis] + 1, size=(len(rows), n_prefixes))
+    rows = np.repeat(rows, n_prefixes)
+    X, y = np.empty((len(rows), 2), dtype=object), queries[rows]
+    X[:, 0] = befores[rows]
+    X[:, 1] = [query[:length] for query, length in zip(y, lengths.ravel(), strict=True)]
+    return (X, y) if counts is None else (X, y, counts[rows])
 
 
-def _previous_and_queries(sessions, kind, idle_seconds):
-    """Return each query that was made and the one before it in its session, "" for none."""
-    kind, content = _recognised(sessions, kind)
-    if kind == "sessions":
-        return _consecutive(*_joined(content))
-    if kind == "pairs":
-        return _check_queries(content[0], 0), _check_queries(content[1], 1)
-    users, times, queries = content
-    users, times, queries = _check_users(users), _check_times(times), _check_queries(queries, 2)
+def _previous_and_queries(sessions, kind, given, idle_seconds):
+    """Return each query that was made, the one before it in its session ("" for none) and counts.
+
+    Returns
+    -------
+    previous, queries : ndarray of str objects
+    counts : ndarray of float64 or None
+    """
+    content = _recognised(sessions, kind, given)
+    if isinstance(content, list):
+        return *_consecutive(*_joined(content)), None
+    queries, counts = _check_queries(content, "query"), None
+    if "count" in content:
+        counts = _check_counts(content["count"])
+    if "session" not in content:
+        return _previous_of_pairs(content, queries), queries, counts
+    users = _check_users(content["session"])
+    times = _check_times(content["time"]) if "time" in content else np.zeros(len(users))
     order = np.lexsort((times, users))
-    return _consecutive(queries[order], _begins(users[order], times[order], idle_seconds))
+    begins = _begins(users[order], times[order], idle_seconds)
+    return *_consecutive(queries[order], begins), counts
 
 
-def _with_prefixes(previous, queries, n_prefixes, min_length, max_length, rng):
-    """Return X and y with prefixes of the queries that are long enough for one."""
-    longest = np.array([len(query) for query in queries], dtype=np.int64)
+def _previous_of_pairs(content, queries):
+    """Return the previous queries, where there are no sessions."""
+    if "previous" not in content:
+        return objects([""] * len(queries))
+    previous = _check_queries(content, "previous")
+    blank = [text == "" or text.isspace() for text in previous]
+    return np.where(blank, "", previous)
+
+
+def _longest_prefixes(previous, queries, first_queries, max_length):
+    """Return how long a query's prefix may be, 0 for a query that makes no rows."""
+    longest = np.array([0 if query.isspace() else len(query) for query in queries], dtype=np.int64)
     if max_length is not None:
         longest = np.minimum(longest, max_length)
-    able = longest >= max(1, min_length)
-    previous, queries, longest = previous[able], queries[able], longest[able]
-    lengths = rng.randint(min_length, longest[:, np.newaxis] + 1, size=(len(queries), n_prefixes))
-    y = np.repeat(queries, n_prefixes)
-    X = np.empty((len(y), 2), dtype=object)
-    X[:, 0] = np.repeat(previous, n_prefixes)
-    X[:, 1] = [query[:length] for query, length in zip(y, lengths.ravel(), strict=True)]
-    return X, y
+    if not first_queries:
+        longest[previous == ""] = 0
+    return longest
 
 
 # ---- from a form to queries in order ----
 
 
-def _recognised(sessions, kind):
-    """Return the kind of the input, and its columns or the list of its sessions."""
-    columns = _columns(sessions)
+def _recognised(sessions, kind, given):
+    """Return the list of sessions, or the columns of a table by what they are."""
+    columns, names = _columns(sessions)
+    given = {role: column for role, column in given.items() if column is not None}
     if columns is None:
         rows = _check_rows(sessions)
-        kind = _kind_of_rows(rows) if kind == "auto" else kind
-        if kind == "sessions":
-            return kind, rows
-        return kind, _transposed(rows, kind)
-    if kind == "auto":
-        kind = {3: "log", 2: "pairs"}.get(len(columns))
-    if len(columns) != _N_COLUMNS.get(kind):
-        raise ValueError(
-            "sessions as a table must be a log of three columns (user, time, query) or pairs in "
-            f"two (previous, next), got {len(columns)} columns"
-        )
+        if not given and (_kind_of_rows(rows) if kind == "auto" else kind) == "sessions":
+            return rows
+        columns = _transposed(rows, kind, given)
+    roles = _roles(kind, given, names, len(columns))
     if len(columns[0]) == 0:
         raise ValueError("sessions must hold at least one row, got none")
-    return kind, columns
+    content = _Content(names)
+    for role, place in roles.items():
+        content.places[role], content[role] = place, columns[place]
+    if kind == "auto" and not given and tuple(roles) == _IN_ORDER["pairs"] and not _known(names):
+        _check_that_pairs_are_meant(content)
+    return content
+
+
+class _Content(dict):
+    """Columns by what they are, and where each of them was."""
+
+    def __init__(self, names):
+        super().__init__()
+        self.names, self.places = names, {}
+
+    def described(self, role):
+        """What a message calls a column."""
+        place = self.places[role]
+        return place if self.names is None else repr(self.names[place])
 
 
 def _columns(sessions):
-    """Return the columns of what is two-dimensional, None for anything else."""
+    """Return the columns of what is two-dimensional, and their names; None for anything else."""
     if len(getattr(sessions, "shape", ())) != 2:
-        return None
+        return None, None
+    names = list(sessions.columns) if hasattr(sessions, "columns") else None
     if hasattr(sessions, "iloc"):  # pandas, where names may occur twice
-        return [sessions.iloc[:, j] for j in range(sessions.shape[1])]
+        return [sessions.iloc[:, j] for j in range(sessions.shape[1])], names
     if hasattr(sessions, "get_columns"):  # polars
-        return sessions.get_columns()
-    return list(np.asarray(sessions).T)
+        return sessions.get_columns(), names
+    return list(np.asarray(unmasked(sessions)).T), names
 
 
 def _kind_of_rows(rows):
@@ -194,27 +279,117 @@ def _kind_of_rows(rows):
     if n_tuples < len(rows) or lengths not in ({2}, {3}):
         raise ValueError(
             "sessions as a sequence of tuples must hold only (user, time, query) or only "
-            "(previous, next); give sessions as lists of queries"
+            "(previous, next); give sessions as lists of queries, and name other columns, as in "
+            "session=0, query=1"
         )
-    return "log" if lengths == {3} else "pairs"
+    return "rows"
 
 
-def _transposed(rows, kind):
+def _transposed(rows, kind, given):
     """Return the columns of rows, as lists."""
-    width = _N_COLUMNS[kind]
+    width = len(_IN_ORDER[kind]) if kind in _IN_ORDER and not given else _width(rows[0])
     for i, row in enumerate(rows):
-        if isinstance(row, (str, bytes)) or not hasattr(row, "__len__") or len(row) != width:
+        if _width(row) != width or not width:
             raise ValueError(
-                f"sessions with kind={kind!r} must hold rows of {width} elements, but sessions"
+                f"sessions with columns must hold rows of {width} elements, but sessions"
                 f"[{i}] is {row!r:.80}"
             )
     return [list(column) for column in zip(*rows, strict=True)]
 
 
+def _width(row):
+    return len(row) if hasattr(row, "__len__") and not isinstance(row, (str, bytes)) else 0
+
+
+# ---- which column is what ----
+
+
+def _roles(kind, given, names, n_columns):
+    """Return the position of each column that is made use of, by what it is."""
+    known = _known(names)
+    roles = None if given else _by_order(kind, known, n_columns)
+    if roles is None:
+        roles = {role: _position(column, role, names, n_columns) for role, column in given.items()}
+        if len(set(roles.values())) < len(roles):
+            raise ValueError(f"sessions must have a column for each of {given}, not one for two")
+        taken = {*roles, *roles.values()}
+        roles |= {role: place for role, place in known.items() if not {role, place} & taken}
+    _check_combination(kind, roles, given, n_columns)
+    return roles
+
+
+def _by_order(kind, known, n_columns):
+    """Return what columns are by their order; None if it is not that of a form, or names differ."""
+    for name, order in _IN_ORDER.items():
+        roles = {role: place for place, role in enumerate(order)}
+        if kind in ("auto", name) and len(roles) == n_columns and known.items() <= roles.items():
+            return roles
+    return None
+
+
+def _known(names):
+    """Return the positions of the columns whose names tell what they are."""
+    lowered = [str(name).lower() for name in names or ()]
+    known = {}
+    for role, synonyms in _NAMES.items():
+        places = [place for place, name in enumerate(lowered) if name in synonyms]
+        exact = [place for place in places if lowered[place] == role]
+        if len(exact or places) == 1:
+            (known[role],) = exact or places
+    return known
+
+
+def _position(column, role, names, n_columns):
+    """Return the position of a column that is named, or numbered."""
+    if isinstance(column, str):
+        places = [place for place, name in enumerate(names or ()) if name == column]
+        if len(places) == 1:
+            return places[0]
+        raise ValueError(
+            f"{role} must name one column of sessions, got {column!r}; "
+            + (f"there are {names}" if names else "there are no names, only positions")
+        )
+    check_integer(column, role, 0, n_columns - 1)
+    return int(column)
+
+
+def _check_combination(kind, roles, given, n_columns):
+    """Raise unless the columns are those of one of the forms, of the kind that was asked for."""
+    fits = {"log": "session" in roles, "pairs": "previous" in roles, "auto": True}.get(kind, False)
+    if fits and set(roles) in _COMBINATIONS:
+        return
+    if not given and not roles:
+        raise ValueError(
+            "sessions as a table must be a log of three columns (user, time, query) or pairs in "
+            f"two (previous, next), got {n_columns} columns; name others, as in session=0, query=1"
+        )
+    raise ValueError(
+        f"sessions as a table must have the columns session, time (if any) and query, or previous "
+        f"and query, or query and count; with kind={kind!r}, got {n_columns} columns, of which "
+        f"these are known: {', '.join(roles) or 'none'}"
+    )
+
+
+def _check_that_pairs_are_meant(content):
+    """Raise where no previous query is "" or some next one: then it may be anything else."""
+    previous, queries = (_check_queries(content, role) for role in ("previous", "query"))
+    previous = set(map(_spelling.query, previous))
+    if "" not in previous and previous.isdisjoint(map(_spelling.query, queries)):
+        raise ValueError(
+            "sessions has two columns, of which the first may hold previous queries or something "
+            f"else, such as sessions: none of it, such as {content['previous'][0]!r:.80}, is one "
+            'of the queries or "". Say kind="pairs" if it is previous queries, session=0, query=1 '
+            "if it tells sessions apart"
+        )
+
+
+# ---- queries in order ----
+
+
 def _joined(sessions):
     """Return the queries of all sessions, and which of them begin one."""
     lists = [_check_session(session, i) for i, session in enumerate(sessions)]
-    queries = _objects([query for session in lists for query in session])
+    queries = objects([query for session in lists for query in session])
     begins = np.zeros(len(queries), dtype=bool)
     ends = np.cumsum([len(session) for session in lists])
     begins[[end - len(session) for end, session in zip(ends, lists, strict=True) if session]] = True
@@ -230,24 +405,17 @@ def _begins(users, times, idle_seconds):
 
 
 def _consecutive(queries, begins):
-    """Pass over repetitions and what is empty; return the previous queries and the queries."""
-    session = np.cumsum(begins)
-    queries, session = _taken(queries, session, queries != "")
-    repeats = np.zeros(len(queries), dtype=bool)
-    repeats[1:] = (queries[1:] == queries[:-1]) & (session[1:] == session[:-1])
-    queries, session = _taken(queries, session, ~repeats)
-    previous = _objects([""] * len(queries))
+    """Pass over repetitions and what is blank; return the previous queries and the queries."""
+    session, texts = np.cumsum(begins), objects(map(_spelling.query, queries))
+    kept = np.flatnonzero(texts != "")
+    repeats = np.zeros(len(kept), dtype=bool)
+    repeats[1:] = (texts[kept[1:]] == texts[kept[:-1]]) & (session[kept[1:]] == session[kept[:-1]])
+    kept = kept[~repeats]
+    queries, session = queries[kept], session[kept]
+    previous = objects([""] * len(queries))
     follows = np.flatnonzero(session[1:] == session[:-1]) + 1
     previous[follows] = queries[follows - 1]
     return previous, queries
-
-
-def _taken(queries, session, kept):
-    return queries[kept], session[kept]
-
-
-def _objects(values):
-    return np.fromiter(values, dtype=object, count=len(values))
 
 
 # ---- checks ----
@@ -293,21 +461,42 @@ def _check_session(session, i):
     return queries
 
 
-def _check_queries(column, j):
-    """Return column j of a table, which holds strings, as objects."""
-    values = _values(column)
+def _check_queries(content, role):
+    """Return a column of a table, which holds strings, as objects."""
+    values = listed(content[role])
     for i, value in enumerate(values):
         if not isinstance(value, str):
             raise TypeError(
-                f"sessions must hold queries as strings in column {j}, got {value!r:.80} in row {i}"
+                f"sessions must hold queries as strings in column {content.described(role)}, got "
+                f"{value!r:.80} in row {i}; other columns can be named, as in session=0, query=1, "
+                "count=2"
             )
-    return _objects(values)
+    return objects(values)
+
+
+def _check_counts(column):
+    """Return counts in float64."""
+    values = listed(column)
+    for i, value in enumerate(values):
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise TypeError(f"sessions must have numbers as counts, got {value!r:.80} in row {i}")
+        if not 0 <= value < np.inf:
+            raise ValueError(
+                f"sessions must have counts that are finite and not negative, got {value!r} in "
+                f"row {i}"
+            )
+    return np.array(values, dtype=np.float64)
 
 
 def _check_users(column):
     """Return the users as numbers in their order."""
-    values = _values(column)
+    values = listed(column)
     _refuse_missing(values, "user")
+    if any(isinstance(value, date) for value in values):
+        raise TypeError(
+            "sessions must have users, not times, in its first column; name the columns if they "
+            "are in another order, as in session=1, time=0, query=2"
+        )
     try:
         ranks = {user: rank for rank, user in enumerate(sorted(set(values)))}
     except TypeError as error:
@@ -319,16 +508,15 @@ def _check_users(column):
 
 def _check_times(column):
     """Return times as datetime64 or as seconds in float64."""
-    times = column if hasattr(column, "dtype") else _objects(column)
-    times = np.asarray(times)
-    if times.dtype == object:
+    times = np.asarray(column if hasattr(column, "dtype") else objects(column))
+    if times.dtype.kind in "OU":
         times = _times_of_objects(times.tolist())
     if times.dtype.kind in "iuf":
         times = times.astype(np.float64)
     elif times.dtype.kind != "M":
         raise TypeError(
-            "sessions must have datetimes, datetime64 or seconds as times, got an array of "
-            f"{times.dtype}"
+            "sessions must have strings in ISO 8601, datetimes, datetime64 or seconds as times, "
+            f"got an array of {times.dtype}"
         )
     if not np.isfinite(times).all():
         i = np.flatnonzero(~np.isfinite(times))[0]
@@ -341,6 +529,8 @@ def _check_times(column):
 def _times_of_objects(values):
     """Return an array of times from Python objects of one type."""
     _refuse_missing(values, "time")
+    if all(isinstance(value, str) for value in values):
+        values = [_parsed_time(value, i) for i, value in enumerate(values)]
     if all(isinstance(value, datetime) for value in values):
         return _times_of_datetimes(values)
     if all(isinstance(value, np.datetime64) for value in values):
@@ -349,8 +539,19 @@ def _times_of_objects(values):
         return np.array(values, dtype=np.float64)
     kinds = sorted({type(value).__name__ for value in values})
     raise TypeError(
-        f"sessions must have datetimes, datetime64 or seconds as times, got {', '.join(kinds)}"
+        "sessions must have strings in ISO 8601, datetimes, datetime64 or seconds as times, "
+        f"got {', '.join(kinds)}"
     )
+
+
+def _parsed_time(text, i):
+    try:
+        return datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(
+            "sessions must have strings in ISO 8601 as times, such as '2026-01-31 12:00:00', if "
+            f"they are strings, got {text!r:.80} in row {i}"
+        ) from None
 
 
 def _times_of_datetimes(values):
@@ -368,8 +569,3 @@ def _refuse_missing(values, what):
     for i, value in enumerate(values):
         if value is None or value != value:
             raise ValueError(f"sessions must have a {what} in every row, got {value!r} in row {i}")
-
-
-def _values(column):
-    """Return the elements of a sequence, an array or a series as a list."""
-    return column if isinstance(column, list) else np.asarray(column).tolist()

@@ -1,5 +1,6 @@
 """What of a fitted classifier is saved: JSON content and arrays."""
 
+import json
 import numbers
 import warnings
 
@@ -13,51 +14,85 @@ from .tree import LabelTree
 #: Indexers that are saved by their parameters.
 INDEXERS = {cls.__name__: cls for cls in (KMeansIndexer, TrieHybridIndexer, TrieIndexer)}
 
+#: What a manifest may have, and what each of its trees has.
+KEYS = frozenset(
+    "format version skxmr crc32 arrays_in arrays class params n_features n_labels n_iter container "
+    "trees votes has_voters n_voters_given classes feature_names".split()
+)
+TREE_KEYS = frozenset(["n_levels", "max_copies", "weight_dtype"])
+
+#: Parameters that hold objects, which are left out without a word.
+_NOT_SAVED = ("memory", "random_state")
+
 
 def classifier_state(estimator):
     """Content of the manifest and arrays of a fitted XRLinearClassifier.
 
+    Returns
+    -------
+    content : dict
+    arrays : dict of str to ndarray
+    checksums : dict of str to int
+        Those that arrays must have which were mapped and that nobody has looked at.
+
     Raises
     ------
-    TypeError
-        If its classes are neither numbers nor strings.
+    TypeError, ValueError
+        If its classes are neither numbers nor strings, or if `load` would refuse a parameter.
     """
-    arrays = {}
-    trees = [_pack_tree(arrays, t, model) for t, model in enumerate(estimator._models)]
+    estimator._check_params()
+    arrays, checksums, fitted = {}, {}, estimator._fitted
+    trees = [_pack_tree(arrays, checksums, t, m) for t, m in enumerate(fitted.models)]
+    params = _plain_params(estimator)
+    if isinstance(estimator.indexer, LabelTree):
+        params["indexer"] = _pack_indexer(arrays, estimator.indexer, fitted.trees[0])
     content = {
         "class": "XRLinearClassifier",
-        "params": _plain_params(estimator),
-        "n_features": int(estimator.n_features_in_),
+        "params": params,
+        "n_features": int(fitted.n_features),
         "trees": trees,
-        "n_labels": int(estimator.n_labels_),
-        "votes": None if estimator.votes_ is None else list(estimator.votes_),
-        "has_voters": estimator._voters is not None,
-        "n_iter": int(estimator.n_iter_),
-        "container": estimator._container,
-        "classes": _pack_labels(arrays, "classes", estimator.classes_),
+        "n_labels": int(fitted.n_labels),
+        "votes": None if fitted.votes is None else list(fitted.votes),
+        "has_voters": fitted.voters is not None,
+        "n_iter": int(fitted.n_iter),
+        "container": fitted.container,
+        "classes": _pack_labels(arrays, "classes", fitted.classes.values),
     }
-    if estimator._voters is not None:
-        arrays |= {f"voters.{name}": array for name, array in estimator._voters.arrays.items()}
-        if estimator._voters.source is not None:
-            arrays["voters.source"] = estimator._voters.source
-            content["n_voters_given"] = int(estimator._voters.n_given)
-    if hasattr(estimator, "feature_names_in_"):
-        names = estimator.feature_names_in_
+    voters = fitted.voters
+    if voters is not None:
+        arrays |= {f"voters.{name}": array for name, array in voters.arrays.items()}
+        checksums |= {f"voters.{name}": crc for name, crc in voters.checksums.items()}
+        if voters.source is not None:
+            arrays["voters.source"] = voters.source
+            content["n_voters_given"] = int(voters.n_given)
+    if fitted.feature_names is not None:
+        names = fitted.feature_names.values
         content["feature_names"] = _pack_labels(arrays, "feature_names", names)
-    return content, arrays
+    return content, arrays, checksums
 
 
-def _pack_tree(arrays, t, model):
+def _pack_tree(arrays, checksums, t, model):
     """Put a tree and its rankers among the arrays; returns what the manifest says of them."""
     arrays[f"tree.{t}.slot_label"] = model.slot_label
+    checksums |= {f"tree.{t}.{name}": crc for name, crc in model.checksums.items()}
     for level, layer in enumerate(model.layers):
-        for name in Layer.DTYPES:
-            arrays[f"tree.{t}.layer.{level}.{name}"] = getattr(layer, name)
+        prefix = f"tree.{t}.layer.{level}"
+        arrays |= {f"{prefix}.{name}": getattr(layer, name) for name in Layer.DTYPES}
+        checksums |= {f"{prefix}.{name}": crc for name, crc in layer.checksums.items()}
     return {
         "n_levels": len(model.layers),
         "max_copies": int(model.max_copies),
         "weight_dtype": model.layers[0].weight_dtype,
     }
+
+
+def _pack_indexer(arrays, tree, first):
+    """Put a tree that was given as the indexer among the arrays, if it is not the first one."""
+    if tree == first:
+        return {"class": "LabelTree"}
+    arrays |= {f"indexer.child_ptr.{i}": pointers for i, pointers in enumerate(tree.child_ptr)}
+    arrays["indexer.slot_label"] = tree.slot_label
+    return {"class": "LabelTree", "n_levels": tree.n_levels}
 
 
 def _pack_labels(arrays, name, labels):
@@ -66,20 +101,26 @@ def _pack_labels(arrays, name, labels):
     if labels.dtype.kind in "biuf":
         arrays[name] = labels
         return "numbers"
-    if not all(isinstance(label, str) for label in labels):
+    if labels.dtype.kind not in "UO" or not all(isinstance(label, str) for label in labels):
         raise TypeError(f"only numbers and strings can be saved as {name}, got {labels.dtype}")
     arrays[f"{name}.bytes"], arrays[f"{name}.pointers"] = pack_strings(labels)
-    return "object" if labels.dtype.kind == "O" else "strings"
+    return "object" if labels.dtype.kind == "O" else labels.dtype.str
 
 
 def _plain_params(estimator):
-    """Parameters as JSON types. Those that have no such form are left out, with a warning."""
+    """All parameters as JSON types. For those that have no such form, the default and a warning."""
+    defaults = type(estimator)().get_params(deep=False)
     out = {}
     for name, value in estimator.get_params(deep=False).items():
-        plain, ok = _plain(value)
-        if ok:
-            out[name] = plain
-        elif name not in ("memory", "random_state"):
+        out[name], ok = _plain(value)
+        if not ok:
+            out[name] = defaults[name]
+        elif not _survives(out[name]):
+            kind = type(value).__name__  # the value itself may have too many digits to be shown
+            raise ValueError(
+                f"{name} must be a value that JSON can hold, to be saved, got a {kind}"
+            )
+        if not ok and name not in _NOT_SAVED:
             warnings.warn(
                 f"parameter {name}={value!r} cannot be saved; the loaded estimator has its default",
                 stacklevel=4,
@@ -87,7 +128,16 @@ def _plain_params(estimator):
     return out
 
 
+def _survives(plain):
+    """Whether a value is the same after it was written to a manifest and read."""
+    try:
+        return json.loads(json.dumps(plain, allow_nan=False)) == plain
+    except (ValueError, RecursionError):  # no number of JSON, or one of too many digits
+        return False
+
+
 def _plain(value):
+    """The value as JSON types, and whether it has such a form."""
     if value is None or isinstance(value, (bool, str)):
         return value, True
     if isinstance(value, np.bool_):
@@ -101,5 +151,6 @@ def _plain(value):
     if isinstance(value, LabelTree):
         return {"class": "LabelTree"}, True
     if type(value).__name__ in INDEXERS and type(value) is INDEXERS[type(value).__name__]:
+        value._check_params()
         return {"class": type(value).__name__, "params": _plain_params(value)}, True
     return None, False

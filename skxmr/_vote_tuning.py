@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ._core import CSRView
-from ._forest import LISTED, Forest, Mixture, Votes
+from ._forest import LOOKED_UP, Forest, Mixture, Votes
 from ._voting import make_voters
 from .metrics import ndcg_at_k
 
@@ -42,7 +42,7 @@ def choose_mixture(examples, n_rows, train, search, otherwise):
     voting = _taken(examples, kept)
     model, voters = train(voting), make_voters(voting)
     n, view, Y = len(held), CSRView(examples.X[examples.source[held]]), examples.Y[held]
-    labels, scores = model.rank(view, 0, n, k=LISTED, **search)
+    labels, scores = model.rank(view, 0, n, k=LOOKED_UP, **search)
     mixtures = [Mixture(*values) for values in product(_NUMBERS, _POWERS, _SHARES)]
     widest = max(mixtures)
     found = Forest([model], Votes(voters, widest)).voters_for(labels, view, 0, n)
@@ -50,7 +50,9 @@ def choose_mixture(examples, n_rows, train, search, otherwise):
     def quality(mixture):
         nearest = [np.ascontiguousarray(array[:, : mixture.n_neighbors]) for array in found]
         forest = Forest([model], Votes(voters, mixture))
-        return ndcg_at_k(Y, forest.mixed(labels, scores, nearest, 5)[0], k=5)
+        weighted = scores * np.float32(forest.tree_weight)
+        ranking = forest.mixed(labels, weighted, nearest, 5, logarithms=False)
+        return ndcg_at_k(Y, ranking[0], k=5)
 
     qualities = [quality(mixture) for mixture in mixtures]
     if max(qualities) <= ndcg_at_k(Y, labels[:, :5], k=5):

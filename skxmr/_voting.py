@@ -4,6 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ._core import Voters, csr_hash_rows, csr_rows_equal, csr_transpose, pack_rows
+from ._folder import check_unread
 
 
 def make_voters(examples):
@@ -33,6 +34,7 @@ def _by_label(Y):
 
 def join_voters(voters, examples):
     """Make Voters of some that are there and of more examples, whose rows are numbered on."""
+    _check_content(voters)
     everyone = np.ones(voters.n_rows, dtype=bool)
     return _joined(voters, everyone, _labels_of(voters), make_voters(examples))
 
@@ -53,6 +55,7 @@ def update_voters(voters, examples, renumbered):
     -------
     voters : Voters
     """
+    _check_content(voters)
     more, Y = make_voters(examples), _labels_of(voters)
     known = _labels_of(more)[:, renumbered]
     known.sort_indices()
@@ -60,6 +63,15 @@ def update_voters(voters, examples, renumbered):
     entries = Y.data, renumbered[Y.indices], Y.indptr
     Y = sp.csr_matrix(entries, shape=(voters.n_rows, more.n_labels))
     return _joined(voters, stays, Y, more)
+
+
+def _check_content(voters):
+    """Refuse voters of a damaged model: only a search does not mind what arrays hold."""
+    check_unread({**voters.arrays, "source": voters.source}, voters.checksums)
+    try:
+        voters.check()
+    except ValueError as error:
+        raise ValueError(f"the saved model is damaged: {error}") from error
 
 
 def _occur(rows, others):

@@ -1,6 +1,7 @@
 """Completion of queries from what was typed and what was asked before."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -10,8 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 from ._cloning import clone_with
 from ._core import Restriction
 from ._prefixes import PrefixIndex
-from ._query_features import QueryFeatures, Spelling
-from ._query_pairs import check_pairs, check_queries
+from ._query_features import QueryFeatures, Spelling, composed, without_blanks
+from ._query_pairs import check_pairs, check_queries, objects
 from ._sessions import training_pairs
 from ._validation import (
     check_boolean,
@@ -69,9 +70,11 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
     constrained : bool, default=True
         Whether only queries that begin with the prefix are suggested.
     lowercase : bool, default=True
-        Whether upper and lower case are the same when prefixes are compared with queries.
+        Whether upper and lower case are the same when queries are compared with prefixes and with
+        each other.
     strip_accents : {"ascii", "unicode"} or None, default=None
-        Whether accents are ignored in this comparison, as in NGramTfidfVectorizer.
+        Whether accents are ignored in these comparisons, as in NGramTfidfVectorizer. Queries of
+        which nothing is left count as blank.
     n_jobs : int, default=None
         As in joblib; handed on to the classifier, if it has none of its own.
     random_state : int, RandomState instance or None, default=None
@@ -80,9 +83,11 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     classes_ : ndarray of str objects, shape (n_queries,)
-        The known queries, sorted.
+        The known queries, sorted, each once: in the spelling that is the most frequent in y. Of
+        equally frequent spellings it is the last one in the order of code points, in which lower
+        case comes after upper case.
     popularity_ : ndarray of float32, shape (n_queries,)
-        The share of each in y.
+        The share of each in y, in all its spellings.
     classifier_ : XRLinearClassifier
     previous_vectorizer_ : transformer or None
         None where no previous query of fit had a word.
@@ -99,9 +104,18 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    Blanks around a query and before a prefix do not count, nor does the way in which accents are
-    composed of code points. A prefix is compared as a whole: one that ends in a blank wants a word
-    to end there.
+    Queries that are equal as compared are one query. Comparison passes over blanks around a query
+    and before a prefix, and takes several blanks in a row as one. A blank is whatever Unicode
+    calls white space. The way in which accents are composed of code points does not matter.
+    Unless `lowercase` is False, case is folded as Unicode defines it: "STRASSE" and "straße" are
+    equal. The dotted and the dotless i of Turkish are the same letter, as both are in one of the
+    cases.
+
+    A prefix is compared as a whole: one that ends in a blank wants a word to end there. What is
+    typed may end within a letter that is written with several code points, such as an e and an
+    accent. Then it is completed to queries that some row of y writes so.
+
+    Blank rows of y are passed over.
 
     References
     ----------
@@ -152,7 +166,7 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
             The previous query ("" for none) and what was typed of the next one: a list of pairs, an
             array, or a data frame of pandas or polars.
         y : array-like of str, shape (n_samples,)
-            The next query.
+            The next query. Rows in which it is blank are passed over.
         sample_weight : array-like of shape (n_samples,), optional
 
         Returns
@@ -171,12 +185,17 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
     def _fit(self, X, y, sample_weight):
         previous, prefixes = check_pairs(self, X, reset=True)
         y = check_queries(y, "y", len(prefixes))
+        sample_weight = check_sample_weight(sample_weight, len(prefixes))
         self._spelling = Spelling(self.lowercase, self.strip_accents)
-        prefixes = list(map(self._spelling.prefix, prefixes))
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        texts = list(map(self._spelling.query, self.classes_))
-        if not any(texts):
-            raise ValueError("y must hold queries, got nothing but blanks")
+        spelt, which = np.unique(objects(map(without_blanks, y)), return_inverse=True)
+        counts = np.bincount(which, sample_weight, minlength=len(spelt))
+        shown, texts, codes = _known_queries(list(map(self._spelling.query, spelt)), counts)
+        self.classes_, codes = spelt[shown], codes[which]
+        kept = np.flatnonzero(codes >= 0)
+        codes = codes[kept]
+        sample_weight = None if sample_weight is None else sample_weight[kept]
+        previous = [composed(previous[i]) for i in kept]
+        prefixes = [self._spelling.prefix(prefixes[i]) for i in kept]
         embedded = self._fit_vectorizers(previous, texts)
         classifier = clone_with(
             _DEFAULT_CLASSIFIER if self.classifier is None else self.classifier,
@@ -191,10 +210,22 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
             label_features=embedded if _takes_label_features(classifier) else None,
             label_text=texts,
         )
-        self._prefixes = PrefixIndex(classifier.tree_, texts)
+        self._index(texts, spelt)
         self._count(codes, sample_weight)
         self._knows_empty = "" in prefixes
         return self
+
+    def _index(self, texts, spelt):
+        """Prepare the search for queries that begin with a prefix, in one of their spellings."""
+        # With a blank at its end a query begins with all that is typed of it, and one more blank.
+        self._prefixes = PrefixIndex(self.classifier_.tree_, [f"{text} " for text in texts])
+        self._partial_letters = _partial_letters(self._spelling, spelt)
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "_prefixes" in state and "_partial_letters" not in state:
+            # Pickled by a version that compared queries in another way.
+            self._index(list(map(self._spelling.query, self.classes_)), self.classes_)
 
     def _fit_vectorizers(self, previous, texts):
         """Fit both vectorisers and return the embeddings of the known queries."""
@@ -269,7 +300,7 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         X : array-like of str, shape (n_samples, 2)
             The previous query ("" for none) and the prefix.
         y : array-like of str, shape (n_samples,)
-            The next query; one that is not known, or not suggested, counts as 0.
+            The next query, in any spelling; one that is not known, or not suggested, counts as 0.
         sample_weight : array-like of shape (n_samples,), optional
 
         Returns
@@ -277,13 +308,14 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         score : float
         """
         ranked, _ = self.rank(X, 10)
-        truth = check_queries(y, "y", len(ranked))
+        truth = objects(map(self._spelling.query, check_queries(y, "y", len(ranked))))
         weights = check_sample_weight(sample_weight, len(ranked))
-        hits = (self.classes_[ranked] == truth[:, np.newaxis]) & (ranked >= 0)
+        known = objects(map(self._spelling.query, self.classes_))
+        hits = (known[ranked] == truth[:, np.newaxis]) & (ranked >= 0)
         reciprocals = (hits / np.arange(1, 11)).max(axis=1)
         return float(np.average(reciprocals, weights=weights))
 
-    def complete(self, prefix, previous="", k=10):
+    def complete(self, prefix, *, previous="", k=10):
         """Suggest queries to somebody who is typing.
 
         Parameters
@@ -339,26 +371,49 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
             check_option(self.strip_accents, "strip_accents", ("ascii", "unicode"))
 
     def _rank(self, previous, prefixes, k, constrained):
+        previous = list(map(composed, previous))
         prefixes = list(map(self._spelling.prefix, prefixes))
         X = self.classifier_._check_rank_input(self._features.rows(previous, prefixes))
-        within = self._prefixes.within(prefixes) if constrained else None
-        labels, scores = self.classifier_._rank(X, k, within=within)
+        labels, scores = self._search(X, prefixes, k, constrained)
         for i, (n, prefix) in enumerate(zip(np.diff(X.indptr).tolist(), prefixes, strict=True)):
             if self._is_unguided(n, prefix):
                 labels[i], scores[i] = self._most_popular(prefix if constrained else "", k)
         return labels, scores
 
+    def _search(self, X, prefixes, k, constrained):
+        """Rank the queries that begin with the prefix of each row, or all if not constrained."""
+        if not constrained:
+            return self.classifier_._rank(X, k, within=None)
+        beginnings = list(map(self._beginnings, prefixes))
+        within = self._prefixes.within([text for row in beginnings for text in row])
+        sizes = list(map(len, beginnings))
+        if max(sizes) == 1:
+            return self.classifier_._rank(X, k, within=within)
+        found = self.classifier_._rank(X[np.repeat(np.arange(len(sizes)), sizes)], k, within=within)
+        return _merged(*found, sizes, k)
+
+    def _beginnings(self, prefix):
+        """What the queries that a prefix is completed to begin with: the prefix, mostly alone."""
+        return (prefix, *self._partial_letters.get(prefix, ()))
+
     def _rank_one(self, previous, prefix, k):
         """Rank for one row, quickly: its labels and scores as lists, without padding."""
-        prefix = self._spelling.prefix(prefix)
-        indices, values = self._features.row(previous, prefix)
-        if self._is_unguided(len(indices), prefix):
-            labels, scores = self._most_popular(prefix if self.constrained else "", k)
+        typed, prefix = prefix, self._spelling.prefix(prefix)
+        if prefix in self._partial_letters:
+            (labels,), (scores,) = self._rank([previous], [typed], k, self.constrained)
         else:
-            within = Restriction(*self._prefixes.within([prefix])) if self.constrained else None
-            (labels,), (scores,) = self.classifier_._rank_row(indices, values, k, within)
+            labels, scores = self._rank_whole(composed(previous), prefix, k)
         found = labels >= 0
         return labels[found], scores[found].tolist()
+
+    def _rank_whole(self, previous, prefix, k):
+        """Rank for one row whose prefix ends where a letter ends in every known query."""
+        indices, values = self._features.row(previous, prefix)
+        if self._is_unguided(len(indices), prefix):
+            return self._most_popular(prefix if self.constrained else "", k)
+        within = Restriction(*self._prefixes.within([prefix])) if self.constrained else None
+        (labels,), (scores,) = self.classifier_._rank_row(indices, values, k, within)
+        return labels, scores
 
     def _is_unguided(self, n_features, prefix):
         """Whether nothing is known that the classifier has learnt to rank by."""
@@ -369,10 +424,77 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         labels, scores = np.full(k, -1, dtype=np.int32), np.full(k, -np.inf, dtype=np.float32)
         best = self._by_popularity[:k]
         if prefix:
-            candidates = np.sort(self._prefixes.labels(prefix))
+            beginnings = self._beginnings(prefix)
+            candidates = np.sort(np.concatenate(list(map(self._prefixes.labels, beginnings))))
             best = candidates[np.argsort(-self.popularity_[candidates], kind="stable")[:k]]
         labels[: len(best)], scores[: len(best)] = best, self.popularity_[best]
         return labels, scores
+
+
+def _known_queries(texts, counts):
+    """Find the different queries among spellings.
+
+    Parameters
+    ----------
+    texts : list of str
+        The spellings, sorted, as they are compared.
+    counts : ndarray
+        How often each occurs.
+
+    Returns
+    -------
+    shown : list of int
+        The spelling of each query that is the most frequent, of equally frequent ones the last.
+    texts : list of str
+        The queries as they are compared.
+    codes : ndarray of int
+        Which query each spelling is of, -1 for none.
+    """
+    best = {}
+    for i, text in enumerate(texts):
+        if text and counts[i] >= counts[best.get(text, i)]:
+            best[text] = i
+    if not best:
+        raise ValueError("y must hold queries, got nothing but blanks")
+    shown = sorted(best.values())
+    label = {texts[i]: code for code, i in enumerate(shown)}
+    return shown, list(label), np.array([label.get(text, -1) for text in texts])
+
+
+def _partial_letters(spelling, spelt):
+    """Find out what begins with what was typed, if it ends within a letter.
+
+    Returns
+    -------
+    ends : dict of str to tuple of str
+        By what was typed, as compared: the beginnings that end where that letter of a known query
+        does, none of which begins with another one.
+    """
+    ends = {}
+    for query in spelt:
+        for beginning, end in spelling.partial_letters(query):
+            ends.setdefault(beginning, set()).add(end)
+    return {beginning: _shortest(sorted(texts)) for beginning, texts in ends.items()}
+
+
+def _shortest(texts):
+    """Those of some sorted texts that begin with no other one."""
+    kept = texts[:1]
+    for text in texts[1:]:
+        if not text.startswith(kept[-1]):
+            kept.append(text)
+    return tuple(kept)
+
+
+def _merged(labels, scores, sizes, k):
+    """Merge the rankings of several rows, which have no label in common, into one for each size."""
+    merged = np.empty((len(sizes), k), labels.dtype), np.empty((len(sizes), k), scores.dtype)
+    edges = np.concatenate(([0], np.cumsum(sizes))).tolist()
+    for row, (lo, hi) in enumerate(pairwise(edges)):
+        order = np.argsort(-scores[lo:hi].ravel(), kind="stable")[:k]
+        merged[0][row] = labels[lo:hi].ravel()[order]
+        merged[1][row] = scores[lo:hi].ravel()[order]
+    return merged
 
 
 def _check_single(classifier):

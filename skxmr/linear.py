@@ -1,7 +1,6 @@
 """XR-Linear: recursive linear ranking over a label tree."""
 
 import numbers
-import os
 from collections.abc import Iterator
 from functools import cache, partial
 from importlib.metadata import version
@@ -12,22 +11,25 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, check_memory, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from . import _matching, _memory, _parallel, _progress, _training, embeddings
 from ._cloning import clone_with, draw_seed
 from ._core import (
     LOSSES,
     POST_PROCESSORS,
+    PRODUCTS,
     WEIGHT_DTYPES,
     Frontier,
     Model,
     TrainParams,
 )
 from ._disentanglement import MOST_CLUSTERS, disentangle, foreseen_rounds, round_name
+from ._estimators import change_lock, consistent, snapshot
 from ._examples import distinct_examples
 from ._explaining import explain_label
 from ._explanation import Explanation, check_feature_names, find_label
+from ._fitted import FittedAttribute, FittedState, Names, converted_state, names_of_features
 from ._folder import write_folder
 from ._forest import ForestCache, Mixture, mixable
 from ._label_examples import check_label_examples, with_label_examples
@@ -78,7 +80,6 @@ from ._validation import (
     check_weight_ratios,
     pair_to_csr,
     takes_text,
-    unchanged_on_failure,
 )
 from ._vote_tuning import choose_mixture
 from ._voting import join_voters, make_voters, update_voters
@@ -106,9 +107,6 @@ _ONLY_FOR_RANKING = {
     *("n_neighbors", "neighbor_weight", "neighbor_power"),
     *("memory", "n_jobs", "verbose"),
 }
-
-#: Post-processors whose scores lie in [0, 1]; labels the beam did not reach score 0.
-_PRODUCTS = ("sigmoid", "l1-hinge", "l2-hinge", "l3-hinge", "l4-hinge")
 
 
 def _scores_are_probabilities(estimator):
@@ -145,7 +143,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     loss : {"squared_hinge", "log_loss"}, default="squared_hinge"
     negative_sampling : {"tfn", "man", "tfn+man"} or list of these, default="tfn"
         Which rows a ranker learns from. "tfn", teacher-forcing negatives: those that have a label
-        below its parent. "man", matcher-aware negatives: those that a search leads to its parent,
+        below its parent; the rankers of the root's children learn from all rows, also from those
+        without any label. "man", matcher-aware negatives: those that a search leads to its parent,
         and its own positives. "tfn+man": either; slower to train, and often ranks better. A list
         has one entry per level, from the root's children down.
     bias : float, default=1.0
@@ -165,12 +164,15 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         Nodes kept per level.
     post_processor : str, default="l3-hinge"
         How a margin becomes a score and joins its parent's: "noop", "sigmoid", "log-sigmoid",
-        "l{p}-hinge" or "log-l{p}-hinge" for p = 1 to 4. The scores of "noop" are margins, into
-        which no votes can be mixed: with it, nobody votes.
+        "l{p}-hinge" or "log-l{p}-hinge" for p = 1 to 4. The variants with "log-" add logarithms
+        instead of multiplying, so that no score is too small to be told from others. The scores of
+        "noop" are margins, into which no votes can be mixed: with it, nobody votes.
     threshold : float, default=0.5
         `predict` returns the labels that score higher (multilabel y only).
     n_trees : int, default=1
-        How many trees are trained, from different seeds. Their scores are averaged.
+        How many trees are trained, from different seeds. Their scores are averaged. A tree's score
+        takes part in the average of the labels that it ranks among its first 50. The score of a
+        label that it ranks lower counts only if it is larger than the others' sum.
     n_neighbors : int, "auto" or None, default=20
         How many training rows vote for their labels, of those most similar to the query among the
         rows that carry one of the labels ranked highest. The model then holds the training rows,
@@ -179,7 +181,9 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         training; that doubles the time of a fit with one tree. With None, nobody votes: the model
         is smaller and ranks several times as fast. Takes effect in fit, as `prune_threshold` does.
     neighbor_weight : float in [0, 1], default=0.2
-        Share of the votes in the scores.
+        Share of the votes in the scores. Votes are added to the score of the labels that the trees
+        rank among their first 20 (50 with several trees). For a label that they rank lower, the
+        larger of the two counts. With 1, the trees only order the labels that no neighbor has.
     neighbor_power : float, default=3.0
         A neighbour's vote counts this power of its cosine similarity.
     max_clusters_per_label : int, default=1
@@ -313,28 +317,25 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    # ---- attributes that a loaded model makes when they are first asked for ----
+    trees_ = FittedAttribute(lambda fitted: list(fitted.trees))
+    tree_ = FittedAttribute(lambda fitted: fitted.trees[0])
+    indexer_ = FittedAttribute(lambda fitted: fitted.indexer)
+    n_iter_ = FittedAttribute(lambda fitted: fitted.n_iter)
+    votes_ = FittedAttribute(lambda fitted: fitted.votes)
+    n_labels_ = FittedAttribute(lambda fitted: fitted.n_labels)
+    n_levels_ = FittedAttribute(lambda fitted: fitted.trees[0].n_levels)
+    multilabel_ = FittedAttribute(lambda fitted: fitted.multilabel)
+    classes_ = FittedAttribute(lambda fitted: fitted.classes.values)
+    n_features_in_ = FittedAttribute(lambda fitted: fitted.n_features)
+    feature_names_in_ = FittedAttribute(names_of_features)
 
-    def __getattr__(self, name):
-        deferred = vars(self).get("_deferred", {})
-        make = deferred.get(name)
-        if make is not None:
-            setattr(self, name, make())
-            deferred.pop(name, None)
-        return super().__getattribute__(name)  # made just now, maybe by another thread, or an error
+    def __sklearn_is_fitted__(self):
+        return "_fitted" in vars(self)
 
-    def __getstate__(self):
-        self._make_deferred()
-        return dict(super().__getstate__())
-
-    def _defer(self, name, make):
-        vars(self).setdefault("_deferred", {})[name] = make
-        vars(self).pop(name, None)
-
-    def _make_deferred(self):
-        for name in tuple(vars(self).get("_deferred", ())):
-            getattr(self, name)
-        vars(self).pop("_deferred", None)
+    def __setstate__(self, state):
+        super().__setstate__(converted_state(state))
+        if "_fitted" in vars(self):
+            self._fitted.check()
 
     # ---- fit ----
 
@@ -385,11 +386,15 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             If a parameter or an input is not as documented; the message names it.
         """
         self._check_params()
-        with unchanged_on_failure(self):
-            of_labels = label_features, label_text, label_examples
-            return self._fit(X, y, sample_weight, of_labels, relevance, negatives)
+        of_labels = label_features, label_text, label_examples
+        with change_lock(self):
+            fresh = snapshot(self)
+            vars(fresh).pop("_fitted", None)
+            self._fitted = fresh._fit(X, y, sample_weight, of_labels, relevance, negatives)
+        return self
 
     def _fit(self, X, y, sample_weight, of_labels, relevance, negatives):
+        """Return what fitting to X and y yields, on an estimator that is used for nothing else."""
         X, y = check_features_and_targets(self, X, y)
         label_features, label_text, label_examples = of_labels
         if isinstance(label_text, Iterator):
@@ -407,10 +412,20 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         voters = None
         if votes is not None:  # the same ones for every threshold and type of weights
             voters = recall(keys.data, keys.data, lambda: make_voters(problem.examples))
-        trees, models, _, *others, indexer = learnt
-        self._set_fitted(trees, models, voters, votes, *others)
-        self.indexer_ = indexer
-        return self
+        names = getattr(self, "feature_names_in_", None)
+        return FittedState(
+            trees=tuple(learnt.trees),
+            models=tuple(learnt.models),
+            indexer=learnt.indexer,
+            voters=voters,
+            votes=votes,
+            classes=Names(values=learnt.classes),
+            container=learnt.container,
+            n_iter=learnt.n_iter,
+            n_features=self.n_features_in_,
+            feature_names=None if names is None else Names(values=names),
+            forests=ForestCache(),
+        )
 
     def _prepare(self, X, targets, sample_weight, of_labels, relevance, negatives):
         """Check what a fit is given, and merge equal rows."""
@@ -448,8 +463,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         return _Learnt(trees, models, votes, classes, container, n_iter, indexer)
 
     def _memory(self):
-        memory = os.fspath(self.memory) if isinstance(self.memory, os.PathLike) else self.memory
-        return check_memory(memory)
+        return _memory.open_memory(self.memory)
 
     def _keys(self, given):
         """Name, for a memory, what is fitted to, what that yields and the training it needs."""
@@ -573,36 +587,24 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             return float(min(self.prune_threshold, most))
         return _CACHED_THRESHOLD if self.prune_threshold >= _CACHED_THRESHOLD else 0.0
 
-    def _set_fitted(self, trees, models, voters, votes, classes, container, n_iter):
-        self.trees_ = trees
-        self.tree_ = trees[0]
-        self.n_iter_ = n_iter
-        self.n_levels_ = trees[0].n_levels
-        self.n_labels_ = trees[0].n_labels
-        self.multilabel_ = container != "classes"
-        self.classes_ = classes
-        self._container = container
-        self.votes_ = votes
-        self._models, self._voters = tuple(models), voters
-        self._forests = ForestCache()
-
     @property
     def _model(self):
         """What ranks: a tree, or several of them, perhaps with the votes of training rows."""
-        nobody = self._voters is None or self.n_neighbors is None or self.post_processor == "noop"
-        if nobody and len(self._models) == 1:
-            return self._models[0]
+        fitted = self._fitted
+        nobody = fitted.voters is None or self.n_neighbors is None or self.post_processor == "noop"
+        if nobody and len(fitted.models) == 1:
+            return fitted.models[0]
         # Parameters may have changed since the model was fitted.
         asked = None if nobody else (self.n_neighbors, self.neighbor_power, self.neighbor_weight)
-        forest = self._forests.known(self._models, self._voters, asked)
+        forest = fitted.forests.known(asked)
         if forest is None:
             self._check_mixture()
-            mixture = None if nobody else self._mixture(self.votes_)
-            forest = self._forests.make(self._models, self._voters, asked, mixture)
+            mixture = None if nobody else self._mixture(fitted.votes)
+            forest = fitted.forests.make(fitted.models, fitted.voters, asked, mixture)
         return forest
 
     def _check_fitted(self):
-        check_is_fitted(self, "n_labels_")
+        check_is_fitted(self)
 
     def _check_params(self):
         split_kind(self.label_embedding)
@@ -655,7 +657,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         X : {array-like, sparse matrix} of shape (n_samples, n_features), or tuple
             A tuple is one row's nonzeros, a pair (indices, values) of one-dimensional arrays.
         k : int, default=10
-            At least 1. Where it exceeds what the beam reaches, rows are padded.
+            At least 1. Where it exceeds what the beam reaches, rows are padded. A ranking of fewer
+            labels is the beginning of a longer one.
         frontier : tuple (level, nodes), optional
             Where the search begins instead of the root: `nodes` is a sparse matrix of shape
             (n_samples, n_nodes of that tree level) whose stored entries are the nodes' scores.
@@ -669,15 +672,19 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             Their scores; padded with -inf.
         """
         ranking = self._rank_one(X, k) if frontier is None else None
-        if ranking is not None:
-            return ranking
+        return self._rank_checked(X, k, frontier) if ranking is None else ranking
+
+    @consistent
+    def _rank_checked(self, X, k, frontier):
+        """Rank after all checks."""
         self._check_fitted()
         if isinstance(X, tuple):
             X = pair_to_csr(X, self.n_features_in_)
         X = self._check_rank_input(X)
         check_integer(k, "k", 1, np.iinfo(np.int32).max)
-        if frontier is not None and len(self._models) > 1:
-            raise ValueError(f"frontier needs n_trees=1, got a model of {len(self._models)} trees")
+        n_trees = len(self._fitted.trees)
+        if frontier is not None and n_trees > 1:
+            raise ValueError(f"frontier needs n_trees=1, got a model of {n_trees} trees")
         if frontier is not None:
             frontier = _check_frontier(frontier, self.tree_, X.shape[0])
         self._model.row_ranker(int(k), int(self.beam_width), self.post_processor)
@@ -686,7 +693,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     def _rank_one(self, X, k):
         """Rank a single row if it and the options need no more checks than C makes, else None."""
         plain = type(k) is int and type(self.beam_width) is int
-        if "_models" not in vars(self) or not plain or k < 1 or hasattr(self, "feature_names_in_"):
+        fitted = vars(self).get("_fitted")
+        if fitted is None or not plain or k < 1 or fitted.feature_names is not None:
             return None
         ranker = self._model.known_row_ranker(k, self.beam_width, self.post_processor)
         row = None if ranker is None else bare_row(X, ranker.n_features)
@@ -733,8 +741,9 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         labels, scores = zip(*results, strict=True)
         return np.concatenate(labels), np.concatenate(scores)
 
+    @consistent
     def decision_function(self, X):
-        """Score the labels that the beam reaches.
+        """Score the labels that the beam reaches, as `rank` does.
 
         Parameters
         ----------
@@ -753,6 +762,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             return scores[:, 1] - scores[:, 0]
         return scores
 
+    @consistent
     def predict(self, X):
         """Predict labels.
 
@@ -773,9 +783,10 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             above = float(np.nextafter(np.float32(self.threshold), np.float32(np.inf)))
         predicted = self._survivors(X, floor=above)
         predicted.data = np.ones(predicted.nnz, dtype=np.int64)
-        return predicted.toarray() if self._container == "dense" else self._mirror(predicted)
+        return predicted.toarray() if self._fitted.container == "dense" else self._mirror(predicted)
 
     @available_if(_scores_are_probabilities)
+    @consistent
     def predict_proba(self, X):
         """Estimate probabilities of labels.
 
@@ -804,6 +815,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             scores[lost, self._best(X[lost])] = 1
         return scores / scores.sum(axis=1, keepdims=True)
 
+    @consistent
     def score(self, X, y, sample_weight=None):
         """Precision at 1, which for one-dimensional y is the accuracy.
 
@@ -846,14 +858,21 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If the model was fitted without `n_neighbors`, or y has other labels.
         """
+        with change_lock(self):
+            self._fitted = snapshot(self)._add_voters(X, y, sample_weight)
+        return self
+
+    def _add_voters(self, X, y, sample_weight):
+        """Return the state with more voters."""
         self._check_fitted()
-        if self._voters is None:
+        fitted = self._fitted
+        if fitted.voters is None:
             raise ValueError("add_voters needs a model fitted with n_neighbors, got None")
         X = check_features(self, X, reset=False)
         Y = self._indicator_of(y, X.shape[0])
         weight = check_sample_weight(sample_weight, X.shape[0])
-        self._voters = join_voters(self._voters, distinct_examples(_bare(X), Y, weight))
-        return self
+        voters = join_voters(fitted.voters, distinct_examples(_bare(X), Y, weight))
+        return fitted._replace(voters=voters, forests=ForestCache())
 
     def add_labels(
         self,
@@ -940,13 +959,15 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         check_option(placement, "placement", PLACEMENTS)
         check_integer(clusters_per_label, "clusters_per_label", 1, MOST_CLUSTERS)
         check_boolean(retrain_siblings, "retrain_siblings")
-        self._make_deferred()
         how = {"n_clusters": int(clusters_per_label), "retrain_siblings": retrain_siblings}
         by = None if placement == "search" else (label_features, label_text)
-        with unchanged_on_failure(self):
-            return self._add_labels(X, y, sample_weight, by, how)
+        with change_lock(self):
+            self._fitted = snapshot(self)._add_labels(X, y, sample_weight, by, how)
+        return self
 
     def _add_labels(self, X, y, sample_weight, by, how):
+        """Return the state with more labels."""
+        fitted = self._fitted
         X = check_features(self, X, reset=False)
         weight = check_sample_weight(sample_weight, X.shape[0], self.C)
         if self.multilabel_:
@@ -956,23 +977,28 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         examples = distinct_examples(_bare(X), targets.indicator, weight)
         carriers = rows_with(examples, targets.new)
         place = None if by is None else self._place_by_indexer(carriers, targets, *by)
-        foreseen = _repeated({_matching.PHASE: 1.0, _training.PHASE: 3.0}, len(self._models))
+        foreseen = _repeated({_matching.PHASE: 1.0, _training.PHASE: 3.0}, len(fitted.models))
         with _progress.reporting("adding labels", foreseen, self.verbose):
             grown = self._grow_all(examples, carriers, targets, place, **how)
         trees, models, n_iters = zip(*grown, strict=True)
         retrained = how["retrain_siblings"]
         warn_of_absent(examples, trees[0], targets.new, retrain_siblings=retrained)
-        voters = self._voters
+        voters = fitted.voters
         if voters is not None:
             voters = update_voters(voters, examples, targets.renumbered)
-        others = self.votes_, targets.classes, self._container, max(self.n_iter_, *n_iters)
-        self._set_fitted(list(trees), models, voters, *others)
-        return self
+        return fitted._replace(
+            trees=trees,
+            models=models,
+            voters=voters,
+            classes=Names(values=targets.classes),
+            n_iter=max(fitted.n_iter, *n_iters),
+            forests=ForestCache(),
+        )
 
     def _place_by_indexer(self, examples, targets, label_features, label_text):
         """Validate what an indexer goes by, and ask it."""
         kind, new = self.label_embedding, targets.new
-        check_indexer_places(self.indexer_, kind, len(self._models))
+        check_indexer_places(self.indexer_, kind, len(self._fitted.models))
         text_wanted = takes_text(self.indexer_)
         kind = "pifa" if text_wanted else kind
         label_features = _check_label_features(label_features, kind, len(new))
@@ -984,19 +1010,21 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
 
     def _grow_all(self, examples, carriers, targets, place, *, n_clusters, retrain_siblings):
         """Give every tree the new labels; returns trees, models and numbers of passes."""
-        params, n_trees = self._train_params(self.prune_threshold), len(self._models)
+        params, n_trees = self._train_params(self.prune_threshold), len(self._fitted.models)
         sampling = sampling_of(self.negative_sampling, self.training_beam_width)
         how = {"sampling": sampling, "n_jobs": self.n_jobs, "retrain_siblings": retrain_siblings}
         search = {"n_clusters": n_clusters, "n_jobs": self.n_jobs}
         grown = []
         for t, seed in enumerate(self._seeds(n_trees)):
-            rankers = self._models[t], self.trees_[t]
+            rankers = self._fitted.models[t], self.trees_[t]
             with _progress.part(_member_name(t, n_trees)):
                 found = place or place_by_search(carriers, targets.new, *rankers, params, **search)
                 tree = grown_tree(self.trees_[t], targets.renumbered, found)
                 # The seed that fitting this very tree would draw.
                 how["seed"] = draw_seed(check_random_state(seed))
-                grown.append((tree, *grown_model(self._models[t], tree, examples, params, **how)))
+                grown.append(
+                    (tree, *grown_model(self._fitted.models[t], tree, examples, params, **how))
+                )
         return grown
 
     def _indicator_of(self, y, n_rows):
@@ -1006,6 +1034,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError("y must hold classes that fit has seen, got others")
         return Y
 
+    @consistent
     def save(self, folder):
         """Save as a folder of ``.npy`` arrays and one JSON file, without pickles.
 
@@ -1032,6 +1061,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         self._check_fitted()
         write_folder(folder, *classifier_state(self))
 
+    @consistent
     def explain(self, X, label, *, feature_names=None, label_name=None):
         """Say what each feature contributed to a label's score, level by level.
 
@@ -1101,7 +1131,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
 
     def _scores(self, X):
         """Scores of the labels the beam reaches, in the container of y."""
-        if self._container in ("spmatrix", "sparray"):
+        if self._fitted.container in ("spmatrix", "sparray"):
             return self._mirror(self._survivors(X))
         return self._dense_scores(X)
 
@@ -1117,13 +1147,13 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
 
     def _dense_scores(self, X):
         reached = self._survivors(X)
-        lowest = 0 if self.post_processor in _PRODUCTS else np.finfo(np.float32).min
+        lowest = 0 if self.post_processor in PRODUCTS else np.finfo(np.float32).min
         scores = np.full(reached.shape, lowest, dtype=np.float32)
         scores[row_of_entries(reached), reached.indices] = np.maximum(reached.data, lowest)
         return scores
 
     def _mirror(self, matrix):
-        return sp.csr_array(matrix) if self._container == "sparray" else matrix
+        return sp.csr_array(matrix) if self._fitted.container == "sparray" else matrix
 
 
 def _bare(matrix):

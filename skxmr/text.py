@@ -30,12 +30,16 @@ from ._validation import (
     check_integer,
     check_n_jobs,
     check_option,
+    check_ordered,
     unchanged_on_failure,
 )
 
 __all__ = ["NGramTfidfVectorizer"]
 
-STRIP_ACCENTS = {None: None, "ascii": strip_accents_ascii, "unicode": strip_accents_unicode}
+_STRIP_ACCENTS = {"ascii": strip_accents_ascii, "unicode": strip_accents_unicode}
+
+#: Characters stripped of accents at a time: to sort marks takes the square of their number.
+_STRIPPED_AT_ONCE = 1 << 10
 
 _BOOLEANS = ("lowercase", "binary", "position_weighted", "sublinear_tf", "use_idf", "smooth_idf")
 
@@ -485,6 +489,7 @@ def _check_texts(raw_documents):
             "raw_documents must be an iterable of str, one per text, got a single "
             f"{type(raw_documents).__name__}"
         )
+    check_ordered(raw_documents, "raw_documents")
     try:
         texts = raw_documents if type(raw_documents) is list else list(raw_documents)
     except TypeError:
@@ -555,8 +560,17 @@ def _normalise(text, encoding):
     lowercase, strip_accents = encoding
     text = text.lower() if lowercase else text
     if strip_accents is not None:
-        text = STRIP_ACCENTS[strip_accents](text)
+        text = without_accents(text, strip_accents)
     return text.encode("utf-8", "surrogatepass")
+
+
+def without_accents(text, how):
+    """Strip a text of accents as scikit-learn does; how is "ascii" or "unicode"."""
+    strip = _STRIP_ACCENTS[how]
+    if len(text) <= _STRIPPED_AT_ONCE:
+        return strip(text)
+    starts = range(0, len(text), _STRIPPED_AT_ONCE)
+    return "".join(strip(text[lo : lo + _STRIPPED_AT_ONCE]) for lo in starts)
 
 
 def _insert(blob, places, parts):

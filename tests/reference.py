@@ -352,7 +352,7 @@ def assert_same_ranking(left, right):
 def assert_same_model(left, right):
     """Bit by bit."""
     assert left.tree_ == right.tree_
-    for a, b in zip(left._models[0].layers, right._models[0].layers, strict=True):
+    for a, b in zip(left._fitted.models[0].layers, right._fitted.models[0].layers, strict=True):
         assert a.weight_dtype == b.weight_dtype
         for name in a.DTYPES:
             assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)

@@ -140,7 +140,10 @@ def test_a_label_is_ranked_once_and_by_its_best_copy():
     assert all(sorted(row) == list(range(16)) for row in labels[:, :16].tolist())
     assert (labels[:, 16:] == -1).all()
     every = skxmr._core.Model(
-        clf._models[0].layers, np.arange(clf.tree_.n_slots, dtype=np.int32), clf.tree_.n_slots, 20
+        clf._fitted.models[0].layers,
+        np.arange(clf.tree_.n_slots, dtype=np.int32),
+        clf.tree_.n_slots,
+        20,
     )
     options = {"k": clf.tree_.n_slots, "beam_width": 50, "post_processor": "l3-hinge"}
     slots, of_slot = every.rank(skxmr._core.CSRView(X), 0, X.shape[0], **options)

@@ -76,6 +76,45 @@ def test_fit_obeys_an_interrupt_and_leaves_the_estimator_as_it_was(params, tmp_p
     assert threads <= (2 if "verbose" in params else 1)
 
 
+#: Interrupts the same fit several times, milliseconds apart, and waits for all of them.
+IMPATIENT = SCRIPT.replace(
+    "    _thread.interrupt_main()\n",
+    "    for _ in range(4):\n        _thread.interrupt_main()\n        time.sleep(0.002)\n",
+).replace(
+    """try:
+    clf.fit(X, y)
+except KeyboardInterrupt:
+    took = time.monotonic() - asked[0]
+""",
+    """
+def outlive(call):
+    try:
+        call()
+    except KeyboardInterrupt:
+        outlive(call if call is rest else rest)
+
+def rest():
+    time.sleep(0.2)
+
+outlive(lambda: clf.fit(X, y))
+if True:
+    took = time.monotonic() - asked[0]
+""",
+)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_fit_obeys_several_interrupts(n_jobs, tmp_path):
+    for _ in range(3):
+        command = [sys.executable, "-c", IMPATIENT, json.dumps({"n_jobs": n_jobs})]
+        options = {"capture_output": True, "text": True, "cwd": tmp_path}
+        done = subprocess.run(command, timeout=120, check=True, **options)
+        took, unchanged, threads = json.loads(done.stdout.splitlines()[-1])
+        assert took < 6
+        assert unchanged
+        assert threads == 1
+
+
 # ---- the flag that C looks at ----
 
 

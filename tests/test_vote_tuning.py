@@ -62,7 +62,7 @@ def test_votes_are_chosen_where_they_help_and_left_out_where_not():
     X, Y = told_by_features()
     plain = classifier(n_neighbors="auto", beam_width=20).fit(X, Y)
     assert plain.votes_ is None
-    assert plain._voters is None
+    assert plain._fitted.voters is None
 
 
 def test_the_choice_is_the_best_of_all_on_the_rows_held_out(monkeypatch):
@@ -73,7 +73,7 @@ def test_the_choice_is_the_best_of_all_on_the_rows_held_out(monkeypatch):
 
     def train(kept):
         chosen.append(kept)
-        return clf.fit(kept.X[kept.source], kept.Y)._models[0]
+        return clf.fit(kept.X[kept.source], kept.Y)._fitted.models[0]
 
     real = skxmr._vote_tuning.ndcg_at_k
     monkeypatch.setattr(
@@ -173,7 +173,7 @@ def test_examples_of_labels_are_rows_like_others():
     given = classifier().fit(X, Y, weight, label_examples=rows)
     for a, b in zip(given.rank(X, 5), by_hand.rank(X, 5), strict=True):
         assert_array_equal(a, b)
-    assert given._voters.n_rows == by_hand._voters.n_rows
+    assert given._fitted.voters.n_rows == by_hand._fitted.voters.n_rows
 
 
 def test_examples_of_labels_beside_relevance_and_negatives():

@@ -14,7 +14,7 @@ from ._layers import (
     read_chunk,
     regroup,
 )
-from ._library import ISA, Cancelled
+from ._library import ISA, Cancelled, check_array
 from ._ngrams import (
     ANALYZERS,
     MOST_TEXT,
@@ -26,7 +26,7 @@ from ._ngrams import (
     joined_rows,
 )
 from ._places import Places, Restriction
-from ._search import POST_PROCESSORS, Frontier, KeepsRowRankers, Model
+from ._search import POST_PROCESSORS, PRODUCTS, Frontier, KeepsRowRankers, Model
 from ._sparse import (
     CSRView,
     csr_check,
@@ -59,6 +59,7 @@ __all__ = [
     "MOST_TEXT",
     "NORMS",
     "POST_PROCESSORS",
+    "PRODUCTS",
     "WEIGHT_DTYPES",
     "CSRView",
     "CancelFlag",
@@ -81,6 +82,7 @@ __all__ = [
     "Texts",
     "TrainParams",
     "Voters",
+    "check_array",
     "chunk_pointers",
     "combine",
     "compile_chunk",

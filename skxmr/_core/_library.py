@@ -59,6 +59,21 @@ def pointer(array, dtype, ctype=None):
     return ffi.from_buffer(ctype or _CTYPES[dtype], array)
 
 
+def check_array(array, dtype, name):
+    """Raise a ValueError unless something is a one-dimensional array that C can take."""
+    fits = isinstance(array, np.ndarray) and array.dtype == dtype and array.ndim == 1
+    if not fits or not array.flags.c_contiguous:
+        raise ValueError(f"{name} is not a one-dimensional array of {dtype}")
+
+
+def check_offsets(pointers, n, name):
+    """Raise a ValueError unless something is an array of pointers that rise from 0 to n."""
+    check_array(pointers, LONG, name)
+    falls = len(pointers) < 1 or pointers[0] != 0 or (pointers[1:] < pointers[:-1]).any()
+    if falls or pointers[-1] != n:
+        raise ValueError(f"{name} falls or leads outside its array")
+
+
 def _find_kernels(isa):
     out = ffi.new("const skx_kernels **")
     if lib.skx_kernels_find(isa.encode(), out) != lib.SKX_OK:

@@ -1,6 +1,6 @@
 """Searches restricted to labels that are neighbours in some order."""
 
-from ._library import INT, LONG, ffi, pointer
+from ._library import INT, LONG, check_array, check_offsets, ffi, pointer
 
 
 class Places:
@@ -14,13 +14,33 @@ class Places:
         For each level of the tree from 1 on, the places of the labels below each node, in rising
         order: those of node p are ``places[pointers[p]:pointers[p + 1]]``. At the last level
         `pointers` is None and each slot has one place.
+
+    Raises
+    ------
+    ValueError
+        If pointers lead outside the places.
     """
 
     def __init__(self, levels):
-        self.levels = tuple(levels)
+        self.__setstate__({"levels": tuple(levels)})
 
     def __getstate__(self):
         return {"levels": self.levels}
+
+    def __setstate__(self, state):
+        self.levels = state["levels"]
+        for pointers, places in self.levels:
+            check_array(places, INT, "places")
+            if pointers is not None:
+                check_offsets(pointers, len(places), "the pointers to places")
+
+    @property
+    def widths(self):
+        """Number of nodes of each level, as a Model's."""
+        return tuple(
+            len(places) if pointers is None else len(pointers) - 1
+            for pointers, places in self.levels
+        )
 
     @property
     def nbytes(self):
@@ -46,8 +66,17 @@ class Restriction:
     """
 
     def __init__(self, places, ranges):
-        self._owners = places, ffi.from_buffer("int64_t[]", ranges)
-        self.struct = ffi.new("skx_restriction *", [places._c_levels(), self._owners[1]])
+        if ranges.ndim != 2 or ranges.shape[1] != 2:
+            raise ValueError(f"ranges must have two columns, got shape {ranges.shape}")
+        self._owners = places, pointer(ranges, LONG)
+        self._n_rows, self._widths = len(ranges), places.widths
+        self._struct = ffi.new("skx_restriction *", [places._c_levels(), self._owners[1]])
+
+    def struct_for(self, widths, n_rows):
+        """Hand out the C struct, for a tree of these widths and as many rows at the most."""
+        if widths != self._widths or n_rows > self._n_rows:
+            raise ValueError("a search is restricted by the places of another tree, or other rows")
+        return self._struct
 
 
 class _PlacesView:

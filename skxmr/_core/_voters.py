@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._library import FLOAT, INT, LONG, WORD, check, ffi, lib, pointer
+from ._library import FLOAT, INT, LONG, WORD, check, check_array, ffi, lib, pointer
 from ._search import pad_ranking
 from ._sparse import csr_fault
 
@@ -29,11 +29,13 @@ class Voters:
         Which of the rows given each of them is; of several equal ones, the first. Only to be told.
     n_given : int
         How many rows were given.
+    checksums : dict of str to int, optional
+        Of the arrays and `source`, as those of a Layer.
 
     Raises
     ------
     ValueError
-        If the lengths of the arrays contradict each other.
+        If an array is not of its kind, or the lengths of the arrays contradict each other.
     """
 
     DTYPES = {
@@ -46,11 +48,27 @@ class Voters:
         "weight": FLOAT,
     }
 
-    def __init__(self, n_features, n_labels, *, source=None, n_given=0, **arrays):
+    def __init__(self, n_features, n_labels, *, source=None, n_given=0, checksums=None, **arrays):
         self.n_features, self.n_labels = n_features, n_labels
         self.source, self.n_given = source, n_given
-        self.arrays = arrays
-        length = {name: len(array) for name, array in arrays.items()}
+        self.arrays, self.checksums = arrays, checksums or {}
+        self._check_lengths()
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "_view"}
+
+    def __setstate__(self, state):
+        vars(self).update({"checksums": {}, **state})  # none where an earlier release pickled
+        self._check_lengths()
+
+    def _check_lengths(self):
+        """Check all that C relies on."""
+        for name, dtype in self.DTYPES.items():
+            check_array(self.arrays.get(name), dtype, name)
+        n_labels, source = self.n_labels, self.source
+        if source is not None:
+            check_array(source, INT, "source")
+        length = {name: len(array) for name, array in self.arrays.items()}
         fit = (
             length["label_ptr"] == length["word_ptr"] == length["weight"] + 1
             and length["carrier_ptr"] == n_labels + 1
@@ -59,9 +77,6 @@ class Voters:
         )
         if not fit:
             raise ValueError("the arrays of the rows that vote contradict each other")
-
-    def __getstate__(self):
-        return {name: value for name, value in vars(self).items() if name != "_view"}
 
     @property
     def n_rows(self):
@@ -152,16 +167,33 @@ class RowMixer:
         As for `combine`.
     n_looked_up : int
         Labels whose carriers are compared with the row.
-    k, n_labels : int
+    k, n_labels, n_head : int
+        As for `combine`.
+    logarithms : bool
+        As for `combine`.
     """
 
-    def __init__(self, voters, n_neighbors, n_candidates, power, share, n_looked_up, k, n_labels):
+    def __init__(
+        self,
+        voters,
+        n_neighbors,
+        n_candidates,
+        power,
+        share,
+        n_looked_up,
+        *,
+        k,
+        n_labels,
+        n_head,
+        logarithms,
+    ):
         self._voters = voters
         self._search = ffi.new("skx_neighbor_params *", [n_neighbors, n_candidates])
         self._k_asked, self._k = k, min(k, n_labels)
-        how = [n_neighbors, power, share, -np.inf, self._k]
-        self._params = ffi.new("skx_combine_params *", how)
-        self._rest, self._n_looked_up = 1 - share, n_looked_up
+        self._params = _combine_params(
+            n_neighbors, power, share, -np.inf, self._k, 1, n_head, logarithms
+        )
+        self._n_looked_up = n_looked_up
 
     def mix(self, indices, values, listed, listed_scores):
         """Mix for a row's nonzeros, which must be valid, and its listed labels, of shape (1, n)."""
@@ -176,7 +208,6 @@ class RowMixer:
             len(values),
             n_listed,
             min(self._n_looked_up, n_listed),
-            self._rest,
             _from_buffer(_INTS, listed),
             _from_buffer(_FLOATS, listed_scores),
             _from_buffer(_INTS, labels),
@@ -237,21 +268,37 @@ def pack_rows(X):
     return word_ptr, words
 
 
-def combine(listed, scores, list_weight, k, n_labels, *, floor=-np.inf, votes=None):
-    """Add up what rankings, and neighbours, say of each label.
+def _combine_params(n_neighbors, power, share, floor, k, n_lists, n_head, logarithms):
+    values = [n_neighbors, power, share, floor, k, n_lists, n_head, logarithms]
+    return ffi.new("skx_combine_params *", values)
+
+
+def combine(
+    listed, scores, k, n_labels, *, n_lists=1, n_head, logarithms=False, floor=-np.inf, votes=None
+):
+    """Join what rankings, and neighbors, say of each label.
+
+    A label's score is the sum of its scores in those rankings that have it among their first
+    `n_head`, and of the weights of its neighbors. A score from further down in a ranking counts
+    instead of that sum where it is larger. So the k best labels do not depend on the length of the
+    rankings, once it is at least k and `n_head`.
 
     Parameters
     ----------
-    listed : ndarray of int32, shape (n, n_listed)
-        Labels of one or several rankings, padded with -1.
-    scores : ndarray of float32, shape (n, n_listed)
-    list_weight : float
-        What the scores are multiplied by.
+    listed : ndarray of int32, shape (n, n_lists * length)
+        Labels of one or several rankings of equal length, best first, padded with -1.
+    scores : ndarray of float32, shape (n, n_lists * length)
     k, n_labels : int
+    n_lists : int
+        Number of rankings.
+    n_head : int
+        Labels of each ranking whose scores are added up.
+    logarithms : bool
+        Whether scores are logarithms. Those of sums are then computed from them.
     floor : float
         Labels of lower scores are left out.
     votes : tuple (voters, neighbors, similarity, power, share), optional
-        `share` is what the votes, which sum to one over the neighbours, are multiplied by.
+        `share` is what the votes, which sum to one over the neighbors, are multiplied by.
 
     Returns
     -------
@@ -261,22 +308,26 @@ def combine(listed, scores, list_weight, k, n_labels, *, floor=-np.inf, votes=No
         Padded with -inf.
     """
     n, n_listed = listed.shape
-    voters, neighbors, similarity, power, share = votes or (None,) * 3 + (1.0, 0.0)
-    n_neighbors = 0 if voters is None else neighbors.shape[1]
+    if votes is None:
+        voters, power, share, n_neighbors = ffi.NULL, 1.0, 0.0, 0
+        neighbors, similarity = ffi.NULL, ffi.NULL
+    else:
+        voters, power, share = votes[0]._struct(), *votes[3:]
+        n_neighbors = votes[1].shape[1]
+        neighbors, similarity = pointer(votes[1], INT), pointer(votes[2], FLOAT)
     kept = min(k, n_labels)
-    params = ffi.new("skx_combine_params *", [n_neighbors, power, share, floor, kept])
+    params = _combine_params(n_neighbors, power, share, floor, kept, n_lists, n_head, logarithms)
     labels, out = np.empty((n, kept), INT), np.empty((n, kept), FLOAT)
     check(
         lib.skx_combine(
-            ffi.NULL if voters is None else voters._struct(),
+            voters,
             params,
             n,
             n_listed,
-            list_weight,
             pointer(listed, INT),
             pointer(scores, FLOAT),
-            ffi.NULL if voters is None else pointer(neighbors, INT),
-            ffi.NULL if voters is None else pointer(similarity, FLOAT),
+            neighbors,
+            similarity,
             pointer(labels, INT),
             pointer(out, FLOAT),
         )

@@ -4,7 +4,8 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _progress
-from .._validation import check_integer, check_texts, unchanged_on_failure
+from .._estimators import fitted_in_one_step
+from .._validation import check_integer, check_texts
 from ..tree import LabelTree
 from ._clusters import PHASE
 from ._trie import TextIndexer, grow_trie
@@ -86,12 +87,16 @@ class TrieIndexer(TextIndexer):
         -------
         self
         """
+        self._check_params()
+        texts = check_texts(X, "X")
+        with fitted_in_one_step(self) as fresh:
+            fresh._fit(texts)
+        return self
+
+    def _check_params(self):
         if self.max_depth is not None:
             check_integer(self.max_depth, "max_depth", 1)
         check_integer(self.max_leaf_size, "max_leaf_size", 1)
-        texts = check_texts(X, "X")
-        with unchanged_on_failure(self):
-            return self._fit(texts)
 
     def _fit(self, texts):
         _progress.expect(PHASE, _COST * len(texts))
@@ -100,7 +105,6 @@ class TrieIndexer(TextIndexer):
         first = trie.order[trie.leaf_ptr[:-1]]
         prefixes = [texts[i][:n] for i, n in zip(first.tolist(), trie.shared.tolist(), strict=True)]
         self.common_prefixes_ = np.array(prefixes, dtype=object)
-        return self
 
     def predict(self, X):
         """Find the leaf cluster of texts, seen in fit or not.

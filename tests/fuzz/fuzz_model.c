@@ -292,7 +292,7 @@ static void search(input *in, const skx_model *m)
     int64_t row;
     if (skx_csr_check(&x, x.indptr[x.n_rows], &row) != SKX_OK) return; /* columns that the model does not have */
     skx_search_params params = {take_between(in, 1, 12), take_between(in, 1, 15), take_byte(in) % 5, 1 + take_byte(in) % 4,
-                                floors[take_byte(in) % 4]};
+                                floors[take_byte(in) % 4], 1.0f};
     if (take_byte(in) % 8 == 0) params.beam_width = params.k = widest(m);
     int32_t *labels = own(in, (size_t)((x.n_rows + 1) * params.k) * sizeof *labels);
     float *scores = own(in, (size_t)((x.n_rows + 1) * params.k) * sizeof *scores);
@@ -318,7 +318,7 @@ static void search_row(input *in, const skx_model *m)
         indices[i] = last = last + (int8_t)take_byte(in) / 8 + 1;
         data[i] = take_float(in);
     }
-    skx_search_params params = {take_between(in, 1, 12), k, take_byte(in) % 5, 1 + take_byte(in) % 4, -INFINITY};
+    skx_search_params params = {take_between(in, 1, 12), k, take_byte(in) % 5, 1 + take_byte(in) % 4, -INFINITY, 1.0f};
     int status = skx_rank_row(kernels, m, dense ? NULL : indices, data, n, NULL, &params, labels, scores);
     if (status == SKX_EINDEX || status == SKX_EORDER || status == SKX_EFINITE || !succeeded(status)) return;
     look_at(m, 1, k, -INFINITY, labels, scores);

@@ -80,7 +80,7 @@ static void mix_rows(const skx_voters *v, const skx_csr *queries, const skx_neig
     size_t k = (size_t)params->k;
     for (int64_t i = 0; i < queries->n_rows; i++) {
         int64_t at = queries->indptr[i], n = queries->indptr[i + 1] - at;
-        int status = skx_mix_row(v, how, params, queries->indices + at, queries->data + at, n, n_listed, n_listed, 0.75f,
+        int status = skx_mix_row(v, how, params, queries->indices + at, queries->data + at, n, n_listed, n_listed,
                                  listed + i * n_listed, listed_scores + i * n_listed, found, of_these);
         if (!succeeded(status)) return;
         CLAIM(!memcmp(found, labels + (size_t)i * k, k * sizeof *found));
@@ -107,10 +107,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
             CLAIM(neighbor[i] >= 0 ? similarity[i] > 0.0f : similarity[i] == 0.0f);
         }
     }
-    skx_combine_params params = {q, (float)(take_byte(&in) % 5), 0.25f, take_byte(&in) & 1 ? -INFINITY : 0.0f, k};
+    skx_combine_params params = {q, (float)(take_byte(&in) % 5), 0.25f, take_byte(&in) & 1 ? -INFINITY : 0.0f, k, 1, 0, 0};
+    params.n_head = take_byte(&in) % 4;
+    params.logarithms = take_byte(&in) & 1;
     int any = take_byte(&in) & 1;
     if (any) memcpy(similarity, take_floats(&in, n * q), (size_t)(n * q) * 4);
-    int status = skx_combine(q > 0 ? &v : NULL, &params, n, n_listed, 0.75f, listed, listed_scores, neighbor, similarity, labels, scores);
+    int status = skx_combine(q > 0 ? &v : NULL, &params, n, n_listed, listed, listed_scores, neighbor, similarity, labels, scores);
     if (succeeded(status)) {
         look_at_labels(n, k, params.floor, labels, scores);
         if (q > 0 && !any) mix_rows(&v, &queries, &how, &params, n_listed, listed, listed_scores, labels, scores);

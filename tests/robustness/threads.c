@@ -72,7 +72,7 @@ static skx_csr make_rows(void)
     return (skx_csr){N_ROWS, N_FEATURES, indptr, indices, data};
 }
 
-static const skx_search_params PARAMS = {4, K, SKX_HINGE, 3, -1.0f};
+static const skx_search_params PARAMS = {4, K, SKX_HINGE, 3, -1.0f, 1.0f};
 
 static void check(int right)
 {
