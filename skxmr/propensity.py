@@ -82,6 +82,9 @@ class PropensityReranker(RankerWrapper):
 
     Notes
     -----
+    If the classes or features of ``estimator_`` change after fit, as by ``add_labels``, every
+    method raises NotFittedError until this estimator is fitted again.
+
     PfastreXML [1]_ trains trees for the propensity-scored loss and ranks their labels again with
     classifiers of tail labels; here the ranker is any, and only the last step is changed.
 
@@ -140,8 +143,10 @@ class PropensityReranker(RankerWrapper):
         y : {array-like, sparse matrix} of shape (n_samples, n_labels) or (n_samples,)
             0/1 indicator matrix, or one class per row.
         sample_weight : array-like of shape (n_samples,), optional
-            Passed to the estimator, if the last one of a pipeline then to that; how many rows each
-            counts for in the propensities.
+            Passed to the estimator; in a pipeline, to its last step. The propensities depend on
+            the ratios of the weights only: where all are multiples of the smallest positive one,
+            they are numbers of equal rows; else rows with a positive weight count as one row on
+            average.
         **fit_params
             Passed to the fit of the estimator.
 

@@ -9,6 +9,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from .validation import (
+    any_missing,
     as_array,
     canonical_csr,
     check_indicator,
@@ -22,20 +23,9 @@ def target_array(y, name):
     """Return a y of any container as an array or sparse matrix in which no value is missing."""
     check_sparse_structure(y, name)
     y = as_array(y, name)
-    if not sp.issparse(y) and _any_missing(y):
-        raise ValueError(f"{name} contains NaN, infinity or another missing value")
+    if not sp.issparse(y) and any_missing(y):
+        raise ValueError(f"{name} contains NaN, infinity or a missing value")
     return y
-
-
-def _any_missing(values):
-    if values.dtype.kind == "f":
-        return not np.isfinite(values).all()
-    if values.dtype != object:
-        return False
-    try:
-        return bool((values == None).any() or (values != values).any())  # noqa: E711
-    except TypeError:  # the NA of pandas neither equals anything nor differs from it
-        return True
 
 
 def check_features_and_targets(estimator, X, y):
@@ -97,7 +87,7 @@ def _check_positives(Y):
 
 def holds_text(values):
     """Whether classes are strings."""
-    return values.dtype.kind in "UT" or any(isinstance(value, str) for value in values[:1])
+    return values.dtype.kind == "U" or any(isinstance(value, str) for value in values[:1])
 
 
 def indicator_of_classes(y, classes):

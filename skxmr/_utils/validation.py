@@ -112,15 +112,34 @@ def as_array(values, name):
     if sp.issparse(values):
         return values
     if isinstance(values, np.ndarray) or not hasattr(values, "__array__"):
-        return np.asarray(values)
+        try:
+            return np.asarray(values)
+        except ValueError as error:
+            raise ValueError(f"{name} must have rows of one length: {error}") from error
     # A nullable column. As floats, large integers would not be told apart.
     numpy_dtype = getattr(getattr(values, "dtype", None), "numpy_dtype", None)
     try:
         if numpy_dtype is not None:
-            return values.to_numpy(dtype=numpy_dtype)
-        return check_array(values, input_name=name, **_UNCHECKED)
+            array = values.to_numpy(dtype=numpy_dtype)
+        else:
+            array = check_array(values, input_name=name, **_UNCHECKED)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be an array without missing values: {error}") from error
+    if array.dtype == object and any_missing(array):
+        raise ValueError(f"{name} must not have missing values")
+    return array
+
+
+def any_missing(values):
+    """Whether an array holds NaN, infinity, None or the NA of pandas."""
+    if values.dtype.kind == "f":
+        return not np.isfinite(values).all()
+    if values.dtype != object:
+        return False
+    try:
+        return bool((values == None).any() or (values != values).any())  # noqa: E711
+    except TypeError:  # NA neither equals anything nor differs from it
+        return True
 
 
 _UNCHECKED = {

@@ -60,7 +60,8 @@ class CalibratedRanker(RankerWrapper):
         a label, so that the curve is for very small data.
     cv : int, cross-validation generator, iterable or "prefit", default=5
         Scores of rows that were held out, from clones fitted to the others, make the map; then the
-        estimator is fitted to all rows. The folds of a number are drawn at random. With "prefit"
+        estimator is fitted to all rows. The folds of a number are drawn at random. An iterable
+        yields pairs of training and test rows, as row numbers or boolean masks. With "prefit"
         the estimator is fitted already, and the rows given to fit are used for the map alone: they
         must be others. A fitted estimator that is to survive cloning goes into
         :class:`sklearn.frozen.FrozenEstimator`.
@@ -97,6 +98,9 @@ class CalibratedRanker(RankerWrapper):
 
     Notes
     -----
+    If the classes or features of ``estimator_`` change after fit, as by ``add_labels``, every
+    method raises NotFittedError until this estimator is fitted again.
+
     Labels are ranked exactly as the estimator ranks them: where the map is flat, probabilities are
     raised by less than a millionth of themselves to keep the order of the scores, which is why they
     are float64. Labels that are not reached have no score and get no probability.
@@ -153,7 +157,10 @@ class CalibratedRanker(RankerWrapper):
         y : {array-like, sparse matrix} of shape (n_samples, n_labels) or (n_samples,)
             0/1 indicator matrix, or one class per row.
         sample_weight : array-like of shape (n_samples,), optional
-            Passed to the estimator, if the last one of a pipeline then to that; weighs the pairs.
+            Passed to the estimator; in a pipeline, to its last step. The map is fitted with the
+            same weights, of which only the ratios count: where all are multiples of the smallest
+            positive one, they are numbers of equal rows; else rows with a positive weight count
+            as one row on average.
         **fit_params
             Passed to the fits of the estimator as they are, so that they must not have a value for
             each row.

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from .._core import Restriction
@@ -261,7 +262,7 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         scores : ndarray of float32, shape (n_samples, k)
             Padded with -inf.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         check_boolean(self.constrained, "constrained")
         check_integer(k, "k", 1, np.iinfo(np.int32).max)
         previous, prefixes = check_pairs(self, X, reset=False)
@@ -281,7 +282,7 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
             The best completion; where no known query begins with the prefix, the query that ranks
             highest without regard to that.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         check_boolean(self.constrained, "constrained")
         previous, prefixes = check_pairs(self, X, reset=False)
         best = self._rank(previous, prefixes, 1, self.constrained)[0][:, 0]
@@ -330,7 +331,7 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         suggestions : list of tuple (query, score)
             Best first; none where no known query begins with the prefix.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         check_boolean(self.constrained, "constrained")
         check_integer(k, "k", 1)
         for name, value in (("prefix", prefix), ("previous", previous)):
@@ -344,6 +345,15 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
         return tags
+
+    def _check_fitted(self):
+        check_is_fitted(self)
+        if self.classifier_.n_labels_ != len(self.classes_):
+            raise NotFittedError(
+                f"SessionQueryCompleter was fitted to {len(self.classes_)} queries, but its "
+                f"classifier_ has learned others since, {self.classifier_.n_labels_} in all: fit "
+                "again"
+            )
 
     def _check_params(self):
         if not (self.classifier is None or isinstance(self.classifier, XRLinearClassifier)):

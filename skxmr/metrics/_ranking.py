@@ -522,9 +522,10 @@ def make_ranking_scorer(metric, **kwargs):
 
     Pass it as ``scoring=`` of :class:`~sklearn.model_selection.GridSearchCV` and the like.
     It asks the estimator for the first k labels with ``estimator.rank(X, k=k)``, or for its
-    ``decision_function`` if it has no ``rank``; also at the end of a pipeline and inside a fitted
-    search. `Y` is an indicator matrix, or the 1-D class labels that the estimator was trained on,
-    where a class that it never saw is a miss.
+    ``decision_function`` if it has no ``rank``; also at the end of a pipeline, inside a fitted
+    search and inside :class:`~sklearn.frozen.FrozenEstimator`, however they are nested. `Y` is an
+    indicator matrix with a column for each label of the estimator, or the class labels that the
+    estimator was trained on, 1-D or as a column, where a class that it never saw is a miss.
 
     A metric with a parameter `sample_weight` is given it if the scorer is. Where scikit-learn
     routes metadata, ``scorer.set_score_request(sample_weight=True)`` returns a scorer that asks.
@@ -750,11 +751,7 @@ def _canonical_csr(matrix, name):
 
 def _checked_matrix(matrix, name):
     """Return `matrix` if it is sparse and else as an array, once it is 2-D and of numbers."""
-    if not sparse.issparse(matrix):
-        try:
-            matrix = as_array(matrix, name)
-        except ValueError as error:
-            raise ValueError(f"{name} must have rows of one length: {error}") from error
+    matrix = as_array(matrix, name)
     if matrix.ndim != 2:
         raise ValueError(f"{name} must be 2-D, got {matrix.ndim} dimensions")
     if matrix.dtype.kind not in "biuf":

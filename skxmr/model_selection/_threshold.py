@@ -93,7 +93,8 @@ def tune_threshold(
     cv : "prefit", int, cross-validation generator or iterable, default="prefit"
         With "prefit" the estimator is fitted already. Else clones of it are fitted to the training
         rows of each split, and the scores of all test rows are put together. The folds of a number
-        are drawn at random.
+        are drawn at random. An iterable yields pairs of training and test rows, as row numbers or
+        boolean masks.
     fit_params : dict, optional
         Passed to ``fit`` by cross-validation, as a whole: not for what has a value for every row.
     random_state : int, RandomState instance or None, default=None
