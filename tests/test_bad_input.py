@@ -10,8 +10,15 @@ from numpy.testing import assert_array_equal
 from scipy import sparse as sp
 from sklearn.exceptions import NotFittedError
 
-from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier
+from skxmr import (
+    KMeansIndexer,
+    LabelTree,
+    TrieHybridIndexer,
+    TrieIndexer,
+    XRLinearClassifier,
+)
 from skxmr.metrics import precision_at_k
+from skxmr.text import NGramTfidfVectorizer
 
 N_ROWS, N_FEATURES, N_LABELS = 30, 12, 6
 METHODS = ["rank", "predict", "decision_function"]
@@ -758,3 +765,40 @@ def test_score_wants_the_indicators_that_fit_wants(fitted, wrong):
 def test_more_labels_than_can_be_numbered_are_not_asked_for(fitted):
     with pytest.raises(ValueError, match="k must be at most"):
         fitted.rank(X, k=10**30)
+
+
+# ---- texts without an order ----
+
+UNORDERED = [
+    set,
+    frozenset,
+    lambda texts: dict.fromkeys(texts, 1),
+    lambda texts: dict.fromkeys(texts, 1).keys(),
+    lambda texts: {text: text for text in texts}.values(),
+]
+
+
+@pytest.mark.parametrize("make", UNORDERED)
+def test_texts_without_an_order_are_refused(make):
+    """They would be given to labels, rows or features as they happen to come."""
+    texts = [f"label {i}" for i in range(N_LABELS)]
+    clf = classifier().fit(X, Y)
+    by_text = classifier(label_embedding="text")
+    for name, function in (
+        ("label_text", lambda: classifier(indexer=TrieIndexer()).fit(X, Y, label_text=make(texts))),
+        ("label_text", lambda: by_text.fit(X, Y, label_text=make(texts))),
+        ("feature_names", lambda: clf.explain(X[:1], 0, feature_names=make(texts))),
+        ("X", lambda: TrieIndexer().fit(make(texts))),
+        ("X", lambda: TrieHybridIndexer().fit(make(texts))),
+        ("X", lambda: TrieIndexer().fit(texts).predict(make(texts))),
+        ("raw_documents", lambda: NGramTfidfVectorizer().fit(make(texts))),
+        ("raw_documents", lambda: NGramTfidfVectorizer().fit_transform(make(texts))),
+        ("raw_documents", lambda: NGramTfidfVectorizer().fit(texts).transform(make(texts))),
+    ):
+        with pytest.raises(TypeError, match=f"{name} must be in order"):
+            function()
+
+
+def test_classes_without_an_order_are_refused():
+    with pytest.raises((TypeError, ValueError)):
+        classifier().fit(X, set(range(X.shape[0])))

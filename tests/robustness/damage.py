@@ -39,7 +39,7 @@ from skxmr._prefixes import PrefixIndex
 from skxmr.inspection import explain
 from skxmr.text import NGramTfidfVectorizer
 
-#: Bytes that may be asked for: a flipped bit can make pickle itself number a thousand million things.
+#: Bytes that may be asked for: a flipped bit can make pickle itself ask for many thousand million.
 MOST_MEMORY = 4 << 30
 
 #: Seconds that all calls with one damaged model may take.
