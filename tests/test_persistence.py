@@ -688,6 +688,59 @@ def test_classes_that_cannot_be_kept_are_refused_before_anything_is_written(tmp_
     assert not (tmp_path / "model").exists()
 
 
+# ---- parts that do not belong together ----
+
+
+@pytest.mark.parametrize("name", ["n_labels_", "n_features_in_", "trees_", "classes_", "_voters"])
+def test_pickles_whose_parts_contradict_each_other_are_refused(name):
+    clf = classifier(n_neighbors=3).fit(X, Y)
+    other = classifier(n_neighbors=3).fit(X[:, :7], Y[:, :5])
+    setattr(clf, name, getattr(other, name))
+    for duplicate in (deepcopy, lambda clf: pickle.loads(pickle.dumps(clf))):
+        with pytest.raises(ValueError, match=r"labels and .* features"):
+            duplicate(clf)
+
+
+def changed_layer(layer, name, value):
+    state = dict(vars(layer))
+    array = state[name].copy()
+    array[-1] = value
+    return {**state, name: array}
+
+
+@pytest.mark.parametrize("name", ["child_ptr", "chunk_ptr", "index_ptr", "payload_ptr"])
+@pytest.mark.parametrize("value", [-1, 0, 2**40, 2**63 - 1])
+def test_layers_are_checked_when_they_are_unpickled(name, value):
+    layer = classifier().fit(X, Y)._models[0].layers[-1]
+    copied = object.__new__(type(layer))
+    copied.__setstate__(vars(layer))
+    with pytest.raises(ValueError, match="layer"):
+        copied.__setstate__(changed_layer(layer, name, value))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"slot_label": np.zeros(3, dtype=np.int32)},
+        {"slot_label": np.zeros(N_LABELS)},
+        {"layers": ()},
+        {"n_features": 0},
+        {"n_labels": 2**40},
+        {"n_labels": 2.5},
+        {"max_copies": 0},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_models_are_checked_when_they_are_unpickled(change):
+    model = classifier().fit(X, Y)._models[0]
+    copied = object.__new__(type(model))
+    with pytest.raises(ValueError, match=r"model|slot_label"):
+        copied.__setstate__({**model.__getstate__(), **change})
+    reversed_layers = {"layers": model.layers[::-1]}
+    with pytest.raises(ValueError, match="contradict"):
+        copied.__setstate__({**model.__getstate__(), **reversed_layers})
+
+
 # ---- earlier and later versions ----
 
 SAVED = Path(__file__).parent / "data" / "saved"

@@ -375,7 +375,7 @@ def test_a_disk_that_is_really_full(tmp_path, monkeypatch):
         with pytest.raises(OSError, match="No space left"):
             fitted.save(disk / "model")
     finally:
-        subprocess.run(["umount", str(disk)], check=True)
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def test_errors_of_the_training_itself_are_raised_once(tmp_path, monkeypatch):

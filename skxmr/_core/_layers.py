@@ -151,7 +151,8 @@ def _checked_chunk(chunk, n_features):
     sizes = len(chunk.index), len(chunk.payload), len(chunk.bias), WEIGHT_DTYPES[chunk.weight_dtype]
     struct = ffi.new("skx_chunk *", [*sizes, *buffers])
     n_weights, n_rows = ffi.new("int64_t *"), ffi.new("int64_t *")
-    check(lib.skx_chunk_check(struct, n_features, n_weights, n_rows))
+    if lib.skx_chunk_check(struct, n_features, n_weights, n_rows) != lib.SKX_OK:
+        raise ValueError("the saved model is damaged: weights are malformed")
     return struct, n_weights[0], n_rows[0]
 
 
@@ -263,10 +264,7 @@ class Layer:
         """
         node = int(np.searchsorted(self.child_ptr, child, side="right")) - 1
         c = int(self.chunk_ptr[node]) + (child - int(self.child_ptr[node])) // CHUNK_WIDTH
-        try:
-            columns = self.columns(c, n_features)
-        except ValueError as error:
-            raise ValueError(f"the layer's weights are malformed (node {node})") from error
+        columns = self.columns(c, n_features)
         first = self.children_of_chunk(c)[0]
         part = slice(*columns.col_ptr[child - first : child - first + 2])
         features = columns.features[columns.entries[part]]

@@ -1039,14 +1039,16 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         folder : str or path
-            Absent, empty, or holding a saved model.
+            Made if absent. Other files in it are left as they are: a model is the file
+            ``skxmr.json`` and the folder ``arrays-...`` that this names.
 
         Raises
         ------
         FileExistsError
-            If the folder holds anything else.
-        TypeError
-            If `classes_` are neither numbers nor strings.
+            If `folder` is a file.
+        TypeError, ValueError
+            If `classes_` are neither numbers nor strings, if `load` would refuse a parameter, or if
+            the model is mapped and its files are damaged. Nothing is replaced then.
 
         See Also
         --------

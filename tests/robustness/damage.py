@@ -10,6 +10,7 @@ this process, and standard error says what was tried last.
 import argparse
 import copy
 import faulthandler
+import io
 import json
 import os
 import pickle
@@ -243,6 +244,22 @@ def objects():
         )
 
 
+class Unpickler(pickle._Unpickler):
+    """Refuses what crashes NumPy itself: an array of objects that is longer than their list."""
+
+    dispatch = dict(pickle._Unpickler.dispatch)
+
+    def load_build(self):
+        *_, made, state = self.stack
+        if isinstance(made, np.ndarray) and isinstance(state, tuple):
+            _, shape, _, _, content = state
+            if isinstance(content, list) and np.prod(shape, dtype=object) != len(content):
+                raise ValueError(f"{len(content)} objects, expected {shape}")
+        super().load_build()
+
+    dispatch[pickle.BUILD[0]] = load_build
+
+
 def pickled(rounds, seed):
     """Flip one bit of a pickle at a time."""
     rng, report = np.random.default_rng(seed), Report()
@@ -255,7 +272,7 @@ def pickled(rounds, seed):
         signal.alarm(MOST_SECONDS)
         sys.stderr.write(f"object {i % len(dumped)} byte {at} bit {bit}\n")
         try:
-            made = list(how(pickle.loads(bytes(raw))))
+            made = list(how(Unpickler(io.BytesIO(raw)).load()))
         except Exception as error:
             report.found[type(error).__name__] = report.found.get(type(error).__name__, 0) + 1
             continue
