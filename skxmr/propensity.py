@@ -7,6 +7,7 @@ from ._meta.base import RankerWrapper, weight_params
 from ._meta.held_out import fitted_to
 from ._ranking.wrapped import best_scores, last_ranker, ranking_csr
 from ._utils.cloning import draw_seed
+from ._utils.estimators import consistent, fitted_in_one_step
 from ._utils.pairs import row_of_entries
 from ._utils.targets import known_truth
 from ._utils.validation import (
@@ -14,7 +15,6 @@ from ._utils.validation import (
     check_option,
     check_real,
     rows_counted,
-    unchanged_on_failure,
     weight_array,
 )
 from .metrics._ranking import propensities_of_counts, top_k_of_doubles
@@ -160,8 +160,9 @@ class PropensityReranker(RankerWrapper):
             If a parameter or an input is not as documented; the message names it.
         """
         self._check_params()
-        with unchanged_on_failure(self):
-            return self._fit(X, y, sample_weight, fit_params)
+        with fitted_in_one_step(self) as fresh:
+            fresh._fit(X, y, sample_weight, fit_params)
+        return self
 
     def _fit(self, X, y, sample_weight, fit_params):
         y = self._take_targets(X, y)
@@ -178,7 +179,6 @@ class PropensityReranker(RankerWrapper):
         counts = known_truth(self, y).T @ rows
         self.propensities_ = propensities_of_counts(counts, rows.sum(), self.A, self.B)
         self.scale_ = _scale_of(self.estimator_) if self.scale == "auto" else self.scale
-        return self
 
     def _check_params(self):
         check_real(self.alpha, "alpha", 0)
@@ -211,6 +211,7 @@ class PropensityReranker(RankerWrapper):
             *best_scores(self.estimator_, X, n_wanted, self.n_labels_), self.n_labels_
         )
 
+    @consistent
     def rank(self, X, k=10):
         """Rank the k best candidates of each row by their new scores.
 
@@ -230,6 +231,7 @@ class PropensityReranker(RankerWrapper):
         labels, scores = top_k_of_doubles(self._reached_scores(X), k)
         return labels.astype(np.int32), scores
 
+    @consistent
     def decision_function(self, X):
         """Give the new scores of the candidates.
 

@@ -25,13 +25,13 @@ from ._core import (
     joined_rows,
 )
 from ._utils import parallel
+from ._utils.estimators import consistent, fitted_in_one_step
 from ._utils.validation import (
     check_boolean,
     check_integer,
     check_n_jobs,
     check_option,
     check_ordered,
-    unchanged_on_failure,
 )
 
 __all__ = ["NGramTfidfVectorizer"]
@@ -217,9 +217,9 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         ValueError
             If there are no n-grams, or none is left by `min_df` and `max_df`.
         """
-        with unchanged_on_failure(self):
-            self._fit(raw_documents)
-            return self
+        with fitted_in_one_step(self) as fresh:
+            fresh._fit(raw_documents)
+        return self
 
     def fit_transform(self, raw_documents, y=None):
         """Learn the n-grams and return the texts' weights: `fit` and `transform` at once.
@@ -233,10 +233,12 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         -------
         X : csr_matrix of float32, shape (n_texts, n_features)
         """
-        with unchanged_on_failure(self):
-            learner, chosen = self._fit(raw_documents)
-            return self._matrix(learner.weigh(chosen, self._model.weights))
+        with fitted_in_one_step(self) as fresh:
+            learner, chosen = fresh._fit(raw_documents)
+            X = fresh._matrix(learner.weigh(chosen, fresh._model.weights))
+        return X
 
+    @consistent
     def transform(self, raw_documents):
         """Return the weights of the n-grams that are known.
 
@@ -259,6 +261,7 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         options = {"n_jobs": self.n_jobs, "what": "vectorising texts", "brief": True}
         return self._matrix(joined_rows(parallel.run(_transform_batch, tasks, costs, **options)))
 
+    @consistent
     def transform_one(self, text):
         """Return the weights of one text in the form that `XRLinearClassifier.rank` takes.
 
@@ -279,6 +282,7 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         _, indices, values = _transform_batch(self._model, _make_batch([text], 0), self._encoding)
         return indices, values
 
+    @consistent
     def get_feature_names_out(self, input_features=None):
         """Return the n-gram of each column.
 

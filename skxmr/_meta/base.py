@@ -11,6 +11,7 @@ from sklearn.utils import check_array, get_tags
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from .._ranking.wrapped import reached_scores, take_rows
+from .._utils.estimators import consistent
 from .._utils.pairs import is_true, select
 from .._utils.targets import encode_targets, known_truth, target_array
 from .._utils.validation import check_weight_ratios, widened
@@ -89,6 +90,7 @@ class RankerWrapper(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             return matrix.toarray()
         return sparse.csr_array(matrix) if self._container == "sparray" else matrix
 
+    @consistent
     def predict(self, X):
         """Predict labels.
 
@@ -109,6 +111,7 @@ class RankerWrapper(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         predicted.data = np.ones(predicted.nnz, dtype=np.int64)
         return self._mirror(predicted)
 
+    @consistent
     def score(self, X, y, sample_weight=None):
         """Precision at 1, which for one-dimensional y is the accuracy.
 

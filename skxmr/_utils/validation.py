@@ -2,7 +2,6 @@
 
 import numbers
 from collections.abc import Iterable, Mapping, Set, ValuesView
-from contextlib import contextmanager
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,18 +10,6 @@ from sklearn.utils.validation import validate_data
 
 from .._core import csr_check
 from ..tree import LabelTree
-
-
-@contextmanager
-def unchanged_on_failure(estimator):
-    """Give an estimator its attributes back if fitting it fails or is interrupted."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
 
 
 def check_features(estimator, X, *, reset):

@@ -11,6 +11,7 @@ from .._meta.base import RankerWrapper, weight_params
 from .._meta.held_out import PREFIT, fitted_to, splits
 from .._ranking.wrapped import best_scores, reached_scores, take_rows
 from .._utils.cloning import draw_seed
+from .._utils.estimators import consistent, fitted_in_one_step
 from .._utils.pairs import first_k
 from .._utils.targets import known_truth
 from .._utils.validation import (
@@ -18,7 +19,6 @@ from .._utils.validation import (
     check_option,
     check_real,
     rows_counted,
-    unchanged_on_failure,
     weight_array,
 )
 from ._maps import METHODS, Pairs, sample_pairs, strictly_rising
@@ -179,8 +179,9 @@ class CalibratedRanker(RankerWrapper):
             check_integer(self.k, "k", 1)
         check_integer(self.subsample, "subsample", 1)
         check_real(self.threshold, "threshold", -np.inf)
-        with unchanged_on_failure(self):
-            return self._fit(X, y, sample_weight, fit_params)
+        with fitted_in_one_step(self) as fresh:
+            fresh._fit(X, y, sample_weight, fit_params)
+        return self
 
     def _fit(self, X, y, sample_weight, fit_params):
         y = self._take_targets(X, y)
@@ -198,7 +199,6 @@ class CalibratedRanker(RankerWrapper):
             self._take_estimator(fit(everything))
         pairs = self._held_out_pairs(folds, X, known_truth(self, y), counts, rng)
         self.calibrator_ = METHODS[self.method](pairs)
-        return self
 
     def _fitted_to(self, X, y, weight, rows, *, fit_params, seed):
         weights = weight_params(self.estimator, None if weight is None else weight[rows])
@@ -233,6 +233,7 @@ class CalibratedRanker(RankerWrapper):
     def _changed(self, scores, labels):
         return strictly_rising(self.calibrator_.predict(scores.astype(np.float64)), scores)
 
+    @consistent
     def rank(self, X, k=10):
         """Rank the k best labels of each row as the estimator does, with their probabilities.
 
@@ -256,6 +257,7 @@ class CalibratedRanker(RankerWrapper):
         probabilities[reached] = self._changed(scores[reached], labels[reached])
         return labels, probabilities
 
+    @consistent
     def predict_proba(self, X):
         """Give the probabilities of the labels that the estimator reaches.
 
@@ -280,6 +282,7 @@ class CalibratedRanker(RankerWrapper):
         return probabilities / probabilities.sum(axis=1, keepdims=True)
 
     @available_if(_decides)
+    @consistent
     def decision_function(self, X):
         """Score labels as the estimator does, but for two classes by their probabilities.
 

@@ -10,13 +10,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._core import Restriction
 from .._utils.cloning import clone_with
+from .._utils.estimators import consistent, fitted_in_one_step
 from .._utils.validation import (
     check_boolean,
     check_integer,
     check_option,
     check_real,
     check_sample_weight,
-    unchanged_on_failure,
 )
 from ..indexers import TrieHybridIndexer
 from ..linear._classifier import XRLinearClassifier
@@ -179,8 +179,9 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
             If a parameter or an input is not as documented; the message names it.
         """
         self._check_params()
-        with unchanged_on_failure(self):
-            return self._fit(X, y, sample_weight)
+        with fitted_in_one_step(self) as fresh:
+            fresh._fit(X, y, sample_weight)
+        return self
 
     def _fit(self, X, y, sample_weight):
         previous, prefixes = check_pairs(self, X, reset=True)
@@ -213,7 +214,6 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         self._index(texts, spelt)
         self._count(codes, sample_weight)
         self._knows_empty = "" in prefixes
-        return self
 
     def _index(self, texts, spelt):
         """Prepare the search for queries that begin with a prefix, in one of their spellings."""
@@ -245,6 +245,7 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         self.popularity_ = (counts / max(counts.sum(), 1e-300)).astype(np.float32)
         self._by_popularity = np.argsort(-counts, kind="stable").astype(np.int32)
 
+    @consistent
     def rank(self, X, k=10):
         """Rank the k best known queries of each row.
 
@@ -268,6 +269,7 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         previous, prefixes = check_pairs(self, X, reset=False)
         return self._rank(previous, prefixes, k, self.constrained)
 
+    @consistent
     def predict(self, X):
         """Predict the next query.
 
@@ -292,6 +294,7 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
             best[lost] = self._rank(*rows, 1, False)[0][:, 0]
         return self.classes_[best]
 
+    @consistent
     def score(self, X, y, sample_weight=None):
         """Mean reciprocal rank of the next query among the first 10 suggestions.
 
@@ -315,6 +318,7 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         reciprocals = (hits / np.arange(1, 11)).max(axis=1)
         return float(np.average(reciprocals, weights=weights))
 
+    @consistent
     def complete(self, prefix, *, previous="", k=10):
         """Suggest queries to somebody who is typing.
 

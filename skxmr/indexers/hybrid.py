@@ -6,7 +6,7 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .._utils.estimators import fitted_in_one_step
+from .._utils.estimators import consistent, fitted_in_one_step
 from .._utils.validation import (
     check_boolean,
     check_integer,
@@ -172,6 +172,7 @@ class TrieHybridIndexer(TextIndexer):
         Z = check_matrix(features, name, n_rows)
         return normalize(Z) if self.spherical else Z
 
+    @consistent
     def predict(self, X, *, label_features=None):
         """Find the leaf cluster of texts, seen in fit or not.
 
@@ -190,6 +191,7 @@ class TrieHybridIndexer(TextIndexer):
         """
         return self._nearest(X, label_features)[0]
 
+    @consistent
     def score(self, X, y=None, *, label_features=None):
         """Sum the negative squared distances of the embeddings to the centres of their clusters.
 

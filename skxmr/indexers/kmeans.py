@@ -6,7 +6,7 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .._utils.estimators import fitted_in_one_step
+from .._utils.estimators import consistent, fitted_in_one_step
 from .._utils.validation import (
     check_boolean,
     check_features,
@@ -121,6 +121,7 @@ class KMeansIndexer(ClusterMixin, BaseEstimator):
         self.labels_ = self.tree_.leaf_clusters
         self.cluster_centers_ = _clusters.centres_of(Z, self.labels_, self.tree_, self)
 
+    @consistent
     def predict(self, X):
         """Find the leaf cluster whose centre is closest to each row.
 
@@ -135,6 +136,7 @@ class KMeansIndexer(ClusterMixin, BaseEstimator):
         """
         return self._nearest(X)[0]
 
+    @consistent
     def score(self, X, y=None):
         """Sum the negative squared distances of the rows to their closest centres.
 

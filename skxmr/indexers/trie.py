@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._utils import progress
-from .._utils.estimators import fitted_in_one_step
+from .._utils.estimators import consistent, fitted_in_one_step
 from .._utils.validation import check_integer, check_texts
 from ..tree import LabelTree
 from ._clusters import PHASE
@@ -106,6 +106,7 @@ class TrieIndexer(TextIndexer):
         prefixes = [texts[i][:n] for i, n in zip(first.tolist(), trie.shared.tolist(), strict=True)]
         self.common_prefixes_ = np.array(prefixes, dtype=object)
 
+    @consistent
     def predict(self, X):
         """Find the leaf cluster of texts, seen in fit or not.
 
@@ -127,6 +128,7 @@ class TrieIndexer(TextIndexer):
         leaves = [first + int(np.argmax(sizes[first:last])) for first, last in ways.tolist()]
         return np.array(leaves, dtype=np.int32)[way.ravel()]
 
+    @consistent
     def score(self, X, y=None):
         """Count, negatively, the code points that leaf clusters leave open.
 
