@@ -468,7 +468,7 @@ typedef struct {
 int skx_terms_index(int64_t n_terms, const int64_t *ptr, const uint8_t *bytes, int64_t n_slots, skx_term_slot *slots);
 
 /* Sort n numbers of strings by the strings' bytes, which for UTF-8 is the order of code points. */
-int skx_terms_sort(const int64_t *ptr, const uint8_t *bytes, int64_t n, int32_t *terms);
+int skx_terms_sort(const int64_t *ptr, const uint8_t *bytes, int64_t n, const int32_t *cancel, int32_t *terms);
 
 /* Copy the strings terms[0 .. n), in this order, to out_bytes, which has room for them all; out_ptr has n + 1 elements. */
 int skx_terms_take(const int64_t *ptr, const uint8_t *bytes, const int32_t *terms, int64_t n, int64_t *out_ptr,
@@ -509,15 +509,24 @@ typedef struct {
     uint32_t place;   /* scratch, of any content */
 } skx_column_use;
 
+/* How far texts are counted. */
+typedef struct {
+    const int32_t *cancel; /* set by the caller */
+    int64_t done;                   /* the texts before this one are */
+    int64_t entries;                /* with SKX_ECAPACITY: those of text `done`, 0 if it is terms that had no room */
+    int64_t block;                  /* then: whose terms */
+    int64_t bytes;                  /* then: those of the term */
+} skx_ngram_progress;
+
 /* Count the n-grams of the texts lo <= i < hi, in one or more blocks, each with params and terms of its own. N-grams that are
  * new get the next number in the terms of their block. Row i - lo of the output is in no particular order; term t of block b has
  * the column t * n_blocks + b, so term_capacity is at most INT32_MAX / n_blocks. uses, for all columns that there is room for,
- * are zeros at first; texts are added to them. Ends with SKX_ECAPACITY before the text *done if terms or indices and data
- * (capacity elements each) have no room for it; what is before *done is valid then, and terms and uses are fit to go on with.
+ * are zeros at first; texts are added to them. Ends with SKX_ECAPACITY before the text progress->done if terms or indices and data
+ * (capacity elements each) have no room for it; what is before is valid then, and terms and uses are fit to go on with.
  * SKX_EPOINTER where ptr falls or leads outside bytes, SKX_EARG where a text exceeds SKX_MOST_TEXT. */
 int skx_ngrams_learn(const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, int64_t lo, int64_t hi,
-                     int64_t capacity, skx_terms *terms, skx_column_use *uses, int64_t *done, int64_t *indptr, int32_t *indices,
-                     float *data);
+                     int64_t capacity, skx_terms *terms, skx_column_use *uses, skx_ngram_progress *progress, int64_t *indptr,
+                     int32_t *indices, float *data);
 
 enum skx_norm { SKX_NORM_NONE = 0, SKX_NORM_L1 = 1, SKX_NORM_L2 = 2 };
 
@@ -531,12 +540,13 @@ typedef struct {
 
 /* The same for known n-grams only, weighed: the columns of a block follow those of the block before. terms are not changed. */
 int skx_ngrams_transform(const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, const skx_terms *terms,
-                         const skx_ngram_weights *weights, int64_t lo, int64_t hi, int64_t capacity, int64_t *done,
-                         int64_t *indptr, int32_t *indices, float *data);
+                         const skx_ngram_weights *weights, int64_t lo, int64_t hi, int64_t capacity,
+                         skx_ngram_progress *progress, int64_t *indptr, int32_t *indices, float *data);
 
 /* Turn what skx_ngrams_learn gave into what skx_ngrams_transform would give, in place: columns are renumbered by column[] (-1:
  * dropped), and block b's new ones end at block_end[b]. */
 int skx_ngrams_weigh(int64_t n_rows, int64_t n_blocks, const int64_t *block_end, const int32_t *column,
-                     const skx_ngram_weights *weights, int64_t *indptr, int32_t *indices, float *data);
+                     const skx_ngram_weights *weights, const int32_t *cancel, int64_t *indptr, int32_t *indices,
+                     float *data);
 
 #endif

@@ -83,7 +83,7 @@ class MostPopular:
                     best.append(query)
         return self
 
-    def complete(self, prefix, previous=""):
+    def complete(self, prefix, *, previous=""):
         """Suggest 10 queries."""
         return [(query, self.counts[query]) for query in self.best.get(prefix.lower(), ())]
 
@@ -99,7 +99,7 @@ class MostFrequentNext(MostPopular):
             self.followed[previous][query] += 1
         return self
 
-    def complete(self, prefix, previous=""):
+    def complete(self, prefix, *, previous=""):
         """Suggest 10 queries."""
         typed, followed = prefix.lower(), self.followed.get(previous, {})
         known = [item for item in followed.items() if item[0].lower().startswith(typed)]
@@ -140,7 +140,7 @@ def completers(n_jobs):
 def suggest(completer, X, queries):
     """Rank 10 suggestions for each row, as positions in `queries`, padded with -1."""
     if isinstance(completer, MostPopular):
-        texts = [[q for q, _ in completer.complete(prefix, q)] for q, prefix in X.tolist()]
+        texts = [[q for q, _ in completer.complete(prefix, previous=q)] for q, prefix in X.tolist()]
         ranking = np.full((len(X), 10), -1)
         for row, found in zip(ranking, texts, strict=True):
             row[: len(found)] = np.searchsorted(queries, found)
@@ -172,7 +172,7 @@ def latency(completer, X):
     seconds = []
     for previous, prefix in X[:N_CALLS].tolist():
         start = time.perf_counter()
-        completer.complete(prefix, previous)
+        completer.complete(prefix, previous=previous)
         seconds.append(time.perf_counter() - start)
     return dict(zip(("p50", "p99"), 1e6 * np.percentile(seconds, [50, 99]), strict=True))
 

@@ -23,9 +23,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
 from ._core import csr_transpose
-from ._examples import distinct_examples
-from ._sums import group_sums
-from ._validation import canonical_csr, check_matrix, check_sample_weight, indicator_csr
+from ._data.examples import distinct_examples
+from ._utils.sparse import group_sums
+from ._utils.validation import canonical_csr, check_matrix, check_sample_weight, indicator_csr
 
 #: The phase of a fit, and its seconds per nonzero summed, roughly: to foresee the time left.
 PHASE = "embedding labels"

@@ -14,7 +14,6 @@ from sklearn.feature_extraction.text import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from . import _parallel
 from ._core import (
     ANALYZERS,
     MOST_TEXT,
@@ -25,17 +24,22 @@ from ._core import (
     NGramWeights,
     joined_rows,
 )
-from ._validation import (
+from ._utils import parallel
+from ._utils.estimators import consistent, fitted_in_one_step
+from ._utils.validation import (
     check_boolean,
     check_integer,
     check_n_jobs,
     check_option,
-    unchanged_on_failure,
+    check_ordered,
 )
 
 __all__ = ["NGramTfidfVectorizer"]
 
-STRIP_ACCENTS = {None: None, "ascii": strip_accents_ascii, "unicode": strip_accents_unicode}
+_STRIP_ACCENTS = {"ascii": strip_accents_ascii, "unicode": strip_accents_unicode}
+
+#: Characters stripped of accents at a time: to sort marks takes the square of their number.
+_STRIPPED_AT_ONCE = 1 << 10
 
 _BOOLEANS = ("lowercase", "binary", "position_weighted", "sublinear_tf", "use_idf", "smooth_idf")
 
@@ -213,9 +217,9 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         ValueError
             If there are no n-grams, or none is left by `min_df` and `max_df`.
         """
-        with unchanged_on_failure(self):
-            self._fit(raw_documents)
-            return self
+        with fitted_in_one_step(self) as fresh:
+            fresh._fit(raw_documents)
+        return self
 
     def fit_transform(self, raw_documents, y=None):
         """Learn the n-grams and return the texts' weights: `fit` and `transform` at once.
@@ -229,10 +233,12 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         -------
         X : csr_matrix of float32, shape (n_texts, n_features)
         """
-        with unchanged_on_failure(self):
-            learner, chosen = self._fit(raw_documents)
-            return self._matrix(learner.weigh(chosen, self._model.weights))
+        with fitted_in_one_step(self) as fresh:
+            learner, chosen = fresh._fit(raw_documents)
+            X = fresh._matrix(learner.weigh(chosen, fresh._model.weights))
+        return X
 
+    @consistent
     def transform(self, raw_documents):
         """Return the weights of the n-grams that are known.
 
@@ -253,8 +259,9 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         tasks = [(self._model, batch, self._encoding) for batch in _batches(texts)]
         costs = [len(batch.texts) for _, batch, _ in tasks]
         options = {"n_jobs": self.n_jobs, "what": "vectorising texts", "brief": True}
-        return self._matrix(joined_rows(_parallel.run(_transform_batch, tasks, costs, **options)))
+        return self._matrix(joined_rows(parallel.run(_transform_batch, tasks, costs, **options)))
 
+    @consistent
     def transform_one(self, text):
         """Return the weights of one text in the form that `XRLinearClassifier.rank` takes.
 
@@ -275,6 +282,7 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         _, indices, values = _transform_batch(self._model, _make_batch([text], 0), self._encoding)
         return indices, values
 
+    @consistent
     def get_feature_names_out(self, input_features=None):
         """Return the n-gram of each column.
 
@@ -485,6 +493,7 @@ def _check_texts(raw_documents):
             "raw_documents must be an iterable of str, one per text, got a single "
             f"{type(raw_documents).__name__}"
         )
+    check_ordered(raw_documents, "raw_documents")
     try:
         texts = raw_documents if type(raw_documents) is list else list(raw_documents)
     except TypeError:
@@ -555,8 +564,17 @@ def _normalise(text, encoding):
     lowercase, strip_accents = encoding
     text = text.lower() if lowercase else text
     if strip_accents is not None:
-        text = STRIP_ACCENTS[strip_accents](text)
+        text = without_accents(text, strip_accents)
     return text.encode("utf-8", "surrogatepass")
+
+
+def without_accents(text, how):
+    """Strip a text of accents as scikit-learn does; how is "ascii" or "unicode"."""
+    strip = _STRIP_ACCENTS[how]
+    if len(text) <= _STRIPPED_AT_ONCE:
+        return strip(text)
+    starts = range(0, len(text), _STRIPPED_AT_ONCE)
+    return "".join(strip(text[lo : lo + _STRIPPED_AT_ONCE]) for lo in starts)
 
 
 def _insert(blob, places, parts):

@@ -33,7 +33,7 @@ def test_suggestions_are_those_of_the_completer(client, completer):
         assert answer.status_code == 200
         assert set(answer.json()) == {"suggestions", "microseconds"}
         found = [(each["query"], each["score"]) for each in answer.json()["suggestions"]]
-        assert found == completer.complete(prefix, previous, k)
+        assert found == completer.complete(prefix, previous=previous, k=k)
         assert 0 < answer.json()["microseconds"] < 1e6
 
 
@@ -44,7 +44,7 @@ def test_the_previous_query_decides(client):
 
 
 def test_every_parameter_may_be_left_out(client, completer):
-    assert suggested(client) == [query for query, _ in completer.complete("", "", 10)]
+    assert suggested(client) == [query for query, _ in completer.complete("")]
     assert suggested(client, previous="cathedral")[0] in FOLLOWS["cathedral"]
 
 
@@ -86,8 +86,8 @@ def test_requests_at_the_same_time(client, completer):
     cases = [*product(["", "c", "cat", "d", "o"], FOLLOWS)] * 20
     with ThreadPoolExecutor(8) as pool:
         answers = pool.map(lambda case: suggested(client, prefix=case[0], previous=case[1]), cases)
-        for case, answer in zip(cases, answers, strict=True):
-            assert answer == [query for query, _ in completer.complete(*case, 10)]
+        for (prefix, previous), answer in zip(cases, answers, strict=True):
+            assert answer == [query for query, _ in completer.complete(prefix, previous=previous)]
 
 
 def test_the_page_asks_nobody_else(client):
@@ -119,7 +119,9 @@ def test_a_model_is_saved_once_and_loaded_after(tmp_path, completer, monkeypatch
     training.load_or_train(path)
     monkeypatch.setattr(training, "train", None)
     again = training.load_or_train(path)
-    assert again.complete("cat", "churches") == completer.complete("cat", "churches")
+    assert again.complete("cat", previous="churches") == completer.complete(
+        "cat", previous="churches"
+    )
     assert "loaded from" in capsys.readouterr().out
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse as sp
+from sklearn.base import clone
 
 import skxmr
 from skxmr import (
@@ -23,7 +24,7 @@ from skxmr import (
     TrieIndexer,
     XRLinearClassifier,
 )
-from skxmr._estimators import change_lock
+from skxmr._utils.estimators import change_lock
 from skxmr.text import NGramTfidfVectorizer
 
 N_LABELS = 9
@@ -279,3 +280,23 @@ def test_a_forked_child_can_change_a_model_that_its_parent_is_changing():
         thread.join()
         child.join(30)
     assert child.exitcode == 0
+
+
+def test_what_wrappers_and_completers_say_is_of_one_fit():
+    X, y = problem()
+    for estimator, first, second in (
+        (CalibratedRanker(classifier(), cv=2, random_state=0), (X, y), (X, with_new_class(y))),
+        (PropensityReranker(classifier()), (X, y), (X, with_new_class(y))),
+    ):
+        right = {tuple(clone(estimator).fit(*data).predict(X)) for data in (first, second)}
+        assert len(right) == 2
+        estimator.fit(*first)
+
+        def refit(estimator=estimator, first=first, second=second):
+            estimator.fit(*second)
+            estimator.fit(*first)
+
+        def predict(estimator=estimator, right=right):
+            assert tuple(estimator.predict(X)) in right
+
+        assert in_threads(2, refit, predict, predict) == []

@@ -1,4 +1,5 @@
 import bz2
+import codecs
 import gzip
 import io
 import json
@@ -219,7 +220,6 @@ def test_path_must_be_a_path(path):
     ("line", "message"),
     [
         (b"{", "expected JSON"),
-        (b"", "expected JSON"),
         (b'{"text": "a", "labels": []} x', "expected JSON"),
         (b"[" * 100_000, "expected JSON"),
         (b'{"text": "\xff", "labels": []}', "expected UTF-8"),
@@ -236,6 +236,44 @@ def test_path_must_be_a_path(path):
 def test_malformed_line_is_located(folder, line, message):
     (folder / "train.jsonl").write_bytes(json_lines(TRAIN) + line + b"\n")
     with pytest.raises(ValueError, match=r"train\.jsonl, line 3: " + re.escape(message)):
+        load_catalogue_subjects(folder)
+
+
+#: What editors and other systems make of the same lines.
+VARIANTS = [
+    lambda text: codecs.BOM_UTF8 + text,
+    lambda text: text + b"\n",
+    lambda text: text + b"\n \t\r\n\n",
+    lambda text: text.replace(b"\n", b"\r\n"),
+    lambda text: text.removesuffix(b"\n"),
+    lambda text: codecs.BOM_UTF8 + text.replace(b"\n", b"\r\n") + b"\r\n" * 3,
+]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_variants_of_the_same_files(folder, variant):
+    (folder / "train.jsonl").write_bytes(variant(json_lines(TRAIN)))
+    (folder / "test.jsonl.xz").write_bytes(lzma.compress(variant(json_lines(TEST))))
+    (folder / "labels.json").write_bytes(variant(json.dumps(NAMES).encode() + b"\n"))
+    data = load_catalogue_subjects(folder)
+    assert data.text_train == [row["text"] for row in TRAIN]
+    assert_equal(data.Y_train, [[1, 1, 0], [0, 0, 0]])
+    assert data.text_test == ["A dog"]
+    assert data.label_names.tolist() == ["dogs", "cats", "fish"]
+
+
+def test_a_file_of_nothing_but_a_mark_has_no_rows(folder):
+    (folder / "train.jsonl").write_bytes(codecs.BOM_UTF8)
+    assert load_catalogue_subjects(folder).text_train == []
+
+
+@pytest.mark.parametrize("blank", [b"\n", b" \r\n", b"\n\n"])
+def test_a_blank_line_among_others_is_located(folder, blank):
+    (folder / "train.jsonl").write_bytes(json_lines(TRAIN[:1]) + blank + json_lines(TRAIN[1:]))
+    with pytest.raises(ValueError, match=r"train\.jsonl, line 2: expected JSON"):
+        load_catalogue_subjects(folder)
+    (folder / "train.jsonl").write_bytes(json_lines(TRAIN) + codecs.BOM_UTF8 + json_lines(TRAIN))
+    with pytest.raises(ValueError, match=r"train\.jsonl, line 3: expected JSON"):
         load_catalogue_subjects(folder)
 
 
@@ -309,6 +347,26 @@ def test_xc_text_tolerates_line_ends_and_spaces(tmp_path):
     X, Y = load_bytes(tmp_path, b"2 3 2 \r\n0  1:2\t2:3 \r\n1:4")
     assert_equal(X, [[0, 2, 3], [0, 4, 0]])
     assert_equal(Y, [[1, 0], [0, 0]])
+
+
+@pytest.mark.parametrize("suffix", PACK)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_xc_text_variants_of_the_same_file(tmp_path, variant, suffix):
+    path = tmp_path / f"data.txt{suffix}"
+    path.write_bytes(PACK[suffix](variant(b"3 3 2\n0 1:2 2:3\n 0:1\n1 1:4\n")))
+    X, Y = load_xc_text(path)
+    assert_equal(X, [[0, 2, 3], [1, 0, 0], [0, 4, 0]])
+    assert_equal(Y, [[1, 0], [0, 0], [0, 1]])
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n\r\n \n"])
+def test_xc_text_end_of_a_file_of_many_blocks(tmp_path, end):
+    row = b"0 " + b" ".join(b"%d:1.5" % i for i in range(100)) + b"\n"
+    X, _ = load_bytes(tmp_path, b"1000 100 2\n" + row * 1000 + end)
+    assert X.nnz == 100_000
+    assert load_bytes(tmp_path, b"0 5 2\n" + end)[0].shape == (0, 5)
+    with pytest.raises(ValueError, match=r"line 10\d\d: expected the end of the file.* 1000 rows"):
+        load_bytes(tmp_path, b"1000 100 2\n" + row * 1000 + end + b"\n" + row)
 
 
 def test_xc_text_counts_from_one_if_asked(tmp_path):

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 import skxmr
 from skxmr import KMeansIndexer, XRLinearClassifier, pecos
 from skxmr._core._search import POST_PROCESSORS
-from skxmr._explaining import explain_label
+from skxmr._ranking.explain import explain_label
 from skxmr.inspection import explain
 
 PRODUCTS = ["sigmoid", "l1-hinge", "l3-hinge"]
@@ -61,7 +61,7 @@ def test_levels_are_those_of_the_reference(seed, post_processor, label):
     dense = random_model(rng, tree, n_features=15)
     queries = random_csr(rng, 4, 15)
     options = {"beam_width": WIDE, "post_processor": post_processor}
-    scores, (found,), votes = explain_label(dense.compile(), [tree], queries, label, **options)
+    scores, _, (found,), votes = explain_label(dense.compile(), [tree], queries, label, **options)
     assert votes is None
     for i, x in enumerate(queries.toarray().astype(np.float64)):
         ends = []
@@ -101,7 +101,7 @@ def test_places_are_those_in_the_beam():
     queries = random_csr(rng, 6, 15).astype(np.float32)
     options = {"beam_width": 4, "post_processor": "sigmoid"}
     for label in range(0, 120, 7):
-        _, (found,), _ = explain_label(dense.compile(), [tree], queries, label, **options)
+        _, _, (found,), _ = explain_label(dense.compile(), [tree], queries, label, **options)
         for i, x in enumerate(queries.toarray().astype(np.float64)):
             beam = [(0, 1.0)]
             for level in range(tree.n_levels - 1):

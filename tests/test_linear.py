@@ -25,9 +25,10 @@ from sklearn.preprocessing import normalize
 
 import skxmr._core._search
 import skxmr.linear
-from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier, _progress
+from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier
 from skxmr._core import CSRView, Layer, Model, compile_chunk
 from skxmr._core._library import ffi
+from skxmr._utils import progress
 from skxmr.embeddings import label_text_features, pifa, pii
 
 N_LABELS = 24
@@ -839,13 +840,13 @@ def test_bias_zero_scores_empty_rows_alike():
 def trainings(monkeypatch):
     """Count the trainings that really happen."""
     calls = []
-    train = skxmr.linear.train_layers
+    train = skxmr.linear._classifier.train_layers
 
     def counted(*args, **kwargs):
         calls.append(1)
         return train(*args, **kwargs)
 
-    monkeypatch.setattr(skxmr.linear, "train_layers", counted)
+    monkeypatch.setattr(skxmr.linear._classifier, "train_layers", counted)
     return calls
 
 
@@ -1189,7 +1190,7 @@ def test_progress_is_printed_without_tqdm(capsys, monkeypatch):
 
 def test_long_training_without_tqdm_says_how_far_it_is(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
-    monkeypatch.setattr("skxmr._progress._INTERVAL", 0.0)
+    monkeypatch.setattr("skxmr._utils.progress._INTERVAL", 0.0)
     classifier(verbose=1).fit(*noisy())
     shown = capsys.readouterr().out
     assert "fitting: training rankers, 100 %, about 0 s left" in shown
@@ -1199,22 +1200,22 @@ def test_long_training_without_tqdm_says_how_far_it_is(capsys, monkeypatch):
 def test_the_time_left_follows_the_pace_and_covers_all_phases(capsys, monkeypatch):
     clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
-    monkeypatch.setattr("skxmr._progress.time", clock)
+    monkeypatch.setattr("skxmr._utils.progress.time", clock)
 
     def shown_at(now, action, *args):
         clock.now = now
         action(*args)
         return capsys.readouterr().out.strip()
 
-    with _progress.reporting("work", {"first": 1000, "second": 2000}, 1):
-        shown = shown_at(500, _progress.advance, "first", 0.25)
+    with progress.reporting("work", {"first": 1000, "second": 2000}, 1):
+        shown = shown_at(500, progress.advance, "first", 0.25)
         assert shown == "work: first, 8 %, about 92 min left"
-        assert shown_at(2000, _progress.advance, "first", 0.75).endswith("about 67 min left")
-        _progress.expect("second", 100)
-        _progress.advance("second", 0.0)
-        shown = shown_at(2500, _progress.advance, "second", 0.5)
+        assert shown_at(2000, progress.advance, "first", 0.75).endswith("about 67 min left")
+        progress.expect("second", 100)
+        progress.advance("second", 0.0)
+        shown = shown_at(2500, progress.advance, "second", 0.5)
         assert shown == "work: second, 83 %, about 8 min left"
-        assert shown_at(2700, _progress.refresh).endswith("about 5 min left")
+        assert shown_at(2700, progress.refresh).endswith("about 5 min left")
     assert capsys.readouterr().out == "work: done in 2700.0 s\n"
 
 

@@ -11,9 +11,10 @@ from sklearn.base import clone
 from strategies import csr_matrices
 
 import skxmr
-from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier, _training
+from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier
 from skxmr._core import FOR_POSITIVES, Model, csr_transpose
-from skxmr._negatives import SCHEMES, Seen, stages, with_matched
+from skxmr._training import trainer
+from skxmr._training.negatives import SCHEMES, Seen, stages, with_matched
 
 DEEP = LabelTree([[0, 2], [0, 2, 4], [0, 2, 4, 6, 8], np.arange(0, 25, 3)], np.arange(24))
 MATCHED = [scheme for scheme in SCHEMES if scheme != "tfn"]
@@ -83,13 +84,13 @@ def test_levels_that_need_no_search_are_trained_at_once(schemes, expected):
 @pytest.fixture
 def problems(monkeypatch):
     """Collect the problem of each chunk, by what identifies it."""
-    found, make = {}, _training._problem
+    found, make = {}, trainer._problem
 
     def recorded(positives, seen, chunk, seed):
         found[chunk], *others = make(positives, seen, chunk, seed)
         return found[chunk], *others
 
-    monkeypatch.setattr(_training, "_problem", recorded)
+    monkeypatch.setattr(trainer, "_problem", recorded)
     return found
 
 
@@ -135,7 +136,7 @@ def test_given_negatives_are_seen_all_along_their_labels_paths(problems, schemes
     clf = classifier(negative_sampling=schemes)
     clf.fit(X, Y, negatives=sp.csr_matrix(given * 7))
     given = sp.csr_matrix((given & (Y.toarray() == 0)).astype(np.float32))
-    rows = skxmr._examples.distinct_examples(X, Y, None, None, given).source
+    rows = skxmr._data.examples.distinct_examples(X, Y, None, None, given).source
     for (level, node, _, _), problem in problems.items():
         scheme = schemes if isinstance(schemes, str) else schemes[level]
         below, told = (_rows_below(clf.tree_, labels, level, node) for labels in (Y, given))
@@ -182,7 +183,7 @@ def test_other_negatives_are_refused(bad):
 
 
 def _canonical_order(X, Y):
-    return skxmr._examples.distinct_examples(X, Y).source
+    return skxmr._data.examples.distinct_examples(X, Y).source
 
 
 def _rows_below(tree, Y, level, node):

@@ -24,16 +24,10 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from strategies import label_trees
 
 import skxmr
-from skxmr import (
-    KMeansIndexer,
-    LabelTree,
-    TrieHybridIndexer,
-    TrieIndexer,
-    XRLinearClassifier,
-    _new_labels,
-)
+from skxmr import KMeansIndexer, LabelTree, TrieHybridIndexer, TrieIndexer, XRLinearClassifier
 from skxmr._core import CHUNK_WIDTH, Model, divide_into_chunks, read_chunk
-from skxmr._new_labels import Place, grown_tree
+from skxmr._training import new_labels
+from skxmr._training.new_labels import Place, grown_tree
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import precision_at_k
 
@@ -583,9 +577,9 @@ def test_a_failure_leaves_the_model_as_it_was(monkeypatch, error):
         calls.append(args)
         if len(calls) == 2:
             raise error
-        return _new_labels.grown_model(*args, **options)
+        return new_labels.grown_model(*args, **options)
 
-    monkeypatch.setattr(skxmr.linear, "grown_model", fail_later)
+    monkeypatch.setattr(skxmr.linear._classifier, "grown_model", fail_later)
     with pytest.raises(error):
         clf.add_labels(X, Y)
     assert vars(clf) == before
@@ -605,8 +599,8 @@ def test_rows_that_lack_known_labels_are_warned_of():
 
 
 def test_progress_is_told(capsys, monkeypatch):
-    monkeypatch.setattr(skxmr._progress, "_make_bar", lambda what: None)
-    monkeypatch.setattr(skxmr._progress, "_INTERVAL", 0.0)
+    monkeypatch.setattr(skxmr._utils.progress, "_make_bar", lambda what: None)
+    monkeypatch.setattr(skxmr._utils.progress, "_INTERVAL", 0.0)
     fitted(n_trees=2).set_params(verbose=1).add_labels(X, Y)
     text = capsys.readouterr().out
     assert "adding labels: training rankers, member 2 of 2" in text

@@ -18,7 +18,7 @@ from scipy import sparse as sp
 
 from skxmr import LabelTree, XRLinearClassifier
 from skxmr._core import FOR_POSITIVES, CSRView, Model, TrainParams, train_columns
-from skxmr._relevance import as_weights
+from skxmr._training.relevance import as_weights
 
 TREE = LabelTree([[0, 2], [0, 2, 4], [0, 3, 6, 9, 12]], np.arange(12))
 LOSSES = pytest.mark.parametrize("loss", ["squared_hinge", "log_loss"])

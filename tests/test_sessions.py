@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skxmr._sessions import training_pairs
+from skxmr import SessionQueryCompleter
+from skxmr.completion._sessions import training_pairs
 
 MINUTE = 60.0
-texts = st.text("ab ü\N{GRINNING FACE}", max_size=6)
+texts = st.text("aAb ü\N{GRINNING FACE}", max_size=6)
 log_rows = st.tuples(st.sampled_from("uvw"), st.integers(0, 200).map(MINUTE.__mul__), texts)
 logs = st.lists(log_rows, min_size=1, max_size=20)
 
@@ -23,6 +24,11 @@ def as_tuples(rows):
     return list(zip(X[:, 0].tolist(), y.tolist(), strict=True))
 
 
+def as_compared(query):
+    """A query of the characters above, regardless of case and blanks."""
+    return " ".join(query.lower().split())
+
+
 def slow_pairs(log, gap):
     """Previous and next queries of a log, one row at a time."""
     pairs = []
@@ -30,7 +36,7 @@ def slow_pairs(log, gap):
     for user, time, query in sorted(log, key=lambda row: row[:2]):
         previous, since = last.get(user, ("", -np.inf))
         previous = "" if time - since >= gap else previous
-        if query not in ("", previous):
+        if as_compared(query) not in ("", as_compared(previous)):
             pairs.append((previous, query))
             previous = query
         last[user] = previous, time
@@ -247,6 +253,246 @@ class TestForms:
         assert as_tuples(training_pairs(log)) == [("", "b"), ("", "a"), ("a", "c")]
 
 
+class TestSameQueries:
+    """Queries that a completer takes for the same are the same in a session."""
+
+    @pytest.mark.parametrize("again", ["tea", "Tea", " TEA", "tea\u00a0"])
+    def test_a_query_again_is_a_page_loaded_again(self, again):
+        for sessions in (
+            [["tea", again, "milk"]],
+            [("u", 0, "tea"), ("u", 1, again), ("u", 2, "milk")],
+        ):
+            assert as_tuples(training_pairs(sessions)) == [("", "tea"), ("tea", "milk")]
+
+    def test_composition_and_special_cases(self):
+        session = ["caf\u00e9", "cafe\u0301", "CAF\u00c9", "cafe", "stra\u00dfe", "STRASSE"]
+        expected = [("", session[0]), (session[0], "cafe"), ("cafe", session[4])]
+        assert as_tuples(training_pairs([session])) == expected
+
+    @pytest.mark.parametrize("blank", ["", " ", "\t\n", "\u00a0", "\u3000\u2003"])
+    def test_blank_queries_are_none(self, blank):
+        expected = [("", "a"), ("a", "b")]
+        assert as_tuples(training_pairs([["a", blank, "b", blank], [blank]])) == expected
+        log = [("u", 0, blank), ("u", 1, "a"), ("u", 2, blank), ("u", 3, "b")]
+        assert as_tuples(training_pairs(log)) == expected
+        pairs = [(blank, "a"), ("a", blank), ("a", "b"), (blank, blank)]
+        assert as_tuples(training_pairs(pairs)) == expected
+        assert as_tuples(training_pairs(pairs, first_queries=False)) == expected[1:]
+
+
+#: Rows of a log, in an order that is neither that of users nor of times, by name.
+NAMED = pd.DataFrame(
+    {
+        "url": ["x", "y", "z", "x"],
+        "query": ["abc", "tea", "ab", "x"],
+        "time": [60, 5, 0, 7200],
+        "user": ["ann", "bob", "ann", "ann"],
+    }
+)
+BY_SESSION = [("", "ab"), ("ab", "abc"), ("", "tea"), ("tea", "tea pot")]
+TWO = {"session": [1, 2, 1, 2], "query": ["ab", "tea", "abc", "tea pot"]}
+
+
+class TestNamedColumns:
+    @pytest.mark.parametrize("frame", [pd.DataFrame, lambda d: pl.DataFrame(d.to_dict("list"))])
+    def test_names_count_not_the_order(self, frame):
+        assert as_tuples(training_pairs(frame(NAMED))) == LOG_PAIRS
+        assert as_tuples(training_pairs(frame(NAMED[["query", "time", "user"]]))) == LOG_PAIRS
+        assert as_tuples(training_pairs(frame(NAMED), kind="log")) == LOG_PAIRS
+        other = NAMED.rename(columns={"query": "Query", "user": "Session_ID", "time": "TIMESTAMP"})
+        assert as_tuples(training_pairs(frame(other))) == LOG_PAIRS
+        odd = NAMED.rename(columns={"query": "q", "user": "who", "time": "when"})
+        roles = {"session": "who", "time": "when", "query": "q"}
+        assert as_tuples(training_pairs(frame(odd), **roles)) == LOG_PAIRS
+        assert as_tuples(training_pairs(frame(odd), session=3, time=2, query=1)) == LOG_PAIRS
+        half = NAMED.rename(columns={"user": "who"})
+        assert as_tuples(training_pairs(frame(half), session="who")) == LOG_PAIRS
+
+    @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+    def test_sessions_in_the_order_of_their_rows(self, frame):
+        table = frame(TWO)
+        assert as_tuples(training_pairs(table)) == BY_SESSION
+        assert as_tuples(training_pairs(table[["query", "session"]])) == BY_SESSION
+        assert as_tuples(training_pairs(table, session="session", query="query")) == BY_SESSION
+        as_strings = frame({**TWO, "session": ["s1", "s2", "s1", "s2"]})
+        assert as_tuples(training_pairs(as_strings)) == BY_SESSION
+
+    @pytest.mark.parametrize(
+        "container", [list, lambda rows: [list(row) for row in rows], np.array, pd.DataFrame]
+    )
+    def test_positions(self, container):
+        rows = [("s1", "ab"), ("s2", "tea"), ("s1", "abc"), ("s2", "tea pot")]
+        assert as_tuples(training_pairs(container(rows), session=0, query=1)) == BY_SESSION
+        turned = container([row[::-1] for row in rows])
+        assert as_tuples(training_pairs(turned, session=1, query=0)) == BY_SESSION
+
+    def test_pairs_by_name(self):
+        frame = pd.DataFrame({"query": ["b", "d"], "previous": ["a", "c"]})
+        expected = [("a", "b"), ("c", "d")]
+        assert as_tuples(training_pairs(frame)) == expected
+        assert as_tuples(training_pairs(frame.to_numpy(), query=0, previous=1)) == expected
+        assert as_tuples(training_pairs(frame[["previous", "query"]])) == expected
+        assert as_tuples(training_pairs(frame, kind="pairs")) == expected
+
+    @pytest.mark.parametrize(
+        "sessions",
+        [
+            pd.DataFrame(TWO).assign(session=["s1", "s2", "s1", "s2"]).to_numpy(),
+            [("s1", "ab"), ("s1", "abc"), ("s2", "tea")],
+            [("1", "ab"), ("2", "cd")],
+            pl.DataFrame({"a": ["s1", "s1"], "b": ["ab", "abc"]}),
+            [("s1", "ab"), ("s1", "")],
+        ],
+    )
+    def test_two_columns_that_may_be_anything_are_refused(self, sessions):
+        with pytest.raises(ValueError, match=r'Say kind="pairs" if .*session=0, query=1 if'):
+            training_pairs(sessions)
+        assert len(training_pairs(sessions, kind="pairs")[1]) >= 1
+        assert len(training_pairs(sessions, session=0, query=1)[1]) >= 1
+
+    def test_two_columns_that_can_only_be_pairs_are_taken(self):
+        for pairs in (
+            [("tea", "milk"), ("milk", "tea")],
+            [("", "tea"), ("milk", "oats")],
+            [("Tea ", "milk"), ("oats", "tea")],
+        ):
+            assert as_tuples(training_pairs(pairs)) == pairs
+
+    @pytest.mark.parametrize("session", [7, None, np.nan, 2.5])
+    def test_sessions_that_are_no_strings_are_no_queries(self, session):
+        with pytest.raises(TypeError, match=r"in column 0, got .*session=0, query=1"):
+            training_pairs([(session, "a"), (session, "b")])
+
+    @pytest.mark.parametrize(
+        ("columns", "match"),
+        [
+            (["time", "query"], "got 2 columns, of which these are known: time, query"),
+            (["session", "text"], "these are known: session"),
+            (["text", "count"], "these are known: count"),
+            (["query", "text"], "these are known: query"),
+            (["session", "previous", "query"], "these are known: session, previous, query"),
+            (["session", "query", "count"], "these are known: session, query, count"),
+        ],
+    )
+    def test_names_that_do_not_go_together(self, columns, match):
+        frame = pd.DataFrame([["a"] * len(columns)] * 2, columns=columns)
+        with pytest.raises(ValueError, match=match):
+            training_pairs(frame)
+
+    def test_names_that_contradict_the_kind(self):
+        with pytest.raises(ValueError, match=r"with kind='pairs', got 2 columns"):
+            training_pairs(pd.DataFrame(TWO), kind="pairs")
+        with pytest.raises(ValueError, match=r"with kind='sessions'"):
+            training_pairs([("a", "b")], kind="sessions", session=0, query=1)
+
+    @pytest.mark.parametrize(
+        ("roles", "error", "match"),
+        [
+            ({"query": "text"}, ValueError, r"query must name one column .* got 'text'; there are"),
+            ({"session": 4}, ValueError, r"session must be at most 3, got 4"),
+            ({"session": -1}, ValueError, r"session must be at least 0, got -1"),
+            ({"time": True}, TypeError, r"time must be an integer, got True"),
+            ({"session": "user", "query": "user"}, ValueError, r"a column for each of"),
+        ],
+    )
+    def test_columns_that_are_not_there(self, roles, error, match):
+        with pytest.raises(error, match=match):
+            training_pairs(NAMED, **roles)
+
+    def test_names_without_a_frame(self):
+        with pytest.raises(ValueError, match=r"got 'query'; there are no names, only positions"):
+            training_pairs([("u", "a")], session=0, query="query")
+
+    def test_times_as_users(self):
+        rows = [(datetime(2024, 1, 1), 7, "a"), (datetime(2024, 1, 2), 7, "b")]
+        for table in (rows, pd.DataFrame(rows), pl.DataFrame(rows, orient="row")):
+            with pytest.raises(TypeError, match=r"must have users, not times"):
+                training_pairs(table)
+            pairs = training_pairs(table, session=1, time=0, query=2, idle_gap=np.inf)
+            assert as_tuples(pairs) == [("", "a"), ("a", "b")]
+
+
+class TestTimesAsStrings:
+    texts = [
+        "2024-01-01 00:00:00",
+        "2024-01-01T00:29:59",
+        "2024-01-01 00:59:58.0",
+        "2024-01-01T01:30",
+    ]
+    expected = [("", "a"), ("a", "b"), ("b", "c"), ("", "d")]
+
+    @pytest.mark.parametrize("zone", ["", "Z", "+02:00"])
+    @pytest.mark.parametrize(
+        "container", [list, pd.DataFrame, lambda log: pl.DataFrame(log, orient="row"), np.array]
+    )
+    def test_iso_8601(self, container, zone):
+        log = [("u", time + zone, q) for time, q in zip(self.texts, "abcd", strict=True)]
+        assert as_tuples(training_pairs(container(log))) == self.expected
+        assert as_tuples(training_pairs(container(log[::-1]))) == self.expected
+
+    def test_zones_are_told_apart(self):
+        log = [("u", "2024-01-01T02:00+02:00", "a"), ("u", "2024-01-01T00:10Z", "b")]
+        assert as_tuples(training_pairs(log)) == [("", "a"), ("a", "b")]
+        with pytest.raises(ValueError, match=r"all with a time zone or all without"):
+            training_pairs([("u", "2024-01-01", "a"), ("u", "2024-01-01T00:00Z", "b")])
+
+    @pytest.mark.parametrize("text", ["", "noon", "01/02/2024", "1.5", "2024-13-01", "ab"])
+    def test_other_strings(self, text):
+        with pytest.raises(ValueError, match=r"strings in ISO 8601 as times.* in row 1"):
+            training_pairs([("u", "2024-01-01", "a"), ("u", text, "b")])
+
+
+class TestCounts:
+    frame = pd.DataFrame({"query": ["tea", "ab", "", "abc"], "count": [120, 7, 3, 0]})
+
+    @pytest.mark.parametrize("frame", [pd.DataFrame, lambda d: pl.DataFrame(d.to_dict("list"))])
+    def test_counts_are_weights(self, frame):
+        for table in (frame(self.frame), frame(self.frame[["count", "query"]])):
+            X, y, weights = training_pairs(table, n_prefixes=2, random_state=0)
+            assert X[:, 0].tolist() == [""] * 6
+            assert y.tolist() == ["tea"] * 2 + ["ab"] * 2 + ["abc"] * 2
+            assert weights.tolist() == [120, 120, 7, 7, 0, 0]
+            assert weights.dtype == np.float64
+        X_again, y_again = training_pairs(
+            [("", q) for q in self.frame["query"]], n_prefixes=2, random_state=0
+        )
+        np.testing.assert_array_equal(X, X_again)
+        np.testing.assert_array_equal(y, y_again)
+
+    def test_counts_of_pairs(self):
+        rows = [("", "tea", 5), ("tea", "milk", 2.5), ("tea", "mi", np.int64(1))]
+        roles = {"previous": 0, "query": 1, "count": 2}
+        X, y, weights = training_pairs(rows, first_queries=False, min_length=3, **roles)
+        assert as_tuples((X, y)) == [("tea", "milk")]
+        assert weights.tolist() == [2.5]
+        frame = pd.DataFrame(rows, columns=["previous", "query", "count"])
+        for kind in ("auto", "pairs"):
+            assert training_pairs(frame, kind=kind)[2].tolist() == [5, 2.5, 1]
+
+    def test_a_completer_takes_them(self):
+        X, y, weights = training_pairs(
+            [("tea", 3), ("tea pot", 9)], query=0, count=1, random_state=0
+        )
+        completer = SessionQueryCompleter(random_state=0).fit(X, y, weights)
+        assert completer.complete("", k=5) == [("tea pot", 0.75), ("tea", 0.25)]
+
+    @pytest.mark.parametrize("count", [None, "7", True, b"7", pd.NA])
+    def test_no_numbers(self, count):
+        with pytest.raises(TypeError, match=r"must have numbers as counts, got .* in row 1"):
+            training_pairs([("a", 1), ("b", count)], query=0, count=1)
+
+    @pytest.mark.parametrize("count", [-1, np.nan, np.inf])
+    def test_impossible_numbers(self, count):
+        with pytest.raises(
+            ValueError, match=r"counts that are finite and not negative, got .* in row 1"
+        ):
+            training_pairs([("a", 1), ("b", count)], query=0, count=1)
+
+    def test_without_names_they_are_no_queries(self):
+        with pytest.raises(TypeError, match=r"in column 1, got 7 in row 0; .*count=2"):
+            training_pairs([("tea", 7), ("milk", 8)])
+
+
 class TestErrors:
     @pytest.mark.parametrize("sessions", ["abc", b"abc", None, 3, {"a": ["b"]}])
     def test_no_sequence(self, sessions):
@@ -289,7 +535,12 @@ class TestErrors:
         with pytest.raises(TypeError, match=r"but sessions\[1\] is"):
             training_pairs([["a"], session])
 
-    @pytest.mark.parametrize("query", [None, 1.5, b"a", np.nan])
+    def test_masked_values_are_no_queries(self):
+        pairs = np.ma.array([["", "a"], ["a", "b"]], mask=[[0, 0], [0, 1]])
+        with pytest.raises(TypeError, match=r"strings in column 1, got None in row 1"):
+            training_pairs(pairs)
+
+    @pytest.mark.parametrize("query", [None, 1.5, b"a", np.nan, True, pd.NA, pd.NaT, ["a"]])
     def test_query_is_no_string(self, query):
         with pytest.raises(
             TypeError, match=r"but sessions\[1\]\[1\] is .*rows of a log are tuples"
@@ -310,7 +561,7 @@ class TestErrors:
         with pytest.raises(TypeError, match=r"users that can be sorted"):
             training_pairs([("u", 0, "a"), (3, 0, "a")])
 
-    @pytest.mark.parametrize("time", ["2024-01-01", timedelta(1), True, 1j])
+    @pytest.mark.parametrize("time", [b"2024-01-01", timedelta(1), True, 1j])
     def test_no_times(self, time):
         with pytest.raises(TypeError, match=r"datetimes, datetime64 or seconds as times, got"):
             training_pairs([("u", time, "a"), ("u", time, "b")])

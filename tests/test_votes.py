@@ -18,9 +18,9 @@ from strategies import csr_matrices
 import skxmr
 from skxmr import KMeansIndexer, SessionQueryCompleter, XRLinearClassifier
 from skxmr._core import CSRView, NeighborRows, _voters, combine
-from skxmr._examples import distinct_examples
-from skxmr._forest import ForestCache
-from skxmr._voting import make_voters
+from skxmr._data.examples import distinct_examples
+from skxmr._ranking.ensemble import ForestCache
+from skxmr._ranking.neighbors import make_voters
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import precision_at_k
 from skxmr.text import NGramTfidfVectorizer
@@ -446,9 +446,9 @@ def test_a_search_over_votes_trains_each_fold_once(tmp_path, monkeypatch):
     grid = {"n_neighbors": [None, 3, 10], "neighbor_weight": [0.2, 0.4]}
     search = GridSearchCV(classifier(memory=tmp_path), grid, cv=2, refit=False)
     trained = []
-    real = skxmr.linear.train_layers
+    real = skxmr.linear._classifier.train_layers
     monkeypatch.setattr(
-        "skxmr.linear.train_layers", lambda *a, **k: trained.append(1) or real(*a, **k)
+        "skxmr.linear._classifier.train_layers", lambda *a, **k: trained.append(1) or real(*a, **k)
     )
     search.fit(X, np.asarray(Y.argmax(axis=1)).ravel())
     assert len(trained) == 2

@@ -1,4 +1,5 @@
 /* N-grams of texts as rows of a matrix: counting them, and what the counts are multiplied with. */
+#include "base/cancel.h"
 #include "pieces.h"
 #include "terms.h"
 
@@ -14,22 +15,27 @@ typedef struct {
     double *values;
 } row;
 
+/* Each array by itself: what is long is lengthened without being copied, and what was never written stays no memory. */
 static int row_reserve(row *r, int64_t n)
 {
     if (n <= r->capacity) return SKX_OK;
     int64_t capacity = n + n / 2 + 256;
-    uint64_t *keys = malloc((size_t)capacity * (2 * sizeof *r->keys + sizeof *r->values));
-    if (!keys) return SKX_ENOMEM;
-    double *values = (double *)(keys + 2 * capacity);
-    if (r->n) memcpy(keys, r->keys, (size_t)r->n * sizeof *keys);
-    if (r->n) memcpy(keys + capacity, r->unsorted, (size_t)r->n * sizeof *keys);
-    if (r->n) memcpy(values, r->values, (size_t)r->n * sizeof *values);
-    free(r->keys);
-    r->keys = keys;
-    r->unsorted = keys + capacity;
+    uint64_t *keys = realloc(r->keys, (size_t)capacity * sizeof *keys);
+    if (keys) r->keys = keys;
+    uint64_t *unsorted = keys ? realloc(r->unsorted, (size_t)capacity * sizeof *unsorted) : NULL;
+    if (unsorted) r->unsorted = unsorted;
+    double *values = unsorted ? realloc(r->values, (size_t)capacity * sizeof *values) : NULL;
+    if (!values) return SKX_ENOMEM;
     r->values = values;
     r->capacity = capacity;
     return SKX_OK;
+}
+
+static void row_free(row *r)
+{
+    free(r->keys);
+    free(r->unsorted);
+    free(r->values);
 }
 
 static inline int32_t column_of(uint64_t key) { return (int32_t)(key >> 32); }
@@ -125,6 +131,10 @@ typedef struct {
     int64_t n_rows; /* that are done */
     int64_t first;  /* column of the block's term 0 */
     int64_t from;   /* entries of the row that are of the blocks before */
+    int dense;      /* whether what waits is counted in sums[]; see list_long_text */
+    double *sums;   /* of each term of the block, zeros between blocks; sums_capacity of them */
+    int64_t sums_capacity;
+    skx_ngram_progress *progress;
     pieces pieces;
     row row;
     int64_t n_waiting;
@@ -147,7 +157,10 @@ static int store(const row *r, int64_t i, int64_t capacity, int64_t *indptr, int
 static int end_row(counting *c)
 {
     int status = store(&c->row, c->n_rows, c->capacity, c->indptr, c->indices, c->data);
-    if (status) return status;
+    if (status) {
+        c->progress->entries = c->row.n;
+        return status;
+    }
     c->n_rows++;
     c->row.n = c->first = c->from = 0;
     return SKX_OK;
@@ -175,7 +188,11 @@ static int learn_ngram(counting *c, ngram *g)
     g->term = terms_find(terms, bytes_of(c, g), g->length, g->hash, &slot);
     if (g->term < 0) {
         int status = terms_insert(terms, bytes_of(c, g), g->length, g->hash, slot);
-        if (status) return status;
+        if (status) {
+            c->progress->block = g->block;
+            c->progress->bytes = g->length;
+            return status;
+        }
         g->term = (int32_t)terms->n_terms - 1;
     }
     __builtin_prefetch(c->uses + g->term * c->n_blocks + g->block, 1);
@@ -217,6 +234,12 @@ static int find_ngram(const counting *c, ngram *g)
 
 static inline void add_known(counting *c, const ngram *g)
 {
+    if (c->dense && g->term >= 0) {
+        const skx_ngram_params *params = c->params + g->block;
+        double *sum = c->sums + g->term;
+        *sum += *sum > 0.0 ? weight_again(params, g->position) : weight_of(params, g->position);
+    }
+    if (c->dense) return;
     c->row.unsorted[c->row.n] = (uint64_t)(c->first + g->term) << 32 | g->position;
     c->row.n += g->term >= 0;
 }
@@ -238,11 +261,33 @@ static void merge_equal(const skx_ngram_params *params, row *r, int64_t from)
     r->n = n;
 }
 
+/* Make entries of the sums that are not 0, in the order of their columns, and set these back. */
+static int take_sums(counting *c, int64_t n_terms)
+{
+    row *r = &c->row;
+    int64_t n = 0;
+    for (int64_t t = 0; t < n_terms; t++) n += c->sums[t] > 0.0;
+    int status = row_reserve(r, r->n + n);
+    if (status) return status;
+    for (int64_t t = 0; t < n_terms; t++) {
+        if (c->sums[t] <= 0.0) continue;
+        r->keys[r->n] = (uint64_t)(c->first + t) << 32;
+        r->values[r->n++] = (float)c->sums[t];
+        c->sums[t] = 0.0;
+    }
+    return SKX_OK;
+}
+
 static int end_known_block(counting *c, int32_t block)
 {
     row *r = &c->row;
-    sort_by_column(r->unsorted + c->from, r->keys + c->from, r->n - c->from);
-    merge_equal(c->params + block, r, c->from);
+    if (c->dense) {
+        int status = take_sums(c, c->terms[block].n_terms);
+        if (status) return status;
+    } else {
+        sort_by_column(r->unsorted + c->from, r->keys + c->from, r->n - c->from);
+        merge_equal(c->params + block, r, c->from);
+    }
     weigh_block(c->weights, c->from, r);
     c->from = r->n;
     c->first += c->terms[block].n_terms;
@@ -272,6 +317,7 @@ static int look_up(counting *c)
 {
     int64_t n = c->n_waiting, n_found = 0;
     int found = SKX_OK, added = row_reserve(&c->row, c->row.n + n);
+    if (skx_cancelled(c->progress->cancel)) return SKX_ECANCELLED;
     c->n_waiting = 0;
     for (int64_t i = 0; i < n; i++)
         terms_prefetch(c->terms + c->waiting[i].block, c->waiting[i].hash, c->waiting[i].length);
@@ -326,6 +372,36 @@ static int list_text(counting *c, int32_t block, int64_t text)
     return status ? status : wait_for(c, (ngram){.block = block});
 }
 
+enum { LONG_TEXT = 1 << 16, TERMS_PER_BYTE = 8 };
+
+/* Whether a text has so many n-grams that a sum for each known one takes less memory, and time, than the n-grams in a row. */
+static int is_long(const counting *c, int32_t block, int64_t text)
+{
+    int64_t n = c->texts->ptr[text + 1] - c->texts->ptr[text];
+    return !c->learnt && n >= LONG_TEXT && c->terms[block].n_terms / TERMS_PER_BYTE <= n;
+}
+
+static int reserve_sums(counting *c, int64_t n)
+{
+    if (n <= c->sums_capacity) return SKX_OK;
+    free(c->sums);
+    c->sums = calloc((size_t)n, sizeof *c->sums);
+    c->sums_capacity = c->sums ? n : 0;
+    return c->sums ? SKX_OK : SKX_ENOMEM;
+}
+
+static int list_long_text(counting *c, int32_t block, int64_t text)
+{
+    int status = look_up(c);
+    if (status == SKX_OK) status = reserve_sums(c, c->terms[block].n_terms);
+    if (status) return status;
+    c->dense = 1;
+    status = list_text(c, block, text);
+    if (status == SKX_OK) status = look_up(c);
+    c->dense = 0;
+    return status;
+}
+
 static int start(const skx_texts *texts, int64_t lo, int64_t hi, pieces *p)
 {
     int64_t longest = 0;
@@ -340,35 +416,37 @@ static int start(const skx_texts *texts, int64_t lo, int64_t hi, pieces *p)
 }
 
 /* Count the texts lo <= i < hi as far as there is room. */
-static int count(counting *c, int64_t lo, int64_t hi, int64_t *done)
+static int count(counting *c, int64_t lo, int64_t hi)
 {
-    c->indptr[0] = 0;
+    c->indptr[0] = c->progress->entries = c->progress->block = c->progress->bytes = 0;
     int status = start(c->texts, lo, hi, &c->pieces);
     for (int64_t i = lo; i < hi && status == SKX_OK; i++)
-        for (int32_t b = 0; b < c->n_blocks && status == SKX_OK; b++) status = list_text(c, b, i);
+        for (int32_t b = 0; b < c->n_blocks && status == SKX_OK; b++)
+            status = is_long(c, b, i) ? list_long_text(c, b, i) : list_text(c, b, i);
     if (status == SKX_OK) status = look_up(c);
-    *done = lo + c->n_rows;
-    free(c->row.keys);
+    c->progress->done = lo + c->n_rows;
+    row_free(&c->row);
+    free(c->sums);
     pieces_free(&c->pieces);
     return status;
 }
 
 int skx_ngrams_learn(const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, int64_t lo, int64_t hi,
-                     int64_t capacity, skx_terms *terms, skx_column_use *uses, int64_t *done, int64_t *indptr, int32_t *indices,
-                     float *data)
+                     int64_t capacity, skx_terms *terms, skx_column_use *uses, skx_ngram_progress *progress, int64_t *indptr,
+                     int32_t *indices, float *data)
 {
     counting c = {.texts = texts, .n_blocks = n_blocks, .params = params, .terms = terms, .learnt = terms, .uses = uses,
-                  .capacity = capacity, .indptr = indptr, .indices = indices, .data = data};
-    return count(&c, lo, hi, done);
+                  .progress = progress, .capacity = capacity, .indptr = indptr, .indices = indices, .data = data};
+    return count(&c, lo, hi);
 }
 
 int skx_ngrams_transform(const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, const skx_terms *terms,
-                         const skx_ngram_weights *weights, int64_t lo, int64_t hi, int64_t capacity, int64_t *done,
-                         int64_t *indptr, int32_t *indices, float *data)
+                         const skx_ngram_weights *weights, int64_t lo, int64_t hi, int64_t capacity,
+                         skx_ngram_progress *progress, int64_t *indptr, int32_t *indices, float *data)
 {
     counting c = {.texts = texts, .n_blocks = n_blocks, .params = params, .terms = terms, .weights = weights,
-                  .capacity = capacity, .indptr = indptr, .indices = indices, .data = data};
-    return count(&c, lo, hi, done);
+                  .progress = progress, .capacity = capacity, .indptr = indptr, .indices = indices, .data = data};
+    return count(&c, lo, hi);
 }
 
 /* ---- from counts to weights ---- */
@@ -397,7 +475,8 @@ static void weigh_row(int64_t n_blocks, const int64_t *block_end, const skx_ngra
 }
 
 int skx_ngrams_weigh(int64_t n_rows, int64_t n_blocks, const int64_t *block_end, const int32_t *column,
-                     const skx_ngram_weights *weights, int64_t *indptr, int32_t *indices, float *data)
+                     const skx_ngram_weights *weights, const int32_t *cancel, int64_t *indptr, int32_t *indices,
+                     float *data)
 {
     row r = {0};
     int status = SKX_OK;
@@ -405,13 +484,13 @@ int skx_ngrams_weigh(int64_t n_rows, int64_t n_blocks, const int64_t *block_end,
     for (int64_t i = 0; i < n_rows && status == SKX_OK; i++) {
         int64_t n = indptr[i + 1] - begin;
         r.n = 0;
-        status = row_reserve(&r, n + 1);
+        status = skx_cancelled(cancel) ? SKX_ECANCELLED : row_reserve(&r, n + 1);
         if (status) break;
         renumber(indices + begin, data + begin, n, column, &r);
         weigh_row(n_blocks, block_end, weights, &r);
         begin = indptr[i + 1];
         status = store(&r, i, begin, indptr, indices, data);
     }
-    free(r.keys);
+    row_free(&r);
     return status;
 }

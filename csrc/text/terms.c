@@ -1,5 +1,7 @@
 #include "terms.h"
 
+#include "base/cancel.h"
+
 #include <stdlib.h>
 
 int terms_insert(skx_terms *t, const uint8_t *s, int64_t n, uint64_t hash, int64_t slot)
@@ -102,20 +104,22 @@ static int64_t divide(pending range, sortable *items, sortable *spare, pending *
     return top;
 }
 
-static void sort_all(int64_t n, sortable *items, sortable *spare, pending *stack)
+static int sort_all(int64_t n, const int32_t *cancel, sortable *items, sortable *spare, pending *stack)
 {
     int64_t top = 0;
     if (n > 1) stack[top++] = (pending){0, n, 0};
     while (top > 0) {
+        if (skx_cancelled(cancel)) return SKX_ECANCELLED;
         pending range = stack[--top];
         if (range.depth % 8 == 0)
             for (int64_t i = range.lo; i < range.hi; i++) items[i].key = key_at(items + i, range.depth);
         if (range.hi - range.lo <= FEW) insertion_sort(items + range.lo, range.hi - range.lo);
         else top = divide(range, items, spare, stack, top);
     }
+    return SKX_OK;
 }
 
-int skx_terms_sort(const int64_t *ptr, const uint8_t *bytes, int64_t n, int32_t *terms)
+int skx_terms_sort(const int64_t *ptr, const uint8_t *bytes, int64_t n, const int32_t *cancel, int32_t *terms)
 {
     sortable *items = malloc((size_t)(n + 1) * 2 * sizeof *items);
     pending *stack = malloc((size_t)(n / 2 + 1) * sizeof *stack);
@@ -125,8 +129,8 @@ int skx_terms_sort(const int64_t *ptr, const uint8_t *bytes, int64_t n, int32_t 
             int64_t begin = ptr[terms[i]];
             items[i] = (sortable){0, bytes + begin, (uint32_t)(ptr[terms[i] + 1] - begin), terms[i]};
         }
-        sort_all(n, items, items + n, stack);
-        for (int64_t i = 0; i < n; i++) terms[i] = items[i].term;
+        status = sort_all(n, cancel, items, items + n, stack);
+        for (int64_t i = 0; i < n && status == SKX_OK; i++) terms[i] = items[i].term;
     }
     free(items);
     free(stack);

@@ -14,8 +14,9 @@ from data import prepare
 from matrices import load, sample
 from sklearn.preprocessing import normalize
 
-from skxmr import XRLinearClassifier, _forest
+from skxmr import XRLinearClassifier
 from skxmr._core import combine
+from skxmr._ranking import ensemble
 from skxmr.metrics import precision_at_k
 
 N_ROWS = 2000  # of the test part, at equal distances
@@ -49,13 +50,13 @@ def measure(work):
     found = {}
 
     def rank():
-        clf._fitted = clf._fitted._replace(forests=_forest.ForestCache())
+        clf._fitted = clf._fitted._replace(forests=ensemble.ForestCache())
         start = time.process_time()
         labels, _ = clf.rank(queries, 5)
         return labels, 1e6 * (time.process_time() - start) / queries.shape[0]
 
     for n in LOOKED_UP:
-        _forest.LOOKED_UP = n
+        ensemble.LOOKED_UP = n
         found[f"rows with one of the {n} labels ranked highest"] = rank()
     mixture = clf.votes_
     clf.set_params(n_neighbors=None)
@@ -67,7 +68,7 @@ def measure(work):
     neighbors = clf._fitted.voters, *exact, mixture.power, mixture.share
     weighted = scores * np.float32(1 - mixture.share)
     mixed, _ = combine(
-        labels, weighted, 5, Y.shape[1], n_head=_forest.LOOKED_UP, neighbors=neighbors
+        labels, weighted, 5, Y.shape[1], n_head=ensemble.LOOKED_UP, neighbors=neighbors
     )
     found["all rows"] = mixed, us + ranking_us
     lines = []

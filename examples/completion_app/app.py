@@ -44,7 +44,7 @@ def create_app(completer):
         except ValueError as error:
             return JSONResponse({"error": str(error)}, status_code=400)
         start = time.perf_counter_ns()
-        ranked = completer.complete(prefix, previous, k)
+        ranked = completer.complete(prefix, previous=previous, k=k)
         microseconds = (time.perf_counter_ns() - start) / 1000
         suggestions = [{"query": query, "score": score} for query, score in ranked]
         answer = {"suggestions": suggestions, "microseconds": microseconds}

@@ -14,7 +14,7 @@ from ._layers import (
     divide_into_chunks,
     read_chunk,
 )
-from ._library import ISA, Cancelled
+from ._library import ISA, Cancelled, check_array
 from ._neighbors import NeighborRows, RowCombiner, combine, pack_rows
 from ._ngrams import (
     ANALYZERS,
@@ -82,6 +82,7 @@ __all__ = [
     "SortedPositions",
     "Texts",
     "TrainParams",
+    "check_array",
     "chunk_pointers",
     "combine",
     "compile_chunk",

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from ._library import INT, ffi, pointer
+from ._library import INT, Cancelled, ffi, pointer
 
 _current = threading.local()
 
@@ -40,3 +40,10 @@ def cancel_pointer():
     """What C is given to poll in the current thread: the watched flag, or NULL."""
     flag = getattr(_current, "flag", None)
     return ffi.NULL if flag is None else flag.pointer
+
+
+def stop_if_cancelled():
+    """Raise Cancelled if the current thread's flag is set: for what takes long in Python."""
+    flag = getattr(_current, "flag", None)
+    if flag is not None and flag.is_set():
+        raise Cancelled

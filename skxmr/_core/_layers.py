@@ -1,12 +1,12 @@
 """Compiled layers: the rankers of one tree level, as plain arrays laid out for the search."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from ._arrays import AppendableArray
-from ._library import BYTE, FLOAT, INT, LONG, check, ffi, lib, pointer
+from ._library import BYTE, FLOAT, INT, LONG, check, check_array, check_offsets, ffi, lib, pointer
 
 CHUNK_WIDTH = lib.SKX_CHUNK_WIDTH
 
@@ -162,7 +162,8 @@ def _checked_chunk(chunk, n_features):
     sizes = len(chunk.index), len(chunk.payload), len(chunk.bias), WEIGHT_DTYPES[chunk.weight_dtype]
     struct = ffi.new("skx_chunk *", [*sizes, *buffers])
     n_weights, n_rows = ffi.new("int64_t *"), ffi.new("int64_t *")
-    check(lib.skx_chunk_check(struct, n_features, n_weights, n_rows))
+    if lib.skx_chunk_check(struct, n_features, n_weights, n_rows) != lib.SKX_OK:
+        raise ValueError("the saved model is damaged: weights are malformed")
     return struct, n_weights[0], n_rows[0]
 
 
@@ -184,6 +185,9 @@ class Layer:
         Bias weight times the value of the constant feature.
     weight_dtype : {"float32", "float16"}
         How the payload's values are stored.
+    checksums : dict of str to int
+        Of the arrays that are mapped and that nobody has read, by name, the CRC-32 that each must
+        have. Whoever copies such an array looks.
     """
 
     child_ptr: np.ndarray
@@ -194,6 +198,7 @@ class Layer:
     payload: np.ndarray
     bias: np.ndarray
     weight_dtype: str = "float32"
+    checksums: dict = field(default_factory=dict)
 
     DTYPES = {
         "child_ptr": LONG,
@@ -204,6 +209,10 @@ class Layer:
         "payload": BYTE,
         "bias": FLOAT,
     }
+
+    def __setstate__(self, state):
+        vars(self).update({"checksums": {}, **state})  # none where an earlier release pickled
+        self.check_pointers()
 
     @classmethod
     def from_chunks(cls, child_ptr, chunks):
@@ -266,10 +275,7 @@ class Layer:
         """
         node = int(np.searchsorted(self.child_ptr, child, side="right")) - 1
         c = int(self.chunk_ptr[node]) + (child - int(self.child_ptr[node])) // CHUNK_WIDTH
-        try:
-            columns = self.columns(c, n_features)
-        except ValueError as error:
-            raise ValueError(f"the layer's weights are malformed (node {node})") from error
+        columns = self.columns(c, n_features)
         first = self.children_of_chunk(c)[0]
         part = slice(*columns.col_ptr[child - first : child - first + 2])
         features = columns.features[columns.entries[part]]
@@ -313,11 +319,9 @@ class Layer:
         Takes time by the number of nodes, not of weights.
         """
         for name, dtype in self.DTYPES.items():
-            array = getattr(self, name)
-            if array.dtype != dtype or array.ndim != 1 or not array.flags.c_contiguous:
-                raise ValueError(f"{name} is not a one-dimensional array of {dtype}")
+            check_array(getattr(self, name), dtype, name)
         if self.weight_dtype not in WEIGHT_DTYPES:
-            raise ValueError(f"weight_dtype is {self.weight_dtype!r}")
+            raise ValueError(f"weight_dtype is {self.weight_dtype!r:.80}")
         n_nodes = len(self.child_ptr) - 1
         if n_nodes < 0 or len(self.chunk_ptr) != n_nodes + 1 or len(self.index_ptr) < 1:
             raise ValueError("the layer's pointers have other lengths than its nodes ask for")
@@ -325,13 +329,7 @@ class Layer:
             raise ValueError("index_ptr and payload_ptr have different lengths")
         ends = {"child_ptr": self.bias, "index_ptr": self.index, "payload_ptr": self.payload}
         for name, array in ends.items():
-            pointers = getattr(self, name)
-            if (
-                pointers[0] != 0
-                or pointers[-1] != len(array)
-                or (pointers[1:] < pointers[:-1]).any()
-            ):
-                raise ValueError(f"the layer's {name} falls or leads outside its array")
+            check_offsets(getattr(self, name), len(array), f"the layer's {name}")
         chunk_ptr = chunk_pointers(self.child_ptr)
         if chunk_ptr[-1] != self.n_chunks or not np.array_equal(self.chunk_ptr, chunk_ptr):
             raise ValueError("the layer's chunk_ptr does not give every node its chunks")

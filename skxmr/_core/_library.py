@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from skxmr._native import ffi, lib
+from .._native import ffi, lib
 
 FLOAT = np.dtype(np.float32)
 INT = np.dtype(np.int32)
@@ -66,6 +66,21 @@ def pointer(array, dtype, ctype=None):
             f"with strides {array.strides}"
         )
     return ffi.from_buffer(ctype or _CTYPES[dtype], array)
+
+
+def check_array(array, dtype, name):
+    """Raise a ValueError unless something is a one-dimensional array that C can take."""
+    fits = isinstance(array, np.ndarray) and array.dtype == dtype and array.ndim == 1
+    if not fits or not array.flags.c_contiguous:
+        raise ValueError(f"{name} is not a one-dimensional array of {dtype}")
+
+
+def check_offsets(pointers, n, name):
+    """Raise a ValueError unless something is an array of pointers that rise from 0 to n."""
+    check_array(pointers, LONG, name)
+    falls = len(pointers) < 1 or pointers[0] != 0 or (pointers[1:] < pointers[:-1]).any()
+    if falls or pointers[-1] != n:
+        raise ValueError(f"{name} falls or leads outside its array")
 
 
 def _find_kernels(isa):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._library import FLOAT, INT, LONG, WORD, check, ffi, lib, pointer
+from ._library import FLOAT, INT, LONG, WORD, check, check_array, ffi, lib, pointer
 from ._search import pad_ranking
 from ._sparse import csr_fault
 
@@ -29,11 +29,13 @@ class NeighborRows:
         Which of the rows given each of them is; of several equal ones, the first. Only to be told.
     n_given : int
         How many rows were given.
+    checksums : dict of str to int, optional
+        Of the arrays and `source`, as those of a Layer.
 
     Raises
     ------
     ValueError
-        If the lengths of the arrays contradict each other.
+        If an array is not of its kind, or the lengths of the arrays contradict each other.
     """
 
     DTYPES = {
@@ -46,11 +48,27 @@ class NeighborRows:
         "weight": FLOAT,
     }
 
-    def __init__(self, n_features, n_labels, *, source=None, n_given=0, **arrays):
+    def __init__(self, n_features, n_labels, *, source=None, n_given=0, checksums=None, **arrays):
         self.n_features, self.n_labels = n_features, n_labels
         self.source, self.n_given = source, n_given
-        self.arrays = arrays
-        length = {name: len(array) for name, array in arrays.items()}
+        self.arrays, self.checksums = arrays, checksums or {}
+        self._check_lengths()
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "_view"}
+
+    def __setstate__(self, state):
+        vars(self).update({"checksums": {}, **state})  # none where an earlier release pickled
+        self._check_lengths()
+
+    def _check_lengths(self):
+        """Check all that C relies on."""
+        for name, dtype in self.DTYPES.items():
+            check_array(self.arrays.get(name), dtype, name)
+        n_labels, source = self.n_labels, self.source
+        if source is not None:
+            check_array(source, INT, "source")
+        length = {name: len(array) for name, array in self.arrays.items()}
         fit = (
             length["label_ptr"] == length["word_ptr"] == length["weight"] + 1
             and length["posting_ptr"] == n_labels + 1
@@ -59,12 +77,6 @@ class NeighborRows:
         )
         if not fit:
             raise ValueError("the arrays of the neighbors contradict each other")
-
-    def __getstate__(self):
-        return {name: value for name, value in vars(self).items() if name != "_view"}
-
-    def __setstate__(self, state):
-        vars(self).update(state)
 
     @property
     def n_rows(self):

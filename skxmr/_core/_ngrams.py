@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._library import BYTE, FLOAT, INT, LONG, MAX_INT, check, ffi, lib, pointer
+from ._cancel import cancel_pointer
+from ._library import BYTE, FLOAT, INT, LONG, MAX_INT, check, check_array, ffi, lib, pointer
 from ._texts import Texts
 
 #: One slot of a hash table of terms, as skx_term_slot in the C header.
@@ -47,6 +48,7 @@ _DOUBLES, _SLOTS, _USES = "double[]", "skx_term_slot[]", "skx_column_use[]"
 # Looked up once: a text takes microseconds.
 _LONGS = ffi.typeof("int64_t[]")
 _INTS, _FLOATS = ffi.typeof("int32_t[]"), ffi.typeof("float[]")
+_PROGRESS = ffi.typeof("skx_ngram_progress *")
 _from_buffer, _transform = ffi.from_buffer, lib.skx_ngrams_transform
 _OK, _FULL = lib.SKX_OK, lib.SKX_ECAPACITY
 
@@ -61,6 +63,15 @@ class NGramBlock(NamedTuple):
     end_mark: str
     occurrence: str
     stop_words: tuple
+
+    def check(self):
+        """Raise a ValueError unless all is what C takes."""
+        numbers = self.min_n, self.max_n, self.min_token_length
+        options = self.analyzer in ANALYZERS and self.occurrence in OCCURRENCES
+        counts = all(type(n) is int for n in numbers) and 1 <= self.min_n <= self.max_n
+        words = all(isinstance(word, str) and word for word in (self.end_mark, *self.stop_words))
+        if not (options and counts and words and len(self.end_mark) == 1):
+            raise ValueError(f"the vocabulary is not made of n-grams: {self!r:.200}")
 
     def fields(self, stop_words):
         """Values of an `skx_ngram_params`, given the stop words in C."""
@@ -110,6 +121,8 @@ class Terms(NamedTuple):
 
     def fields(self):
         """Values of an `skx_terms`, after checking that the arrays have the stated lengths."""
+        for name, dtype in (("ptr", LONG), ("bytes", BYTE), ("slots", TERM_SLOT)):
+            check_array(getattr(self, name), dtype, name)
         n_terms, n_slots = len(self.ptr) - 1, len(self.slots)
         n_bytes = len(self.bytes) - _SLACK
         if n_terms < 0 or n_bytes < 0 or n_slots < 1 or n_slots & (n_slots - 1):
@@ -165,32 +178,29 @@ class Learner:
         """Learn texts from `lo` on, as many as there is room for, and return where to go on."""
         capacity = max(len(terms.ptr) for terms in self.terms)
         if capacity * self.n_blocks > len(self._uses):
-            self._uses = _lengthened(self._uses, capacity * self.n_blocks)
+            self._uses = _lengthened(self._uses, self.n_columns, capacity * self.n_blocks)
         structs = ffi.new("skx_terms[]", [terms.fields() for terms in self.terms])
-        done, indptr = ffi.new("int64_t *"), np.empty(texts.n - lo + 1, LONG)
+        progress, indptr = _progress(), np.empty(texts.n - lo + 1, LONG)
         capacity, indices, counts = self._rows.room()
         status = lib.skx_ngrams_learn(
             *(texts.struct, self.n_blocks, self.params, lo, texts.n, capacity, structs),
-            *(pointer(self._uses, _USE, _USES), done, pointer(indptr, LONG), indices, counts),
+            *(pointer(self._uses, _USE, _USES), progress, pointer(indptr, LONG), indices, counts),
         )
         for terms, struct in zip(self.terms, structs, strict=True):
             terms.n_terms, terms.n_bytes = struct.n_terms, struct.n_bytes
-        self._rows.advance(indptr[: done[0] - lo + 1])
+        self._rows.advance(indptr[: progress.done - lo + 1])
         if status == _FULL:
-            self._make_room(stuck=done[0] == lo)
+            self._make_room(progress)
         else:
             check(status)
-        return done[0]
+        return progress.done
 
-    def _make_room(self, stuck):
-        """Lengthen what is used up; where that is not known, all that may be."""
-        grown = [terms.make_room() for terms in self.terms]
-        if any(grown):
-            return
-        self._rows.make_room()
-        if stuck:
-            for terms in self.terms:
-                terms.make_room_for_bytes()
+    def _make_room(self, progress):
+        """Lengthen what was used up."""
+        if progress.entries:
+            self._rows.make_room(progress.entries)
+        else:
+            self.terms[progress.block].make_room(progress.bytes)
 
     def sums(self):
         """Sum each column's counts."""
@@ -204,7 +214,7 @@ class Learner:
     def sorted(self, block, terms):
         """Sort numbers of n-grams of a block by code points, in place."""
         ptr, blob = self.terms[block].pointers()
-        check(lib.skx_terms_sort(ptr, blob, len(terms), pointer(terms, INT)))
+        check(lib.skx_terms_sort(ptr, blob, len(terms), cancel_pointer(), pointer(terms, INT)))
         return terms
 
     def chosen(self, block, terms):
@@ -236,7 +246,7 @@ class Learner:
         for block, (terms, end) in enumerate(zip(chosen, ends, strict=True)):
             column[terms * self.n_blocks + block] = np.arange(end - len(terms), end)
         indptr, indices, data = self._rows.take()
-        inputs = pointer(ends, LONG), pointer(column, INT), weights.struct()
+        inputs = pointer(ends, LONG), pointer(column, INT), weights.struct(), cancel_pointer()
         outputs = pointer(indptr, LONG), pointer(indices, INT), pointer(data, FLOAT)
         check(lib.skx_ngrams_weigh(len(indptr) - 1, self.n_blocks, *inputs, *outputs))
         del outputs
@@ -265,13 +275,19 @@ class _GrowingRows:
         self.n_rows += len(indptr) - 1
         self.n_entries += int(indptr[-1])
 
-    def make_room(self):
+    def make_room(self, n_more):
         """Make room for as many as there will be, if the texts to come are like those before.
 
         What is never used is no memory, whereas to lengthen arrays costs more than to fill them.
+
+        Parameters
+        ----------
+        n_more : int
+            Entries for which there has to be room.
         """
         n, per_row = len(self._indices), self.n_entries / max(self.n_rows, 1)
         n = int(np.clip(1.1 * per_row * self.n_texts, 1.5 * n, 8 * n))
+        n = max(n, self.n_entries + n_more)
         for name in ("_indices", "_counts"):
             array = getattr(self, name)
             longer = np.empty(n, dtype=array.dtype)
@@ -307,6 +323,18 @@ class NGramModel:
 
     def __getstate__(self):
         return {**self.__dict__, "_view": None, "_vocabulary": None}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        for block in self.blocks:
+            block.check()
+        for terms in self.terms:
+            terms.fields()
+        idf = self.weights.idf
+        if idf is not None:
+            check_array(idf, _DOUBLE, "idf")
+        if len(self.blocks) != len(self.terms) or (idf is not None and len(idf) != self.n_features):
+            raise ValueError("the vocabulary's arrays contradict each other")
 
     def __sizeof__(self):
         # dask sends what is large once, not per task
@@ -347,16 +375,16 @@ class NGramModel:
         if view is None:
             view = self._view = _ModelView(self)
         texts = Texts(blob, ptr)
-        rows = view.rows(texts, 0, min(_CAPACITY, 64 + len(blob) * view.entries_per_byte))
-        return rows if len(rows[0]) == len(ptr) else self._joined(view, texts, rows)
+        capacity = min(_CAPACITY, 64 + len(blob) * view.entries_per_byte)
+        rows, n_more = view.rows(texts, 0, capacity)
+        return rows if len(rows[0]) == len(ptr) else self._joined(view, texts, rows, n_more)
 
-    def _joined(self, view, texts, rows):
+    def _joined(self, view, texts, rows, n_more):
         parts, lo = [rows], len(rows[0]) - 1
-        capacity = _CAPACITY
+        capacity = max(_CAPACITY, n_more)
         while lo < texts.n:
-            rows = view.rows(texts, lo, capacity)
-            if len(rows[0]) == 1:
-                capacity *= 2
+            rows, n_more = view.rows(texts, lo, capacity)
+            capacity = max(capacity, n_more)
             parts.append(rows)
             lo += len(rows[0]) - 1
         return joined_rows(parts)
@@ -379,12 +407,17 @@ class _ModelView:
         self.entries_per_byte = sum(min(b.max_n - b.min_n, 8) + 1 for b in model.blocks)
 
     def rows(self, texts, lo, capacity):
-        """Rows from text `lo` on, as many as there is room for."""
+        """Rows from text `lo` on, as many as there is room for; and what the next one takes."""
         out = _Rows(texts.n - lo, capacity)
         status = _transform(texts.struct, *self._inputs, lo, texts.n, capacity, *out.c)
         if status != _OK and status != _FULL:
             check(status)
-        return out.arrays(out.done[0] - lo)
+        return out.arrays(out.progress.done - lo), out.progress.entries
+
+
+def _progress():
+    """Make an `skx_ngram_progress`."""
+    return ffi.new(_PROGRESS, [cancel_pointer()])
 
 
 def joined_rows(parts):
@@ -408,10 +441,10 @@ class _Rows:
             np.empty(capacity, INT),
             np.empty(capacity, FLOAT),
         )
-        self.done = ffi.new("int64_t *")
+        self.progress = _progress()
         indptr, indices, data = self._arrays
         self.c = (
-            self.done,
+            self.progress,
             _from_buffer(_LONGS, indptr),
             _from_buffer(_INTS, indices),
             _from_buffer(_FLOATS, data),
@@ -444,28 +477,23 @@ class _GrowingTerms:
         """Where ptr and bytes lie."""
         return pointer(self.ptr, LONG), pointer(self.bytes, BYTE)
 
-    def make_room(self):
-        """Double what is used up; return whether anything seems to be."""
+    def make_room(self, n_more):
+        """Double what has no room for a term of so many bytes."""
         if self.n_terms >= self.most:
             raise ValueError(f"raw_documents have more than {self.most} distinct n-grams")
-        full = self.n_terms >= len(self.ptr) - 1
-        if full:
-            self.ptr = _lengthened(self.ptr, 2 * len(self.ptr) - 1)
+        if self.n_terms >= len(self.ptr) - 1:
+            self.ptr = _lengthened(self.ptr, self.n_terms + 1, 2 * len(self.ptr) - 1)
             n_slots, self.slots = 2 * len(self.slots), None  # large: gone before the next is made
             self.slots = _index(self.n_terms, self.ptr, self.bytes, n_slots)
-        long = 2 * self.n_bytes >= len(self.bytes)
-        if long:
-            self.make_room_for_bytes()
-        return full or long
-
-    def make_room_for_bytes(self):
-        """Double the room for the strings themselves."""
-        self.bytes = _lengthened(self.bytes, 2 * len(self.bytes))
+        n_bytes = self.n_bytes + n_more + _SLACK
+        if n_bytes > len(self.bytes):
+            self.bytes = _lengthened(self.bytes, self.n_bytes, max(2 * len(self.bytes), n_bytes))
 
 
-def _lengthened(array, n):
+def _lengthened(array, n_used, n):
+    """Copy what is used of an array into one of n elements. What is never used is no memory."""
     out = np.zeros(n, dtype=array.dtype)
-    out[: len(array)] = array
+    out[:n_used] = array[:n_used]
     return out
 
 

@@ -1,6 +1,6 @@
 """Searches restricted to labels that follow one another in some order."""
 
-from ._library import INT, LONG, ffi, pointer
+from ._library import INT, LONG, check_array, check_offsets, ffi, pointer
 
 
 class SortedPositions:
@@ -14,13 +14,33 @@ class SortedPositions:
         For each level of the tree from 1 on, the sorted positions of the labels below each node, in
         rising order: those of node p are ``positions[pointers[p]:pointers[p + 1]]``. At the last
         level `pointers` is None and each slot has one position.
+
+    Raises
+    ------
+    ValueError
+        If pointers lead outside the positions.
     """
 
     def __init__(self, levels):
-        self.levels = tuple(levels)
+        self.__setstate__({"levels": tuple(levels)})
 
     def __getstate__(self):
         return {"levels": self.levels}
+
+    def __setstate__(self, state):
+        self.levels = state["levels"]
+        for pointers, positions in self.levels:
+            check_array(positions, INT, "positions")
+            if pointers is not None:
+                check_offsets(pointers, len(positions), "the pointers to positions")
+
+    @property
+    def widths(self):
+        """Number of nodes of each level, as a Model's."""
+        return tuple(
+            len(positions) if pointers is None else len(pointers) - 1
+            for pointers, positions in self.levels
+        )
 
     @property
     def nbytes(self):
@@ -46,8 +66,17 @@ class Restriction:
     """
 
     def __init__(self, positions, ranges):
-        self._owners = positions, ffi.from_buffer("int64_t[]", ranges)
-        self.struct = ffi.new("skx_restriction *", [positions._c_levels(), self._owners[1]])
+        if ranges.ndim != 2 or ranges.shape[1] != 2:
+            raise ValueError(f"ranges must have two columns, got shape {ranges.shape}")
+        self._owners = positions, pointer(ranges, LONG)
+        self._n_rows, self._widths = len(ranges), positions.widths
+        self._struct = ffi.new("skx_restriction *", [positions._c_levels(), self._owners[1]])
+
+    def struct_for(self, widths, n_rows):
+        """Hand out the C struct, for a tree of these widths and as many rows at the most."""
+        if widths != self._widths or n_rows > self._n_rows:
+            raise ValueError("a search is restricted by the labels of another tree, or other rows")
+        return self._struct
 
 
 class _PositionsView:

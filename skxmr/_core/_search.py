@@ -1,12 +1,13 @@
 """Beam search in C."""
 
 import math
+import numbers
 from typing import NamedTuple
 
 import numpy as np
 
-from ._layers import LayerView
-from ._library import FLOAT, INT, KERNELS, LONG, check, ffi, lib, pointer
+from ._layers import Layer, LayerView
+from ._library import FLOAT, INT, KERNELS, LONG, MAX_INT, check, check_array, ffi, lib, pointer
 from ._restriction import Restriction
 
 #: name -> (code, power)
@@ -90,19 +91,47 @@ class Model(SingleRowRankerCache):
     n_features : int
     max_copies : int, optional
         The largest number of slots that hold the same label; counted where it is not given.
+    checksums : dict of str to int, optional
+        Of `slot_label`, as those of a Layer.
+
+    Raises
+    ------
+    ValueError
+        If the sizes of levels contradict each other, or a number is none.
     """
 
-    def __init__(self, layers, slot_label, n_labels, n_features, max_copies=None):
+    def __init__(
+        self, layers, slot_label, n_labels, n_features, max_copies=None, *, checksums=None
+    ):
         self.layers = tuple(layers)
         self.slot_label = slot_label
         self.n_labels = n_labels
         self.n_features = n_features
         self.max_copies = int(np.bincount(slot_label).max()) if max_copies is None else max_copies
+        self.checksums = checksums or {}
         self._view = None
         super().__init__()
+        self._check()
 
     def __getstate__(self):
         return {**super().__getstate__(), "_view": None}
+
+    def __setstate__(self, state):
+        vars(self).update({"checksums": {}, **state})  # none where an earlier release pickled
+        self._check()
+
+    def _check(self):
+        """Check what a search relies on besides each layer's own arrays."""
+        check_array(self.slot_label, INT, "slot_label")
+        if not all(isinstance(layer, Layer) for layer in self.layers):
+            raise ValueError("the model has levels that are none")
+        n_nodes = [len(layer.child_ptr) - 1 for layer in self.layers]
+        if [*n_nodes, len(self.slot_label)] != [1, *self.widths]:
+            raise ValueError("the sizes of the model's levels contradict each other")
+        for name in ("n_labels", "n_features", "max_copies"):
+            value = getattr(self, name)
+            if not isinstance(value, numbers.Integral) or not 1 <= value <= MAX_INT:
+                raise ValueError(f"the model's {name} is {value!r:.80}")
 
     def __sizeof__(self):
         return super().__sizeof__() + self.nbytes  # dask sends what is large once, not per task
@@ -113,9 +142,14 @@ class Model(SingleRowRankerCache):
         return sum(layer.nbytes for layer in self.layers) + self.slot_label.nbytes
 
     @property
+    def widths(self):
+        """Number of nodes of each level below the root."""
+        return tuple(len(layer.bias) for layer in self.layers)
+
+    @property
     def max_level_width(self):
         """Number of nodes of the widest level: a beam that loses nothing."""
-        return max(len(layer.bias) for layer in self.layers)
+        return max(self.widths)
 
     def max_results(self, beam_width):
         """Bound how many labels one row's search can reach."""
@@ -162,7 +196,7 @@ class Model(SingleRowRankerCache):
                 model.struct,
                 view.struct,
                 start.struct if start else ffi.NULL,
-                limits.struct if limits else ffi.NULL,
+                limits.struct_for(self.widths, hi) if limits else ffi.NULL,
                 params,
                 lo,
                 hi,
@@ -203,7 +237,7 @@ class RowRanker:
 
     def __init__(self, model, k, beam_width, post_processor, weight=1.0):
         self.n_features = model.n_features
-        self._view = model._c_model()
+        self._view, self._widths = model._c_model(), model.widths
         self._params = model._search_params(k, beam_width, post_processor, weight=weight)
         self._k_asked, self._k = k, min(k, model.n_labels)
 
@@ -220,7 +254,7 @@ class RowRanker:
         if indices.dtype != INT or values.dtype != FLOAT or len(indices) != len(values):
             return None
         row = _from_buffer(_INTS, indices), _from_buffer(_FLOATS, values), len(values)
-        return self._rank(*row, ffi.NULL if within is None else within.struct)
+        return self._rank(*row, ffi.NULL if within is None else within.struct_for(self._widths, 1))
 
     def dense(self, row):
         """Rank for a dense row of float32; see `sparse`."""

@@ -10,6 +10,10 @@ class Voters(NeighborRows):
     """NeighborRows under its old name: unpickling makes a NeighborRows of it."""
 
     def __setstate__(self, state):
-        arrays = {_RENAMED.get(name, name): array for name, array in state["arrays"].items()}
+        renamed = {
+            field: {_RENAMED.get(name, name): value for name, value in state[field].items()}
+            for field in ("arrays", "checksums")
+            if field in state
+        }
         self.__class__ = NeighborRows
-        self.__setstate__({**state, "arrays": arrays})
+        self.__setstate__({**state, **renamed})

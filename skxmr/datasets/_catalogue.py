@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import Bunch
 
-from ._files import as_path, damaged_file_errors, open_binary
+from ._files import as_path, damaged_file_errors, open_binary, without_mark
 
 _DATA = Path(__file__).parent / "data" / "catalogue_subjects"
 
@@ -27,7 +27,8 @@ def load_catalogue_subjects(path=None):
         Folder with ``train.jsonl``, ``test.jsonl`` (a JSON object ``{"text": str,
         "labels": [id, ...]}`` per line) and ``labels.json`` (label id to name), each in UTF-8,
         plain or with the suffix ``.xz``. If a file is there in both forms, the compressed one
-        is read. None loads the sample.
+        is read. A byte order mark and blank lines at the end are passed over. None loads the
+        sample.
 
     Returns
     -------
@@ -98,7 +99,7 @@ def _find(folder, name):
 def _read_names(path):
     """Return the names of the labels by id."""
     with damaged_file_errors(path), open_binary(path, "rb") as file:
-        names = _parse_json(file.read(), path)
+        names = _parse_json(without_mark(file.read()), path)
     if not isinstance(names, dict):
         raise ValueError(f"{path}: expected an object of label id to name, got {_type(names)}")
     for label, name in names.items():
@@ -113,7 +114,7 @@ def _read_rows(path, column):
     """Return the texts of a JSON-lines file and their labels as an indicator matrix."""
     texts, indices, indptr = [], array("i"), array("q", [0])
     with damaged_file_errors(path), open_binary(path, "rb") as file:
-        for number, line in enumerate(file, start=1):
+        for number, line in _rows(file):
             text, labels = _parse_row(line, f"{path}, line {number}")
             try:
                 indices.extend(sorted({column[label] for label in labels}))
@@ -124,6 +125,20 @@ def _read_rows(path, column):
             texts.append(text)
             indptr.append(len(indices))
     return texts, _indicator(indices, indptr, len(column))
+
+
+def _rows(file):
+    """Yield number and content of each line, without blank ones at the end."""
+    n_blank = 0
+    for number, line in enumerate(file, start=1):
+        line = without_mark(line) if number == 1 else line
+        if not line.strip():
+            n_blank += 1
+            continue
+        for blank in range(number - n_blank, number):
+            yield blank, b""
+        n_blank = 0
+        yield number, line
 
 
 def _parse_row(line, where):

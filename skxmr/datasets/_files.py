@@ -1,6 +1,7 @@
 """Opening files by suffix, with errors that say which file is at fault."""
 
 import bz2
+import codecs
 import gzip
 import lzma
 import zlib
@@ -48,6 +49,20 @@ def open_binary(path, mode):
     file : file object
     """
     return _OPENERS.get(path.suffix.lower(), open)(path, mode)
+
+
+def without_mark(beginning):
+    """Return the beginning of a text in UTF-8 without the byte order mark that editors may add.
+
+    Parameters
+    ----------
+    beginning : bytes
+
+    Returns
+    -------
+    beginning : bytes
+    """
+    return beginning.removeprefix(codecs.BOM_UTF8)
 
 
 @contextmanager

@@ -8,9 +8,9 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_array, check_consistent_length
 
-from .._validation import canonical_csr, indicator_csr
+from .._utils.validation import canonical_csr, indicator_csr
 from ._decimals import parse_decimals
-from ._files import as_path, damaged_file_errors, open_binary
+from ._files import as_path, damaged_file_errors, open_binary, without_mark
 
 # Small enough for the arrays of a block to stay in the cache.
 _BLOCK_BYTES = 1 << 18
@@ -29,7 +29,8 @@ def load_xc_text(path, *, zero_based=True):
 
     The first line is ``n_samples n_features n_labels``. Each further line is a row:
     its labels joined by commas, a space, and its features as ``index:value`` joined by spaces,
-    as in ``3,17 0:0.5 12:1.25``. A row without labels starts with the space.
+    as in ``3,17 0:0.5 12:1.25``. A row without labels starts with the space. A byte order mark
+    at the beginning and blank lines after the last row are passed over.
 
     Parameters
     ----------
@@ -83,15 +84,19 @@ def load_xc_text(path, *, zero_based=True):
     path = as_path(path, "path")
     base = 0 if zero_based else 1
     with damaged_file_errors(path), open_binary(path, "rb") as file:
-        n_samples, n_features, n_labels = _parse_header(file.readline(), path)
+        header = without_mark(file.readline())
+        n_samples, n_features, n_labels = _parse_header(header, path)
         blocks = [_empty_block()]
-        n_rows = 0
+        n_lines = 0
         while lines := file.readlines(_BLOCK_BYTES):
-            block = _Block(b"".join(lines), n_rows + 2, path)
-            n_rows += len(lines)
-            _check_rows(n_rows, n_samples, path, at_end=False)
-            blocks.append(block.parse(n_features, n_labels, base))
-    _check_rows(n_rows, n_samples, path, at_end=True)
+            rows = lines[: max(n_samples - n_lines, 0)]
+            _check_end(lines[len(rows) :], n_lines + len(rows) + 2, n_samples, path)
+            if rows:
+                block = _Block(b"".join(rows), n_lines + 2, path)
+                blocks.append(block.parse(n_features, n_labels, base))
+            n_lines += len(lines)
+    if n_lines < n_samples:
+        raise ValueError(f"{path}: expected {n_samples} rows as the header says, got {n_lines}")
     return _assemble(blocks, (n_samples, n_features), (n_samples, n_labels), path)
 
 
@@ -164,15 +169,14 @@ def _parse_header(line, path):
     return n_samples, n_features, n_labels
 
 
-def _check_rows(n_rows, n_samples, path, at_end):
-    """Raise ValueError if there are more rows than the header says or, at the end, fewer."""
-    if n_rows > n_samples:
-        raise ValueError(
-            f"{path}, line {n_samples + 2}: expected the end of the file, the header says "
-            f"{n_samples} rows"
-        )
-    if at_end and n_rows < n_samples:
-        raise ValueError(f"{path}: expected {n_samples} rows as the header says, got {n_rows}")
+def _check_end(lines, first_line, n_samples, path):
+    """Raise ValueError unless the lines after the last row, if any, are blank."""
+    for number, line in enumerate(lines, start=first_line):
+        if line.strip():
+            raise ValueError(
+                f"{path}, line {number}: expected the end of the file, the header says "
+                f"{n_samples} rows"
+            )
 
 
 class _Block:

@@ -6,12 +6,13 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .._estimators import fitted_in_one_step
-from .._validation import (
+from .._utils.estimators import consistent, fitted_in_one_step
+from .._utils.validation import (
     check_boolean,
     check_integer,
     check_matrix,
     check_n_jobs,
+    check_sparse_structure,
     check_texts,
 )
 from . import _clusters
@@ -171,6 +172,7 @@ class TrieHybridIndexer(TextIndexer):
         Z = check_matrix(features, name, n_rows)
         return normalize(Z) if self.spherical else Z
 
+    @consistent
     def predict(self, X, *, label_features=None):
         """Find the leaf cluster of texts, seen in fit or not.
 
@@ -189,6 +191,7 @@ class TrieHybridIndexer(TextIndexer):
         """
         return self._nearest(X, label_features)[0]
 
+    @consistent
     def score(self, X, y=None, *, label_features=None):
         """Sum the negative squared distances of the embeddings to the centres of their clusters.
 
@@ -233,6 +236,7 @@ class TrieHybridIndexer(TextIndexer):
     def _nearest(self, X, label_features):
         """Leaf cluster of each text and the squared distance to its centre."""
         check_is_fitted(self)
+        check_sparse_structure(self.cluster_centers_, "cluster_centers_")  # may be unpickled
         texts = check_texts(X, "X")
         Z = self._embed_new(texts, label_features)
         lo, hi = self._find_leaves(texts)

@@ -6,12 +6,13 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .._estimators import fitted_in_one_step
-from .._validation import (
+from .._utils.estimators import consistent, fitted_in_one_step
+from .._utils.validation import (
     check_boolean,
     check_features,
     check_integer,
     check_n_jobs,
+    check_sparse_structure,
 )
 from . import _clusters
 
@@ -120,6 +121,7 @@ class KMeansIndexer(ClusterMixin, BaseEstimator):
         self.labels_ = self.tree_.leaf_clusters
         self.cluster_centers_ = _clusters.centres_of(Z, self.labels_, self.tree_, self)
 
+    @consistent
     def predict(self, X):
         """Find the leaf cluster whose centre is closest to each row.
 
@@ -134,6 +136,7 @@ class KMeansIndexer(ClusterMixin, BaseEstimator):
         """
         return self._nearest(X)[0]
 
+    @consistent
     def score(self, X, y=None):
         """Sum the negative squared distances of the rows to their closest centres.
 
@@ -168,6 +171,7 @@ class KMeansIndexer(ClusterMixin, BaseEstimator):
     def _nearest(self, X):
         """Leaf cluster of each row and its squared distance to it."""
         check_is_fitted(self)
+        check_sparse_structure(self.cluster_centers_, "cluster_centers_")  # may be unpickled
         Z = self._prepare(X, reset=False)
         return _clusters.nearest_centres(Z, self.cluster_centers_)
 

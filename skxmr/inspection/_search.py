@@ -5,9 +5,9 @@ import copy
 import numpy as np
 
 from .._core import Model
-from .._forest import ForestCache
-from .._rankers import last_ranker, unwrapped
-from .._validation import check_integer, check_real
+from .._ranking.ensemble import ForestCache
+from .._ranking.wrapped import last_ranker, unwrapped
+from .._utils.validation import check_integer, check_real
 from ._plotting import despine, name_of, take_axes
 
 

@@ -325,6 +325,24 @@ def test_a_missing_cluster_matrix_fits_only_the_top(model):
         skxmr.pecos.load(model)
 
 
+@pytest.mark.parametrize(
+    "variant",
+    [
+        lambda text: b"\xef\xbb\xbf" + text,
+        lambda text: b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n") + b"\r\n\r\n",
+        lambda text: text + b"\n\n",
+    ],
+)
+def test_json_as_editors_save_it(model, variant):
+    before = skxmr.pecos.load(model)
+    for path in model.rglob("param.json"):
+        path.write_bytes(variant(path.read_bytes()))
+    after = skxmr.pecos.load(model)
+    X = np.eye(before.n_features_in_, dtype=np.float32)
+    for a, b in zip(after.rank(X, 3), before.rank(X, 3), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000, '"x"', "\x00", "{'a': 1}"])
 @pytest.mark.parametrize("name", ["ranker/param.json", "ranker/1.model/param.json"])
 def test_json_that_is_none_is_refused(model, name, text):
@@ -417,6 +435,27 @@ def test_flipped_bytes_are_refused_or_harmless(model, name):
         except ValueError:
             continue
         assert clf.rank(np.ones((1, 7), dtype=np.float32))[0].max() < clf.n_labels_
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+@pytest.mark.parametrize("kind", ["pipe", "/dev/zero"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ranker/param.json",
+        "ranker/0.model/param.json",
+        "ranker/0.model/W.npz",
+        "ranker/1.model/C.npz",
+    ],
+)
+def test_only_regular_files_are_read(model, name, kind):
+    (model / name).unlink()
+    if kind == "pipe":
+        os.mkfifo(model / name)
+    else:
+        (model / name).symlink_to(kind)
+    with pytest.raises(ValueError, match="not a regular file"):
+        skxmr.pecos.load(model)
 
 
 def test_pickles_are_never_loaded(model):

@@ -121,18 +121,22 @@ static void make_room(learnt *l, int64_t n_blocks)
 /* Learn all texts, in steps, making room between them. Returns 0 where memory was short. */
 static int learn(const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, learnt *l)
 {
-    int64_t lo = 0, done, *step = malloc((size_t)(texts->n_texts + 1) * sizeof *step);
+    int64_t lo = 0, *step = malloc((size_t)(texts->n_texts + 1) * sizeof *step);
     l->indptr = calloc((size_t)texts->n_texts + 1, sizeof *l->indptr);
     CLAIM(step && l->indptr);
     int status = SKX_ECAPACITY;
+    skx_ngram_progress progress = {0};
     for (int tries = 0; status == SKX_ECAPACITY && tries < 64; tries++) {
         int64_t used = l->indptr[lo];
         skx_terms terms[MOST_BLOCKS];
         for (int64_t b = 0; b < n_blocks; b++) terms[b] = l->table[b].terms;
-        status = skx_ngrams_learn(texts, n_blocks, params, lo, texts->n_texts, l->capacity - used, terms, l->uses, &done, step,
-                                  l->indices + used, l->data + used);
+        status = skx_ngrams_learn(texts, n_blocks, params, lo, texts->n_texts, l->capacity - used, terms, l->uses, &progress,
+                                  step, l->indices + used, l->data + used);
         if (status != SKX_ECAPACITY && !succeeded(status)) break;
+        int64_t done = progress.done;
         CLAIM(done >= lo && done <= texts->n_texts);
+        CLAIM(status != SKX_ECAPACITY || progress.entries > 0 || progress.bytes > 0);
+        CLAIM(progress.block >= 0 && progress.block < n_blocks);
         for (int64_t i = lo; i <= done; i++) l->indptr[i] = used + step[i - lo];
         for (int64_t b = 0; b < n_blocks; b++) l->table[b].terms = terms[b];
         lo = done;
@@ -153,7 +157,7 @@ static int sort_terms(learnt *l, int64_t n_blocks, int32_t *column, int64_t *blo
         int32_t *terms = malloc((size_t)(t->n_terms + 1) * sizeof *terms);
         CLAIM(terms != NULL);
         for (int64_t i = 0; i < t->n_terms; i++) terms[i] = (int32_t)i;
-        int ok = succeeded(skx_terms_sort(t->ptr, t->bytes, t->n_terms, terms));
+        int ok = succeeded(skx_terms_sort(t->ptr, t->bytes, t->n_terms, NULL, terms));
         if (ok) {
             table_make(&sorted, t->n_terms ? t->n_terms : 1, t->n_bytes);
             CLAIM(skx_terms_take(t->ptr, t->bytes, terms, t->n_terms, sorted.ptr, sorted.bytes) == SKX_OK);
@@ -175,11 +179,11 @@ static int sort_terms(learnt *l, int64_t n_blocks, int32_t *column, int64_t *blo
 static int transform(const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, const skx_terms *terms,
                      const skx_ngram_weights *weights, int64_t capacity, int64_t *indptr, int32_t *indices, float *data)
 {
-    int64_t done;
-    int status = skx_ngrams_transform(texts, n_blocks, params, terms, weights, 0, texts->n_texts, capacity, &done, indptr,
+    skx_ngram_progress progress = {0};
+    int status = skx_ngrams_transform(texts, n_blocks, params, terms, weights, 0, texts->n_texts, capacity, &progress, indptr,
                                       indices, data);
     CLAIM(status == SKX_ECAPACITY || status == SKX_ENOMEM || status == SKX_OK);
-    CLAIM(status != SKX_OK || done == texts->n_texts);
+    CLAIM(status != SKX_OK || progress.done == texts->n_texts);
     return status == SKX_OK;
 }
 
@@ -195,7 +199,8 @@ static void compare(input *in, const skx_texts *texts, int64_t n_blocks, const s
     double *idf = own(in, (size_t)block_end[n_blocks - 1] * sizeof *idf);
     for (int64_t c = 0; c < block_end[n_blocks - 1]; c++) idf[c] = 1.0 + (double)(c % 5);
     skx_ngram_weights weights = {take_byte(in) & 1, take_byte(in) & 1 ? idf : NULL, take_byte(in) % 3, take_byte(in) % 3};
-    if (!succeeded(skx_ngrams_weigh(texts->n_texts, n_blocks, block_end, column, &weights, l->indptr, l->indices, l->data))) return;
+    if (!succeeded(skx_ngrams_weigh(texts->n_texts, n_blocks, block_end, column, &weights, NULL, l->indptr, l->indices, l->data)))
+        return;
     skx_terms terms[MOST_BLOCKS];
     for (int64_t b = 0; b < n_blocks; b++) terms[b] = l->table[b].terms;
     if (!transform(texts, n_blocks, params, terms, &weights, nnz, indptr, indices, data)) return;
@@ -231,7 +236,8 @@ static void search_anything(input *in, const skx_texts *texts, int64_t n_blocks,
 /* Pointers of any content are refused or followed. */
 static void follow_pointers(input *in, const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, learnt *l)
 {
-    int64_t n = take_between(in, 0, 4), *ptr = own(in, (size_t)(n + 1) * sizeof *ptr), done, row[5];
+    int64_t n = take_between(in, 0, 4), *ptr = own(in, (size_t)(n + 1) * sizeof *ptr), row[5];
+    skx_ngram_progress progress = {0};
     for (int64_t i = 0; i <= n; i++)
         if (take_byte(in) % 4) ptr[i] = (int8_t)take_byte(in);
         else take_bytes(in, &ptr[i], sizeof ptr[i]);
@@ -241,7 +247,7 @@ static void follow_pointers(input *in, const skx_texts *texts, int64_t n_blocks,
     int32_t indices[64];
     float data[64];
     for (int64_t b = 0; b < n_blocks; b++) terms[b] = l->table[b].terms;
-    int status = skx_ngrams_transform(&wild, n_blocks, params, terms, &weights, 0, n, 64, &done, row, indices, data);
+    int status = skx_ngrams_transform(&wild, n_blocks, params, terms, &weights, 0, n, 64, &progress, row, indices, data);
     CLAIM(status == SKX_EPOINTER || status == SKX_ECAPACITY || status == SKX_OK || status == SKX_ENOMEM || status == SKX_EARG);
 }
 

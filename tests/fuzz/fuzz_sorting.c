@@ -47,7 +47,7 @@ static void find_in_sorted(input *in)
     for (int64_t i = 0; i < ptr[n]; i++) bytes[i] = take_byte(in) % 3 ? 'a' : take_byte(in);
     int32_t *terms = own(in, (size_t)n * sizeof *terms);
     for (int64_t i = 0; i < n; i++) terms[i] = (int32_t)i;
-    if (!succeeded(skx_terms_sort(ptr, bytes, n, terms))) return;
+    if (!succeeded(skx_terms_sort(ptr, bytes, n, NULL, terms))) return;
     CLAIM(skx_terms_take(ptr, bytes, terms, n, sorted_ptr, sorted) == SKX_OK);
     skx_texts texts = {n, ptr[n], sorted_ptr, sorted};
     for (int i = 0; i < 4; i++) prefix[i] = take_byte(in) % 2 ? 'a' : take_byte(in);
