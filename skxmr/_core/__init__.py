@@ -1,6 +1,6 @@
 """The only place that touches C: checked pointers in, status codes out as exceptions."""
 
-from ._cancel import CancelFlag
+from ._cancel import CancelFlag, stop_if_cancelled
 from ._clustering import kmeans
 from ._growing import GrowingArray
 from ._layers import (
@@ -97,5 +97,6 @@ __all__ = [
     "read_chunk",
     "regroup",
     "sort_texts",
+    "stop_if_cancelled",
     "train_columns",
 ]
