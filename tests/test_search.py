@@ -364,7 +364,7 @@ def test_a_memory_that_is_deleted_meanwhile(tmp_path, monkeypatch):
 def test_a_disk_that_is_really_full(tmp_path, monkeypatch):
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=12k", "tmpfs", str(disk)]
     if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("only root can make a disk of this size")
     X, Y = rows_and_labels()
@@ -372,6 +372,8 @@ def test_a_disk_that_is_really_full(tmp_path, monkeypatch):
         with pytest.warns(UserWarning, match="memory cannot be used"):
             fitted = XRLinearClassifier(memory=disk, random_state=0).fit(X, Y)
         assert_same_model(fitted, XRLinearClassifier(random_state=0).fit(X, Y))
+        with pytest.raises(OSError, match="No space left"):
+            (disk / "rest").write_bytes(bytes(1 << 14))
         with pytest.raises(OSError, match="No space left"):
             fitted.save(disk / "model")
     finally:
