@@ -5,7 +5,7 @@ The search box of a library catalogue: queries are the names of subjects. In a s
 asks for one subject of a record and then for another subject of the same record. Compares label
 trees (clusters, tries, and hybrids of both), searched with and without the constraint that
 suggestions begin with what was typed, with the most popular completion and with the queries that
-followed most often, on sessions from records that were not learnt from.
+followed most often, on sessions from records that were not learned from.
 
 .. code-block:: sh
 
@@ -268,10 +268,10 @@ def main():
 
     data = load_catalogue_subjects(args.data)
     rng = np.random.default_rng(0)
-    learnt = data.Y_train
+    learned = data.Y_train
     if args.rows is not None:
-        learnt = learnt[rng.permutation(learnt.shape[0])[: args.rows]]
-    pairs = [sessions(Y, data.label_names, n, rng) for Y, n in ((learnt, 4), (data.Y_test, 1))]
+        learned = learned[rng.permutation(learned.shape[0])[: args.rows]]
+    pairs = [sessions(Y, data.label_names, n, rng) for Y, n in ((learned, 4), (data.Y_test, 1))]
     train, test = (training_pairs(p, kind="pairs", random_state=0) for p in pairs)
     print(f"{len(train[1]):,} pairs of queries to learn from, {len(test[1]):,} unseen ones")
     results = compare(train, test, args.n_jobs)

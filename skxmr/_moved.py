@@ -1,14 +1,21 @@
-"""Where pickles of earlier releases find the classes that have moved since."""
+"""Where pickles of earlier releases find the classes that were moved or renamed since."""
 
 import sys
-from importlib import import_module
+from types import ModuleType
+
+from ._ranking.ensemble import EnsembleCache, NeighborWeighting
+from .calibration._maps import SigmoidMap
+from .completion._prefixes import PrefixIndex
+from .completion._query_features import QueryFeatures, QueryNormalizer
 
 _MOVED = {
-    "_calibrators": "calibration._maps",
-    "_forest": "_ranking.ensemble",
-    "_prefixes": "completion._prefixes",
-    "_query_features": "completion._query_features",
+    "_calibrators": {"SigmoidMap": SigmoidMap},
+    "_forest": {"ForestCache": EnsembleCache, "Mixture": NeighborWeighting},
+    "_prefixes": {"PrefixIndex": PrefixIndex},
+    "_query_features": {"QueryFeatures": QueryFeatures, "Spelling": QueryNormalizer},
 }
 
-for old, new in _MOVED.items():
-    sys.modules[f"skxmr.{old}"] = import_module(f"skxmr.{new}")
+for name, classes in _MOVED.items():
+    module = ModuleType(f"skxmr.{name}")
+    vars(module).update(classes)
+    sys.modules[module.__name__] = module

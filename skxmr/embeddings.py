@@ -27,7 +27,7 @@ from ._data.examples import distinct_examples
 from ._utils.sparse import group_sums
 from ._utils.validation import canonical_csr, check_matrix, check_sample_weight, indicator_csr
 
-#: The phase of a fit, and its seconds per nonzero summed, roughly: to foresee the time left.
+#: The phase of a fit, and its seconds per nonzero summed, roughly: to estimate the time left.
 PHASE = "embedding labels"
 COST = 40e-9
 

@@ -22,7 +22,7 @@ from ._core import (
     SiblingWeights,
     compile_chunk,
 )
-from ._ranking.ensemble import ForestCache
+from ._ranking.ensemble import EnsembleCache
 from ._utils.folder import check_folder, read_text
 from ._utils.npz import read_npz_matrix
 from ._utils.validation import canonical_csr, check_option
@@ -182,14 +182,14 @@ def _to_estimator(levels, n_features, n_labels, weight_dtype):
         trees=(tree,),
         models=(model,),
         indexer=None,
-        voters=None,
-        votes=None,
+        neighbors=None,
+        weighting=None,
         classes=Names(values=np.arange(n_labels)),
         container="spmatrix",
         n_iter=1,
         n_features=n_features,
         feature_names=None,
-        forests=ForestCache(),
+        ensembles=EnsembleCache(),
     )
     return estimator
 

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from ._core import Layer, Model, NeighborRows
-from ._ranking.ensemble import ForestCache, Mixture
+from ._ranking.ensemble import EnsembleCache, NeighborWeighting
 from ._utils.folder import FolderReader, check_unread, unpack_strings
 from .linear._classifier import XRLinearClassifier
 from .linear._fitted import FittedState, Names
@@ -187,8 +187,10 @@ def _read_classifier(reader):
         reader.fail(f"{len(specs)} trees, {n_features} features")
     read = [_read_tree(reader, t, n_features, n_labels) for t in range(len(specs))]
     trees, models = zip(*read, strict=True)
-    voters = _read_voters(reader, n_features, n_labels) if reader.get("has_voters", bool) else None
-    votes = _read_votes(reader)
+    neighbors = (
+        _read_neighbors(reader, n_features, n_labels) if reader.get("has_voters", bool) else None
+    )
+    weighting = _read_weighting(reader)
     params["indexer"] = _read_indexer(reader, params.get("indexer"), trees[0])
     estimator = XRLinearClassifier(**params)
     estimator._check_params()
@@ -204,14 +206,14 @@ def _read_classifier(reader):
         trees=trees,
         models=models,
         indexer=None,
-        voters=voters,
-        votes=votes,
+        neighbors=neighbors,
+        weighting=weighting,
         classes=Names(classes),
         container=container,
         n_iter=n_iter,
         n_features=n_features,
         feature_names=names,
-        forests=ForestCache(),
+        ensembles=EnsembleCache(),
     )
     if reader.verify:
         for packed in filter(None, (estimator._fitted.classes, names)):
@@ -255,18 +257,22 @@ def _check_slots(reader, t, child_ptr, slot_label, n_labels):
         reader.fail(f"there are {found} labels, expected {n_labels}")
 
 
-def _read_votes(reader):
-    """How votes count, or None."""
+def _read_weighting(reader):
+    """Read the settings of nearest neighbors, or None."""
     if reader.manifest.get("votes") is None:
         return None
-    votes = reader.get("votes", list)
-    plain = len(votes) == 3 and type(votes[0]) is int and all(type(v) is float for v in votes[1:])
-    if not plain or votes[0] < 1 or not 0 <= votes[1] < np.inf or not 0 <= votes[2] <= 1:
-        reader.fail(f"'votes' is {votes!r}")
-    return Mixture(*votes)
+    values = reader.get("votes", list)
+    plain = len(values) == 3 and type(values[0]) is int
+    if not plain or not all(type(value) is float for value in values[1:]):
+        reader.fail(f"'votes' is {values!r}")
+    weighting = NeighborWeighting(*values)
+    ranges = weighting.n_neighbors >= 1 and 0 <= weighting.power < np.inf
+    if not ranges or not 0 <= weighting.weight <= 1:
+        reader.fail(f"'votes' is {values!r}")
+    return weighting
 
 
-def _read_voters(reader, n_features, n_labels):
+def _read_neighbors(reader, n_features, n_labels):
     arrays = {name: reader.array(neighbor_file(name), t) for name, t in NeighborRows.DTYPES.items()}
     told = {}
     if "n_voters_given" in reader.manifest:  # absent where an earlier release saved
@@ -275,10 +281,10 @@ def _read_voters(reader, n_features, n_labels):
     files = {neighbor_file(name): name for name in (*NeighborRows.DTYPES, "source")}
     unverified = reader.unverified("", files)
     checksums = {files[file]: crc for file, crc in unverified.items()}
-    voters = NeighborRows(n_features, n_labels, **told, checksums=checksums, **arrays)
+    neighbors = NeighborRows(n_features, n_labels, **told, checksums=checksums, **arrays)
     if reader.verify:
-        voters.check()
-    return voters
+        neighbors.check()
+    return neighbors
 
 
 def _read_layer(reader, prefix, weight_dtype):

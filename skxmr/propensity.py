@@ -248,7 +248,7 @@ class PropensityReranker(RankerWrapper):
         """
         scores = self._reached_scores(X)
         if self._container in ("spmatrix", "sparray"):
-            return self._mirror(scores)
+            return self._to_container(scores)
         found = np.full(scores.shape, 0.0 if self.scale_ == "ratio" else np.finfo(np.float32).min)
         found[row_of_entries(scores), scores.indices] = scores.data
         if not self.multilabel_ and self.n_labels_ == 2:

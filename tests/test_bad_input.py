@@ -846,7 +846,7 @@ TAKERS = {
     "score": ("y", lambda Y: FITTED.score(TURNED, Y)),
     "scorer": ("y", lambda Y: precision_at_1_scorer(FITTED, TURNED, Y)),
     "joined scorers": ("y", lambda Y: joined(FITTED, TURNED, Y)),
-    "add_voters": ("y", lambda Y: top_scores(fitted_to(ONES).add_voters(TURNED, Y))),
+    "add_neighbors": ("y", lambda Y: top_scores(fitted_to(ONES).add_neighbors(TURNED, Y))),
     "add_labels": ("y", lambda Y: top_scores(fitted_to(ONES[:, :-1]).add_labels(X, Y))),
     "relevance": ("relevance", lambda Y: top_scores(classifier().fit(X, ONES, relevance=Y))),
     "negatives": ("negatives", lambda Y: top_scores(classifier().fit(X, ONES[::-1], negatives=Y))),
@@ -966,7 +966,7 @@ CLASS_TAKERS = {
     "score": lambda y, known: fitted_to(known).score(TURNED, y),
     "scorer": lambda y, known: ndcg_at_5_scorer(fitted_to(known), TURNED, y),
     "joined scorers": lambda y, known: joined(fitted_to(known), TURNED, y),
-    "add_voters": lambda y, known: top_scores(fitted_to(known).add_voters(TURNED, y)),
+    "add_neighbors": lambda y, known: top_scores(fitted_to(known).add_neighbors(TURNED, y)),
     "add_labels": lambda y, known: top_scores(
         classifier().fit(X[CODES < 5], known[CODES < 5]).add_labels(X, y)
     ),
@@ -1013,7 +1013,7 @@ def test_a_column_of_classes_warns_where_it_is_learned_and_only_there(recwarn):
     assert not [w for w in recwarn if issubclass(w.category, DataConversionWarning)]
     for learn in (
         lambda: fitted_to(column),
-        lambda: clf.add_voters(X, column),
+        lambda: clf.add_neighbors(X, column),
         lambda: classifier().fit(X[CODES < 5], NAMES[CODES < 5]).add_labels(X, column),
         lambda: PropensityReranker(classifier()).fit(X, column),
         lambda: CalibratedRanker(classifier(), cv=2).fit(X, column),
@@ -1057,7 +1057,7 @@ def test_missing_classes_are_named(what):
         lambda: fitted_to(y),
         lambda: clf.score(X, y),
         lambda: precision_at_1_scorer(clf, X, y),
-        lambda: clf.add_voters(X, y),
+        lambda: clf.add_neighbors(X, y),
         lambda: clf.add_labels(X, y),
         lambda: CalibratedRanker(classifier(), cv=2).fit(X, y),
         lambda: prefit(PropensityReranker, NAMES).fit(X, y),
@@ -1070,7 +1070,7 @@ def test_classes_of_another_kind_than_in_fit_are_named():
     clf = fitted_to(NAMES)
     for call in (
         lambda: precision_at_1_scorer(clf, X, CODES),
-        lambda: clf.add_voters(X, CODES),
+        lambda: clf.add_neighbors(X, CODES),
         lambda: clf.add_labels(X, CODES),
     ):
         with pytest.raises(ValueError, match="y must hold classes of <U1, as in fit, got int64"):
@@ -1088,7 +1088,7 @@ WEIGHT_TAKERS = {
     "fit": lambda y, w: top_scores(classifier().fit(X, y, w)),
     "score": lambda y, w: fitted_to(y).score(TURNED, y, w),
     "scorer": lambda y, w: precision_at_1_scorer(fitted_to(y), TURNED, y, sample_weight=w),
-    "add_voters": lambda y, w: top_scores(fitted_to(y).add_voters(TURNED, y, w)),
+    "add_neighbors": lambda y, w: top_scores(fitted_to(y).add_neighbors(TURNED, y, w)),
     "calibrated": lambda y, w: top_scores(
         CalibratedRanker(classifier(), cv=2, random_state=0).fit(X, y, w)
     ),

@@ -359,7 +359,7 @@ def test_any_texts(triples, typed):
     completer.fit([row[:2] for row in triples], [row[2] for row in triples])
     for prefix in (typed, *(row[1] for row in triples)):
         found = suggested(prefix, triples[0][0], completer=completer)
-        spelt = completer._spelling
+        spelt = completer._normalizer
         expected = {
             q
             for q in completer.classes_.tolist()

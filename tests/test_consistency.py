@@ -65,7 +65,7 @@ def test_a_model_keeps_its_names_when_a_fit_is_refused(tmp_path, mmap):
         lambda: clf.fit(wrong, y),
         lambda: clf.fit(X, y[:-1]),
         lambda: clf.add_labels(frame, y),
-        lambda: clf.add_voters(frame, ["unheard of"] * 60),
+        lambda: clf.add_neighbors(frame, ["unheard of"] * 60),
     ):
         with pytest.raises(ValueError, match=r"X|y|inconsistent"):
             refused()
@@ -241,13 +241,13 @@ def test_what_is_ranked_and_saved_is_the_old_model_or_the_new_one(tmp_path, monk
 def test_changes_made_at_once_are_all_there_in_the_end():
     X, y = problem()
     clf = classifier().fit(X, y)
-    n_rows, n_times = clf._fitted.voters.n_rows, 20
+    n_rows, n_times = clf._fitted.neighbors.n_rows, 20
     begun = threading.Barrier(2)
 
     def add_rows():
         begun.wait()
         for i in range(n_times):
-            clf.add_voters(problem(seed=9 + i)[0][:2], y[:2])
+            clf.add_neighbors(problem(seed=9 + i)[0][:2], y[:2])
             clf.set_params(beam_width=20 + i)
 
     def add_classes():
@@ -264,7 +264,7 @@ def test_changes_made_at_once_are_all_there_in_the_end():
     for thread in threads:
         thread.join()
     assert clf.n_labels_ == N_LABELS + 3
-    assert clf._fitted.voters.n_rows >= n_rows + 2 * n_times
+    assert clf._fitted.neighbors.n_rows >= n_rows + 2 * n_times
     assert clf.beam_width == 20 + n_times - 1
 
 
@@ -273,7 +273,7 @@ def test_a_forked_child_can_change_a_model_that_its_parent_is_changing():
     clf = classifier().fit(X, y)
     with change_lock(clf):
         child = multiprocessing.get_context("fork").Process(
-            target=lambda: clf.add_voters(X[:1], y[:1])
+            target=lambda: clf.add_neighbors(X[:1], y[:1])
         )
         thread = threading.Thread(target=child.start)
         thread.start()

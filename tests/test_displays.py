@@ -379,7 +379,7 @@ def test_titles_name_trees_and_votes():
     title = display.ax_.get_title()
     assert title.startswith("kelp: score")
     assert "tree 1" in title
-    assert "votes" in title
+    assert "neighbors" in title
     assert display.bars_[0][0].get_height() == pytest.approx(0.2)
     with pytest.raises(ValueError, match="tree must be at most 1"):
         ExplanationDisplay(display.explanation).plot(tree=2)

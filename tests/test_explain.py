@@ -150,9 +150,9 @@ def test_scores_are_mixed_as_the_weights_say(params):
     explanation = classifier(**params, neighbor_weight=0.4).fit(X, Y).explain(X, 3)
     parts = [tree.weight * tree.scores[:, -1].astype(float) for tree in explanation.trees]
     weights = [tree.weight for tree in explanation.trees]
-    if explanation.votes is not None:
-        parts.append(explanation.votes.weight * explanation.votes.scores)
-        weights.append(explanation.votes.weight)
+    if explanation.neighbors is not None:
+        parts.append(explanation.neighbors.weight * explanation.neighbors.scores)
+        weights.append(explanation.neighbors.weight)
     assert sum(weights) == pytest.approx(1)
     assert_allclose(np.sum(parts, axis=0), explanation.scores, atol=1e-6)
 
@@ -197,7 +197,7 @@ def test_rows_are_explained_alike_alone(one_by_one):
         assert len(one) == 1
         assert one.scores[0] == whole.scores[i]
         assert one.to_text() == whole.to_text(row=i).replace(f"in row {i}", "in row 0")
-        assert_array_equal(one.votes.rows[0], whole.votes.rows[i])
+        assert_array_equal(one.neighbors.rows[0], whole.neighbors.rows[i])
     assert len(whole[-1]) == 1
     assert_array_equal(whole[3:6].scores, whole.scores[3:6])
 
@@ -242,7 +242,7 @@ def slow_votes(clf, row, column, n_rows):
 
 def test_voters_are_told_by_their_rows():
     clf = classifier(n_neighbors=6).fit(X, Y)
-    votes = clf.explain(X[:20], 2).votes
+    votes = clf.explain(X[:20], 2).neighbors
     for i in range(20):
         row = X[[i]].toarray().ravel().astype(float)
         order, similarity, parts, has = slow_votes(clf, row, 2, 150)
@@ -260,7 +260,7 @@ def test_voters_are_told_by_their_rows():
 def test_a_row_of_weight_votes_for_as_many_as_there_is_room():
     weight = np.full(150, 2.0)
     clf = classifier(n_neighbors=3).fit(X, Y, sample_weight=weight)
-    votes = clf.explain(X[:10], 2).votes
+    votes = clf.explain(X[:10], 2).neighbors
     similar = votes.similarities.astype(float) ** 3
     shares = similar * [2, 1, 0] / (similar * [2, 1, 0]).sum(axis=1, keepdims=True)
     assert_allclose(votes.parts, shares, rtol=1e-5)
@@ -269,10 +269,10 @@ def test_a_row_of_weight_votes_for_as_many_as_there_is_room():
 def test_equal_rows_are_told_by_the_first_and_added_rows_numbered_on():
     twice = np.repeat(np.arange(150), 2)
     clf = classifier(n_neighbors=4).fit(X[twice], Y[twice])
-    assert (clf.explain(X, 1).votes.rows % 2 == 0).all()
+    assert (clf.explain(X, 1).neighbors.rows % 2 == 0).all()
     clf = classifier(n_neighbors=4).fit(X[:100], Y[:100])
-    clf.add_voters(X[100:130], Y[100:130]).add_voters(X[130:], Y[130:])
-    rows = clf.explain(X[100:], 1).votes.rows[:, 0]
+    clf.add_neighbors(X[100:130], Y[100:130]).add_neighbors(X[130:], Y[130:])
+    rows = clf.explain(X[100:], 1).neighbors.rows[:, 0]
     labelled = np.diff(Y.indptr)[100:] > 0
     found = rows == np.arange(100, 150)
     # A row finds itself unless none of its labels is ranked, and twelve labels all are.
@@ -281,23 +281,23 @@ def test_equal_rows_are_told_by_the_first_and_added_rows_numbered_on():
 
 def test_models_saved_without_rows_vote_on(tmp_path):
     clf = classifier(n_neighbors=4).fit(X, Y)
-    clf._fitted.voters.source = None
+    clf._fitted.neighbors.source = None
     clf.save(tmp_path / "model")
     loaded = skxmr.load(tmp_path / "model")
-    assert loaded._fitted.voters.source is None
+    assert loaded._fitted.neighbors.source is None
     explanation = loaded.explain(X, 3)
-    assert (explanation.votes.rows == -1).all()
+    assert (explanation.neighbors.rows == -1).all()
     assert_array_equal(explanation.scores, clf.explain(X, 3).scores)
     assert "a row of training" in "".join(map(str, (explanation[i] for i in range(20))))
-    loaded.add_voters(X[:5], Y[:5])
-    assert loaded._fitted.voters.source is None
+    loaded.add_neighbors(X[:5], Y[:5])
+    assert loaded._fitted.neighbors.source is None
 
 
 def test_rows_that_were_not_given_are_damage(tmp_path):
     clf = classifier(n_neighbors=4).fit(X, Y)
-    clf._fitted.voters.n_given = 10
+    clf._fitted.neighbors.n_given = 10
     with pytest.raises(ValueError, match="rows that were not given"):
-        clf._fitted.voters.check()
+        clf._fitted.neighbors.check()
 
 
 # ---- copies and other models ----
@@ -447,7 +447,7 @@ def test_texts_say_what_is_there():
     )
     assert "lost by the beam" in text
     assert "other feature" in text
-    assert "votes: " in text
+    assert "nearest neighbors: " in text
     assert repr(explanation[i]).startswith("Explanation(label='kelp', n_rows=1, score=")
     assert str(explanation) == explanation.to_text()
 

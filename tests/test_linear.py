@@ -79,7 +79,7 @@ def classifier(indexer=DEEP, **params):
     return XRLinearClassifier(indexer, **{"random_state": 0, "n_neighbors": None, **params})
 
 
-# ---- what is learnt ----
+# ---- what is learned ----
 
 
 @LOSSES

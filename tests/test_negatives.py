@@ -14,7 +14,7 @@ import skxmr
 from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier
 from skxmr._core import FOR_POSITIVES, Model, csr_transpose
 from skxmr._training import trainer
-from skxmr._training.negatives import SCHEMES, Seen, stages, with_matched
+from skxmr._training.negatives import SCHEMES, LevelExamples, stages, with_matched
 
 DEEP = LabelTree([[0, 2], [0, 2, 4], [0, 2, 4, 6, 8], np.arange(0, 25, 3)], np.arange(24))
 MATCHED = [scheme for scheme in SCHEMES if scheme != "tfn"]
@@ -44,8 +44,8 @@ def test_seen_is_the_union_and_missed_is_what_was_not_led_there(below, data):
     size = {"min_rows": n, "max_rows": n, "min_columns": m, "max_columns": m}
     beams = data.draw(csr_matrices(**size))
     for scheme in MATCHED:
-        led = Seen(*csr_transpose(beams))
-        seen = with_matched(Seen(*csr_transpose(below)), led, scheme, n)
+        led = LevelExamples(*csr_transpose(beams))
+        seen = with_matched(LevelExamples(*csr_transpose(below)), led, scheme, n)
         assert len(seen.pointers) == m + 1
         for node in range(m):
             span = slice(*seen.pointers[node : node + 2])
@@ -204,13 +204,16 @@ def test_strays_are_negatives_of_all_children():
     tree = LabelTree.from_clusters([0, 0, 1, 1])
     X, y = sp.csr_matrix(X), label
     params = {"training_beam_width": 2, "post_processor": "log-l3-hinge", "random_state": 0}
-    taught, aware = (
+    teacher_forced, aware = (
         XRLinearClassifier(tree, negative_sampling=scheme, **params).fit(X, y)
         for scheme in ("tfn", "tfn+man")
     )
     lost = X[np.flatnonzero(stray)]
-    assert aware.decision_function(lost)[:, 2].mean() < taught.decision_function(lost)[:, 2].mean()
-    assert aware.score(X, y) >= taught.score(X, y)
+    assert (
+        aware.decision_function(lost)[:, 2].mean()
+        < teacher_forced.decision_function(lost)[:, 2].mean()
+    )
+    assert aware.score(X, y) >= teacher_forced.score(X, y)
 
 
 # ---- the classifier ----

@@ -27,7 +27,7 @@ import skxmr
 from skxmr import KMeansIndexer, LabelTree, TrieHybridIndexer, TrieIndexer, XRLinearClassifier
 from skxmr._core import CHUNK_WIDTH, Model, divide_into_chunks, read_chunk
 from skxmr._training import new_labels
-from skxmr._training.new_labels import Place, grown_tree
+from skxmr._training.new_labels import Place, extended_tree
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import precision_at_k
 
@@ -103,14 +103,14 @@ def test_new_slots_are_behind_those_of_their_clusters(tree, data):
     numbers = np.array(data.draw(st.permutations(range(tree.n_labels + n_new))), np.int32)
     renumbered, new = np.sort(numbers[n_new:]), np.sort(numbers[:n_new])
     label, leaf = (np.array(part) for part in zip(*pairs, strict=True))
-    grown = grown_tree(tree, renumbered, Place(new[label], leaf))
-    assert grown.n_labels == tree.n_labels + n_new
-    for a, b in zip(grown.child_ptr[:-1], tree.child_ptr[:-1], strict=True):
+    extended = extended_tree(tree, renumbered, Place(new[label], leaf))
+    assert extended.n_labels == tree.n_labels + n_new
+    for a, b in zip(extended.child_ptr[:-1], tree.child_ptr[:-1], strict=True):
         assert_array_equal(a, b)
-    for i, (lo, hi) in enumerate(pairwise(grown.child_ptr[-1])):
+    for i, (lo, hi) in enumerate(pairwise(extended.child_ptr[-1])):
         old = tree.slot_label[slice(*tree.child_ptr[-1][i : i + 2])]
         expected = [*renumbered[old], *(new[j] for j, k in pairs if k == i)]
-        assert grown.slot_label[lo:hi].tolist() == expected
+        assert extended.slot_label[lo:hi].tolist() == expected
 
 
 @settings(max_examples=30)
@@ -164,16 +164,18 @@ def test_nothing_else_changes(kind, params, retrain):
     clf, y = fitted(kind, **params), targets_of(kind)[1]
     old = copy.copy(clf)
     clf.add_labels(X, y, retrain_siblings=retrain)
-    for before, after, tree, grown in zip(
+    for before, after, tree, extended in zip(
         old._fitted.models, clf._fitted.models, old.trees_, clf.trees_, strict=True
     ):
         assert all(a is b for a, b in zip(before.layers[:-1], after.layers[:-1], strict=True))
-        leaves = touched(tree, grown)
+        leaves = touched(tree, extended)
         for leaf in range(len(tree.child_ptr[-1]) - 1):
             first, n = tree.child_ptr[-1][leaf], np.diff(tree.child_ptr[-1])[leaf]
-            grown_first = grown.child_ptr[-1][leaf]
+            grown_first = extended.child_ptr[-1][leaf]
             known = old.classes_[tree.slot_label[first : first + n]]
-            assert_array_equal(clf.classes_[grown.slot_label[grown_first : grown_first + n]], known)
+            assert_array_equal(
+                clf.classes_[extended.slot_label[grown_first : grown_first + n]], known
+            )
             if leaf not in leaves:
                 chunks = (chunks_of(m.layers[-1], leaf) for m in (after, before))
                 assert_same_chunks(*chunks)
@@ -315,10 +317,10 @@ def test_a_cluster_may_outgrow_a_chunk(n_new):
     clf.fit(X[:n_known], np.arange(n_known))
     one = copy.deepcopy(clf).add_labels(X, np.arange(n))
     retrained = copy.deepcopy(clf).add_labels(X, np.arange(n), retrain_siblings=True)
-    for grown in (one, retrained):
-        widths = [len(chunk.bias) for chunk in chunks_of(grown._model.layers[0], 0)]
+    for extended in (one, retrained):
+        widths = [len(chunk.bias) for chunk in chunks_of(extended._model.layers[0], 0)]
         assert widths == [CHUNK_WIDTH] * (n // CHUNK_WIDTH) + [n % CHUNK_WIDTH]
-        assert grown.score(X, np.arange(n)) == 1
+        assert extended.score(X, np.arange(n)) == 1
     assert_array_equal(slot_weights(one._model, 299), slot_weights(clf._model, 299))
 
 
@@ -433,20 +435,20 @@ def test_feature_names_are_checked():
 def test_rows_given_again_vote_as_after_a_fit(kind):
     clf, y = fitted(kind, n_neighbors=5), targets_of(kind)[1]
     clf.add_labels(X, y)
-    clf._fitted.voters.check()
-    expected = classifier(n_neighbors=5).fit(X, y)._fitted.voters
-    assert clf._fitted.voters.arrays.keys() == expected.arrays.keys()
+    clf._fitted.neighbors.check()
+    expected = classifier(n_neighbors=5).fit(X, y)._fitted.neighbors
+    assert clf._fitted.neighbors.arrays.keys() == expected.arrays.keys()
     for name, array in expected.arrays.items():
-        assert_array_equal(clf._fitted.voters.arrays[name], array)
+        assert_array_equal(clf._fitted.neighbors.arrays[name], array)
 
 
 def test_other_rows_vote_besides():
     rest = np.arange(0, 240, 2)
     clf = classifier(n_neighbors=5).fit(X[rest], KNOWN[rest])
     others = np.setdiff1d(np.arange(240), rest)
-    old = clf._fitted.voters.arrays
+    old = clf._fitted.neighbors.arrays
     clf.add_labels(X[others], Y[others])
-    voters = clf._fitted.voters
+    voters = clf._fitted.neighbors
     voters.check()
     assert (voters.n_rows, voters.n_labels) == (240, 20)
     n = len(old["labels"])
@@ -458,12 +460,12 @@ def test_a_row_of_other_labels_is_another_row():
     one, two = sp.csr_matrix(KNOWN[[0]]), sp.csr_matrix(KNOWN[[1]])
     same = sp.vstack([X[[0]], X[[0]], X[2:]], format="csr")
     clf = classifier(n_neighbors=5).fit(same, sp.vstack([one, two, KNOWN[2:]], format="csr"))
-    n_rows = clf._fitted.voters.n_rows
+    n_rows = clf._fitted.neighbors.n_rows
     new = sp.csr_matrix(([1.0], ([0], [0])), shape=(1, N_NEW))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         clf.add_labels(X[[0]], sp.hstack([one, new], format="csr"))
-    assert clf._fitted.voters.n_rows == n_rows  # replaced the first of the two
+    assert clf._fitted.neighbors.n_rows == n_rows  # replaced the first of the two
 
 
 # ---- what is refused, and what is said ----
@@ -577,9 +579,9 @@ def test_a_failure_leaves_the_model_as_it_was(monkeypatch, error):
         calls.append(args)
         if len(calls) == 2:
             raise error
-        return new_labels.grown_model(*args, **options)
+        return new_labels.extended_model(*args, **options)
 
-    monkeypatch.setattr(skxmr.linear._classifier, "grown_model", fail_later)
+    monkeypatch.setattr(skxmr.linear._classifier, "extended_model", fail_later)
     with pytest.raises(error):
         clf.add_labels(X, Y)
     assert vars(clf) == before
@@ -619,13 +621,13 @@ def test_subjects_of_a_catalogue_are_found_as_often_as_after_a_fit():
     n_known = Y.shape[1] - 250
     params = {"random_state": 0, "n_jobs": 2, "n_neighbors": None}
     refit = XRLinearClassifier(**params).fit(X, Y)
-    grown = XRLinearClassifier(**params).fit(X, Y[:, :n_known]).add_labels(X, Y)
+    extended = XRLinearClassifier(**params).fit(X, Y[:, :n_known]).add_labels(X, Y)
     rows = np.flatnonzero(Y_test[:, n_known:].sum(axis=1))
     found = {}
-    for name, clf in (("refit", refit), ("grown", grown)):
+    for name, clf in (("refit", refit), ("extended", extended)):
         labels, _ = clf.rank(X_test, 5)
         new = sum(np.isin(Y_test[i].indices, labels[i][labels[i] >= n_known]).sum() for i in rows)
         found[name] = precision_at_k(Y_test, labels, k=1), precision_at_k(Y_test, labels, k=5), new
-    assert found["grown"][0] > found["refit"][0] - 0.01
-    assert found["grown"][1] > found["refit"][1] - 0.005
-    assert found["grown"][2] > 0.9 * found["refit"][2]
+    assert found["extended"][0] > found["refit"][0] - 0.01
+    assert found["extended"][1] > found["refit"][1] - 0.005
+    assert found["extended"][2] > 0.9 * found["refit"][2]

@@ -1375,7 +1375,7 @@ def test_what_is_added_to_a_damaged_model_is_refused(model, frame, name, forged,
     clf = skxmr.load(model, mmap=True)
     labels = clf.rank(frame, 3)[0]
     with pytest.raises(ValueError, match=f"{DAMAGED}.*damaged"):
-        clf.add_voters(frame[:5], TEXT_CLASSES[CODES[:5]])
+        clf.add_neighbors(frame[:5], TEXT_CLASSES[CODES[:5]])
     more = np.append(["new"], TEXT_CLASSES[CODES[1:]])
     with pytest.raises(ValueError, match=f"{DAMAGED}.*damaged"):
         clf.add_labels(frame, more)

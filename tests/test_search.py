@@ -203,7 +203,7 @@ def test_a_model_outlives_its_memory(tmp_path):
     clf = XRLinearClassifier(memory=tmp_path / "memory", random_state=0, n_neighbors=3)
     fitted = [clone(clf).fit(X, Y) for _ in range(2)]
     expected = fitted[0].rank(X)
-    assert not any(type(a) is np.memmap for a in fitted[1]._fitted.voters.arrays.values())
+    assert not any(type(a) is np.memmap for a in fitted[1]._fitted.neighbors.arrays.values())
     shutil.rmtree(tmp_path / "memory")
     assert_same_ranking(fitted[1].rank(X), expected)
     with joblib.parallel_config("loky", n_jobs=2):

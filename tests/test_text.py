@@ -421,13 +421,13 @@ def test_long_texts_among_short_ones(long_and_short, params):
 
 @pytest.mark.parametrize("position_weighted", [True, False])
 def test_long_texts_of_several_blocks(long_and_short, position_weighted):
-    """What is learnt and weighed is what is looked up, to the bit, whichever way it is counted."""
+    """What is learned and weighed is what is looked up, to the bit, whichever way it is counted."""
     blocks = ["word", "char_end", "char"], [(1, 2), (3, 3), (1, 2)]
     ours = NGramTfidfVectorizer(*blocks, position_weighted=position_weighted, block_norm="l2")
-    learnt = ours.fit_transform(long_and_short)
+    learned = ours.fit_transform(long_and_short)
     found = ours.transform(long_and_short)
     for part in ("indptr", "indices", "data"):
-        assert_array_equal(getattr(found, part), getattr(learnt, part))
+        assert_array_equal(getattr(found, part), getattr(learned, part))
     for i in (0, 1, 2, 6):
         assert_array_equal(ours.transform_one(long_and_short[i])[1], found[[i]].data)
 

@@ -21,12 +21,12 @@ from skxmr.metrics import precision_at_k
 
 N_ROWS = 2000  # of the test part, at equal distances
 BLOCK = 100  # queries compared with all rows at once
-LOOKED_UP = (5, 10, 20, 50)
+N_NEIGHBOR_LABELS = (5, 10, 20, 50)
 
 
 def exact_neighbors(clf, X, queries, n_neighbors):
     """The most similar of all rows, and what finding them took per query, in microseconds."""
-    rows = normalize(X[clf._fitted.voters.source]).T.tocsr()
+    rows = normalize(X[clf._fitted.neighbors.source]).T.tocsr()
     queries, parts = normalize(queries), []
     start = time.process_time()
     for lo in range(0, queries.shape[0], BLOCK):
@@ -46,29 +46,29 @@ def measure(work):
     X, Y = load(work, "X_train"), load(work, "Y_train")
     queries, Y_test = (sample(load(work, name), N_ROWS) for name in ("X_test", "Y_test"))
     clf = XRLinearClassifier(random_state=0, n_jobs=1).fit(X, Y)
-    bytes_held = clf._fitted.voters.nbytes
+    bytes_held = clf._fitted.neighbors.nbytes
     found = {}
 
     def rank():
-        clf._fitted = clf._fitted._replace(forests=ensemble.ForestCache())
+        clf._fitted = clf._fitted._replace(ensembles=ensemble.EnsembleCache())
         start = time.process_time()
         labels, _ = clf.rank(queries, 5)
         return labels, 1e6 * (time.process_time() - start) / queries.shape[0]
 
-    for n in LOOKED_UP:
-        ensemble.LOOKED_UP = n
+    for n in N_NEIGHBOR_LABELS:
+        ensemble.N_NEIGHBOR_LABELS = n
         found[f"rows with one of the {n} labels ranked highest"] = rank()
-    mixture = clf.votes_
+    weighting = clf.neighbors_
     clf.set_params(n_neighbors=None)
     found["nobody"] = rank()
     start = time.process_time()
     labels, scores = clf.rank(queries, 50)
     ranking_us = 1e6 * (time.process_time() - start) / queries.shape[0]
-    *exact, us = exact_neighbors(clf, X, queries, mixture.n_neighbors)
-    neighbors = clf._fitted.voters, *exact, mixture.power, mixture.share
-    weighted = scores * np.float32(1 - mixture.share)
+    *exact, us = exact_neighbors(clf, X, queries, weighting.n_neighbors)
+    neighbors = clf._fitted.neighbors, *exact, weighting.power, weighting.weight
+    weighted = scores * np.float32(1 - weighting.weight)
     mixed, _ = combine(
-        labels, weighted, 5, Y.shape[1], n_head=ensemble.LOOKED_UP, neighbors=neighbors
+        labels, weighted, 5, Y.shape[1], n_head=ensemble.N_NEIGHBOR_LABELS, neighbors=neighbors
     )
     found["all rows"] = mixed, us + ranking_us
     lines = []

@@ -1,4 +1,4 @@
-"""A completer for the search box of a catalogue, learnt from the subjects of its records."""
+"""A completer for the search box of a catalogue, learned from the subjects of its records."""
 
 import time
 from pathlib import Path
@@ -49,7 +49,7 @@ def train(folder=None):
     start = time.perf_counter()
     completer.fit(X, y)
     seconds = time.perf_counter() - start
-    print(f"{len(completer.classes_):,} subjects learnt in {seconds:.1f} s", flush=True)
+    print(f"{len(completer.classes_):,} subjects learned in {seconds:.1f} s", flush=True)
     return completer
 
 

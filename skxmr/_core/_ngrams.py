@@ -147,7 +147,7 @@ class Learner:
     ----------
     blocks : sequence of NGramBlock
     n_texts : int
-        How many texts are going to be learnt.
+        How many texts are going to be learned.
     """
 
     def __init__(self, blocks, n_texts):

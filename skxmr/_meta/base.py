@@ -84,7 +84,7 @@ class RankerWrapper(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         sparse_y = self._container in ("spmatrix", "sparray")
         return reached_scores(self.estimator_, X, self.n_labels_, sparse_y=sparse_y)
 
-    def _mirror(self, matrix):
+    def _to_container(self, matrix):
         """Return a CSR matrix in the container of a multilabel y."""
         if self._container == "dense":
             return matrix.toarray()
@@ -109,7 +109,7 @@ class RankerWrapper(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         scores = self._reached_scores(X)
         predicted = select(scores, scores.data > self.threshold)
         predicted.data = np.ones(predicted.nnz, dtype=np.int64)
-        return self._mirror(predicted)
+        return self._to_container(predicted)
 
     @consistent
     def score(self, X, y, sample_weight=None):

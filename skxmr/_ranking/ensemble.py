@@ -1,4 +1,4 @@
-"""Several trees that rank together, and training rows that vote."""
+"""Ranking with several trees and with nearest neighbors among the training rows."""
 
 import math
 from typing import NamedTuple
@@ -8,71 +8,71 @@ import numpy as np
 from .._core import PRODUCTS, NeighborRows, RowCombiner, SingleRowRankerCache, combine
 
 #: Labels that each of several trees ranks first, and whose scores are added up.
-LISTED = 50
+N_SUMMED_LABELS = 50
 
 #: Highest ranked labels whose rows are compared with a query, and how many rows that are at most.
 #: Rankings of held-out rows were as good as with 5,000, and better than with 1,000.
-LOOKED_UP, _MOST_CANDIDATES = 20, 2000
+N_NEIGHBOR_LABELS, _MOST_CANDIDATES = 20, 2000
 
 #: Trees keep at least this weight, so that they order the labels that no neighbor has.
 _LEAST_WEIGHT = 2.0**-40
 
 
-class Mixture(NamedTuple):
-    """How votes count.
+class NeighborWeighting(NamedTuple):
+    """Settings of the nearest neighbors.
 
     Attributes
     ----------
     n_neighbors : int
-        How many rows vote on a query.
+        Number of nearest training rows whose labels contribute to a score.
     power : float
-        A vote counts this power of the similarity.
-    share : float
-        That of all votes in a score.
+        A neighbor counts by its similarity to this power.
+    weight : float
+        Weight of all neighbors in a score.
     """
 
     n_neighbors: int
     power: float
-    share: float
+    weight: float
 
 
-class Votes(NamedTuple):
-    """Training rows that vote, and how their votes count.
+class WeightedNeighbors(NamedTuple):
+    """Training rows among which neighbors are found, and the settings.
 
     Attributes
     ----------
-    voters : NeighborRows
-    mixture : Mixture
+    rows : NeighborRows
+    weighting : NeighborWeighting
     """
 
-    voters: NeighborRows
-    mixture: Mixture
+    rows: NeighborRows
+    weighting: NeighborWeighting
 
 
-class Forest(SingleRowRankerCache):
-    """Ranks labels by the average of several trees' scores, mixed with the votes of neighbors.
+class TreeEnsemble(SingleRowRankerCache):
+    """Ranks labels by the average score of several trees and by nearest neighbors.
 
-    Takes the place of a single Model. What several sources say of a label is added up, if each of
-    them ranks the label high: among the first LISTED of each tree, and then, where neighbors take
-    part, among the first LISTED (of one tree: LOOKED_UP) of the trees' average. What a source says
-    of a label that it ranks lower counts only instead of the sum, where it is larger. So the score
-    of a label depends on nothing but the row, and few labels of each source suffice to rank.
+    It is used in place of a single Model. Contributions to a label's score are added up for labels
+    that are ranked high: among the first N_SUMMED_LABELS of each tree, and, if there are neighbors,
+    among the first N_SUMMED_LABELS of the average (of one tree: N_NEIGHBOR_LABELS). For a label
+    that a tree ranks lower, the tree's contribution replaces the sum if it is larger. Therefore a
+    score depends on the row only, and a few labels of each tree suffice to rank.
 
     Parameters
     ----------
     trees : sequence of Model
         Of the same labels and features.
-    votes : Votes, optional
+    neighbors : WeightedNeighbors, optional
     """
 
-    def __init__(self, trees, votes=None):
+    def __init__(self, trees, neighbors=None):
         self.trees = tuple(trees)
-        self.votes = votes
+        self.neighbors = neighbors
         super().__init__()
 
     def __sizeof__(self):
-        voters = 0 if self.votes is None else self.votes.voters.nbytes
-        return super().__sizeof__() + voters + sum(tree.nbytes for tree in self.trees)
+        held = 0 if self.neighbors is None else self.neighbors.rows.nbytes
+        return super().__sizeof__() + held + sum(tree.nbytes for tree in self.trees)
 
     @property
     def max_level_width(self):
@@ -87,20 +87,20 @@ class Forest(SingleRowRankerCache):
     @property
     def tree_weight(self):
         """What the scores of each tree are multiplied by."""
-        share = 0.0 if self.votes is None else self.votes.mixture.share
-        return max(1.0 - share, _LEAST_WEIGHT) / len(self.trees)
+        weight = 0.0 if self.neighbors is None else self.neighbors.weighting.weight
+        return max(1.0 - weight, _LEAST_WEIGHT) / len(self.trees)
 
     @property
     def n_head(self):
-        """Labels that the trees rank first, whose scores and votes are added up."""
-        return LISTED if len(self.trees) > 1 else LOOKED_UP
+        """Labels that the trees rank first, whose scores are added to those of the neighbors."""
+        return N_SUMMED_LABELS if len(self.trees) > 1 else N_NEIGHBOR_LABELS
 
     def max_results(self, beam_width):
         """Bound how many labels one row's search can reach."""
         reached = sum(tree.max_results(beam_width) for tree in self.trees)
-        if self.votes is not None:
-            most = int(np.diff(self.votes.voters.arrays["label_ptr"]).max(initial=0))
-            reached += self.votes.mixture.n_neighbors * most
+        if self.neighbors is not None:
+            most = int(np.diff(self.neighbors.rows.arrays["label_ptr"]).max(initial=0))
+            reached += self.neighbors.weighting.n_neighbors * most
         return min(self.n_labels, reached)
 
     def rank(self, view, lo, hi, *, k, beam_width, post_processor, floor=-np.inf, frontier=None):
@@ -109,10 +109,10 @@ class Forest(SingleRowRankerCache):
         if frontier is not None:
             frontier = _weighted(frontier, self.tree_weight, post_processor)
         options = {"beam_width": beam_width, "post_processor": post_processor, "frontier": frontier}
-        if self.votes is None:
+        if self.neighbors is None:
             return self.averaged_ranking(view, lo, hi, k, floor=floor, **options)
         ranking = self.averaged_ranking(view, lo, hi, self.n_listed(k), **options)
-        found = self.voters_for(ranking[0], view, lo, hi)
+        found = self.find_neighbors(ranking[0], view, lo, hi)
         return self.mixed(*ranking, found, k, logarithms=logarithms, floor=floor)
 
     def averaged_ranking(self, view, lo, hi, k, *, floor=-np.inf, **options):
@@ -128,11 +128,11 @@ class Forest(SingleRowRankerCache):
         return _RowRanker(self, k, beam_width, post_processor)
 
     def mixer(self, k, post_processor):
-        """Return what mixes the votes into the ranking of one row."""
-        n_neighbors, power, share = self.votes.mixture
-        how = n_neighbors, _MOST_CANDIDATES, power, share, LOOKED_UP
+        """Return what adds the neighbors to the ranking of one row."""
+        n_neighbors, power, weight = self.neighbors.weighting
+        how = n_neighbors, _MOST_CANDIDATES, power, weight, N_NEIGHBOR_LABELS
         return RowCombiner(
-            self.votes.voters,
+            self.neighbors.rows,
             *how,
             k=k,
             n_labels=self.n_labels,
@@ -140,33 +140,33 @@ class Forest(SingleRowRankerCache):
             logarithms=is_logarithmic(post_processor),
         )
 
-    def averaged(self, lists, k, *, logarithms, floor=-np.inf, n_head=LISTED):
+    def averaged(self, lists, k, *, logarithms, floor=-np.inf, n_head=N_SUMMED_LABELS):
         """Add up the trees' weighted rankings, each of several, and keep the k best labels."""
         labels, scores = (np.concatenate(part, axis=1) for part in zip(*lists, strict=True))
         how = {"n_lists": len(lists), "n_head": n_head, "logarithms": logarithms, "floor": floor}
         return combine(labels, scores, k, self.n_labels, **how)
 
     def mixed(self, labels, scores, found, k, *, logarithms, floor=-np.inf, n_head=None):
-        """Mix an averaged, weighted ranking with the votes of the rows found."""
-        voters, (_, power, share) = self.votes
+        """Add the neighbors found to an averaged, weighted ranking."""
+        rows, (_, power, weight) = self.neighbors
         n_head = self.n_head if n_head is None else n_head
         how = {"n_head": n_head, "logarithms": logarithms, "floor": floor}
-        neighbors = voters, *found, power, share
+        neighbors = rows, *found, power, weight
         return combine(labels, scores, k, self.n_labels, neighbors=neighbors, **how)
 
-    def voters_for(self, labels, view, lo, hi):
-        """Find the rows that vote, given the labels that an averaged ranking lists."""
-        best = np.ascontiguousarray(labels[:, :LOOKED_UP])
-        n_neighbors = self.votes.mixture.n_neighbors
-        return self.votes.voters.find(view, lo, hi, best, n_neighbors, _MOST_CANDIDATES)
+    def find_neighbors(self, labels, view, lo, hi):
+        """Find the nearest rows that have one of the labels ranked highest."""
+        best = np.ascontiguousarray(labels[:, :N_NEIGHBOR_LABELS])
+        n_neighbors = self.neighbors.weighting.n_neighbors
+        return self.neighbors.rows.find(view, lo, hi, best, n_neighbors, _MOST_CANDIDATES)
 
     def n_listed(self, k):
         """Labels that must be listed for the k best to be known."""
         return min(self.n_labels, max(k, self.n_head))
 
 
-class ForestCache:
-    """Keeps the last Forest made of a fitted model, with what it has prepared.
+class EnsembleCache:
+    """Keeps the last TreeEnsemble made of a fitted model, with what it has prepared.
 
     Copied and pickled without it.
     """
@@ -175,34 +175,34 @@ class ForestCache:
         self._last = None, None
 
     def __reduce__(self):
-        return ForestCache, ()
+        return EnsembleCache, ()
 
     def known(self, asked):
-        """Return the forest if it was the last one made, for the same parameters, else None."""
-        forest, for_asked = self._last
-        return forest if for_asked == asked else None
+        """Return the ensemble if it was the last one made, for the same parameters, else None."""
+        ensemble, for_asked = self._last
+        return ensemble if for_asked == asked else None
 
-    def make(self, trees, voters, asked, mixture):
-        """Make a Forest in which voters count as a Mixture says, or nobody if that is None."""
-        votes = None
-        if mixture is not None:
-            n_neighbors = min(mixture.n_neighbors, voters.n_rows)
-            votes = Votes(voters, mixture._replace(n_neighbors=n_neighbors))
-        forest = Forest(trees, votes)
-        self._last = forest, asked
-        return forest
+    def make(self, trees, rows, asked, weighting):
+        """Make a TreeEnsemble with these neighbors, or without if the weighting is None."""
+        neighbors = None
+        if weighting is not None:
+            n_neighbors = min(weighting.n_neighbors, rows.n_rows)
+            neighbors = WeightedNeighbors(rows, weighting._replace(n_neighbors=n_neighbors))
+        ensemble = TreeEnsemble(trees, neighbors)
+        self._last = ensemble, asked
+        return ensemble
 
 
 class _RowRanker:
     """Ranks one row at a time, as RowRanker does."""
 
-    def __init__(self, forest, k, beam_width, post_processor):
+    def __init__(self, ensemble, k, beam_width, post_processor):
         self._logarithms = is_logarithmic(post_processor)
-        self._k, self._n_listed = k, forest.n_listed(k)
-        options = self._n_listed, beam_width, post_processor, forest.tree_weight
-        self._rankers = [tree.weighted_row_ranker(*options) for tree in forest.trees]
-        self._averaged = forest.averaged
-        self._mixer = None if forest.votes is None else forest.mixer(k, post_processor)
+        self._k, self._n_listed = k, ensemble.n_listed(k)
+        options = self._n_listed, beam_width, post_processor, ensemble.tree_weight
+        self._rankers = [tree.weighted_row_ranker(*options) for tree in ensemble.trees]
+        self._averaged = ensemble.averaged
+        self._mixer = None if ensemble.neighbors is None else ensemble.mixer(k, post_processor)
         self.n_features = self._rankers[0].n_features
 
     def sparse(self, indices, values):
@@ -229,7 +229,7 @@ def is_logarithmic(post_processor):
     return post_processor.startswith("log-")
 
 
-def mixable(post_processor):
+def without_logarithm(post_processor):
     """The post-processor whose scores are mixed, before any logarithm is taken."""
     return post_processor.removeprefix("log-")
 

@@ -1,4 +1,4 @@
-"""What features, levels, trees and voters contributed to a label's score."""
+"""Contributions of features, levels, trees and neighbors to a label's score."""
 
 from typing import NamedTuple
 
@@ -6,8 +6,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._core import CSRView, Frontier, Layer, Model, compile_chunk
-from .ensemble import LISTED, Forest, is_logarithmic
-from .explanation import TreeExplanation, VoteExplanation
+from .ensemble import N_SUMMED_LABELS, TreeEnsemble, is_logarithmic
+from .explanation import NeighborExplanation, TreeExplanation
 
 
 class _Path(NamedTuple):
@@ -29,7 +29,7 @@ def explain_label(model, trees, X, label, *, beam_width, post_processor):
 
     Parameters
     ----------
-    model : Model or Forest
+    model : Model or TreeEnsemble
     trees : sequence of LabelTree
     X : csr_matrix of float32, shape (n_rows, n_features)
         Canonical.
@@ -41,58 +41,58 @@ def explain_label(model, trees, X, label, *, beam_width, post_processor):
     -------
     scores : ndarray of float32, shape (n_rows,)
     summed : ndarray of bool, shape (n_rows,)
-        Whether the scores are sums of what trees and votes say.
+        Whether the contributions of trees and neighbors are added up.
     trees : tuple of TreeExplanation
-    votes : VoteExplanation or None
+    neighbors : NeighborExplanation or None
     """
-    forest = model if isinstance(model, Forest) else Forest([model])
+    ensemble = model if isinstance(model, TreeEnsemble) else TreeEnsemble([model])
     search = {"beam_width": beam_width, "post_processor": post_processor}
     explained = []
     parts = []
-    for single, tree in zip(forest.trees, trees, strict=True):
+    for single, tree in zip(ensemble.trees, trees, strict=True):
         paths = [_read_path(single, nodes) for nodes in tree.path(label)]
-        explained.append(_explain_tree(single, paths, X, weight=forest.tree_weight, **search))
-        parts.append(_weighted_scores(paths, X, forest.tree_weight, post_processor))
-    scores, summed, found = _join(forest, X, label, parts, search)
-    votes = None if found is None else _explain_votes(forest.votes, found, label)
-    return scores, summed, tuple(explained), votes
+        explained.append(_explain_tree(single, paths, X, weight=ensemble.tree_weight, **search))
+        parts.append(_weighted_scores(paths, X, ensemble.tree_weight, post_processor))
+    scores, summed, found = _join(ensemble, X, label, parts, search)
+    neighbors = None if found is None else _explain_neighbors(ensemble.neighbors, found, label)
+    return scores, summed, tuple(explained), neighbors
 
 
-def _join(forest, X, label, parts, search):
-    """Join what each tree says of a label as the forest joins rankings.
+def _join(ensemble, X, label, parts, search):
+    """Join what each tree says of a label as the ensemble joins rankings.
 
     Returns
     -------
     scores : ndarray of float32, shape (n_rows,)
     summed : ndarray of bool, shape (n_rows,)
     found : tuple
-        The rows that vote, and their similarities; None if nobody votes.
+        The nearest rows and their similarities; None without neighbors.
     """
     view, n_rows = CSRView(X), X.shape[0]
     logarithms = is_logarithmic(search["post_processor"])
     summed = np.ones(n_rows, dtype=bool)
     scores = parts[0]
     if len(parts) > 1:
-        options = {**search, "weight": forest.tree_weight}
+        options = {**search, "weight": ensemble.tree_weight}
         lists = []
-        for single, part in zip(forest.trees, parts, strict=True):
-            ranking = single.rank(view, 0, n_rows, k=forest.n_listed(1), **options)
-            first = _ranks_among(ranking, label, part, LISTED)
+        for single, part in zip(ensemble.trees, parts, strict=True):
+            ranking = single.rank(view, 0, n_rows, k=ensemble.n_listed(1), **options)
+            first = _ranks_among(ranking, label, part, N_SUMMED_LABELS)
             summed &= first
             lists.append(_listed(label, part, first))
-        averaged = forest.averaged(lists, 1, logarithms=logarithms, n_head=1)
+        averaged = ensemble.averaged(lists, 1, logarithms=logarithms, n_head=1)
         scores = averaged[1][:, 0]
-    if forest.votes is None:
+    if ensemble.neighbors is None:
         return scores, summed, None
-    ranking = forest.averaged_ranking(view, 0, n_rows, forest.n_listed(1), **search)
-    first = _ranks_among(ranking, label, scores, forest.n_head)
-    found = forest.voters_for(ranking[0], view, 0, n_rows)
+    ranking = ensemble.averaged_ranking(view, 0, n_rows, ensemble.n_listed(1), **search)
+    first = _ranks_among(ranking, label, scores, ensemble.n_head)
+    found = ensemble.find_neighbors(ranking[0], view, 0, n_rows)
     listed = _listed(label, scores, first)
-    # The votes speak for other labels, too.
-    lengths = np.diff(forest.votes.voters.arrays["label_ptr"])
-    k = 1 + forest.votes.mixture.n_neighbors * int(lengths.max(initial=0))
+    # The neighbors have other labels as well.
+    lengths = np.diff(ensemble.neighbors.rows.arrays["label_ptr"])
+    k = 1 + ensemble.neighbors.weighting.n_neighbors * int(lengths.max(initial=0))
     how = {"logarithms": logarithms, "n_head": 1}
-    labels, mixed = forest.mixed(*listed, found, min(k, forest.n_labels), **how)
+    labels, mixed = ensemble.mixed(*listed, found, min(k, ensemble.n_labels), **how)
     return np.where(labels == label, mixed, -np.inf).max(axis=1), summed & first, found
 
 
@@ -226,23 +226,23 @@ def _places(model, nodes, X, beam_width, post_processor):
     return places
 
 
-# ---- votes ----
+# ---- nearest neighbors ----
 
 
-def _explain_votes(votes, found, label):
+def _explain_neighbors(weighted, found, label):
     neighbors, similarities = found
-    voters, there = votes.voters, found[0] >= 0
-    vote = _vote_weights(votes, neighbors, similarities)
-    total = vote.sum(axis=1, keepdims=True)
-    parts = np.divide(vote, total, out=np.zeros_like(vote), where=total > 0)
-    a = voters.arrays
-    postings = a["postings"][a["posting_ptr"][label] : a["posting_ptr"][label + 1]]
+    held, there = weighted.rows, neighbors >= 0
+    weights = _neighbor_weights(weighted, neighbors, similarities)
+    total = weights.sum(axis=1, keepdims=True)
+    parts = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+    pointers = held.arrays["posting_ptr"]
+    postings = held.arrays["postings"][pointers[label] : pointers[label + 1]]
     carries = there & np.isin(neighbors, postings)
     rows = np.full(neighbors.shape, -1, dtype=np.int32)
-    if voters.source is not None:
-        rows[there] = voters.source[neighbors[there]]
-    return VoteExplanation(
-        weight=votes.mixture.share,
+    if held.source is not None:
+        rows[there] = held.source[neighbors[there]]
+    return NeighborExplanation(
+        weight=weighted.weighting.weight,
         rows=rows,
         similarities=similarities,
         parts=parts,
@@ -251,10 +251,10 @@ def _explain_votes(votes, found, label):
     )
 
 
-def _vote_weights(votes, neighbors, similarities):
-    """How much each vote counts: of a row of some weight, only what there is still room for."""
-    weight = np.where(neighbors >= 0, votes.voters.arrays["weight"][neighbors], 0.0)
-    room = votes.mixture.n_neighbors - (np.cumsum(weight, axis=1) - weight)
+def _neighbor_weights(weighted, neighbors, similarities):
+    """Weight of each neighbor. Row weights count until they add up to `n_neighbors`."""
+    weight = np.where(neighbors >= 0, weighted.rows.arrays["weight"][neighbors], 0.0)
+    left = weighted.weighting.n_neighbors - (np.cumsum(weight, axis=1) - weight)
     # Relative to the most similar row, so that no power of all of them is too small to be seen.
     relative = similarities.astype(np.float64) / np.maximum(similarities[:, :1], 1e-38)
-    return np.clip(room, 0, weight) * relative**votes.mixture.power
+    return np.clip(left, 0, weight) * relative**weighted.weighting.power

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
+from .._utils.estimators import RenamedAttribute
 from .._utils.validation import check_integer, check_texts
 
 
@@ -19,7 +20,7 @@ class TreeExplanation:
     Attributes
     ----------
     weight : float
-        The share of the tree in the label's score.
+        Weight of the tree in the label's score.
     nodes : ndarray of int32, shape (n_rows, n_levels)
         The way to the label, as `LabelTree.path` has it; where the label has several slots, to the
         one that scores highest in the row.
@@ -67,21 +68,21 @@ _ARRAYS = "nodes", "bias", "margins", "factors", "scores", "places"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class VoteExplanation:
+class NeighborExplanation:
     """What training rows say of a label.
 
     Attributes
     ----------
     weight : float
-        The share of all votes in the label's score.
+        Weight of all neighbors in the label's score.
     rows : ndarray of int32, shape (n_rows, n_neighbors)
         Which rows of the X given to fit voted, the most similar first; of several equal ones, the
-        first of them. Those of `add_voters` are numbered on from there. -1 beyond the last, and
+        first of them. Those of `add_neighbors` are numbered on from there. -1 beyond the last, and
         where the model was saved by a release that did not keep them.
     similarities : ndarray of float32, shape (n_rows, n_neighbors)
         Cosines; 0 beyond the last.
     parts : ndarray of float64, shape (n_rows, n_neighbors)
-        The part of each row in all votes.
+        Weight of each neighbor, divided by the sum over the neighbors.
     carries : ndarray of bool, shape (n_rows, n_neighbors)
         Whether the row has the label.
     scores : ndarray of float64, shape (n_rows,)
@@ -101,7 +102,7 @@ class VoteExplanation:
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
     def __repr__(self):
-        return f"VoteExplanation(weight={self.weight:.4g}, n_neighbors={self.rows.shape[1]})"
+        return f"NeighborExplanation(weight={self.weight:.4g}, n_neighbors={self.rows.shape[1]})"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -123,9 +124,10 @@ class Explanation:
     scores : ndarray of float32, shape (n_rows,)
         The label's scores, whether or not the beam reaches it.
     summed : ndarray of bool, shape (n_rows,)
-        Whether what trees and votes say is added up; always if there is one tree and no votes.
+        Whether the contributions of trees and neighbors are added up. Always true for one tree
+        without neighbors.
     trees : tuple of TreeExplanation
-    votes : VoteExplanation or None
+    neighbors : NeighborExplanation or None
     feature_names : ndarray of str or None
     post_processor : str
 
@@ -145,12 +147,12 @@ class Explanation:
     log-l{q}-hinge  -max(0, 1 - v)^q                p + f(v)
     ==============  ==============================  ===============
 
-    With several trees, or votes, the score is the sum over trees and votes of their `weight` times
-    their score; for the variants with logarithms, the logarithm of what the sum is without them.
-    A tree takes part in the sum if it ranks the label among its first 50, and votes are added to
-    the trees' sum if that ranks the label among the first 50 (of a single tree, the first 20). What
-    ranks it lower counts only instead of the sum, if it is larger. `summed` says of each row
-    whether all parts were added up. Margins and scores are those of the search, to the last bit.
+    With several trees, or with neighbors, the score is the sum of `weight` times score over the
+    trees and the neighbors. The post-processors with logarithms return the logarithm of this sum. A
+    tree contributes to the sum if it ranks the label among its first 50. The neighbors are added if
+    the trees together rank the label among their first 50 (a single tree: 20). A contribution from
+    a lower rank replaces the sum if it is larger. `summed` is true for the rows in which all
+    contributions are added up. Margins and scores are bitwise those of the search.
     """
 
     label: object
@@ -160,9 +162,11 @@ class Explanation:
     scores: np.ndarray
     summed: np.ndarray
     trees: tuple
-    votes: VoteExplanation | None
+    neighbors: NeighborExplanation | None
     feature_names: np.ndarray | None
     post_processor: str
+
+    votes = RenamedAttribute("neighbors")
 
     def __len__(self):
         return len(self.scores)
@@ -177,7 +181,7 @@ class Explanation:
             scores=self.scores[rows],
             summed=self.summed[rows],
             trees=tuple(tree[rows] for tree in self.trees),
-            votes=None if self.votes is None else self.votes[rows],
+            neighbors=None if self.neighbors is None else self.neighbors[rows],
         )
 
     @property
@@ -258,7 +262,7 @@ class Explanation:
         Parameters
         ----------
         k : int, default=8
-            Contributions shown of each level, and votes.
+            Contributions shown of each level, and neighbors.
         row : int, default=0
 
         Returns
@@ -274,7 +278,9 @@ class Explanation:
             lines.append(f"tree {t}: {tree.scores[row, -1]:.4f}, times {tree.weight:.4g}")
             for level, largest in enumerate(self.top(k, row=row, tree=t)):
                 lines += _level_lines(tree, level, row, largest)
-        return "\n".join(lines if self.votes is None else lines + _vote_lines(self.votes, row, k))
+        return "\n".join(
+            lines if self.neighbors is None else lines + _neighbor_lines(self.neighbors, row, k)
+        )
 
     def __str__(self):
         return self.to_text()
@@ -344,16 +350,16 @@ def _place(tree, level, row):
     return ", lost by the beam" if place < 0 else f", place {place + 1} in the beam"
 
 
-def _vote_lines(votes, row, k):
-    """Lines about votes: those for the label, the most similar first."""
-    carries = np.flatnonzero(votes.carries[row])
-    n_voters = int((votes.similarities[row] > 0).sum())
-    lines = [f"votes: {votes.scores[row]:.4f}, times {votes.weight:.4g}; "]
-    lines[0] += f"{len(carries)} of {n_voters} similar rows have the label"
+def _neighbor_lines(neighbors, row, k):
+    """Lines about the neighbors that have the label, the most similar first."""
+    carries = np.flatnonzero(neighbors.carries[row])
+    n_neighbors = int((neighbors.similarities[row] > 0).sum())
+    lines = [f"nearest neighbors: {neighbors.scores[row]:.4f}, times {neighbors.weight:.4g}; "]
+    lines[0] += f"{len(carries)} of {n_neighbors} similar rows have the label"
     for j in carries[:k]:
-        number, similarity = votes.rows[row, j], votes.similarities[row, j]
+        number, similarity = neighbors.rows[row, j], neighbors.similarities[row, j]
         name = f"row {number} of training" if number >= 0 else "a row of training"
-        lines.append(f"    {votes.parts[row, j]:+9.4f}  {name}, similarity {similarity:.3f}")
+        lines.append(f"    {neighbors.parts[row, j]:+9.4f}  {name}, similarity {similarity:.3f}")
     return lines
 
 

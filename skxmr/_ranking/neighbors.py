@@ -1,4 +1,4 @@
-"""Training rows that vote, made of examples."""
+"""Training rows among which nearest neighbors are found."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -7,7 +7,7 @@ from .._core import NeighborRows, csr_hash_rows, csr_rows_equal, csr_transpose, 
 from .._utils.folder import check_unread
 
 
-def make_voters(examples):
+def make_neighbor_rows(examples):
     """Make NeighborRows of training examples.
 
     Rows of a label are compared with a query one after the other, and so lie side by side where
@@ -19,7 +19,7 @@ def make_voters(examples):
     if examples.weight is not None:
         weight = examples.weight[order]
     packed = pack_rows(examples.X[source])
-    return _voters_of(examples.X.shape[1], *packed, Y, weight, source, examples.X.shape[0])
+    return _neighbor_rows_of(examples.X.shape[1], *packed, Y, weight, source, examples.X.shape[0])
 
 
 def _by_label(Y):
@@ -32,44 +32,44 @@ def _by_label(Y):
     return np.argsort(first, kind="stable")
 
 
-def join_voters(voters, examples):
+def join_neighbor_rows(rows, examples):
     """Make NeighborRows of some that are there and of more examples, whose rows are numbered on."""
-    _check_content(voters)
-    everyone = np.ones(voters.n_rows, dtype=bool)
-    return _joined(voters, everyone, _labels_of(voters), make_voters(examples))
+    _check_content(rows)
+    everyone = np.ones(rows.n_rows, dtype=bool)
+    return _joined(rows, everyone, _labels_of(rows), make_neighbor_rows(examples))
 
 
-def update_voters(voters, examples, renumbered):
-    """Do the same where the examples' labels are more than the voters'.
+def update_neighbor_rows(rows, examples, renumbered):
+    """Do the same where the examples' labels are more than the rows'.
 
     A row that is there already, with the same labels but for the new ones, is replaced.
 
     Parameters
     ----------
-    voters : NeighborRows
+    rows : NeighborRows
     examples : Examples
     renumbered : ndarray of int32
-        The number that each label of the voters has among the examples' labels.
+        The number that each label of the rows has among the examples' labels.
 
     Returns
     -------
-    voters : NeighborRows
+    rows : NeighborRows
     """
-    _check_content(voters)
-    more, Y = make_voters(examples), _labels_of(voters)
+    _check_content(rows)
+    more, Y = make_neighbor_rows(examples), _labels_of(rows)
     known = _labels_of(more)[:, renumbered]
     known.sort_indices()
-    stays = ~_occur((Y, _words_of(voters)), (known, _words_of(more)))
+    stays = ~_occur((Y, _words_of(rows)), (known, _words_of(more)))
     entries = Y.data, renumbered[Y.indices], Y.indptr
-    Y = sp.csr_matrix(entries, shape=(voters.n_rows, more.n_labels))
-    return _joined(voters, stays, Y, more)
+    Y = sp.csr_matrix(entries, shape=(rows.n_rows, more.n_labels))
+    return _joined(rows, stays, Y, more)
 
 
-def _check_content(voters):
-    """Refuse voters of a damaged model: only a search does not mind what arrays hold."""
-    check_unread({**voters.arrays, "source": voters.source}, voters.checksums)
+def _check_content(rows):
+    """Refuse rows of a damaged model: only a search does not mind what arrays hold."""
+    check_unread({**rows.arrays, "source": rows.source}, rows.checksums)
     try:
-        voters.check()
+        rows.check()
     except ValueError as error:
         raise ValueError(f"the saved model is damaged: {error}") from error
 
@@ -96,43 +96,43 @@ def _stacked(above, below):
     return sp.csr_matrix(tuple(arrays), shape=shape)
 
 
-def _words_of(voters):
+def _words_of(rows):
     """What rows consist of, as a matrix: each half of a word is a number that float32 holds."""
-    pointers = 2 * voters.arrays["word_ptr"]
-    halves = voters.arrays["words"].view(np.uint16).astype(np.float32)
+    pointers = 2 * rows.arrays["word_ptr"]
+    halves = rows.arrays["words"].view(np.uint16).astype(np.float32)
     columns = np.arange(len(halves)) - np.repeat(pointers[:-1], np.diff(pointers))
-    shape = voters.n_rows, int(np.diff(pointers).max(initial=1))
+    shape = rows.n_rows, int(np.diff(pointers).max(initial=1))
     return sp.csr_matrix((halves, columns.astype(np.int32), pointers), shape=shape)
 
 
-def _labels_of(voters):
-    """The labels of rows that vote, as an indicator matrix."""
-    pointers, labels = voters.arrays["label_ptr"], voters.arrays["labels"]
+def _labels_of(rows):
+    """The labels of the rows, as an indicator matrix."""
+    pointers, labels = rows.arrays["label_ptr"], rows.arrays["labels"]
     ones = np.ones(len(labels), dtype=np.float32)
-    return sp.csr_matrix((ones, labels, pointers), shape=(voters.n_rows, voters.n_labels))
+    return sp.csr_matrix((ones, labels, pointers), shape=(rows.n_rows, rows.n_labels))
 
 
-def _joined(voters, stays, Y, more):
+def _joined(rows, stays, Y, more):
     """NeighborRows of those rows that stay, with the labels of Y, and of more."""
-    a, b = voters.arrays, more.arrays
+    a, b = rows.arrays, more.arrays
     n_words = np.diff(a["word_ptr"])
     words = a["words"] if stays.all() else a["words"][np.repeat(stays, n_words)]
-    source = voters.source
+    source = rows.source
     if source is not None:
-        source = np.concatenate((source[stays], voters.n_given + more.source)).astype(np.int32)
+        source = np.concatenate((source[stays], rows.n_given + more.source)).astype(np.int32)
     lengths = np.concatenate((n_words[stays], np.diff(b["word_ptr"])))
-    return _voters_of(
-        voters.n_features,
+    return _neighbor_rows_of(
+        rows.n_features,
         np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
         np.concatenate((words, b["words"])),
         sp.vstack((Y[stays], _labels_of(more)), format="csr"),
         np.concatenate((a["weight"][stays], b["weight"])),
         source,
-        voters.n_given + more.n_given,
+        rows.n_given + more.n_given,
     )
 
 
-def _voters_of(n_features, word_ptr, words, Y, weight, source, n_given):
+def _neighbor_rows_of(n_features, word_ptr, words, Y, weight, source, n_given):
     posting_ptr, postings = csr_transpose(Y)
     return NeighborRows(
         *(n_features, Y.shape[1]),

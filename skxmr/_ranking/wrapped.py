@@ -135,7 +135,7 @@ def _score_matrix(estimator, X):
     if sparse.issparse(scores):
         return scores
     scores = np.asarray(scores)
-    # Votes may be counted in integers, which the metrics would take for a ranking.
+    # WeightedNeighbors may be counted in integers, which the metrics would take for a ranking.
     scores = scores.astype(np.result_type(scores, np.float32), copy=False)
     # Of two classes scikit-learn gives the score of the second one only.
     return np.column_stack([-scores, scores]) if scores.ndim == 1 else scores

@@ -68,14 +68,14 @@ def round_name(i, n_rounds):
     return f"tree {i + 1} of {n_rounds + 1}"
 
 
-def foreseen_rounds(n_rounds, training, matching):
+def estimated_rounds(n_rounds, seconds_training, seconds_matching):
     """Seconds that training and matching may take, round by round."""
     phases = {}
     for i in range(n_rounds + 1):
         name = round_name(i, n_rounds)
-        phases[f"{trainer.PHASE}, {name}"] = training
+        phases[f"{trainer.PHASE}, {name}"] = seconds_training
         if i < n_rounds:
-            phases[f"{matching.PHASE}, {name}"] = matching
+            phases[f"{matching.PHASE}, {name}"] = seconds_matching
     return phases
 
 

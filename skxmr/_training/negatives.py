@@ -19,7 +19,7 @@ class Sampling(NamedTuple):
     width: int | None
 
 
-class Seen(NamedTuple):
+class LevelExamples(NamedTuple):
     """The examples that the rankers below each node of a level learn from.
 
     Those of node p are ``examples[pointers[p]:pointers[p + 1]]``, rising. `role` says which of its
@@ -103,14 +103,14 @@ def with_given(levels, given, n):
 
     Parameters
     ----------
-    levels, given : list of Seen
+    levels, given : list of LevelExamples
         Root first; the root has all examples anyway.
     n : int
         Number of examples.
 
     Returns
     -------
-    seen : list of Seen
+    seen : list of LevelExamples
     """
     pairs = zip(levels[1:], given[1:], strict=True)
     return [levels[0], *(union(members, others, n) for members, others in pairs)]
@@ -121,7 +121,7 @@ def with_matched(members, led, scheme, n):
 
     Parameters
     ----------
-    members, led : Seen
+    members, led : LevelExamples
         The examples with a label below each node, and those that a search or the user leads there.
     scheme : {"man", "tfn+man"}
         With "man", examples that were not led to the node are nobody's negatives.
@@ -130,7 +130,7 @@ def with_matched(members, led, scheme, n):
 
     Returns
     -------
-    seen : Seen
+    seen : LevelExamples
     """
     seen = union(members, led, n)
     if scheme != "man":
@@ -145,7 +145,7 @@ def union(first, second, n):
     both = np.union1d(_numbers(first, n), _numbers(second, n))
     nodes, examples = np.divmod(both, n)
     pointers = np.searchsorted(nodes, np.arange(len(first.pointers))).astype(np.int64)
-    return Seen(pointers, examples.astype(np.int32))
+    return LevelExamples(pointers, examples.astype(np.int32))
 
 
 def _numbers(seen, n):

@@ -23,7 +23,7 @@ PLACEMENTS = ("search", "indexer")
 _MOST_ABSENT = 0.25
 
 
-class GrownTargets(NamedTuple):
+class ExtendedTargets(NamedTuple):
     """Targets with labels that a model does not know yet.
 
     Attributes
@@ -43,7 +43,7 @@ class GrownTargets(NamedTuple):
     renumbered: np.ndarray
 
 
-def grown_columns(y, n_rows, n_known):
+def extended_columns(y, n_rows, n_known):
     """Validate an indicator matrix whose columns are the known labels and then the new ones."""
     Y = check_indicator(y, "y", n_rows)
     if Y.shape[1] <= n_known:
@@ -52,10 +52,10 @@ def grown_columns(y, n_rows, n_known):
             f"ones, got {Y.shape[1]}"
         )
     columns = np.arange(Y.shape[1], dtype=np.int32)
-    return GrownTargets(Y, np.arange(Y.shape[1]), columns[n_known:], columns[:n_known])
+    return ExtendedTargets(Y, np.arange(Y.shape[1]), columns[n_known:], columns[:n_known])
 
 
-def grown_classes(y, n_rows, known):
+def extended_classes(y, n_rows, known):
     """Validate classes some of which are new, and number all of them again, in rising order."""
     y = check_classes(y)
     if len(y) != n_rows:
@@ -70,7 +70,7 @@ def grown_classes(y, n_rows, known):
     columns = np.searchsorted(classes, y).astype(np.int32)
     entries = np.ones(n_rows, dtype=np.float32), columns, np.arange(n_rows + 1)
     Y = sp.csr_matrix(entries, shape=(n_rows, len(classes)))
-    return GrownTargets(Y, classes, new, renumbered)
+    return ExtendedTargets(Y, classes, new, renumbered)
 
 
 class Place(NamedTuple):
@@ -199,7 +199,7 @@ def _checked_place(new, leaf, indexer):
     return Place(new, leaf)
 
 
-def grown_tree(tree, renumbered, place):
+def extended_tree(tree, renumbered, place):
     """Give labels slots behind those that their leaf clusters have.
 
     Parameters
@@ -220,14 +220,14 @@ def grown_tree(tree, renumbered, place):
     return LabelTree([*tree.child_ptr[:-1], pointers], label[np.argsort(leaf, kind="stable")])
 
 
-def grown_model(model, tree, examples, params, *, retrain_siblings, **options):
+def extended_model(model, tree, examples, params, *, retrain_siblings, **options):
     """Train the rankers of a tree's new slots, and put them among those that a model has.
 
     Parameters
     ----------
     model : Model
     tree : LabelTree
-        As of `grown_tree`.
+        As of `extended_tree`.
     examples : Examples
         All that the new rankers are to learn from.
     params : TrainParams

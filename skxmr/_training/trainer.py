@@ -19,13 +19,13 @@ from .._utils import parallel, progress
 from . import negatives
 from .matching import beams as follow_beams
 from .matching import matcher_layer
-from .negatives import Sampling, Seen
+from .negatives import LevelExamples, Sampling
 from .relevance import as_weights
 
 #: Tasks handed out: many per worker, so that they even out, and each long against its overhead.
 _TASKS = 200
 
-#: The phase of a fit, and its seconds per unit of `_costs`, roughly: to foresee the time left.
+#: The phase of a fit, and its seconds per unit of `_costs`, roughly: to estimate the time left.
 PHASE = "training rankers"
 COST = 6e-9
 
@@ -59,22 +59,24 @@ def train_layers(
     n_iter : int
         The largest number of passes the solver made for any node.
     """
-    levels, taught, given = _teacher_forced(examples, tree)
+    levels, teacher_forced, given = _teacher_forced(examples, tree)
     stages = negatives.stages(sampling.schemes, tree.n_levels)
-    foreseen = [sum(_costs(examples, taught, _chunks_of(tree, stage))) for _, stage in stages]
-    progress.expect(PHASE, COST * sum(foreseen))
+    estimated = [
+        sum(_costs(examples, teacher_forced, _chunks_of(tree, stage))) for _, stage in stages
+    ]
+    progress.expect(PHASE, COST * sum(estimated))
     solver = params, weight_dtype, seed
     layers, matcher, n_iters = [], [], []
-    for (scheme, stage), cost in zip(stages, foreseen, strict=True):
-        seen, level, n = list(taught), stage[0], len(examples.source)
+    for (scheme, stage), cost in zip(stages, estimated, strict=True):
+        seen, level, n = list(teacher_forced), stage[0], len(examples.source)
         if scheme != "tfn":
             new = layers[len(matcher) :]
             matcher += [matcher_layer(layer, examples.X.shape[1], params) for layer in new]
             beams = follow_beams(examples, matcher, params.loss, sampling.width, n_jobs=n_jobs)
-            led = Seen(*csr_transpose(beams))
+            led = LevelExamples(*csr_transpose(beams))
             led = led if given is None else negatives.union(led, given[level], n)
             seen[level] = negatives.with_matched(levels[level], led, scheme, n)
-        part = cost / sum(foreseen)
+        part = cost / sum(estimated)
         trained, n_iter = _train_stage(examples, tree, stage, levels, seen, solver, part, n_jobs)
         layers += trained
         n_iters.append(n_iter)
@@ -118,7 +120,9 @@ def train_leaf_chunks(
         if scheme != "tfn":
             matcher = [matcher_layer(layer, examples.X.shape[1], params) for layer in above]
             beams = follow_beams(examples, matcher, params.loss, sampling.width, n_jobs=n_jobs)
-            members = negatives.with_matched(members, Seen(*csr_transpose(beams)), scheme, n)
+            members = negatives.with_matched(
+                members, LevelExamples(*csr_transpose(beams)), scheme, n
+            )
         seen = {level: members}
     chunks, n_iters = [(level, *chunk) for chunk in chunks], []
     solver = params, weight_dtype, seed
@@ -168,11 +172,11 @@ def _teacher_forced(examples, tree):
 
     Returns
     -------
-    levels : list of Seen
+    levels : list of LevelExamples
         The examples that have a label below each node; the slots' are positives only.
-    taught : list of Seen
+    teacher_forced : list of LevelExamples
         The same and those given as negatives of a label below.
-    given : list of Seen or None
+    given : list of LevelExamples or None
         The latter.
     """
     weighed = examples.relevance is not None
@@ -196,15 +200,15 @@ def _level_examples(labels, tree, weighed):
 
 def _everyone(n):
     """The examples that the root sees."""
-    return Seen(np.array([0, n], dtype=np.int64), np.arange(n, dtype=np.int32))
+    return LevelExamples(np.array([0, n], dtype=np.int64), np.arange(n, dtype=np.int32))
 
 
 def _by_node(below, weighed):
     """The examples of each column, and the entries as costs if they are weighed."""
     if not weighed:
-        return Seen(*csr_transpose(below))
+        return LevelExamples(*csr_transpose(below))
     columns = below.tocsc()
-    return Seen(
+    return LevelExamples(
         columns.indptr.astype(np.int64), columns.indices.astype(np.int32), cost=columns.data
     )
 

@@ -1,4 +1,4 @@
-"""How votes count best, found on examples held out of training."""
+"""Settings of nearest neighbors that rank best on examples held out of training."""
 
 from itertools import product
 
@@ -6,8 +6,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._core import CSRView
-from .._ranking.ensemble import LOOKED_UP, Forest, Mixture, Votes
-from .._ranking.neighbors import make_voters
+from .._ranking.ensemble import (
+    N_NEIGHBOR_LABELS,
+    NeighborWeighting,
+    TreeEnsemble,
+    WeightedNeighbors,
+)
+from .._ranking.neighbors import make_neighbor_rows
 from ..metrics._ranking import ndcg_at_k
 
 #: Every tenth example is held out, and no more than this many; with fewer, nothing can be said.
@@ -16,8 +21,8 @@ _HELD_OUT, _FEWEST = 3000, 30
 _NUMBERS, _POWERS, _SHARES = (10, 20, 40), (1.0, 2.0, 3.0, 5.0), (0.1, 0.2, 0.3, 0.4, 0.5)
 
 
-def choose_mixture(examples, n_rows, train, search, otherwise):
-    """Choose how votes count, by nDCG@5 of examples that neither trained nor vote.
+def choose_weighting(examples, n_rows, train, search, otherwise):
+    """Choose the settings of nearest neighbors by nDCG@5 of held-out examples.
 
     Parameters
     ----------
@@ -28,36 +33,38 @@ def choose_mixture(examples, n_rows, train, search, otherwise):
         Makes a Model of examples.
     search : dict
         Keywords of the model's `rank`.
-    otherwise : Mixture
+    otherwise : NeighborWeighting
         What is chosen where there are too few examples to hold any out.
 
     Returns
     -------
-    mixture : Mixture or None
-        None where votes do not help.
+    weighting : NeighborWeighting or None
+        None if neighbors do not improve the ranking.
     """
     held, kept = _parted(examples, n_rows)
     if len(held) < _FEWEST:
         return otherwise
-    voting = _taken(examples, kept)
-    model, voters = train(voting), make_voters(voting)
+    others = _taken(examples, kept)
+    model, rows = train(others), make_neighbor_rows(others)
     n, view, Y = len(held), CSRView(examples.X[examples.source[held]]), examples.Y[held]
-    labels, scores = model.rank(view, 0, n, k=LOOKED_UP, **search)
-    mixtures = [Mixture(*values) for values in product(_NUMBERS, _POWERS, _SHARES)]
-    widest = max(mixtures)
-    found = Forest([model], Votes(voters, widest)).voters_for(labels, view, 0, n)
+    labels, scores = model.rank(view, 0, n, k=N_NEIGHBOR_LABELS, **search)
+    weightings = [NeighborWeighting(*values) for values in product(_NUMBERS, _POWERS, _SHARES)]
+    widest = max(weightings)
+    found = TreeEnsemble([model], WeightedNeighbors(rows, widest)).find_neighbors(
+        labels, view, 0, n
+    )
 
-    def quality(mixture):
-        nearest = [np.ascontiguousarray(array[:, : mixture.n_neighbors]) for array in found]
-        forest = Forest([model], Votes(voters, mixture))
-        weighted = scores * np.float32(forest.tree_weight)
-        ranking = forest.mixed(labels, weighted, nearest, 5, logarithms=False)
+    def quality(weighting):
+        nearest = [np.ascontiguousarray(array[:, : weighting.n_neighbors]) for array in found]
+        ensemble = TreeEnsemble([model], WeightedNeighbors(rows, weighting))
+        weighted = scores * np.float32(ensemble.tree_weight)
+        ranking = ensemble.mixed(labels, weighted, nearest, 5, logarithms=False)
         return ndcg_at_k(Y, ranking[0], k=5)
 
-    qualities = [quality(mixture) for mixture in mixtures]
+    qualities = [quality(weighting) for weighting in weightings]
     if max(qualities) <= ndcg_at_k(Y, labels[:, :5], k=5):
         return None
-    return mixtures[int(np.argmax(qualities))]
+    return weightings[int(np.argmax(qualities))]
 
 
 def _parted(examples, n_rows):

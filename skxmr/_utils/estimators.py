@@ -2,6 +2,7 @@
 
 import os
 import threading
+import warnings
 import weakref
 from contextlib import contextmanager
 from functools import wraps
@@ -47,6 +48,34 @@ def fitted_in_one_step(estimator):
     vars(estimator).update(learned)
     for name in before.keys() - after.keys():
         vars(estimator).pop(name, None)
+
+
+def warn_of_old_name(old, new):
+    """Warn that something public has another name since 0.2."""
+    warnings.warn(f"{old} was renamed to {new} in 0.2", FutureWarning, stacklevel=3)
+
+
+class RenamedAttribute:
+    """An attribute under the name that it had in 0.1.
+
+    Parameters
+    ----------
+    new : str
+        Its name since 0.2.
+    """
+
+    def __init__(self, new):
+        self._new = new
+
+    def __set_name__(self, owner, name):
+        self._old = name
+
+    def __get__(self, obj, owner=None):
+        if obj is None:
+            return self
+        value = getattr(obj, self._new)
+        warn_of_old_name(self._old, self._new)
+        return value
 
 
 _locks = weakref.WeakKeyDictionary()

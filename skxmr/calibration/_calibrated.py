@@ -46,7 +46,7 @@ class CalibratedRanker(RankerWrapper):
     and learns how often labels of a score are true.
 
     The map is one for all labels, because most of them have a few rows only, from which no map of
-    their own could be learnt [1]_. So the probabilities are right on average over labels, and a
+    their own could be learned [1]_. So the probabilities are right on average over labels, and a
     kind of label whose scores are too high throughout stays so.
 
     Parameters
@@ -273,7 +273,7 @@ class CalibratedRanker(RankerWrapper):
         """
         probabilities = self._reached_scores(X)
         if self.multilabel_:
-            return self._mirror(probabilities)
+            return self._to_container(probabilities)
         probabilities = probabilities.toarray()
         lost = np.flatnonzero(probabilities.sum(axis=1) == 0)
         if len(lost):

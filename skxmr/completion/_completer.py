@@ -22,7 +22,7 @@ from ..indexers import TrieHybridIndexer
 from ..linear._classifier import XRLinearClassifier
 from ..text import NGramTfidfVectorizer
 from ._prefixes import PrefixIndex
-from ._query_features import QueryFeatures, Spelling, composed, without_blanks
+from ._query_features import QueryFeatures, QueryNormalizer, composed, without_blanks
 from ._query_pairs import check_pairs, check_queries, objects
 from ._sessions import training_pairs
 
@@ -55,7 +55,7 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         Ranks the queries. By default one with a TrieHybridIndexer. Where its indexer or its label
         embedding takes features of labels, these are the queries' texts as seen by
         `prefix_vectorizer`; where they take texts, these are the queries' as compared with
-        prefixes. Nobody votes, whatever its `n_neighbors`.
+        prefixes. Its `n_neighbors` is ignored: no neighbors are used.
     previous_vectorizer : transformer, default=None
         Turns the previous query into features. By default tf-idf of words and pairs of words.
         A query that is empty has none.
@@ -187,16 +187,16 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         previous, prefixes = check_pairs(self, X, reset=True)
         y = check_queries(y, "y", len(prefixes))
         sample_weight = check_sample_weight(sample_weight, len(prefixes))
-        self._spelling = Spelling(self.lowercase, self.strip_accents)
+        self._normalizer = QueryNormalizer(self.lowercase, self.strip_accents)
         spelt, which = np.unique(objects(map(without_blanks, y)), return_inverse=True)
         counts = np.bincount(which, sample_weight, minlength=len(spelt))
-        shown, texts, codes = _known_queries(list(map(self._spelling.query, spelt)), counts)
+        shown, texts, codes = _known_queries(list(map(self._normalizer.query, spelt)), counts)
         self.classes_, codes = spelt[shown], codes[which]
         kept = np.flatnonzero(codes >= 0)
         codes = codes[kept]
         sample_weight = None if sample_weight is None else sample_weight[kept]
         previous = [composed(previous[i]) for i in kept]
-        prefixes = [self._spelling.prefix(prefixes[i]) for i in kept]
+        prefixes = [self._normalizer.prefix(prefixes[i]) for i in kept]
         embedded = self._fit_vectorizers(previous, texts)
         classifier = clone_with(
             _DEFAULT_CLASSIFIER if self.classifier is None else self.classifier,
@@ -219,13 +219,16 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         """Prepare the search for queries that begin with a prefix, in one of their spellings."""
         # With a blank at its end a query begins with all that is typed of it, and one more blank.
         self._prefixes = PrefixIndex(self.classifier_.tree_, [f"{text} " for text in texts])
-        self._partial_letters = _partial_letters(self._spelling, spelt)
+        self._partial_letters = _partial_letters(self._normalizer, spelt)
 
     def __setstate__(self, state):
+        if "_spelling" in state:  # its name in an earlier release
+            state = {**state, "_normalizer": state["_spelling"]}
+            del state["_spelling"]
         super().__setstate__(state)
         if "_prefixes" in state and "_partial_letters" not in state:
             # Pickled by a version that compared queries in another way.
-            self._index(list(map(self._spelling.query, self.classes_)), self.classes_)
+            self._index(list(map(self._normalizer.query, self.classes_)), self.classes_)
 
     def _fit_vectorizers(self, previous, texts):
         """Fit both vectorisers and return the embeddings of the known queries."""
@@ -311,9 +314,9 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         score : float
         """
         ranked, _ = self.rank(X, 10)
-        truth = objects(map(self._spelling.query, check_queries(y, "y", len(ranked))))
+        truth = objects(map(self._normalizer.query, check_queries(y, "y", len(ranked))))
         weights = check_sample_weight(sample_weight, len(ranked))
-        known = objects(map(self._spelling.query, self.classes_))
+        known = objects(map(self._normalizer.query, self.classes_))
         hits = (known[ranked] == truth[:, np.newaxis]) & (ranked >= 0)
         reciprocals = (hits / np.arange(1, 11)).max(axis=1)
         return float(np.average(reciprocals, weights=weights))
@@ -376,7 +379,7 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
 
     def _rank(self, previous, prefixes, k, constrained):
         previous = list(map(composed, previous))
-        prefixes = list(map(self._spelling.prefix, prefixes))
+        prefixes = list(map(self._normalizer.prefix, prefixes))
         X = self.classifier_._check_rank_input(self._features.rows(previous, prefixes))
         labels, scores = self._search(X, prefixes, k, constrained)
         for i, (n, prefix) in enumerate(zip(np.diff(X.indptr).tolist(), prefixes, strict=True)):
@@ -402,7 +405,7 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
 
     def _rank_one(self, previous, prefix, k):
         """Rank for one row, quickly: its labels and scores as lists, without padding."""
-        typed, prefix = prefix, self._spelling.prefix(prefix)
+        typed, prefix = prefix, self._normalizer.prefix(prefix)
         if prefix in self._partial_letters:
             (labels,), (scores,) = self._rank([previous], [typed], k, self.constrained)
         else:
@@ -420,7 +423,7 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         return labels, scores
 
     def _is_unguided(self, n_features, prefix):
-        """Whether nothing is known that the classifier has learnt to rank by."""
+        """Whether nothing is known that the classifier has learned to rank by."""
         return n_features == 0 or (prefix == "" and not self._knows_empty)
 
     def _most_popular(self, prefix, k):

@@ -20,7 +20,7 @@ _MARKS_IN_DISGUISE = "\u0f73\u0f75\u0f81"
 _MOST_TYPED = 1000
 
 
-class Spelling:
+class QueryNormalizer:
     """How queries and prefixes are written when they are compared.
 
     Case is folded character by character, so that it does not matter what comes next: the lower

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._utils.validation import check_boolean, check_integer, check_option
-from ._query_features import Spelling
+from ._query_features import QueryNormalizer
 from ._query_pairs import listed, objects, unmasked
 
 __all__ = ["training_pairs"]
@@ -35,7 +35,7 @@ _COMBINATIONS = [
 ]
 
 #: Queries are the same where a completer, by default, says so.
-_spelling = Spelling(lowercase=True, strip_accents=None)
+_normalizer = QueryNormalizer(lowercase=True, strip_accents=None)
 
 
 def training_pairs(
@@ -373,8 +373,8 @@ def _check_combination(kind, roles, given, n_columns):
 def _check_that_pairs_are_meant(content):
     """Raise where no previous query is "" or some next one: then it may be anything else."""
     previous, queries = (_check_queries(content, role) for role in ("previous", "query"))
-    previous = set(map(_spelling.query, previous))
-    if "" not in previous and previous.isdisjoint(map(_spelling.query, queries)):
+    previous = set(map(_normalizer.query, previous))
+    if "" not in previous and previous.isdisjoint(map(_normalizer.query, queries)):
         raise ValueError(
             "sessions has two columns, of which the first may hold previous queries or something "
             f"else, such as sessions: none of it, such as {content['previous'][0]!r:.80}, is one "
@@ -406,7 +406,7 @@ def _begins(users, times, idle_seconds):
 
 def _consecutive(queries, begins):
     """Pass over repetitions and what is blank; return the previous queries and the queries."""
-    session, texts = np.cumsum(begins), objects(map(_spelling.query, queries))
+    session, texts = np.cumsum(begins), objects(map(_normalizer.query, queries))
     kept = np.flatnonzero(texts != "")
     repeats = np.zeros(len(kept), dtype=bool)
     repeats[1:] = (texts[kept[1:]] == texts[kept[:-1]]) & (session[kept[1:]] == session[kept[:-1]])

@@ -7,7 +7,7 @@ from .._utils import parallel, progress
 from .._utils.sparse import group_sums
 from ..tree import LabelTree, group_pointers
 
-#: The phase of a fit, and its seconds per nonzero and level, roughly: to foresee the time left.
+#: The phase of a fit, and its seconds per nonzero and level, roughly: to estimate the time left.
 PHASE = "clustering labels"
 COST = 250e-9
 
@@ -15,7 +15,7 @@ COST = 250e-9
 _SCORE_BLOCK = 1 << 24
 
 
-def foresee(Z, indexer):
+def estimate(Z, indexer):
     """Tell those who wait how long the clustering of all labels may take."""
     progress.expect(PHASE, COST * Z.nnz * depth(Z.shape[0], indexer))
 

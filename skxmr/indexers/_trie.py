@@ -88,7 +88,7 @@ class _Sorted:
         return np.minimum.reduceat(common, starts)
 
 
-def grow_trie(texts, max_depth, max_leaf_size):
+def build_trie(texts, max_depth, max_leaf_size):
     """Divide texts by their first code point, then their second, and so on.
 
     A node is divided where it has more than `max_leaf_size` texts, not all of them equal.

@@ -17,7 +17,7 @@ from .._utils.validation import (
 )
 from . import _clusters
 from ._texts import default_vectorizer
-from ._trie import TextIndexer, grow_trie
+from ._trie import TextIndexer, build_trie
 
 
 class TrieHybridIndexer(TextIndexer):
@@ -146,8 +146,8 @@ class TrieHybridIndexer(TextIndexer):
     def _fit(self, texts, label_features):
         Z = self._embed(texts, label_features)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        _clusters.foresee(Z, self)
-        trie = grow_trie(texts, self.trie_depth, self.max_leaf_size)
+        _clusters.estimate(Z, self)
+        trie = build_trie(texts, self.trie_depth, self.max_leaf_size)
         groups = np.split(trie.order, trie.leaf_ptr[1:-1])
         divide = _clusters.divide_evenly if self.balanced else _clusters.divide_unbalanced
         groups, below, self.n_iter_ = divide(Z, groups, seed, self)

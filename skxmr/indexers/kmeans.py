@@ -113,7 +113,7 @@ class KMeansIndexer(ClusterMixin, BaseEstimator):
     def _fit(self, X):
         Z = self._prepare(X, reset=True)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        _clusters.foresee(Z, self)
+        _clusters.estimate(Z, self)
         divide = _divide_balanced if self.balanced else _clusters.divide_unbalanced
         groups = [np.arange(Z.shape[0], dtype=np.int32)]
         groups, child_ptr, self.n_iter_ = divide(Z, groups, seed, self)

@@ -8,7 +8,7 @@ from .._utils.estimators import consistent, fitted_in_one_step
 from .._utils.validation import check_integer, check_texts
 from ..tree import LabelTree
 from ._clusters import PHASE
-from ._trie import TextIndexer, grow_trie
+from ._trie import TextIndexer, build_trie
 
 #: Seconds per label, roughly.
 _COST = 1e-6
@@ -100,7 +100,7 @@ class TrieIndexer(TextIndexer):
 
     def _fit(self, texts):
         progress.expect(PHASE, _COST * len(texts))
-        trie = grow_trie(texts, self.max_depth, self.max_leaf_size)
+        trie = build_trie(texts, self.max_depth, self.max_leaf_size)
         self._set_tree(LabelTree([*trie.child_ptr, trie.leaf_ptr], trie.order), trie.edges)
         first = trie.order[trie.leaf_ptr[:-1]]
         prefixes = [texts[i][:n] for i, n in zip(first.tolist(), trie.shared.tolist(), strict=True)]

@@ -5,7 +5,8 @@
 `figure_`. Drawing needs matplotlib: ``pip install 'skxmr[plot]'``.
 """
 
-from .._ranking.explanation import Explanation, TreeExplanation, VoteExplanation
+from .._ranking.explanation import Explanation, NeighborExplanation, TreeExplanation
+from .._utils.estimators import warn_of_old_name
 from ._contributions import ExplanationDisplay
 from ._explain import explain
 from ._latency import LatencyDisplay
@@ -19,10 +20,17 @@ __all__ = [
     "ExplanationDisplay",
     "LabelTreeDisplay",
     "LatencyDisplay",
+    "NeighborExplanation",
     "RankingMetricsDisplay",
     "ReliabilityDisplay",
     "SearchQualityDisplay",
     "TreeExplanation",
-    "VoteExplanation",
     "explain",
 ]
+
+
+def __getattr__(name):
+    if name == "VoteExplanation":  # its name in 0.1
+        warn_of_old_name("VoteExplanation", "NeighborExplanation")
+        return NeighborExplanation
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -105,13 +105,13 @@ def _heading(tree, level, row):
 
 
 def _title(explanation, row, tree):
-    """The label, its score, and what the tree and the votes have to do with it."""
+    """The label, its score, and what the tree and the nearest neighbors contribute to it."""
     score = f"score {explanation.scores[row]:.3f}"
     title = f"{explanation.label_name}: {score}"
-    if len(explanation.trees) > 1 or explanation.votes is not None:
+    if len(explanation.trees) > 1 or explanation.neighbors is not None:
         one = explanation.trees[tree]
         title += f"\ntree {tree}: {one.scores[row, -1]:.3f}, times {one.weight:.3g}"
-    if explanation.votes is not None:
-        votes = explanation.votes
-        title += f"; votes: {votes.scores[row]:.3f}, times {votes.weight:.3g}"
+    if explanation.neighbors is not None:
+        neighbors = explanation.neighbors
+        title += f"; neighbors: {neighbors.scores[row]:.3f}, times {neighbors.weight:.3g}"
     return title

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 
 from .._core import Model
-from .._ranking.ensemble import ForestCache
+from .._ranking.ensemble import EnsembleCache
 from .._ranking.wrapped import last_ranker, unwrapped
 from .._utils.validation import check_integer, check_real
 from ._plotting import despine, name_of, take_axes
@@ -174,7 +174,7 @@ def _pruned(ranker, threshold):
     if threshold > ranker.prune_threshold:
         fitted = ranker._fitted
         models = tuple(_pruned_model(model, threshold, ranker) for model in fitted.models)
-        pruned._fitted = fitted._replace(models=models, forests=ForestCache())
+        pruned._fitted = fitted._replace(models=models, ensembles=EnsembleCache())
     return pruned
 
 

@@ -17,13 +17,13 @@ from .. import embeddings
 from .._core import LOSSES, POST_PROCESSORS, PRODUCTS, WEIGHT_DTYPES, Frontier, Model, TrainParams
 from .._data.examples import distinct_examples
 from .._data.label_examples import check_label_examples, with_label_examples
-from .._ranking.ensemble import ForestCache, Mixture, mixable
+from .._ranking.ensemble import EnsembleCache, NeighborWeighting, without_logarithm
 from .._ranking.explain import explain_label
 from .._ranking.explanation import Explanation, check_feature_names, find_label
-from .._ranking.neighbors import join_voters, make_voters, update_voters
+from .._ranking.neighbors import join_neighbor_rows, make_neighbor_rows, update_neighbor_rows
 from .._ranking.wrapped import ranking_csr
 from .._training import matching, trainer
-from .._training.disentangle import MOST_CLUSTERS, disentangle, foreseen_rounds, round_name
+from .._training.disentangle import MOST_CLUSTERS, disentangle, estimated_rounds, round_name
 from .._training.negatives import (
     Sampling,
     check_negative_sampling,
@@ -34,10 +34,10 @@ from .._training.negatives import (
 from .._training.new_labels import (
     PLACEMENTS,
     check_indexer_places,
-    grown_classes,
-    grown_columns,
-    grown_model,
-    grown_tree,
+    extended_classes,
+    extended_columns,
+    extended_model,
+    extended_tree,
     place_by_indexer,
     place_by_search,
     rows_with,
@@ -45,10 +45,16 @@ from .._training.new_labels import (
 )
 from .._training.relevance import check_relevance
 from .._training.trainer import train_layers
-from .._training.tune_neighbors import choose_mixture
+from .._training.tune_neighbors import choose_weighting
 from .._utils import caching, parallel, progress
 from .._utils.cloning import clone_with, draw_seed
-from .._utils.estimators import change_lock, consistent, snapshot
+from .._utils.estimators import (
+    RenamedAttribute,
+    change_lock,
+    consistent,
+    snapshot,
+    warn_of_old_name,
+)
 from .._utils.folder import write_folder
 from .._utils.pairs import is_true, row_of_entries
 from .._utils.targets import (
@@ -160,7 +166,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         How a margin becomes a score and joins its parent's: "noop", "sigmoid", "log-sigmoid",
         "l{p}-hinge" or "log-l{p}-hinge" for p = 1 to 4. The variants with "log-" add logarithms
         instead of multiplying, so that no score is too small to be told from others. The scores of
-        "noop" are margins, into which no votes can be mixed: with it, nobody votes.
+        "noop" are margins, which cannot be combined with neighbors: none are used then.
     threshold : float, default=0.5
         `predict` returns the labels that score higher (multilabel y only).
     n_trees : int, default=1
@@ -168,18 +174,19 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         takes part in the average of the labels that it ranks among its first 50. The score of a
         label that it ranks lower counts only if it is larger than the others' sum.
     n_neighbors : int, "auto" or None, default=20
-        How many training rows vote for their labels, of those most similar to the query among the
-        rows that carry one of the labels ranked highest. The model then holds the training rows,
-        in four bytes per nonzero; `add_voters` adds rows later. With "auto", this number, the
-        weight and the power of the votes are those that rank best on rows held out of a first
-        training; that doubles the time of a fit with one tree. With None, nobody votes: the model
-        is smaller and ranks several times as fast. Takes effect in fit, as `prune_threshold` does.
+        Number of nearest training rows whose labels contribute to the score. Candidates are the
+        rows that have one of the labels ranked highest. The model then holds the training rows, in
+        four bytes per nonzero; `add_neighbors` adds rows later. With "auto", this number, the power
+        and the weight are those that rank best on held-out rows; this doubles the time of a fit
+        with one tree. With None, no neighbors are used: the model is smaller and ranks several
+        times as fast. Takes effect in fit, as `prune_threshold` does.
     neighbor_weight : float in [0, 1], default=0.2
-        Share of the votes in the scores. Votes are added to the score of the labels that the trees
-        rank among their first 20 (50 with several trees). For a label that they rank lower, the
-        larger of the two counts. With 1, the trees only order the labels that no neighbor has.
+        Weight of the neighbors in the scores; that of the trees is one minus it. The neighbors are
+        added to the score of labels that the trees rank among their first 20 (50 with several
+        trees). For a label of a lower rank, the larger of the two counts. With 1, the trees only
+        order the labels that no neighbor has.
     neighbor_power : float, default=3.0
-        A neighbour's vote counts this power of its cosine similarity.
+        A neighbor counts by its cosine similarity to this power.
     max_clusters_per_label : int, default=1
         Above 1, and up to 6, labels are disentangled [2]_: once a tree is trained, every label
         moves into those leaf clusters, this many at most, that the search reaches for most of its
@@ -214,9 +221,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     n_iter_ : int
         The largest number of passes the solver made for any node; `max_iter` where one was cut
         short.
-    votes_ : tuple (n_neighbors, power, weight) or None
-        How votes count: what was chosen, or the parameters when the model was fitted. None where
-        nobody votes.
+    neighbors_ : named tuple (n_neighbors, power, weight) or None
+        Settings of the nearest neighbors when the model was fitted. None without neighbors.
     n_labels_ : int
     n_levels_ : int
         Ranking steps from the root to a label.
@@ -315,7 +321,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     tree_ = FittedAttribute(lambda fitted: fitted.trees[0])
     indexer_ = FittedAttribute(lambda fitted: fitted.indexer)
     n_iter_ = FittedAttribute(lambda fitted: fitted.n_iter)
-    votes_ = FittedAttribute(lambda fitted: fitted.votes)
+    neighbors_ = FittedAttribute(lambda fitted: fitted.weighting)
+    votes_ = RenamedAttribute("neighbors_")
     n_labels_ = FittedAttribute(lambda fitted: fitted.n_labels)
     n_levels_ = FittedAttribute(lambda fitted: fitted.trees[0].n_levels)
     multilabel_ = FittedAttribute(lambda fitted: fitted.multilabel)
@@ -397,28 +404,28 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         keys = self._keys([X, y, sample_weight, *of_labels, relevance, negatives])
         targets = cache(partial(encode_targets, y))
         given = sample_weight, of_labels, relevance, negatives
-        problem = _Problem(lambda: self._prepare(X, targets(), *given), keys.data)
+        problem = TrainingData(lambda: self._prepare(X, targets(), *given), keys.data)
         recall = partial(caching.recall, self._memory())
-        learnt = recall(
+        learned = recall(
             keys.fit, keys.training, lambda: self._learn(problem, X.shape[0], targets())
         )
-        votes = self._mixture(learnt.votes)
-        voters = None
-        if votes is not None:  # the same ones for every threshold and type of weights
-            voters = recall(keys.data, keys.data, lambda: make_voters(problem.examples))
+        weighting = self._weighting(learned.weighting)
+        neighbors = None
+        if weighting is not None:  # the same ones for every threshold and type of weights
+            neighbors = recall(keys.data, keys.data, lambda: make_neighbor_rows(problem.examples))
         names = getattr(self, "feature_names_in_", None)
         return FittedState(
-            trees=tuple(learnt.trees),
-            models=tuple(learnt.models),
-            indexer=learnt.indexer,
-            voters=voters,
-            votes=votes,
-            classes=Names(values=learnt.classes),
-            container=learnt.container,
-            n_iter=learnt.n_iter,
+            trees=tuple(learned.trees),
+            models=tuple(learned.models),
+            indexer=learned.indexer,
+            neighbors=neighbors,
+            weighting=weighting,
+            classes=Names(values=learned.classes),
+            container=learned.container,
+            n_iter=learned.n_iter,
             n_features=self.n_features_in_,
             feature_names=None if names is None else Names(values=names),
-            forests=ForestCache(),
+            ensembles=EnsembleCache(),
         )
 
     def _prepare(self, X, targets, sample_weight, of_labels, relevance, negatives):
@@ -433,20 +440,20 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             relevance = check_relevance(relevance, targets.indicator, weight, self.C)
         if negatives is not None:
             negatives = check_negatives(negatives, targets.indicator)
-        labels, rows = (targets.indicator, weight, relevance, negatives), _bare(X)
+        labels, rows = (targets.indicator, weight, relevance, negatives), _without_flags(X)
         if label_examples is not None:
             label_examples = check_label_examples(label_examples, n_labels, X.shape[1])
             rows, labels = with_label_examples(rows, labels, label_examples)
         return distinct_examples(rows, *labels), label_features, label_text
 
     def _learn(self, problem, n_rows, targets):
-        """Everything that a fit yields but the voters."""
-        foreseen = {}
+        """Everything that a fit yields except the rows for nearest neighbors."""
+        estimated = {}
         if self.verbose:
-            foreseen = _foreseen(problem.examples, self.indexer, self._n_reassignments())
-            foreseen = _repeated(foreseen, int(self.n_trees))
-        with progress.reporting("fitting", foreseen, self.verbose):
-            votes = self._choose_votes(problem, n_rows)
+            estimated = _estimated_seconds(problem.examples, self.indexer, self._n_reassignments())
+            estimated = _repeated(estimated, int(self.n_trees))
+        with progress.reporting("fitting", estimated, self.verbose):
+            weighting = self._choose_weighting(problem, n_rows)
             trained = self._train_all(problem)
         models = [_model_of(t, self.n_features_in_) for t in trained]
         n_iter = max(t.n_iter for t in trained)
@@ -454,7 +461,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         n_labels = targets.indicator.shape[1]
         classes = targets.classes if targets.classes is not None else np.arange(n_labels)
         container, indexer = targets.container, trained[0].indexer
-        return _Learnt(trees, models, votes, classes, container, n_iter, indexer)
+        return FitResult(trees, models, weighting, classes, container, n_iter, indexer)
 
     def _memory(self):
         return caching.open_memory(self.memory)
@@ -464,7 +471,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         if self.memory is None:
             return _Keys(None, None, None)
         unimportant = {"memory", "n_jobs", "verbose"}
-        if not _is_auto(self.n_neighbors):  # else votes are chosen by ranking
+        if not _is_auto(self.n_neighbors):  # else they are chosen by ranking
             unimportant |= _ONLY_FOR_RANKING
         after_training = _ONLY_FOR_RANKING | {"prune_threshold", "weight_dtype"}
         params, data = self.get_params(deep=False), caching.key_of(given, {})
@@ -475,34 +482,34 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
 
         return _Keys(name(params.keys()), name(unimportant), name(after_training))
 
-    def _choose_votes(self, problem, n_rows):
-        """How votes count, found out if that was asked for."""
-        given = self._given_votes()
+    def _choose_weighting(self, problem, n_rows):
+        """Settings of nearest neighbors, tuned if `n_neighbors` is "auto"."""
+        given = self._given_weighting()
         if given is not None or self.n_neighbors is None:
             return given
 
         def train(examples):
-            part = _Problem(lambda: (examples, problem.label_features, problem.label_text))
+            part = TrainingData(lambda: (examples, problem.label_features, problem.label_text))
             return _model_of(self._train(part, self.random_state), self.n_features_in_)
 
         search = {"beam_width": int(self.beam_width)}
-        search["post_processor"] = mixable(self.post_processor)
-        if self.post_processor == "noop":  # may change after fit, which votes should survive
+        search["post_processor"] = without_logarithm(self.post_processor)
+        if self.post_processor == "noop":  # may be changed after fit
             search["post_processor"] = "l3-hinge"
-        otherwise = Mixture(20, float(self.neighbor_power), float(self.neighbor_weight))
-        with progress.part("to choose how votes count"):
-            return choose_mixture(problem.examples, n_rows, train, search, otherwise)
+        otherwise = NeighborWeighting(20, float(self.neighbor_power), float(self.neighbor_weight))
+        with progress.part("to tune nearest neighbors"):
+            return choose_weighting(problem.examples, n_rows, train, search, otherwise)
 
-    def _mixture(self, chosen):
-        """How votes count: as fit has chosen, if it was to choose, else by the parameters."""
-        return chosen if _is_auto(self.n_neighbors) else self._given_votes()
+    def _weighting(self, chosen):
+        """Settings of nearest neighbors: those that fit has tuned, or the parameters."""
+        return chosen if _is_auto(self.n_neighbors) else self._given_weighting()
 
-    def _given_votes(self):
-        """How votes count by the parameters; None where they do not say."""
+    def _given_weighting(self):
+        """Settings of nearest neighbors by the parameters; None if they do not say."""
         if not isinstance(self.n_neighbors, numbers.Integral):
             return None
         numbers_given = self.neighbor_power, self.neighbor_weight
-        return Mixture(int(self.n_neighbors), *map(float, numbers_given))
+        return NeighborWeighting(int(self.n_neighbors), *map(float, numbers_given))
 
     def _seeds(self, n_trees):
         """The random state of each of several trees; the first one's is that of a single tree."""
@@ -583,19 +590,21 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
 
     @property
     def _model(self):
-        """What ranks: a tree, or several of them, perhaps with the votes of training rows."""
+        """What ranks: a tree, or an ensemble of trees, perhaps with nearest neighbors."""
         fitted = self._fitted
-        nobody = fitted.voters is None or self.n_neighbors is None or self.post_processor == "noop"
+        nobody = (
+            fitted.neighbors is None or self.n_neighbors is None or self.post_processor == "noop"
+        )
         if nobody and len(fitted.models) == 1:
             return fitted.models[0]
         # Parameters may have changed since the model was fitted.
         asked = None if nobody else (self.n_neighbors, self.neighbor_power, self.neighbor_weight)
-        forest = fitted.forests.known(asked)
-        if forest is None:
-            self._check_mixture()
-            mixture = None if nobody else self._mixture(fitted.votes)
-            forest = fitted.forests.make(fitted.models, fitted.voters, asked, mixture)
-        return forest
+        ensemble = fitted.ensembles.known(asked)
+        if ensemble is None:
+            self._check_weighting()
+            weighting = None if nobody else self._weighting(fitted.weighting)
+            ensemble = fitted.ensembles.make(fitted.models, fitted.neighbors, asked, weighting)
+        return ensemble
 
     def _check_fitted(self):
         check_is_fitted(self)
@@ -621,10 +630,10 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         check_integer(self.beam_width, "beam_width", 1)
         check_option(self.post_processor, "post_processor", tuple(POST_PROCESSORS))
         check_real(self.threshold, "threshold", -np.inf)
-        self._check_mixture()
+        self._check_weighting()
         check_n_jobs(self.n_jobs)
 
-    def _check_mixture(self):
+    def _check_weighting(self):
         """Check what is mixed into scores, and that these can be mixed."""
         if self.n_neighbors is not None and not _is_auto(self.n_neighbors):
             check_integer(self.n_neighbors, "n_neighbors", 1)
@@ -777,7 +786,11 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             above = float(np.nextafter(np.float32(self.threshold), np.float32(np.inf)))
         predicted = self._survivors(X, floor=above)
         predicted.data = np.ones(predicted.nnz, dtype=np.int64)
-        return predicted.toarray() if self._fitted.container == "dense" else self._mirror(predicted)
+        return (
+            predicted.toarray()
+            if self._fitted.container == "dense"
+            else self._to_container(predicted)
+        )
 
     @available_if(_scores_are_probabilities)
     @consistent
@@ -785,7 +798,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         """Estimate probabilities of labels.
 
         A label's is the product of the logistic models' along its path, averaged over the trees and
-        mixed with the votes, if there are any. Available with ``loss="log_loss"`` and
+        combined with the neighbors, if there are any. Available with ``loss="log_loss"`` and
         ``post_processor="sigmoid"``; CalibratedRanker makes probabilities of any scores.
 
         Parameters
@@ -833,8 +846,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         hits = is_true(truth, np.arange(len(best)), best)
         return float(np.average(hits, weights=weight))
 
-    def add_voters(self, X, y, sample_weight=None):
-        """Let more rows vote, without training on them.
+    def add_neighbors(self, X, y, sample_weight=None):
+        """Add rows among which nearest neighbors are found, without training on them.
 
         Parameters
         ----------
@@ -853,20 +866,40 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
             If the model was fitted without `n_neighbors`, or y has other labels.
         """
         with change_lock(self):
-            self._fitted = snapshot(self)._add_voters(X, y, sample_weight)
+            self._fitted = snapshot(self)._add_neighbors(X, y, sample_weight)
         return self
 
-    def _add_voters(self, X, y, sample_weight):
-        """Return the state with more voters."""
+    def _add_neighbors(self, X, y, sample_weight):
+        """Return the state with more rows for nearest neighbors."""
         self._check_fitted()
         fitted = self._fitted
-        if fitted.voters is None:
-            raise ValueError("add_voters needs a model fitted with n_neighbors, got None")
+        if fitted.neighbors is None:
+            raise ValueError("add_neighbors needs a model fitted with n_neighbors, got None")
         X = check_features(self, X, reset=False)
         Y = self._indicator_of(y, X.shape[0])
         weight = check_sample_weight(sample_weight, X.shape[0])
-        voters = join_voters(fitted.voters, distinct_examples(_bare(X), Y, weight))
-        return fitted._replace(voters=voters, forests=ForestCache())
+        neighbors = join_neighbor_rows(
+            fitted.neighbors, distinct_examples(_without_flags(X), Y, weight)
+        )
+        return fitted._replace(neighbors=neighbors, ensembles=EnsembleCache())
+
+    def add_voters(self, X, y, sample_weight=None):
+        """Do what `add_neighbors` does, under the name of 0.1.
+
+        .. deprecated:: 0.2
+            Use `add_neighbors`.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As `add_neighbors` takes them.
+
+        Returns
+        -------
+        self
+        """
+        warn_of_old_name("add_voters", "add_neighbors")
+        return self.add_neighbors(X, y, sample_weight)
 
     def add_labels(
         self,
@@ -933,7 +966,8 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         Notes
         -----
         One-dimensional y: `classes_` stay in order, so that classes may change their positions.
-        Rows given here vote, where rows vote; those that did already have their new labels now.
+        The rows given here are added to those among which neighbors are found, if there are
+        any. Rows that the model holds already get their new labels.
         Where a search chooses the negatives of the leaf clusters, it is made again, for the rows
         given. The indexer remains what it was.
 
@@ -965,28 +999,28 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         X = check_features(self, X, reset=False)
         weight = check_sample_weight(sample_weight, X.shape[0], self.C)
         if self.multilabel_:
-            targets = grown_columns(y, X.shape[0], self.n_labels_)
+            targets = extended_columns(y, X.shape[0], self.n_labels_)
         else:
-            targets = grown_classes(y, X.shape[0], self.classes_)
-        examples = distinct_examples(_bare(X), targets.indicator, weight)
+            targets = extended_classes(y, X.shape[0], self.classes_)
+        examples = distinct_examples(_without_flags(X), targets.indicator, weight)
         carriers = rows_with(examples, targets.new)
         place = None if by is None else self._place_by_indexer(carriers, targets, *by)
-        foreseen = _repeated({matching.PHASE: 1.0, trainer.PHASE: 3.0}, len(fitted.models))
-        with progress.reporting("adding labels", foreseen, self.verbose):
-            grown = self._grow_all(examples, carriers, targets, place, **how)
-        trees, models, n_iters = zip(*grown, strict=True)
+        estimated = _repeated({matching.PHASE: 1.0, trainer.PHASE: 3.0}, len(fitted.models))
+        with progress.reporting("adding labels", estimated, self.verbose):
+            extended = self._extend_all(examples, carriers, targets, place, **how)
+        trees, models, n_iters = zip(*extended, strict=True)
         retrained = how["retrain_siblings"]
         warn_of_absent(examples, trees[0], targets.new, retrain_siblings=retrained)
-        voters = fitted.voters
-        if voters is not None:
-            voters = update_voters(voters, examples, targets.renumbered)
+        neighbors = fitted.neighbors
+        if neighbors is not None:
+            neighbors = update_neighbor_rows(neighbors, examples, targets.renumbered)
         return fitted._replace(
             trees=trees,
             models=models,
-            voters=voters,
+            neighbors=neighbors,
             classes=Names(values=targets.classes),
             n_iter=max(fitted.n_iter, *n_iters),
-            forests=ForestCache(),
+            ensembles=EnsembleCache(),
         )
 
     def _place_by_indexer(self, examples, targets, label_features, label_text):
@@ -1002,24 +1036,24 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         given = {"label_features": label_features, "label_text": label_text}
         return place_by_indexer(examples, new, self.indexer_, kind, **given, n_jobs=self.n_jobs)
 
-    def _grow_all(self, examples, carriers, targets, place, *, n_clusters, retrain_siblings):
+    def _extend_all(self, examples, carriers, targets, place, *, n_clusters, retrain_siblings):
         """Give every tree the new labels; returns trees, models and numbers of passes."""
         params, n_trees = self._train_params(self.prune_threshold), len(self._fitted.models)
         sampling = sampling_of(self.negative_sampling, self.training_beam_width)
         how = {"sampling": sampling, "n_jobs": self.n_jobs, "retrain_siblings": retrain_siblings}
         search = {"n_clusters": n_clusters, "n_jobs": self.n_jobs}
-        grown = []
+        extended = []
         for t, seed in enumerate(self._seeds(n_trees)):
             rankers = self._fitted.models[t], self.trees_[t]
             with progress.part(_member_name(t, n_trees)):
                 found = place or place_by_search(carriers, targets.new, *rankers, params, **search)
-                tree = grown_tree(self.trees_[t], targets.renumbered, found)
+                tree = extended_tree(self.trees_[t], targets.renumbered, found)
                 # The seed that fitting this very tree would draw.
                 how["seed"] = draw_seed(check_random_state(seed))
-                grown.append(
-                    (tree, *grown_model(self._fitted.models[t], tree, examples, params, **how))
+                extended.append(
+                    (tree, *extended_model(self._fitted.models[t], tree, examples, params, **how))
                 )
-        return grown
+        return extended
 
     def _indicator_of(self, y, n_rows):
         """New targets as a matrix with a column per known label."""
@@ -1128,7 +1162,7 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
     def _scores(self, X):
         """Scores of the labels the beam reaches, in the container of y."""
         if self._fitted.container in ("spmatrix", "sparray"):
-            return self._mirror(self._survivors(X))
+            return self._to_container(self._survivors(X))
         return self._dense_scores(X)
 
     def _survivors(self, X, floor=-np.inf):
@@ -1148,16 +1182,16 @@ class XRLinearClassifier(ClassifierMixin, BaseEstimator):
         scores[row_of_entries(reached), reached.indices] = np.maximum(reached.data, lowest)
         return scores
 
-    def _mirror(self, matrix):
+    def _to_container(self, matrix):
         return sp.csr_array(matrix) if self._fitted.container == "sparray" else matrix
 
 
-def _bare(matrix):
+def _without_flags(matrix):
     """The same matrix, with none of the flags that scipy notes on an object as it learns them."""
     return sp.csr_matrix((matrix.data, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
-class _Problem:
+class TrainingData:
     """Everything training depends on besides parameters, made once it is looked at.
 
     Parameters
@@ -1196,12 +1230,12 @@ class _Keys(NamedTuple):
     training: str | None
 
 
-class _Learnt(NamedTuple):
-    """Everything that a fit yields but the voters."""
+class FitResult(NamedTuple):
+    """Everything that a fit yields except the rows for nearest neighbors."""
 
     trees: list
     models: list
-    votes: Mixture | None
+    weighting: NeighborWeighting | None
     classes: np.ndarray
     container: str
     n_iter: int
@@ -1223,7 +1257,7 @@ class _Options(NamedTuple):
     library: str = version("skxmr")
 
 
-class _Trained(NamedTuple):
+class TrainedTree(NamedTuple):
     """Everything training yields."""
 
     indexer: BaseEstimator | None
@@ -1241,7 +1275,7 @@ def _is_auto(value):
     return isinstance(value, str) and value == "auto"
 
 
-def _foreseen(examples, indexer, n_rounds):
+def _estimated_seconds(examples, indexer, n_rounds):
     """Seconds that the phases of a fit may take, as far as can be said before they begin."""
     lengths = np.diff(examples.X.indptr)[examples.source] + 1
     n_entries = int(lengths.sum())
@@ -1255,7 +1289,7 @@ def _foreseen(examples, indexer, n_rounds):
     if not n_rounds:
         return {**phases, trainer.PHASE: training}
     seconds_matching = matching.COST * n_entries * n_levels
-    return {**phases, **foreseen_rounds(n_rounds, training, seconds_matching)}
+    return {**phases, **estimated_rounds(n_rounds, training, seconds_matching)}
 
 
 def _member_name(t, n_trees):
@@ -1263,12 +1297,12 @@ def _member_name(t, n_trees):
     return f"member {t + 1} of {n_trees}"
 
 
-def _repeated(foreseen, n_trees):
+def _repeated(estimated, n_trees):
     """The same phases for each of several trees."""
     if n_trees == 1:
-        return foreseen
+        return estimated
     names = [_member_name(t, n_trees) for t in range(n_trees)]
-    return {f"{phase}, {name}": s for name in names for phase, s in foreseen.items()}
+    return {f"{phase}, {name}": s for name in names for phase, s in estimated.items()}
 
 
 def _index_and_train(
@@ -1297,7 +1331,7 @@ def _index_and_train(
     seed = draw_seed(random_state)
     options = {"sampling": sampling, "weight_dtype": weight_dtype, "seed": seed}
     layers, n_iter = train_layers(problem.examples, tree, params, **options, n_jobs=n_jobs)
-    return _Trained(indexer, tree, layers, n_iter)
+    return TrainedTree(indexer, tree, layers, n_iter)
 
 
 def _index(problem, indexer, label_embedding, n_jobs):
@@ -1329,7 +1363,7 @@ def _check_tree(tree, n_labels):
 
 def _check_label_features(label_features, kind, n_labels):
     if label_features is not None:
-        return _bare(check_matrix(label_features, "label_features", n_labels))
+        return _without_flags(check_matrix(label_features, "label_features", n_labels))
     if "features" in split_kind(kind):
         raise ValueError(f"label_embedding={kind!r} needs label_features, got None")
     return None

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from .._core import NeighborRows
-from .._ranking.ensemble import ForestCache, Mixture
+from .._ranking.ensemble import EnsembleCache, NeighborWeighting
 
 
 class Names:
@@ -49,28 +49,28 @@ class FittedState(NamedTuple):
     models : tuple of Model
         One for each tree.
     indexer : estimator or None
-    voters : NeighborRows or None
-    votes : Mixture or None
+    neighbors : NeighborRows or None
+    weighting : NeighborWeighting or None
     classes : Names
     container : str
         What predictions look like: "classes", "dense", "spmatrix" or "sparray".
     n_iter : int
     n_features : int
     feature_names : Names or None
-    forests : ForestCache
+    ensembles : EnsembleCache
     """
 
     trees: tuple
     models: tuple
     indexer: BaseEstimator | None
-    voters: NeighborRows | None
-    votes: Mixture | None
+    neighbors: NeighborRows | None
+    weighting: NeighborWeighting | None
     classes: Names
     container: str
     n_iter: int
     n_features: int
     feature_names: Names | None
-    forests: ForestCache
+    ensembles: EnsembleCache
 
     @property
     def n_labels(self):
@@ -94,9 +94,9 @@ class FittedState(NamedTuple):
             raise ValueError(f"there are {len(self.models)} models, and {len(self.trees)} trees")
         sizes = {part.n_labels for part in (*self.models, *self.trees)}
         features = {model.n_features for model in self.models} | {self.n_features}
-        if self.voters is not None:
-            sizes.add(self.voters.n_labels)
-            features.add(self.voters.n_features)
+        if self.neighbors is not None:
+            sizes.add(self.neighbors.n_labels)
+            features.add(self.neighbors.n_features)
         if self.classes.are_made:
             sizes.add(len(self.classes.values))
         if len(sizes) > 1 or len(features) > 1:
@@ -147,8 +147,8 @@ def converted_state(state):
         trees=tuple(taken["trees_"]),
         models=tuple(taken["_models"]),
         indexer=taken.get("indexer_"),
-        voters=taken["_voters"],
-        votes=taken["votes_"],
+        neighbors=taken["_voters"],
+        weighting=taken["neighbors_"],
         classes=Names(values=np.asarray(taken["classes_"])),
         container=taken["_container"],
         n_iter=taken["n_iter_"],
@@ -156,7 +156,7 @@ def converted_state(state):
         feature_names=(
             Names(values=taken["feature_names_in_"]) if "feature_names_in_" in taken else None
         ),
-        forests=ForestCache(),
+        ensembles=EnsembleCache(),
     )
     return state
 
@@ -170,7 +170,7 @@ _EARLIER_ATTRIBUTES = {
     "multilabel_",
     "classes_",
     "_container",
-    "votes_",
+    "neighbors_",
     "_models",
     "_voters",
     "_forests",

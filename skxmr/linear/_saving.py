@@ -61,19 +61,19 @@ def classifier_state(estimator):
         "n_features": int(fitted.n_features),
         "trees": trees,
         "n_labels": int(fitted.n_labels),
-        "votes": None if fitted.votes is None else list(fitted.votes),
-        "has_voters": fitted.voters is not None,
+        "votes": None if fitted.weighting is None else list(fitted.weighting),
+        "has_voters": fitted.neighbors is not None,
         "n_iter": int(fitted.n_iter),
         "container": fitted.container,
         "classes": _pack_labels(arrays, "classes", fitted.classes.values),
     }
-    voters = fitted.voters
-    if voters is not None:
-        arrays |= {neighbor_file(name): array for name, array in voters.arrays.items()}
-        checksums |= {neighbor_file(name): crc for name, crc in voters.checksums.items()}
-        if voters.source is not None:
-            arrays["voters.source"] = voters.source
-            content["n_voters_given"] = int(voters.n_given)
+    neighbors = fitted.neighbors
+    if neighbors is not None:
+        arrays |= {neighbor_file(name): array for name, array in neighbors.arrays.items()}
+        checksums |= {neighbor_file(name): crc for name, crc in neighbors.checksums.items()}
+        if neighbors.source is not None:
+            arrays["voters.source"] = neighbors.source
+            content["n_voters_given"] = int(neighbors.n_given)
     if fitted.feature_names is not None:
         names = fitted.feature_names.values
         content["feature_names"] = _pack_labels(arrays, "feature_names", names)

@@ -65,7 +65,7 @@ def calls():
     balanced = KMeansIndexer(branching=2, max_leaf_size=3, balanced=True)
     lloyd = KMeansIndexer(branching=2, max_leaf_size=3, balanced=False)
     tree = XRLinearClassifier(lloyd, **options).fit(X, Y)
-    forest = XRLinearClassifier(lloyd, n_trees=2, n_neighbors=5, **options).fit(X, Y)
+    ensemble = XRLinearClassifier(lloyd, n_trees=2, n_neighbors=5, **options).fit(X, Y)
     texts = [f"word{i % 7} of text {i} é" for i in range(30)]
     vectorizer = NGramTfidfVectorizer(ngram_range=(1, 2)).fit(texts)
     completer = SessionQueryCompleter().fit([("", t[:3]) for t in texts], texts)
@@ -85,8 +85,8 @@ def calls():
         "rank": lambda: tree.rank(X, 3),
         "rank, one row": lambda: one_row(tree),
         "rank, one dense row": lambda: one_row_dense(tree, X),
-        "rank, two trees and votes": lambda: forest.rank(X, 3),
-        "rank, one row by these": lambda: one_row(forest),
+        "rank, two trees and votes": lambda: ensemble.rank(X, 3),
+        "rank, one row by these": lambda: one_row(ensemble),
         "learn n-grams": lambda: NGramTfidfVectorizer().fit_transform(texts).toarray(),
         "transform n-grams": lambda: vectorizer.transform(texts).toarray(),
         "complete": lambda: completer.complete("wo"),

@@ -102,7 +102,7 @@ def calls(clf, y):
         lambda: clf.rank(X, 3, frontier=(1, np.ones((60, clf.tree_.n_nodes(1)), np.float32))),
     )
     yield "n_jobs", lambda: copy.copy(clf).set_params(n_jobs=2).rank(X, 3)
-    yield "add_voters", lambda: copy.copy(clf).add_voters(X[:5], y[:5]).rank(X, 3)
+    yield "add_neighbors", lambda: copy.copy(clf).add_neighbors(X[:5], y[:5]).rank(X, 3)
     yield "add_labels", lambda: copy.copy(clf).add_labels(X, more).rank(X, 3)
     yield "retrain", lambda: copy.copy(clf).add_labels(X, more, retrain_siblings=True).predict(X)
     yield "placed", lambda: copy.copy(clf).add_labels(X, more, placement="indexer").predict(X)

@@ -1,6 +1,6 @@
 """Ranks for hours at a low load, and watches memory and latency.
 
-Several threads rank single rows and batches with the same estimator, a tree or a forest with votes.
+Several threads rank single rows and batches with the same estimator, a tree or an ensemble.
 Every few seconds a model is saved, loaded or mapped, compared with the one before, and takes its
 place; now and then one is trained.
 
@@ -36,8 +36,8 @@ class Served:
         self.vectorizer = NGramTfidfVectorizer(min_df=2).fit(texts)
         self.X, self.Y = self.vectorizer.transform(texts), Y
         self.texts = texts
-        forest = {"n_trees": 2, "n_neighbors": 10}
-        self.models = [self.trained(), self.trained(**forest)]
+        ensemble = {"n_trees": 2, "n_neighbors": 10}
+        self.models = [self.trained(), self.trained(**ensemble)]
         self.expected = [model.rank(self.X, 5) for model in self.models]
 
     def trained(self, n_rows=None, **params):

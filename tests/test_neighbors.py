@@ -19,8 +19,8 @@ import skxmr
 from skxmr import KMeansIndexer, SessionQueryCompleter, XRLinearClassifier
 from skxmr._core import CSRView, NeighborRows, _voters, combine
 from skxmr._data.examples import distinct_examples
-from skxmr._ranking.ensemble import ForestCache
-from skxmr._ranking.neighbors import make_voters
+from skxmr._ranking.ensemble import EnsembleCache
+from skxmr._ranking.neighbors import make_neighbor_rows
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import precision_at_k
 from skxmr.text import NGramTfidfVectorizer
@@ -77,7 +77,7 @@ def test_neighbors_are_those_of_the_reference(corpus, n_neighbors, data):
     n = queries.shape[0]
     lists = st.lists(st.integers(-1, Y.shape[1] - 1), min_size=3, max_size=3)
     listed = np.array(data.draw(st.lists(lists, min_size=n, max_size=n)), dtype=np.int32)
-    voters = make_voters(examples)
+    voters = make_neighbor_rows(examples)
     rows, similarity = voters.find(CSRView(queries), 0, n, listed, n_neighbors, 10**6)
     rows = numbers_of(voters, examples)[rows]
     for i in range(n):
@@ -96,7 +96,7 @@ def test_no_more_rows_are_compared_than_allowed():
     X = sp.csr_matrix(np.eye(6, dtype=np.float32)[[0] * 6] + np.eye(6, dtype=np.float32))
     Y = sp.csr_matrix(np.repeat(np.eye(2), 3, axis=0).astype(np.float32))
     examples = distinct_examples(X, Y)
-    voters = make_voters(examples)
+    voters = make_neighbor_rows(examples)
     for most in range(1, 7):
         listed = np.array([[1, 0]], dtype=np.int32)
         rows, _ = voters.find(CSRView(X[[0]]), 0, 1, listed, 6, most)
@@ -109,7 +109,7 @@ def test_no_more_rows_are_compared_than_allowed():
 @given(corpora())
 def test_rows_that_share_their_most_frequent_label_lie_side_by_side(corpus):
     examples = distinct_examples(*corpus[:3])
-    voters = make_voters(examples)
+    voters = make_neighbor_rows(examples)
     assert_array_equal(np.sort(voters.source), np.sort(examples.source))
     labels = [
         [label for label, _ in stored_entries(examples.Y, row)]
@@ -174,7 +174,7 @@ def test_votes_are_those_of_the_reference(corpus, n_neighbors, power, share):
     n, n_labels = queries.shape[0], Y.shape[1]
     if not len(examples.source):
         return
-    voters = make_voters(examples)
+    voters = make_neighbor_rows(examples)
     listed = np.tile(np.arange(n_labels, dtype=np.int32), (n, 1))
     scores = np.full(listed.shape, 0.5, dtype=np.float32)
     rows, similarity = voters.find(CSRView(queries), 0, n, listed, n_neighbors, 100)
@@ -257,7 +257,7 @@ def classifier(**params):
 
 def with_models(clf, models):
     """The state of a classifier with other models."""
-    return clf._fitted._replace(models=models, forests=ForestCache())
+    return clf._fitted._replace(models=models, ensembles=EnsembleCache())
 
 
 def test_scores_of_trees_are_averaged():
@@ -424,22 +424,22 @@ def test_rows_added_vote_as_if_they_had_been_there(one_dimensional):
     clf = classifier(n_neighbors=5, neighbor_weight=1.0).fit(X, targets)
     more, _ = problem(seed=5)
     more_targets = targets[::-1] if one_dimensional else Y[::-1]
-    added = pickle.loads(pickle.dumps(clf)).add_voters(more, more_targets, np.full(150, 2.0))
-    assert added._fitted.voters.n_rows == clf._fitted.voters.n_rows + 150
-    added._fitted.voters.check()
+    added = pickle.loads(pickle.dumps(clf)).add_neighbors(more, more_targets, np.full(150, 2.0))
+    assert added._fitted.neighbors.n_rows == clf._fitted.neighbors.n_rows + 150
+    added._fitted.neighbors.check()
     weight = np.repeat(np.array([1, 2], dtype=np.float32), 150)
     Y_both = sp.vstack((clf._indicator_of(targets, 150), clf._indicator_of(more_targets, 150)))
     both = distinct_examples(sp.vstack((X, more), format="csr"), Y_both.tocsr(), weight)
     listed, _ = clf.rank(more, 12)
     options = CSRView(more), 0, 150, listed, 5, 10**6
-    expected = make_voters(both).find(*options)
-    assert_allclose(added._fitted.voters.find(*options)[1], expected[1], rtol=1e-6)
+    expected = make_neighbor_rows(both).find(*options)
+    assert_allclose(added._fitted.neighbors.find(*options)[1], expected[1], rtol=1e-6)
     assert not np.array_equal(added.rank(more, 3)[0], clf.rank(more, 3)[0])
     wrong = ["unheard of"] * 150 if one_dimensional else Y[:, :3]
     with pytest.raises(ValueError, match="y must"):
-        clf.add_voters(more, wrong)
+        clf.add_neighbors(more, wrong)
     with pytest.raises(ValueError, match="n_neighbors"):
-        classifier().fit(X, targets).add_voters(more, more_targets)
+        classifier().fit(X, targets).add_neighbors(more, more_targets)
 
 
 def test_a_search_over_votes_trains_each_fold_once(tmp_path, monkeypatch):
@@ -511,7 +511,7 @@ def test_a_completer_wants_a_single_tree():
 def test_nobody_votes_in_a_completer():
     completer = SessionQueryCompleter(XRLinearClassifier())
     completer.fit([("", "a"), ("", "b")], ["art", "birds"])
-    assert completer.classifier_.votes_ is None
+    assert completer.classifier_.neighbors_ is None
     assert completer.predict([("", "a")])[0] == "art"
 
 
@@ -530,7 +530,7 @@ def test_trees_and_votes_rank_a_catalogue_better():
 
 def test_neighbors_pickled_by_an_earlier_release_load():
     clf = classifier(n_neighbors=5).fit(X, Y)
-    rows = clf._fitted.voters
+    rows = clf._fitted.neighbors
     old = object.__new__(_voters.Voters)
     vars(old).update(rows.__getstate__())
     old.arrays = {
@@ -548,3 +548,18 @@ def test_neighbors_pickled_by_an_earlier_release_load():
     for found, expected in zip(loaded.find(*options), rows.find(*options), strict=True):
         assert_array_equal(found, expected)
     assert b"_voters" not in pickle.dumps(loaded)
+
+
+def test_names_of_an_earlier_release_still_work():
+    clf = classifier(n_neighbors=3).fit(X, Y)
+    n_rows = clf._fitted.neighbors.n_rows
+    with pytest.warns(FutureWarning, match="add_neighbors"):
+        clf.add_voters(problem(seed=4)[0][:2], Y[:2])
+    assert clf._fitted.neighbors.n_rows == n_rows + 2
+    with pytest.warns(FutureWarning, match="neighbors_"):
+        assert clf.votes_ == clf.neighbors_ == (3, 3.0, 0.2)
+    explanation = clf.explain(X[:1], 2)
+    with pytest.warns(FutureWarning, match="neighbors"):
+        assert explanation.votes is explanation.neighbors
+    with pytest.warns(FutureWarning, match="NeighborExplanation"):
+        assert skxmr.inspection.VoteExplanation is type(explanation.neighbors)

@@ -15,8 +15,8 @@ import skxmr
 from skxmr import KMeansIndexer, XRLinearClassifier
 from skxmr._data.examples import distinct_examples
 from skxmr._data.label_examples import with_label_examples
-from skxmr._ranking.neighbors import make_voters
-from skxmr._training.tune_neighbors import Mixture, choose_mixture
+from skxmr._ranking.neighbors import make_neighbor_rows
+from skxmr._training.tune_neighbors import NeighborWeighting, choose_weighting
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import precision_at_k
 
@@ -57,12 +57,12 @@ def told_by_features(n=600):
 def test_votes_are_chosen_where_they_help_and_left_out_where_not():
     X, Y = pairs()
     helped = classifier(n_neighbors="auto").fit(X, Y)
-    assert helped.votes_ is not None
-    assert helped.votes_.share > 0.3  # only the twin is of any use
+    assert helped.neighbors_ is not None
+    assert helped.neighbors_.weight > 0.3  # only the twin is of any use
     X, Y = told_by_features()
     plain = classifier(n_neighbors="auto", beam_width=20).fit(X, Y)
-    assert plain.votes_ is None
-    assert plain._fitted.voters is None
+    assert plain.neighbors_ is None
+    assert plain._fitted.neighbors is None
 
 
 def test_the_choice_is_the_best_of_all_on_the_rows_held_out(monkeypatch):
@@ -81,13 +81,13 @@ def test_the_choice_is_the_best_of_all_on_the_rows_held_out(monkeypatch):
         lambda *a, **k: tried.append(real(*a, **k)) or tried[-1],
     )
     search = {"beam_width": 4, "post_processor": "l3-hinge"}
-    found = choose_mixture(examples, X.shape[0], train, search, None)
+    found = choose_weighting(examples, X.shape[0], train, search, None)
     n_tried = len(skxmr._training.tune_neighbors._NUMBERS) * len(
         skxmr._training.tune_neighbors._POWERS
     )
     assert len(tried) == n_tried * len(skxmr._training.tune_neighbors._SHARES) + 1
     assert max(tried) > tried[-1]  # the last one is that of no votes
-    assert isinstance(found, Mixture)
+    assert isinstance(found, NeighborWeighting)
     held = np.setdiff1d(examples.source, chosen[0].source)
     assert len(held) == -(-len(examples.source) // 10)
 
@@ -95,14 +95,14 @@ def test_the_choice_is_the_best_of_all_on_the_rows_held_out(monkeypatch):
 def test_auto_ranks_as_what_it_chose_does(tmp_path):
     X, Y = pairs()
     auto = classifier(n_neighbors="auto").fit(X, Y)
-    n, power, share = auto.votes_
+    n, power, share = auto.neighbors_
     given = classifier(n_neighbors=n, neighbor_power=power, neighbor_weight=share).fit(X, Y)
     auto.save(tmp_path / "model")
     for copy in (auto, pickle.loads(pickle.dumps(auto)), skxmr.load(tmp_path / "model")):
-        assert copy.votes_ == (n, power, share)
+        assert copy.neighbors_ == (n, power, share)
         for a, b in zip(copy.rank(X, 5), given.rank(X, 5), strict=True):
             assert_array_equal(a, b)
-    assert given.votes_ == auto.votes_
+    assert given.neighbors_ == auto.neighbors_
 
 
 def test_the_order_of_rows_does_not_change_the_choice():
@@ -110,14 +110,14 @@ def test_the_order_of_rows_does_not_change_the_choice():
     order = np.random.default_rng(3).permutation(X.shape[0])
     a = classifier(n_neighbors="auto").fit(X, Y)
     b = classifier(n_neighbors="auto").fit(X[order], Y[order])
-    assert a.votes_ == b.votes_
+    assert a.neighbors_ == b.neighbors_
     assert_array_equal(a.rank(X, 5)[1], b.rank(X, 5)[1])
 
 
 def test_few_rows_leave_the_parameters_as_they_are():
     X, Y = problem(40)
     clf = classifier(n_neighbors="auto", neighbor_power=2.0, neighbor_weight=0.1).fit(X, Y)
-    assert clf.votes_ == (20, 2.0, 0.1)
+    assert clf.neighbors_ == (20, 2.0, 0.1)
 
 
 # ---- votes and post-processors ----
@@ -176,7 +176,7 @@ def test_examples_of_labels_are_rows_like_others():
     given = classifier().fit(X, Y, weight, label_examples=rows)
     for a, b in zip(given.rank(X, 5), by_hand.rank(X, 5), strict=True):
         assert_array_equal(a, b)
-    assert given._fitted.voters.n_rows == by_hand._fitted.voters.n_rows
+    assert given._fitted.neighbors.n_rows == by_hand._fitted.neighbors.n_rows
 
 
 def test_examples_of_labels_beside_relevance_and_negatives():
@@ -192,7 +192,7 @@ def test_examples_of_labels_beside_relevance_and_negatives():
     assert_array_equal(indicator.toarray()[400:], np.eye(12))
     assert_array_equal(more.toarray()[400:], np.eye(12))
     assert_array_equal(most.toarray()[400:], np.zeros((12, 12)))
-    assert make_voters(distinct_examples(stacked, indicator)).n_labels == 12
+    assert make_neighbor_rows(distinct_examples(stacked, indicator)).n_labels == 12
     given = {"relevance": relevance, "negatives": negatives, "label_examples": rows}
     clf = classifier().fit(X, Y, **given)
     by_hand = classifier().fit(stacked, indicator, relevance=more, negatives=most)
