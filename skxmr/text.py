@@ -23,6 +23,7 @@ from ._core import (
     NGramModel,
     NGramWeights,
     joined_rows,
+    stop_if_cancelled,
 )
 from ._utils import parallel
 from ._utils.estimators import consistent, fitted_in_one_step
@@ -46,6 +47,9 @@ _BOOLEANS = ("lowercase", "binary", "position_weighted", "sublinear_tf", "use_id
 #: Texts, and characters, that are handed to C at a time.
 _BATCH_TEXTS = 1 << 12
 _BATCH_CHARACTERS = 1 << 22
+
+#: Bytes of text that take so long that an interruption must not have to wait for the end.
+_LONG = 1 << 20
 
 
 # scikit-learn's vectorisers have no set_output either: what they return is sparse.
@@ -234,8 +238,8 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         X : csr_matrix of float32, shape (n_texts, n_features)
         """
         with fitted_in_one_step(self) as fresh:
-            learner, chosen = fresh._fit(raw_documents)
-            X = fresh._matrix(learner.weigh(chosen, fresh._model.weights))
+            learner, chosen, call = fresh._fit(raw_documents)
+            X = fresh._matrix(call(learner.weigh, chosen, fresh._model.weights))
         return X
 
     @consistent
@@ -254,11 +258,13 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         texts = _check_texts(raw_documents)
         if len(texts) <= _BATCH_TEXTS:
             batch = _make_batch(texts, 0)
-            return self._matrix(_transform_batch(self._model, batch, self._encoding))
+            call = _caller(int(batch.lengths.sum()))
+            return self._matrix(call(_transform_batch, self._model, batch, self._encoding))
         check_n_jobs(self.n_jobs)
         tasks = [(self._model, batch, self._encoding) for batch in _batches(texts)]
         costs = [len(batch.texts) for _, batch, _ in tasks]
-        options = {"n_jobs": self.n_jobs, "what": "vectorising texts", "brief": True}
+        brief = all(batch.lengths.sum() <= _BATCH_CHARACTERS for _, batch, _ in tasks)
+        options = {"n_jobs": self.n_jobs, "what": "vectorising texts", "brief": brief}
         return self._matrix(joined_rows(parallel.run(_transform_batch, tasks, costs, **options)))
 
     @consistent
@@ -333,17 +339,19 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         blocks = self._check_params()
         encoding = bool(self.lowercase), self.strip_accents
         texts = _check_texts(raw_documents)
-        learner = Learner(blocks, len(texts))
+        learner, n_bytes = Learner(blocks, len(texts)), 0
         for batch in _batches(texts):
-            learner.learn(*_encode(batch, encoding))
-        chosen, df = self._choose(learner, blocks, len(texts))
-        terms = [learner.chosen(b, numbers) for b, numbers in enumerate(chosen)]
+            blob, ptr = _encode(batch, encoding)
+            n_bytes += len(blob)
+            _caller(len(blob))(learner.learn, blob, ptr)
+        call = _caller(n_bytes)
+        chosen, df, terms = call(self._choose, learner, blocks, len(texts))
         self._encoding = encoding
         self._model = NGramModel(blocks, terms, self._weights(df, len(texts)))
-        return learner, chosen
+        return learner, chosen, call
 
     def _choose(self, learner, blocks, n_texts):
-        """The numbers of each block's n-grams that are kept, and all their document frequencies."""
+        """Numbers of each block's n-grams that are kept, document frequencies of all, and terms."""
         n_blocks, df, chosen = len(blocks), learner.n_texts, []
         sums = None if self.max_features is None else learner.sums()
         for b, block in enumerate(blocks):
@@ -352,7 +360,8 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
             if self.max_features is not None:
                 terms = _largest(terms, sums[b::n_blocks], self.max_features)
             chosen.append(terms)
-        return chosen, np.concatenate([df[b::n_blocks][t] for b, t in enumerate(chosen)])
+        df = np.concatenate([df[b::n_blocks][t] for b, t in enumerate(chosen)])
+        return chosen, df, [learner.chosen(b, numbers) for b, numbers in enumerate(chosen)]
 
     def _choose_terms(self, block, df, n_texts):
         if not df.any():
@@ -494,6 +503,12 @@ def _check_texts(raw_documents):
             f"{type(raw_documents).__name__}"
         )
     check_ordered(raw_documents, "raw_documents")
+    if len(getattr(raw_documents, "shape", [1])) != 1:
+        # A table would be taken for the names of its columns.
+        raise ValueError(
+            "raw_documents must be one-dimensional, one text per element, got "
+            f"{type(raw_documents).__name__}"
+        )
     try:
         texts = raw_documents if type(raw_documents) is list else list(raw_documents)
     except TypeError:
@@ -501,6 +516,15 @@ def _check_texts(raw_documents):
             f"raw_documents must be an iterable of str, got {type(raw_documents).__name__}"
         ) from None
     return texts
+
+
+def _caller(n_bytes):
+    """What calls functions that work on so many bytes of text."""
+    return parallel.interruptible if n_bytes > _LONG else _call
+
+
+def _call(function, *args):
+    return function(*args)
 
 
 class _Batch(NamedTuple):
@@ -573,8 +597,11 @@ def without_accents(text, how):
     strip = _STRIP_ACCENTS[how]
     if len(text) <= _STRIPPED_AT_ONCE:
         return strip(text)
-    starts = range(0, len(text), _STRIPPED_AT_ONCE)
-    return "".join(strip(text[lo : lo + _STRIPPED_AT_ONCE]) for lo in starts)
+    parts = []
+    for lo in range(0, len(text), _STRIPPED_AT_ONCE):
+        stop_if_cancelled()
+        parts.append(strip(text[lo : lo + _STRIPPED_AT_ONCE]))
+    return "".join(parts)
 
 
 def _insert(blob, places, parts):

@@ -20,12 +20,15 @@ from skxmr._core import (
     CancelFlag,
     Cancelled,
     CSRView,
+    Learner,
+    NGramWeights,
     NodeExamples,
     TrainParams,
     kmeans,
     train_columns,
 )
 from skxmr._utils import parallel
+from skxmr.text import NGramTfidfVectorizer
 
 #: Interrupts a fit that takes for ever: labels are noise, and the solver is never satisfied.
 SCRIPT = """
@@ -140,7 +143,40 @@ def clustering(balanced):
     return kmeans(CSRView(X), rows, 16, **options)
 
 
+def text(n):
+    """One text of n words, of which few are equal."""
+    return " ".join(map("{:x}".format, np.random.default_rng(0).integers(0, 2**40, n).tolist()))
+
+
+def learning(n=3000, analyzer="word"):
+    learner = Learner(NGramTfidfVectorizer(analyzer)._check_params(), 1)
+    blob = text(n).encode()
+    learner.learn(blob, np.array([0, len(blob)]))
+    return learner
+
+
+def looking_up(n=3000, analyzer="word"):
+    blob = text(n).encode()
+    VECTORIZERS[analyzer]._model.transform(blob, np.array([0, len(blob)]))
+
+
+def sorting(learner):
+    return learner.sorted(0, np.arange(learner.terms[0].n_terms, dtype=np.int32))
+
+
+def weighing(learner):
+    terms = np.arange(learner.terms[0].n_terms, dtype=np.int32)
+    return learner.weigh([terms], NGramWeights(False, None, None, None))
+
+
+VECTORIZERS = {a: NGramTfidfVectorizer(a).fit([text(100)]) for a in ("word", "char", "char_wb")}
+LEARNT = learning()
+
 CALLS = {
+    "learning": learning,
+    "looking up": looking_up,
+    "sorting": lambda: sorting(LEARNT),
+    "weighing": lambda: weighing(LEARNT),
     "squared hinge": lambda: endless_training("squared_hinge"),
     "log loss": lambda: endless_training("log_loss"),
     "balanced": lambda: clustering(True),
@@ -164,6 +200,59 @@ def test_a_flag_that_another_thread_sets_ends_a_call(loss):
     with flag.watched(), pytest.raises(Cancelled):
         endless_training(loss)
     timer.join()
+
+
+def for_ever(call, *args):
+    while True:
+        call(*args)
+
+
+@pytest.mark.parametrize("call", [learning, looking_up])
+@pytest.mark.parametrize("analyzer", VECTORIZERS)
+def test_a_flag_ends_a_call_within_one_text(call, analyzer):
+    flag = CancelFlag()
+    timer = threading.Timer(0.5, flag.set)
+    timer.start()
+    with flag.watched(), pytest.raises(Cancelled):
+        for_ever(call, 1_000_000, analyzer)
+    timer.join()
+
+
+TEXT_SCRIPT = """
+import _thread, json, sys, threading, time
+import numpy as np
+from skxmr.text import NGramTfidfVectorizer
+
+numbers = np.random.default_rng(0).integers(0, 2**28, 1_000_000).tolist()
+text = " ".join(map("{:x}".format, numbers))
+vectorizer = NGramTfidfVectorizer("char_wb", (3, 6)).fit([text[:200_000]])
+before = dict(vars(vectorizer))
+asked = []
+
+def interrupt():
+    time.sleep(0.3)
+    asked.append(time.monotonic())
+    _thread.interrupt_main()
+
+threading.Thread(target=interrupt, daemon=True).start()
+try:
+    while True:
+        getattr(vectorizer, sys.argv[1])([text] * 3)
+except KeyboardInterrupt:
+    took = time.monotonic() - asked[0]
+    print(json.dumps([took, vars(vectorizer) == before, threading.active_count()]))
+"""
+
+
+@pytest.mark.parametrize("call", ["fit", "fit_transform", "transform"])
+def test_vectorising_a_long_text_obeys_an_interrupt(call, tmp_path):
+    command = [sys.executable, "-c", TEXT_SCRIPT, call]
+    options = {"capture_output": True, "text": True, "cwd": tmp_path}
+    done = subprocess.run(command, timeout=120, check=True, **options)
+    took, unchanged, threads = json.loads(done.stdout.splitlines()[-1])
+    assert took < 2
+    assert unchanged
+    assert threads == 1
 
 
 def test_a_flag_is_watched_by_its_thread_only_and_no_longer_than_asked():
@@ -287,7 +376,7 @@ def test_no_number_of_jobs_starts_threads_without_end(n_jobs):
 def test_processes_that_may_have_no_children_have_threads(tmp_path):
     script = """if True:
         import multiprocessing, warnings
-        from skxmr import _parallel
+        from skxmr._utils import parallel
 
         def workers(n_jobs):
             warnings.simplefilter("error")

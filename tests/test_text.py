@@ -3,7 +3,10 @@
 import itertools
 import math
 import pickle
+import subprocess
+import sys
 import threading
+import time
 from collections import Counter
 
 import joblib
@@ -386,6 +389,93 @@ def test_long_texts_and_many_ngrams():
     assert_like_sklearn({"analyzer": "word", "ngram_range": (1, 2)}, texts, texts)
 
 
+LONG_OPTIONS = [
+    {},
+    {"binary": True},
+    {"sublinear_tf": True, "ngram_range": (1, 2)},
+    {"analyzer": "char", "ngram_range": (1, 3)},
+    {"analyzer": "char_wb", "ngram_range": (2, 3), "max_features": 500},
+    {"norm": None, "use_idf": False, "min_df": 2},
+]
+
+
+@pytest.fixture(scope="module")
+def long_and_short():
+    """Texts of up to 600,000 characters among short ones."""
+    rng = np.random.default_rng(0)
+    words = [f"{word}\u00e9{word}" for word in range(4000)]
+    texts = [" ".join(rng.choice(words[: n // 10 + 2], n)) for n in (60_000, 3, 9000, 20_000, 5)]
+    return [*texts, *TEXTS, texts[2]]
+
+
+@pytest.mark.parametrize("params", LONG_OPTIONS, ids=str)
+def test_long_texts_among_short_ones(long_and_short, params):
+    expected = theirs(**params).fit(long_and_short)
+    ours = NGramTfidfVectorizer(**params)
+    assert_equal_matrices(ours.fit_transform(long_and_short), expected.transform(long_and_short))
+    assert_equal_matrices(ours.transform(long_and_short), expected.transform(long_and_short))
+    assert_equal_matrices(
+        ours.transform(long_and_short[::-1]), expected.transform(long_and_short[::-1])
+    )
+
+
+@pytest.mark.parametrize("position_weighted", [True, False])
+def test_long_texts_of_several_blocks(long_and_short, position_weighted):
+    """What is learnt and weighed is what is looked up, to the bit, whichever way it is counted."""
+    blocks = ["word", "char_end", "char"], [(1, 2), (3, 3), (1, 2)]
+    ours = NGramTfidfVectorizer(*blocks, position_weighted=position_weighted, block_norm="l2")
+    learnt = ours.fit_transform(long_and_short)
+    found = ours.transform(long_and_short)
+    for part in ("indptr", "indices", "data"):
+        assert_array_equal(getattr(found, part), getattr(learnt, part))
+    for i in (0, 1, 2, 6):
+        assert_array_equal(ours.transform_one(long_and_short[i])[1], found[[i]].data)
+
+
+PEAK = """
+import resource, sys
+import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+from skxmr.text import NGramTfidfVectorizer
+
+vectorizer, analyzer, n, call = sys.argv[1:]
+ngram_range = (1, 1) if analyzer == "word" else (1, 3)
+vectorizer = globals()[vectorizer](analyzer=analyzer, ngram_range=ngram_range)
+numbers = np.random.default_rng(0).integers(0, int(n), 300_000).tolist()
+texts = [" ".join(map("{:x}".format, numbers))]
+vectorizer.fit([texts[0][:200_000]])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+getattr(vectorizer, call)(texts)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is measured in KiB on Linux")
+@pytest.mark.parametrize(
+    ("analyzer", "n_words"), [("word", 2**28), ("word", 1000), ("char", 2**16)]
+)
+@pytest.mark.parametrize("call", ["fit_transform", "transform"])
+def test_one_long_text_takes_no_more_memory_than_in_scikit_learn(analyzer, n_words, call, tmp_path):
+    peaks = []
+    for vectorizer in ("NGramTfidfVectorizer", "TfidfVectorizer"):
+        command = [sys.executable, "-c", PEAK, vectorizer, analyzer, str(n_words), call]
+        options = {"capture_output": True, "text": True, "cwd": tmp_path, "timeout": 300}
+        peaks.append(int(subprocess.run(command, check=True, **options).stdout))
+    ours, others = peaks
+    assert ours <= others
+
+
+def test_many_marks_are_stripped_as_by_scikit_learn():
+    texts = ["e" + "\u0301\u0323" * 3000 + "x", "\u1ec7" * 5000, "a" * 1023 + "\u00e9\u0301 b"]
+    for strip_accents in ("unicode", "ascii"):
+        options = {"analyzer": "char", "strip_accents": strip_accents}
+        found = NGramTfidfVectorizer(**options).fit_transform(texts)
+        assert_equal_matrices(found, theirs(**options).fit_transform(texts))
+    start = time.perf_counter()
+    NGramTfidfVectorizer("char", strip_accents="unicode").fit(["\u0301\u0323" * 100_000 + "x"])
+    assert time.perf_counter() - start < 5
+
+
 def test_ngrams_that_begin_alike():
     rng = np.random.default_rng(0)
     texts = ["".join(rng.choice(["ab", "abababab", "\0", "é"], 200)) for _ in range(3)]
@@ -491,13 +581,33 @@ def test_a_fit_that_fails_changes_nothing():
 # ---- bad input ----
 
 
-@pytest.mark.parametrize("bad", [b"bytes", None, 3, np.nan, ["a"]])
+@pytest.mark.parametrize("bad", [b"bytes", None, 3, np.nan, ["a"], True, pd.NA, np.ma.masked])
 def test_what_is_no_text_is_named_with_its_position(bad):
     ours = NGramTfidfVectorizer().fit(TEXTS)
     message = rf"raw_documents\[2\] must be a str, got {type(bad).__name__}"
     for call in (ours.fit, ours.fit_transform, ours.transform):
         with pytest.raises(TypeError, match=message):
             call(["a text", "another", bad, None])
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pd.DataFrame({"a dog": ["x"], "a cat": ["y"]}),
+        pl.DataFrame({"a dog": ["x"]}),
+        np.array([["a dog"], ["a cat"]]),
+        {"a dog": 1, "a cat": 2},
+    ],
+)
+def test_tables_are_no_texts(bad):
+    fitted = NGramTfidfVectorizer().fit(TEXTS)
+    for call in (
+        NGramTfidfVectorizer().fit,
+        NGramTfidfVectorizer().fit_transform,
+        fitted.transform,
+    ):
+        with pytest.raises(ValueError, match="raw_documents must be one-dimensional"):
+            call(bad)
 
 
 @pytest.mark.parametrize("bad", ["one text", b"bytes"])

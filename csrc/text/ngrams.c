@@ -317,8 +317,8 @@ static int look_up(counting *c)
 {
     int64_t n = c->n_waiting, n_found = 0;
     int found = SKX_OK, added = row_reserve(&c->row, c->row.n + n);
-    if (skx_cancelled(c->progress->cancel)) return SKX_ECANCELLED;
     c->n_waiting = 0;
+    if (skx_cancelled(c->progress->cancel)) return SKX_ECANCELLED;
     for (int64_t i = 0; i < n; i++)
         terms_prefetch(c->terms + c->waiting[i].block, c->waiting[i].hash, c->waiting[i].length);
     while (n_found < n && (found = find(c, c->waiting + n_found)) == SKX_OK) n_found++;

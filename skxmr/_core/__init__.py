@@ -1,7 +1,7 @@
 """The only place that touches C: checked pointers in, status codes out as exceptions."""
 
 from ._arrays import AppendableArray
-from ._cancel import CancelFlag
+from ._cancel import CancelFlag, stop_if_cancelled
 from ._clustering import kmeans
 from ._layers import (
     CHUNK_WIDTH,
@@ -99,5 +99,6 @@ __all__ = [
     "pack_rows",
     "read_chunk",
     "sort_texts",
+    "stop_if_cancelled",
     "train_columns",
 ]

@@ -69,6 +69,15 @@ def run(function, tasks, costs, *, n_jobs, what, part=1.0, brief=False):
     return results
 
 
+def interruptible(function, *args):
+    """Call a function that takes long in C, so that an interruption ends it soon."""
+    if threading.current_thread() is not threading.main_thread():
+        return function(*args)
+    with _closed(_in_threads(function, [args], [0], 1)) as stream:
+        ((_, result),) = stream
+    return result
+
+
 @contextmanager
 def in_order(function, tasks, costs, *, n_jobs, what, part=1.0):
     """Do the same, but give an iterator of the results in task order, which keeps none of them.
