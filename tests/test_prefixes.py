@@ -202,7 +202,7 @@ def test_pointers_of_the_prefixes_are_checked(pointers):
         find_prefixes(texts, Texts(b"ab", np.array(pointers)))
 
 
-def test_places_of_another_tree_or_of_other_rows_are_refused():
+def test_labels_of_another_tree_or_of_other_rows_are_refused():
     """They would lead outside the arrays, as in a pickle whose parts are of several models."""
     rng = np.random.default_rng(0)
     tree = fixed_tree()
@@ -213,12 +213,12 @@ def test_places_of_another_tree_or_of_other_rows_are_refused():
     other = PrefixIndex(LabelTree.from_clusters([0, 1]), ["a", "b"])
     rank_all(model, X, within=own.within(["a"] * 3), **options)
     for within in (other.within(["a"] * 3), own.within(["a"])):
-        with pytest.raises(ValueError, match="restricted by the places"):
+        with pytest.raises(ValueError, match="restricted by the labels"):
             rank_all(model, X, within=within, **options)
     row = X.indices[: X.indptr[1]], X.data[: X.indptr[1]]
     ranker = model.row_ranker(3, 4, "noop")
     ranker.sparse(*row, Restriction(*own.within(["a"])))
-    with pytest.raises(ValueError, match="restricted by the places"):
+    with pytest.raises(ValueError, match="restricted by the labels"):
         ranker.sparse(*row, Restriction(*other.within(["a"])))
 
 
