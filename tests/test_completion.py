@@ -499,7 +499,7 @@ def test_copies_and_threads():
 def test_a_pickle_of_a_version_that_compared_otherwise():
     """It is searched as it would be if it were fitted now."""
     completer = fitted(["stra\u00dfe 5", "e\u0301tude", "church"])
-    state = completer.__getstate__()
+    state = dict(completer.__getstate__())
     texts = [query.lower() for query in completer.classes_]
     state["_prefixes"] = PrefixIndex(completer.classifier_.tree_, texts)
     del state["_partial_letters"]
