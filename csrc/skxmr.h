@@ -1,12 +1,30 @@
 /* skxmr: the C core of extreme multi-label ranking.
  *
+ * In order of use:
+ *     skx_kernels_find(NULL, &kernels);              the hot loops for this processor
+ *   Check what comes from outside, once:
+ *     skx_csr_check(&x, nnz, &row);                  a matrix: canonical and finite
+ *   Train, node by node:
+ *     skx_kmeans_balanced(kernels, &z, ...);         cluster label embeddings into a tree
+ *     skx_train_node(kernels, &x, &node, ...);       the weights of a node's children
+ *   Write each node's children as chunks of at most SKX_CHUNK_WIDTH:
+ *     skx_chunk_size(&weights, ..., &n_slots, &n_bytes);
+ *     skx_chunk_write(&weights, ..., index, payload);
+ *   Join the chunks of a level into a skx_layer, the layers into a skx_model. Layers that come from outside are checked:
+ *     skx_layer_check(&layer, n_features, ...);
+ *   Rank, in any number of threads at once:
+ *     skx_rank(kernels, &model, &x, ...);            a range of checked rows
+ *     skx_rank_row(kernels, &model, ...);            one row that was not checked
+ *     skx_find_neighbors(&rows, &x, ...);            nearest training rows,
+ *     skx_combine(&rows, ...);                       whose labels join the ranking
+ *
  * The rules that hold for every function here:
  *   - The library is stateless: no globals, no threads, no I/O. Everything is passed in, inputs first and const, outputs last.
  *   - Memory belongs to the caller. Functions allocate scratch only and free it before they return.
  *   - A function that can fail returns an enum skx_status; on anything but SKX_OK the outputs hold no meaning.
  *   - Functions that may take long end soon with SKX_ECANCELLED once *cancel of their params is not 0, which another thread may
- *     set at any time; cancel may be NULL.
- *   - Row pointers and sizes are int64, indices int32, values float32.
+ *     set at any time; it is read atomically. cancel may be NULL.
+ *   - Row pointers and sizes are int64, indices int32, values float32. Ranges are half open: begin <= i < end.
  *   - Functions that take a kernel table (skx_kernels) give the same result for every table up to rounding, and exactly the
  *     same result for the same table however the work is divided into ranges.
  *   - Matrices that enter were accepted by skx_csr_check, models by skx_layer_check; nothing else is assumed of them. The search
@@ -29,22 +47,25 @@ enum skx_status {
     SKX_EINDEX = 5,    /* a column index is out of range */
     SKX_EORDER = 6,    /* the column indices of a row are not strictly rising */
     SKX_EFINITE = 7,   /* a value is NaN or infinite */
-    SKX_ECAPACITY = 8, /* an output array is too small */
+    SKX_ECAPACITY = 8, /* an output array is too small, or a limit of a format is exceeded */
     SKX_EMODEL = 9,    /* a compiled layer contradicts itself */
     SKX_ECANCELLED = 10 /* the caller set *cancel */
 };
 
-/* The name of a status, such as "SKX_ENOMEM"; "unknown" for any other number. */
+/* @return the name of a status, such as "SKX_ENOMEM"; "unknown" for any other number. */
 const char *skx_status_name(int status);
 
 /* ---- instruction sets ------------------------------------------------------------------------------------------- */
 
-/* A table of the hot loops, compiled for one instruction set. */
+/* A table of the hot loops, compiled for one instruction set. Lives as long as the library. */
 typedef struct skx_kernels skx_kernels;
 
-/* The best table this processor can run where name is NULL or empty, else the one called "baseline", "avx2" or "avx512".
- * SKX_EISA where there is no such table or the processor cannot run it. */
+/* Find the best table that this processor can run where name is NULL or empty, else the one called "baseline", "avx2" or
+ * "avx512".
+ * @return SKX_OK; or SKX_EISA where there is no such table or the processor cannot run it. */
 int skx_kernels_find(const char *name, const skx_kernels **out);
+
+/* @return the name of a table. */
 const char *skx_kernels_name(const skx_kernels *kernels);
 
 /* ---- sparse matrices ---------------------------------------------------------------------------------------------- */
@@ -58,29 +79,35 @@ typedef struct {
     const float *data;
 } skx_csr;
 
-/* One pass over an untrusted matrix whose indices and data hold nnz elements each. Names the first fault in the returned
- * status (SKX_EPOINTER, SKX_EINDEX, SKX_EORDER or SKX_EFINITE) and its row in *row (-1 without a fault, and where the row
- * pointers do not start at 0). data may be NULL. */
+/* Check an untrusted matrix whose indices and data hold nnz elements each, in one pass. data may be NULL.
+ * *row: the row of the first fault; -1 without a fault, and where the row pointers do not start at 0.
+ * @return SKX_OK; or the first fault: SKX_EPOINTER, SKX_EINDEX, SKX_EORDER or SKX_EFINITE. */
 int skx_csr_check(const skx_csr *a, int64_t nnz, int64_t *row);
 
-/* The transpose: indptr has n_cols + 1 elements, indices and data a's number of nonzeros; rows come out sorted.
- * data (and a->data) may be NULL: then only the pattern is transposed. */
+/* Transpose: indptr has n_cols + 1 elements, indices and data a's number of nonzeros; rows come out sorted. data (and
+ * a->data) may be NULL: then only the pattern is transposed.
+ * @return SKX_OK, or SKX_ENOMEM. */
 int skx_csr_transpose(const skx_csr *a, int64_t *indptr, int32_t *indices, float *data);
 
-/* Row g - lo of the output is the sum of weight[e] * x[member[e]] over group_ptr[g] <= e < group_ptr[g+1], for lo <= g < hi;
- * divided by its Euclidean norm where normalise is set. indices and data hold capacity elements; SKX_ECAPACITY if that is
- * too few (the sum of the members' lengths is always enough), SKX_EFINITE if a sum overflows. Members must lie in [0, x->n_rows). */
-int skx_csr_group_sum(const skx_csr *x, const int64_t *group_ptr, const int32_t *member, const float *weight, int64_t lo,
-                      int64_t hi, int normalise, int64_t capacity, int64_t *indptr, int32_t *indices, float *data);
+/* Row g - begin of the output is the sum of weight[e] * x[member[e]] over group_ptr[g] <= e < group_ptr[g+1], for
+ * begin <= g < end; divided by its Euclidean norm where normalize is set. indices and data hold capacity elements each; the sum
+ * of the members' lengths is always enough. Members must lie in [0, x->n_rows).
+ * @return SKX_OK; SKX_ENOMEM; SKX_EARG where begin > end; SKX_ECAPACITY where capacity is too small; or SKX_EFINITE where a sum
+ *         overflows. */
+int skx_csr_group_sum(const skx_csr *x, const int64_t *group_ptr, const int32_t *member, const float *weight, int64_t begin,
+                      int64_t end, int normalize, int64_t capacity, int64_t *indptr, int32_t *indices, float *data);
 
-/* hash[i] is a hash of row i's entries, mixed with seed[i] (NULL: with nothing). Equal rows have equal hashes. */
+/* hash[i] is a hash of row i's entries, mixed with seed[i] (NULL: with nothing). Equal rows have equal hashes.
+ * @return SKX_OK. */
 int skx_csr_hash_rows(const skx_csr *a, const uint64_t *seed, uint64_t *hash);
 
-/* equal[e] is 1 if the rows left[e] and right[e] hold the same entries, else 0. Rows must lie in range. */
+/* equal[e] is 1 if the rows left[e] and right[e] hold the same entries, else 0. Rows must lie in range.
+ * @return SKX_OK. */
 int skx_csr_compare_rows(const skx_csr *a, const int32_t *left, const int32_t *right, int64_t n, uint8_t *equal);
 
-/* The k stored entries of each row with the highest values, best first, ties by lower column. Rows with fewer entries are
- * padded with label -1 and score -inf. NaN ranks as -inf. labels and scores are (n_rows, k), row-major. */
+/* Take the k stored entries of each row with the highest values, best first, ties by lower column. Rows with fewer entries are
+ * padded with label -1 and score -inf. NaN ranks as -inf. labels and scores are (n_rows, k), row-major.
+ * @return SKX_OK; SKX_ENOMEM; or SKX_EARG where k < 1. */
 int skx_csr_top_k(const skx_csr *a, int64_t k, int32_t *labels, float *scores);
 
 /* ---- clustering --------------------------------------------------------------------------------------------------- */
@@ -88,18 +115,20 @@ int skx_csr_top_k(const skx_csr *a, int64_t k, int32_t *labels, float *scores);
 typedef struct {
     int64_t n_clusters; /* at least 1, at most n_rows */
     int max_iter;       /* at least 1 */
-    int spherical;      /* divide centres by their norm (then rows should have norm 1) */
+    int spherical;      /* divide centers by their norm (then rows should have norm 1) */
     uint64_t seed;
-    const volatile int32_t *cancel;
+    const int32_t *cancel;
 } skx_kmeans_params;
 
 /* Cluster the rows z[rows[0]], ..., z[rows[n-1]] into params->n_clusters groups whose sizes differ by one at the most, by
  * recursive bisection: balanced 2-means whose cut is found by selection. cluster[i] is the group of rows[i]; *n_iter the
- * largest number of iterations any division took. */
+ * largest number of iterations any division took.
+ * @return SKX_OK; SKX_ENOMEM; SKX_EARG where params are out of range; or SKX_ECANCELLED. */
 int skx_kmeans_balanced(const skx_kernels *kernels, const skx_csr *z, const int32_t *rows, int64_t n,
                         const skx_kmeans_params *params, int32_t *cluster, int32_t *n_iter);
 
-/* The same by Lloyd's iterations from k-means++ seeds, with groups of any size, some possibly empty. */
+/* Do the same by Lloyd's iterations from k-means++ seeds, with groups of any size, some possibly empty.
+ * @return as skx_kmeans_balanced. */
 int skx_kmeans_lloyd(const skx_kernels *kernels, const skx_csr *z, const int32_t *rows, int64_t n,
                      const skx_kmeans_params *params, int32_t *cluster, int32_t *n_iter);
 
@@ -113,9 +142,10 @@ typedef struct {
 } skx_points;
 
 /* Sort texts by their code points: a text comes before those it is the beginning of, equal ones in the order of their numbers.
- * order[i] is the text at place i, common[i] how many code points it begins with in common with that at place i - 1
- * (common[0] is 0). n_texts elements each. SKX_EARG where ptr does not rise from 0, or for a code point beyond 0x10ffff. */
-int skx_texts_sort(const skx_points *texts, const volatile int32_t *cancel, int32_t *order, int64_t *common);
+ * order[i] is the text at position i, common[i] how many code points it begins with in common with that at position i - 1
+ * (common[0] is 0); n_texts elements each.
+ * @return SKX_OK; SKX_ENOMEM; SKX_EARG where ptr does not rise from 0, or for a code point beyond 0x10ffff; or SKX_ECANCELLED. */
+int skx_texts_sort(const skx_points *texts, const int32_t *cancel, int32_t *order, int64_t *common);
 
 /* Text i is bytes[ptr[i] .. ptr[i + 1]): UTF-8, though any bytes are safe. */
 typedef struct {
@@ -125,8 +155,9 @@ typedef struct {
     const uint8_t *bytes;
 } skx_texts;
 
-/* Where texts that are sorted by their bytes begin with each of the prefixes: those from range[2 * i] up to range[2 * i + 1] with
- * prefix i. Pointers of the texts may be any numbers; SKX_EPOINTER where those of the prefixes lead outside. */
+/* Find where texts that are sorted by their bytes begin with each of the prefixes: those from range[2 * i] up to range[2 * i + 1]
+ * with prefix i. Pointers of the texts may be any numbers.
+ * @return SKX_OK, or SKX_EPOINTER where pointers of the prefixes lead outside. */
 int skx_texts_find_prefixes(const skx_texts *sorted, const skx_texts *prefixes, int64_t *range);
 
 /* ---- training -------------------------------------------------------------------------------------------------------- */
@@ -136,46 +167,65 @@ enum skx_loss { SKX_SQUARED_HINGE = 0, SKX_LOG_LOSS = 1 };
 typedef struct {
     int loss;        /* enum skx_loss */
     int max_iter;    /* at least 1: passes over the rows of a node */
-    float C;         /* positive: weight of the loss against the regulariser */
-    float bias;      /* value of the constant feature; 0 for none. Its weight is regularised like any other. */
-    float tol;       /* positive: see train.c for the stopping rule of each loss */
+    float C;         /* positive: weight of the loss against the regularizer */
+    float bias;      /* value of the constant feature; 0 for none. Its weight is regularized like any other. */
+    float tol;       /* positive: see kernels/squared_hinge.c and kernels/log_loss.c for the stopping rules */
     float threshold; /* weights with |w| < threshold are dropped, and zeros always */
     uint64_t seed;
-    const volatile int32_t *cancel;
+    const int32_t *cancel;
 } skx_train_params;
 
-/* What the problem of one tree node is: the examples it sees (rising numbers) and for each child c those that are positive,
- * positive[positive_ptr[c] .. positive_ptr[c+1]), a rising subset. Example i has the features of row source[i] of x (of row i
- * where source is NULL), and weight[i] (1 where weight is NULL) multiplies its C. role[i] says who learns from the example
- * examples[i]; all children where role is NULL. */
+/* Which children learn from an example. */
 enum skx_role {
     SKX_FOR_ALL = 0,
     SKX_FOR_POSITIVES = 1, /* those that it is a positive of */
     SKX_FOR_OTHERS = 2     /* those that it is not a positive of */
 };
 
+/* The training examples of one tree node (rising numbers) and for each child c those that are positive,
+ * positive[positive_ptr[c] .. positive_ptr[c+1]), a rising subset. */
 typedef struct {
     int64_t n_examples;
     int64_t n_children;
     const int32_t *examples;
     const int64_t *positive_ptr;
     const int32_t *positive;
-    const int32_t *source;
-    const float *weight;
-    const uint8_t *role; /* enum skx_role */
+    const int32_t *source; /* example i has the features of row source[i] of x; NULL: of row i */
+    const float *weight;   /* what multiplies C for example i; NULL: 1 */
+    const uint8_t *role;   /* enum skx_role of the example examples[i]; NULL: all SKX_FOR_ALL */
 } skx_node;
 
+/* The weights of some children of one node, one column per child. */
+typedef struct {
+    int64_t width;           /* children, 1 .. SKX_CHUNK_WIDTH */
+    int64_t n_local;         /* length of features */
+    const int32_t *features; /* strictly rising, in [0, n_features) */
+    const int64_t *col_ptr;  /* width + 1 */
+    const int32_t *entries;  /* positions in features, strictly rising within a column */
+    const float *values;     /* finite, none zero */
+} skx_sibling_weights;
+
+/* Arrays of the caller's that such weights are written to. */
+typedef struct {
+    int64_t feature_capacity; /* length of features */
+    int64_t weight_capacity;  /* length of entries and of values */
+    int32_t *features;        /* sorted; n_features of them used */
+    int64_t *col_ptr;         /* one more than there are children; from 0 */
+    int32_t *entries;
+    float *values;
+    float *bias;              /* one per child: its bias weight times the constant feature */
+    int64_t n_features;       /* set by the call */
+} skx_weight_buffers;
+
 /* Train one linear ranker per child in [first, node->n_children), all on the same examples, by dual coordinate descent on 16
- * children at a time. Stops early, before a block of 16 that might not fit, and tells in *done the child to go on with.
- * features: the features that occur in the node's examples, sorted (feature_capacity elements, *n_features of them used).
- * Child c's weights are entries[col_ptr[c - first] .. col_ptr[c - first + 1]): positions in `features`, rising, and values;
- * capacity elements each. bias[c - first] is the child's bias weight times the constant feature.
- * *n_iter: the largest number of passes any block took.
- * SKX_EFINITE where a row's squared norm or a weight overflows.
- * SKX_ECAPACITY where feature_capacity is too small or not even the first block fits (16 * *n_features is always enough). */
+ * children at a time. Stops early, before a block of 16 that might not fit: *done is the child to go on with, and out holds the
+ * weights of the children first .. *done. *n_iter: the largest number of passes any block took.
+ * @return SKX_OK; SKX_ENOMEM; SKX_EARG where params are out of range, a C times a weight is not positive, or a positive is no
+ *         example; SKX_EFINITE where a row's squared norm or a weight overflows; SKX_ECANCELLED; or SKX_ECAPACITY where
+ *         feature_capacity is too small, not even the first block fits (16 * the number of features is always enough), or the
+ *         examples together take 2^38 bytes. */
 int skx_train_node(const skx_kernels *kernels, const skx_csr *x, const skx_node *node, const skx_train_params *params,
-                   int64_t first, int64_t feature_capacity, int64_t capacity, int64_t *n_features, int32_t *features,
-                   int64_t *col_ptr, int32_t *entries, float *values, float *bias, int64_t *done, int32_t *n_iter);
+                   int64_t first, skx_weight_buffers *out, int64_t *done, int32_t *n_iter);
 
 /* ---- compiled layers --------------------------------------------------------------------------------------------------- */
 
@@ -200,23 +250,15 @@ typedef struct {
     uint32_t key;  /* the block's number; in a hash table, an unused slot has bits == 0 */
 } skx_slot;
 
-/* One chunk, seen as a list of columns: what skx_train_node gives and skx_chunk_read gives back. */
-typedef struct {
-    int64_t width;           /* children, 1 .. SKX_CHUNK_WIDTH */
-    int64_t n_local;         /* length of features */
-    const int32_t *features; /* strictly rising, in [0, n_features) */
-    const int64_t *col_ptr;  /* width + 1 */
-    const int32_t *entries;  /* positions in features, strictly rising within a column */
-    const float *values;     /* finite, none zero */
-} skx_columns;
-
-/* How many slots and payload bytes the compiled chunk needs, with values of that many bytes. SKX_EARG where it would outgrow
- * the 32-bit offsets, SKX_EFINITE where a value outgrows float16. */
-int skx_chunk_size(const skx_columns *columns, int64_t n_features, int value_bytes, int64_t *n_slots, int64_t *n_bytes);
+/* Tell how many slots and payload bytes the compiled chunk needs, with values of that many bytes.
+ * @return SKX_OK; SKX_ENOMEM; SKX_EARG where width or value_bytes are out of range; SKX_EFINITE where a value outgrows the type;
+ *         or SKX_ECAPACITY where the chunk would outgrow the 32-bit offsets. */
+int skx_chunk_size(const skx_sibling_weights *weights, int64_t n_features, int64_t value_bytes, int64_t *n_slots, int64_t *n_bytes);
 
 /* Compile into index[n_slots] and payload[n_bytes], with the sizes that skx_chunk_size gave. float16 values are rounded to
- * the nearest, but none to zero. */
-int skx_chunk_write(const skx_columns *columns, int64_t n_features, int value_bytes, int64_t n_slots, int64_t n_bytes,
+ * the nearest, but none to zero.
+ * @return SKX_OK, or SKX_ENOMEM. */
+int skx_chunk_write(const skx_sibling_weights *weights, int64_t n_features, int64_t value_bytes, int64_t n_slots, int64_t n_bytes,
                     skx_slot *index, uint8_t *payload);
 
 typedef struct {
@@ -228,17 +270,19 @@ typedef struct {
     const uint8_t *payload;
 } skx_chunk;
 
-/* SKX_OK if the chunk is well formed in every respect the format has, SKX_EMODEL if not. Counts its weights and its rows. */
+/* Check a chunk in every respect that the format has, and count its weights and its rows.
+ * @return SKX_OK, or SKX_EMODEL. */
 int skx_chunk_check(const skx_chunk *chunk, int64_t n_features, int64_t *n_weights, int64_t *n_rows);
 
-/* The inverse of skx_chunk_write, leaving out weights with |w| < threshold. The chunk must have passed skx_chunk_check,
- * whose counts are the capacities. features come out sorted; those whose weights are all left out do not appear. */
-int skx_chunk_read(const skx_chunk *chunk, int64_t n_features, float threshold, int64_t *n_local, int32_t *features,
-                   int64_t *col_ptr, int32_t *entries, float *values);
+/* Undo skx_chunk_write, leaving out weights with |w| < threshold. The chunk must have passed skx_chunk_check: out has room for
+ * the rows (features) and weights that this counted. Features whose weights are all left out do not appear. A chunk has no
+ * biases: out->bias and the capacities are not looked at.
+ * @return SKX_OK. */
+int skx_chunk_read(const skx_chunk *chunk, int64_t n_features, float threshold, skx_weight_buffers *out);
 
-/* The chunk without weights |w| < threshold, exactly as skx_chunk_write would compile what skx_chunk_read leaves. It must
- * have passed skx_chunk_check. index and payload have as many elements as the chunk's; *n_slots and *n_bytes of them are
- * used. SKX_ECAPACITY where these do not suffice, as blocks overlap. */
+/* Write the chunk without weights |w| < threshold, exactly as skx_chunk_write would compile what skx_chunk_read leaves. It must
+ * have passed skx_chunk_check. index and payload have as many elements as the chunk's; *n_slots and *n_bytes of them are used.
+ * @return SKX_OK; SKX_ENOMEM; or SKX_ECAPACITY where these do not suffice, as blocks overlap. */
 int skx_chunk_prune(const skx_chunk *chunk, int64_t n_features, float threshold, int64_t *n_slots, int64_t *n_bytes,
                     skx_slot *index, uint8_t *payload);
 
@@ -259,7 +303,9 @@ typedef struct {
     const float *bias; /* one per child */
 } skx_layer;
 
-/* Check a layer whose arrays hold n_slots and n_bytes elements: pointers, then every chunk. *where is the faulty node. */
+/* Check a layer whose arrays hold n_slots and n_bytes elements: pointers, then every chunk, then biases. *where: the faulty node,
+ * or -1 where it is none.
+ * @return SKX_OK, or SKX_EMODEL. */
 int skx_layer_check(const skx_layer *layer, int64_t n_features, int64_t n_slots, int64_t n_bytes, int64_t *where);
 
 typedef struct {
@@ -271,7 +317,7 @@ typedef struct {
     int64_t max_copies; /* the largest number of slots that share a label, at least 1; if wrong, too few labels may be found */
 } skx_model;
 
-/* f(v) of a child's margin v, and how it joins its parent's score (see the name). The root's children join nothing. */
+/* f(v) of a child's margin v, and how it joins its parent's score (see the name). */
 enum skx_post_processor {
     SKX_NOOP = 0,        /* v                          the child's alone */
     SKX_SIGMOID = 1,     /* 1 / (1 + exp(-v))          times the parent's */
@@ -286,6 +332,7 @@ typedef struct {
     int post_processor; /* enum skx_post_processor */
     int power;          /* 1 .. 4, for the hinges */
     float floor;        /* only labels with at least this score are reported; -inf for all */
+    float root;         /* score of the root, which its children's scores are joined to; not read where there is a frontier */
 } skx_search_params;
 
 /* Where the search of each row begins: the nodes node[ptr[i] .. ptr[i+1]) of level `level` with their scores. More nodes
@@ -297,42 +344,44 @@ typedef struct {
     const float *score;
 } skx_frontier;
 
-/* The places, in some order of all labels, of the labels below each node of a level: place[ptr[p] .. ptr[p+1]), rising. Where the
- * nodes are slots, each has one, and ptr is NULL. Places may be any numbers. */
+/* Where the labels below each node of a level stand once all labels are sorted in some order: position[ptr[p] .. ptr[p+1]), rising.
+ * Where the nodes are slots, each has one, and ptr is NULL. Positions may be any numbers. */
 typedef struct {
     const int64_t *ptr;
-    const int32_t *place;
-} skx_places;
+    const int32_t *position;
+} skx_sorted_positions;
 
-/* What rows are restricted to: row i enters only nodes with a label whose place lies in range[2 * i] .. range[2 * i + 1], the
- * latter excluded. */
+/* What rows are restricted to: row i enters only nodes with a label whose sorted position lies in
+ * [range[2 * i], range[2 * i + 1]). */
 typedef struct {
-    const skx_places *places; /* of each layer's children */
+    const skx_sorted_positions *positions; /* of each layer's children */
     const int64_t *range;
 } skx_restriction;
 
-/* Rank labels for the rows lo <= i < hi of x. From the root where frontier is NULL, else from row i's part of it (nodes in
+/* Rank labels for the rows begin <= i < end of x. From the root where frontier is NULL, else from row i's part of it (nodes in
  * range, without duplicates). At each level the children of the kept nodes are scored and the beam_width best are kept,
  * ties by lower node; at the last level the k best labels are written, best first, ties by lower label, copies of a label
- * merged by maximum. Where within is not NULL, only children that it permits are kept. labels and scores are (hi - lo, k),
- * padded with -1 and -inf. A NaN score counts as -inf. */
+ * merged by maximum. Where within is not NULL, only children that it permits are kept. labels and scores are (end - begin, k),
+ * padded with -1 and -inf. A NaN score counts as -inf.
+ * @return SKX_OK; SKX_ENOMEM; or SKX_EARG where x has other features than the model, the range lies outside it, params are out of
+ *         range, or the frontier has nodes that its level has not. */
 int skx_rank(const skx_kernels *kernels, const skx_model *model, const skx_csr *x, const skx_frontier *frontier,
-             const skx_restriction *within, const skx_search_params *params, int64_t lo, int64_t hi, int32_t *labels,
+             const skx_restriction *within, const skx_search_params *params, int64_t begin, int64_t end, int32_t *labels,
              float *scores);
 
 /* Rank labels for a single row that was not checked, from the root. indices[n] and data[n] are its nonzeros; where indices is
- * NULL, data[n] is the dense row. SKX_EINDEX, SKX_EORDER or SKX_EFINITE where it is no valid row of n_features columns. labels
- * and scores hold k elements. */
+ * NULL, data[n] is the dense row. labels and scores hold k elements.
+ * @return as skx_rank; or SKX_EINDEX, SKX_EORDER or SKX_EFINITE where it is no valid row of n_features columns. */
 int skx_rank_row(const skx_kernels *kernels, const skx_model *model, const int32_t *indices, const float *data, int64_t n,
                  const skx_restriction *within, const skx_search_params *params, int32_t *labels, float *scores);
 
-/* ---- neighbours ----------------------------------------------------------------------------------------------------- */
+/* ---- neighbors ----------------------------------------------------------------------------------------------------- */
 
-/* Rows that vote for their labels. Row r is word[word_ptr[r] .. word_ptr[r + 1]): a scale, which is a float, and a word per
- * nonzero, 256 * the feature + 128 + the value / scale, a whole number from -127 to 127. Of features, only the lowest 24 bits are
- * told apart. Row r has the labels label[label_ptr[r] .. label_ptr[r + 1]) and counts weight[r] times (once where weight is NULL);
- * label l is carried by the rows carrier[carrier_ptr[l] .. carrier_ptr[l + 1]). label and carrier hold n_entries each. Any content
- * of the arrays is safe. */
+/* Training rows among which nearest neighbors are found, and their labels. Row r is word[word_ptr[r] .. word_ptr[r + 1]): a scale,
+ * which is a float, and a word per nonzero, 256 * the feature + 128 + the value / scale, a whole number from -127 to 127. Of
+ * features, only the lowest 24 bits are told apart. Row r has the labels label[label_ptr[r] .. label_ptr[r + 1]) and counts weight[r] times (once where weight is NULL).
+ * The postings of label l, which are the rows that have it, are posting[posting_ptr[l] .. posting_ptr[l + 1]). label and posting
+ * hold n_entries each. Any content of the arrays is safe. */
 typedef struct {
     int64_t n_rows;
     int64_t n_words;
@@ -342,43 +391,52 @@ typedef struct {
     int64_t n_entries;
     const int64_t *label_ptr;
     const int32_t *label;
-    const int64_t *carrier_ptr;
-    const int32_t *carrier;
+    const int64_t *posting_ptr;
+    const int32_t *posting;
     const float *weight;
-} skx_voters;
+} skx_neighbor_rows;
 
 typedef struct {
     int64_t n_neighbors;  /* at least 1 */
     int64_t n_candidates; /* at least 1: no more rows than these are compared with a query */
 } skx_neighbor_params;
 
-/* The rows most similar to each query lo <= i < hi among those that carry one of its labels[(i - lo) * n_listed ..][0 .. n_listed);
- * -1 is no label. A label that many rows carry is asked for its share of n_candidates at the most, at equal distances among its
- * carriers; what the labels before it left over is shared by those after them. Similarity is the cosine, above 0.
- * neighbor and similarity are (hi - lo, n_neighbors), most similar first, ties by lower row, padded with -1 and 0. */
-int skx_find_neighbors(const skx_voters *voters, const skx_csr *queries, const skx_neighbor_params *params, int64_t lo,
-                       int64_t hi, int64_t n_listed, const int32_t *labels, int32_t *neighbor, float *similarity);
+/* Find the rows most similar to each query begin <= i < end among those that have one of its labels
+ * labels[(i - begin) * n_listed .. (i - begin + 1) * n_listed); -1 is no label. Each label contributes at most an equal part of
+ * n_candidates, taken at equal distances among its postings; what earlier labels left unused is divided among later ones.
+ * Similarity is the cosine, above 0. neighbor and similarity are (end - begin, n_neighbors), most similar first, ties by lower row, padded with -1 and 0.
+ * @return SKX_OK; SKX_ENOMEM; or SKX_EARG where params or the range are out of range, or a size of rows is negative. */
+int skx_find_neighbors(const skx_neighbor_rows *rows, const skx_csr *queries, const skx_neighbor_params *params, int64_t begin,
+                       int64_t end, int64_t n_listed, const int32_t *labels, int32_t *neighbor, float *similarity);
 
 typedef struct {
-    int64_t n_neighbors; /* 0 where nobody votes */
-    float power;         /* a neighbour's vote counts similarity^power times its weight, divided by the sum over the neighbours */
-    float vote_share;    /* of the votes in the final score, 0 .. 1; the listed scores have the rest */
-    float floor;         /* only labels with at least this score are reported; -inf for all */
-    int64_t k;           /* at least 1 */
+    int64_t n_neighbors;   /* 0 for none */
+    float power;           /* a neighbor counts similarity^power times its weight, divided by the sum over the neighbors */
+    float neighbor_weight; /* of all neighbors in the scores, 0 .. 1 */
+    float floor;           /* only labels with at least this score are reported; -inf for all */
+    int64_t k;             /* at least 1 */
+    int64_t n_lists;       /* at least 1: how many rankings of equal length are listed, one behind the other */
+    int64_t n_head;        /* labels of each ranking whose scores are added up */
+    int logarithms;        /* scores are logarithms: the logarithm of what sums give without them is computed */
 } skx_combine_params;
 
-/* Add up what several rankings and the votes of neighbours say of each label. Row i has n_listed labels and scores, of which
- * equal labels' are added up, each times list_weight, and n_neighbors neighbours as above. The k best labels are written, ties by
- * lower label, padded with -1 and -inf. A row of total weight above n_neighbors is counted until these are reached. voters may be
- * NULL where nobody votes. */
-int skx_combine(const skx_voters *voters, const skx_combine_params *params, int64_t n_rows, int64_t n_listed, float list_weight,
+/* Combine several rankings and the labels of nearest neighbors. Row i has n_listed labels and scores, best first in each
+ * ranking, and n_neighbors neighbors as above. A label's score is the sum of its scores in those rankings that have it among their
+ * first n_head, and of the weights of its neighbors. A score from further down in a ranking counts instead of that sum where it is
+ * larger, and is never added. So the k best labels are the same for rankings of any length that is at least k and n_head. They are
+ * written best first, ties by lower label, padded with -1 and -inf. A row of total weight above n_neighbors is counted until these
+ * are reached. rows may be NULL where there are no neighbors.
+ * @return SKX_OK; SKX_ENOMEM; or SKX_EARG where params are out of range, n_listed is no multiple of n_lists, or rows are
+ *         missing. */
+int skx_combine(const skx_neighbor_rows *rows, const skx_combine_params *params, int64_t n_rows, int64_t n_listed,
                 const int32_t *listed, const float *listed_scores, const int32_t *neighbor, const float *similarity,
                 int32_t *labels, float *scores);
 
-/* The same for one row: from its n nonzeros and the labels that are listed for it, of which the neighbours carry one of the first
- * n_looked_up, to the mixture of both. */
-int skx_mix_row(const skx_voters *voters, const skx_neighbor_params *search, const skx_combine_params *params,
-                const int32_t *indices, const float *data, int64_t n, int64_t n_listed, int64_t n_looked_up, float list_weight,
+/* The same for one row, whose neighbors are found first: from its n nonzeros and the labels that are listed for it. Neighbors have
+ * one of the first n_query_labels of these.
+ * @return SKX_OK; SKX_ENOMEM; or SKX_EARG, as skx_find_neighbors and skx_combine, and where they disagree on n_neighbors. */
+int skx_combine_row(const skx_neighbor_rows *rows, const skx_neighbor_params *search, const skx_combine_params *params,
+                const int32_t *indices, const float *data, int64_t n, int64_t n_listed, int64_t n_query_labels,
                 const int32_t *listed, const float *listed_scores, int32_t *labels, float *scores);
 
 /* ---- n-grams of text ------------------------------------------------------------------------------------------------ */
@@ -410,7 +468,7 @@ typedef struct {
 int skx_terms_index(int64_t n_terms, const int64_t *ptr, const uint8_t *bytes, int64_t n_slots, skx_term_slot *slots);
 
 /* Sort n numbers of strings by the strings' bytes, which for UTF-8 is the order of code points. */
-int skx_terms_sort(const int64_t *ptr, const uint8_t *bytes, int64_t n, const volatile int32_t *cancel, int32_t *terms);
+int skx_terms_sort(const int64_t *ptr, const uint8_t *bytes, int64_t n, const int32_t *cancel, int32_t *terms);
 
 /* Copy the strings terms[0 .. n), in this order, to out_bytes, which has room for them all; out_ptr has n + 1 elements. */
 int skx_terms_take(const int64_t *ptr, const uint8_t *bytes, const int32_t *terms, int64_t n, int64_t *out_ptr,
@@ -453,7 +511,7 @@ typedef struct {
 
 /* How far texts are counted. */
 typedef struct {
-    const volatile int32_t *cancel; /* set by the caller */
+    const int32_t *cancel; /* set by the caller */
     int64_t done;                   /* the texts before this one are */
     int64_t entries;                /* with SKX_ECAPACITY: those of text `done`, 0 if it is terms that had no room */
     int64_t block;                  /* then: whose terms */
@@ -488,7 +546,7 @@ int skx_ngrams_transform(const skx_texts *texts, int64_t n_blocks, const skx_ngr
 /* Turn what skx_ngrams_learn gave into what skx_ngrams_transform would give, in place: columns are renumbered by column[] (-1:
  * dropped), and block b's new ones end at block_end[b]. */
 int skx_ngrams_weigh(int64_t n_rows, int64_t n_blocks, const int64_t *block_end, const int32_t *column,
-                     const skx_ngram_weights *weights, const volatile int32_t *cancel, int64_t *indptr, int32_t *indices,
+                     const skx_ngram_weights *weights, const int32_t *cancel, int64_t *indptr, int32_t *indices,
                      float *data);
 
 #endif

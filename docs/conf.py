@@ -46,7 +46,7 @@ autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 
-# Fetching other projects' inventories would make an offline build fail.
+# An offline build cannot download the inventories of other projects.
 if os.environ.get("SKXMR_DOCS_ONLINE"):
     extensions.append("sphinx.ext.intersphinx")
     intersphinx_mapping = {
@@ -56,19 +56,19 @@ if os.environ.get("SKXMR_DOCS_ONLINE"):
         "sklearn": ("https://scikit-learn.org/stable", None),
     }
 
-# What the examples are run with, so that each takes seconds and writes nothing beside itself.
+# Arguments of the examples. With these, each takes seconds and writes only to a scratch folder.
 _SCRATCH = tempfile.mkdtemp(prefix="skxmr-docs-")
 _ARGUMENTS = {
     "product_retrieval.py": ["--rows", "5000", "--plot", f"{_SCRATCH}/retrieval.png"],
     "seeing_the_model.py": [_SCRATCH],
     "query_completion.py": ["--rows", "20000", "--plot", f"{_SCRATCH}/completion.png"],
 }
-#: Shown, not run: they want machines or data that a build has not got.
+#: Shown but not run: they require machines or data that are not available in a build.
 _NOT_RUN = ("dask_cluster",)
 
 
 def example_arguments(gallery_conf, script_vars):
-    """Arguments of the example that is about to run; its docstring, which was taken away, again."""
+    """Return the arguments of an example, and restore its docstring."""
     path = Path(script_vars["src_file"])
     script_vars["example_globals"]["__doc__"] = ast.get_docstring(ast.parse(path.read_text()))
     return _ARGUMENTS.get(path.name, [])
@@ -93,20 +93,20 @@ sphinx_gallery_conf = {
 
 
 def skip_inherited(app, what, name, obj, skip, options):
-    """Leave out what every estimator of scikit-learn has."""
+    """Omit the members that every estimator of scikit-learn has."""
     module = getattr(obj, "__module__", None) or ""
     routing = name.startswith("set_") and name.endswith("_request")
     return True if routing or module.startswith("sklearn") else None
 
 
 def link_pictures(app, doctree):
-    """Give pictures the width of the page, which makes Sphinx link them to their full size."""
+    """Set the width of images to that of the page. Sphinx then links them to their full size."""
     if not app.env.docname.startswith("examples/"):
         for picture in doctree.findall(nodes.image):
             picture["width"] = "100%"
 
 
 def setup(app):
-    """Connect what Sphinx calls."""
+    """Connect the event handlers."""
     app.connect("doctree-read", link_pictures)
     app.connect("autodoc-skip-member", skip_inherited)

@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 from . import (
+    _moved,  # noqa: F401
     calibration,
     completion,
     datasets,

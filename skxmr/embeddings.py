@@ -23,9 +23,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
 from ._core import csr_transpose
-from ._examples import distinct_examples
-from ._sums import group_sums
-from ._validation import canonical_csr, check_matrix, check_sample_weight, indicator_csr
+from ._data.examples import distinct_examples
+from ._utils.sparse import group_sums
+from ._utils.validation import canonical_csr, check_matrix, check_sample_weight, indicator_csr
 
 #: The phase of a fit, and its seconds per nonzero summed, roughly: to foresee the time left.
 PHASE = "embedding labels"
@@ -76,7 +76,7 @@ def _pifa_of_examples(examples, n_jobs):
     group_ptr, member = csr_transpose(Y)
     row_weight = _row_weight(Y, weight)[member]
     member = source[member]
-    return group_sums(X, group_ptr, member, row_weight, normalise=True, n_jobs=n_jobs, what=PHASE)
+    return group_sums(X, group_ptr, member, row_weight, normalize=True, n_jobs=n_jobs, what=PHASE)
 
 
 def _row_weight(Y, sample_weight):

@@ -8,7 +8,6 @@ References
 
 import json
 from itertools import pairwise
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -18,14 +17,17 @@ from ._core import (
     CHUNK_WIDTH,
     POST_PROCESSORS,
     WEIGHT_DTYPES,
-    Columns,
     Layer,
     Model,
+    SiblingWeights,
     compile_chunk,
 )
-from ._npz import read_npz_matrix
-from ._validation import canonical_csr, check_option
-from .linear import XRLinearClassifier
+from ._ranking.ensemble import ForestCache
+from ._utils.folder import check_folder, read_text
+from ._utils.npz import read_npz_matrix
+from ._utils.validation import canonical_csr, check_option
+from .linear._classifier import XRLinearClassifier
+from .linear._fitted import FittedState, Names
 from .tree import LabelTree, group_pointers
 
 #: The bias of a label that the PECOS tree does not lead to: it scores lowest, and its fourth power
@@ -69,7 +71,8 @@ def load(folder, *, weight_dtype="float32"):
     FileNotFoundError
         If a file is missing.
     ValueError
-        If a file is damaged, of another kind of model, or the levels do not fit together.
+        If a file is damaged or no regular file, of another kind of model, or the levels do not fit
+        together.
 
     Notes
     -----
@@ -78,7 +81,7 @@ def load(folder, *, weight_dtype="float32"):
     PECOS's tree does not lead to is put into the last cluster with the lowest possible score.
     """
     check_option(weight_dtype, "weight_dtype", tuple(WEIGHT_DTYPES))
-    folder = Path(folder)
+    folder = check_folder(folder)
     ranker = _read_json(folder / "ranker" / "param.json")
     if ranker.get("model") != "HierarchicalMLModel":
         raise ValueError(f"{folder} holds a {ranker.get('model')!r}, not a HierarchicalMLModel")
@@ -92,7 +95,7 @@ def load(folder, *, weight_dtype="float32"):
 
 def _read_json(path):
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))  # editors may add the mark
+        content = json.loads(read_text(path).decode("utf-8-sig"))  # editors may add the mark
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     if not isinstance(content, dict):
@@ -175,9 +178,19 @@ def _to_estimator(levels, n_features, n_labels, weight_dtype):
         n_neighbors=None,
     )
     model = Model(layers, tree.slot_label, n_labels, n_features)
-    estimator._set_fitted([tree], [model], None, None, np.arange(n_labels), "spmatrix", 1)
-    estimator.indexer_ = None
-    estimator.n_features_in_ = n_features
+    estimator._fitted = FittedState(
+        trees=(tree,),
+        models=(model,),
+        indexer=None,
+        voters=None,
+        votes=None,
+        classes=Names(values=np.arange(n_labels)),
+        container="spmatrix",
+        n_iter=1,
+        n_features=n_features,
+        feature_names=None,
+        forests=ForestCache(),
+    )
     return estimator
 
 
@@ -226,7 +239,7 @@ def _compile(pointers, weights, bias, n_features, weight_dtype):
 def _columns(weights, bias, lo, hi):
     first, end = weights.indptr[lo], weights.indptr[hi]
     features, entries = np.unique(weights.indices[first:end], return_inverse=True)
-    return Columns(
+    return SiblingWeights(
         features.astype(np.int32),
         (weights.indptr[lo : hi + 1] - first).astype(np.int64),
         entries.astype(np.int32),

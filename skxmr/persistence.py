@@ -1,18 +1,26 @@
 """Loading of estimators that were saved as folders of plain arrays, memory-mapped if wanted."""
 
+import re
 from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
 
-from ._core import Layer, Model, Voters
-from ._folder import FolderReader, unpack_strings
-from ._forest import Mixture
-from ._state import INDEXERS
-from .linear import XRLinearClassifier
+from ._core import Layer, Model, NeighborRows
+from ._ranking.ensemble import ForestCache, Mixture
+from ._utils.folder import FolderReader, check_unread, unpack_strings
+from .linear._classifier import XRLinearClassifier
+from .linear._fitted import FittedState, Names
+from .linear._saving import INDEXERS, KEYS, TREE_KEYS, neighbor_file
 from .tree import LabelTree
 
 _CONTAINERS = ("classes", "dense", "spmatrix", "sparray")
+
+#: How strings are stored that are no objects: by their dtype; before format 5, without.
+_STRINGS = re.compile(r"strings|[<>]U[1-9][0-9]{0,8}")
+
+#: Bytes of strings that are wider than the longest of them: no file may fill the memory by a claim.
+_MOST_PADDED = 1 << 30
 
 
 def load(folder, *, mmap=False, verify=None):
@@ -39,7 +47,7 @@ def load(folder, *, mmap=False, verify=None):
     FileNotFoundError
         If the folder holds no model.
     ValueError
-        If the model is damaged.
+        If the model is damaged, or was saved by a later version of skxmr, or `folder` is no name.
 
     See Also
     --------
@@ -48,8 +56,10 @@ def load(folder, *, mmap=False, verify=None):
     Notes
     -----
     Damage that is not looked for may change rankings or raise an error later, but does no more
-    than that. Classes and feature names that are strings are then decoded, and checked, when they
-    are first asked for.
+    than that. Classes, feature names and the slots of trees are then checked when they are first
+    asked for, and all else when it is copied: a damaged model cannot be saved again as a sound one.
+
+    Arrays may be symbolic links to regular files, as in caches that store each file once.
 
     Examples
     --------
@@ -73,10 +83,46 @@ def load(folder, *, mmap=False, verify=None):
 
 
 def _load(reader):
-    if reader.get("class", str) != "XRLinearClassifier":
-        reader.fail(f"unknown class {reader.manifest['class']!r}")
+    _refuse_later(reader)
+    reader.check_manifest()
     with _as_damage(reader):
         return _read_classifier(reader)
+
+
+def _refuse_later(reader):
+    """Refuse what this version has no names for: a later one may have written that."""
+    if reader.get("class", str) != "XRLinearClassifier":
+        reader.fail_as_later(f"it is a {reader.manifest['class']!r:.80}")
+    reader.check_known(reader.manifest, KEYS, "field")
+    for spec in reader.get("trees", list):
+        if not isinstance(spec, dict):
+            reader.fail(f"'trees' holds {spec!r:.80}")
+        reader.check_known(spec, TREE_KEYS, "field")
+    params = reader.get("params", dict)
+    _check_names(reader, params, XRLinearClassifier(), "parameter")
+    indexer = params.get("indexer")
+    if indexer is None:
+        return
+    if not isinstance(indexer, dict):
+        reader.fail(f"its indexer is {indexer!r:.80}")
+    name = reader.field(indexer, "class", str)
+    if name == "LabelTree":
+        return
+    if name not in INDEXERS:
+        reader.fail_as_later(f"its indexer is a {name!r:.80}")
+    reader.check_known(indexer, ("class", "params"), "field of the indexer")
+    _check_names(
+        reader, reader.field(indexer, "params", dict), INDEXERS[name](), f"parameter of {name}"
+    )
+
+
+def _check_names(reader, params, estimator, what):
+    """Refuse parameters that an estimator does not have, and a lack of those that it has."""
+    names = estimator.get_params(deep=False).keys()
+    reader.check_known(params, names, what)
+    missing = sorted(names - params.keys())
+    if missing and reader.is_complete:
+        reader.fail(f"the {what} {missing[0]!r} is missing")
 
 
 @contextmanager
@@ -94,15 +140,17 @@ def _open_labels(reader, name, n):
     """Open stored labels, of which there must be n; returns a function that makes them."""
     stored = reader.get(name, str)
     if stored == "numbers":
-        labels = reader.array(name, "biuf")
-        _check_count(reader, name, labels.shape, n)
-        return lambda: labels
-    if stored not in ("object", "strings"):
-        reader.fail(f"{name} are stored as {stored!r}")
-    data = reader.array(f"{name}.bytes", np.dtype(np.uint8))
-    pointers = reader.array(f"{name}.pointers", np.dtype(np.int64))
-    _check_count(reader, name, (len(pointers) - 1,), n)
-    return partial(_unpack_labels, reader, data, pointers, stored)
+        arrays = {name: reader.array(name, "biuf")}
+        _check_count(reader, name, arrays[name].shape, n)
+        return partial(_read_numbers, reader, arrays, name)
+    if stored != "object" and not _STRINGS.fullmatch(stored):
+        reader.fail(f"{name} are stored as {stored!r:.80}")
+    arrays = {
+        f"{name}.bytes": reader.array(f"{name}.bytes", np.dtype(np.uint8)),
+        f"{name}.pointers": reader.array(f"{name}.pointers", np.dtype(np.int64)),
+    }
+    _check_count(reader, name, (len(arrays[f"{name}.pointers"]) - 1,), n)
+    return partial(_unpack_labels, reader, arrays, stored)
 
 
 def _check_count(reader, name, shape, n):
@@ -110,10 +158,25 @@ def _check_count(reader, name, shape, n):
         reader.fail(f"{name} have shape {shape}, expected {(n,)}")
 
 
-def _unpack_labels(reader, data, pointers, stored):
+def _read_numbers(reader, arrays, name):
     with _as_damage(reader):
-        strings = unpack_strings(data, pointers)
-    return strings if stored == "object" else strings.astype(str)
+        check_unread(arrays, reader.unverified("", arrays))
+    return arrays[name]
+
+
+def _unpack_labels(reader, arrays, stored):
+    """Make strings that are stored as "object", "strings" or of a dtype, such as "<U7"."""
+    with _as_damage(reader):
+        check_unread(arrays, reader.unverified("", arrays))
+        strings = unpack_strings(*arrays.values())
+    if stored == "object":
+        return strings
+    found = strings.astype(str)
+    dtype = found.dtype if stored == "strings" else np.dtype(stored)
+    is_padded = dtype.itemsize > found.dtype.itemsize
+    if is_padded and len(found) * dtype.itemsize > _MOST_PADDED:
+        dtype = found.dtype
+    return found.astype(dtype, copy=False)
 
 
 def _read_classifier(reader):
@@ -123,7 +186,7 @@ def _read_classifier(reader):
     if not specs or not 1 <= n_features <= np.iinfo(np.int32).max:
         reader.fail(f"{len(specs)} trees, {n_features} features")
     read = [_read_tree(reader, t, n_features, n_labels) for t in range(len(specs))]
-    trees, models = map(list, zip(*read, strict=True))
+    trees, models = zip(*read, strict=True)
     voters = _read_voters(reader, n_features, n_labels) if reader.get("has_voters", bool) else None
     votes = _read_votes(reader)
     params["indexer"] = _read_indexer(reader, params.get("indexer"), trees[0])
@@ -134,23 +197,31 @@ def _read_classifier(reader):
         reader.fail(f"'container' is {container!r}")
     classes = _open_labels(reader, "classes", n_labels)
     n_iter = reader.get("n_iter", int)
-    estimator._set_fitted(trees, models, voters, votes, None, container, n_iter)
-    estimator.indexer_ = None
-    estimator.n_features_in_ = n_features
-    estimator._defer("classes_", classes)
+    names = None
     if "feature_names" in reader.manifest:
-        names = _open_labels(reader, "feature_names", n_features)
-        estimator._defer("feature_names_in_", names)
+        names = Names(_open_labels(reader, "feature_names", n_features))
+    estimator._fitted = FittedState(
+        trees=trees,
+        models=models,
+        indexer=None,
+        voters=voters,
+        votes=votes,
+        classes=Names(classes),
+        container=container,
+        n_iter=n_iter,
+        n_features=n_features,
+        feature_names=names,
+        forests=ForestCache(),
+    )
     if reader.verify:
-        estimator._make_deferred()
+        for packed in filter(None, (estimator._fitted.classes, names)):
+            packed.values  # noqa: B018 (decodes them, and so checks them)
     return estimator
 
 
 def _read_tree(reader, t, n_features, n_labels):
     """Read a tree and what searches it."""
     spec = reader.manifest["trees"][t]
-    if not isinstance(spec, dict):
-        reader.fail(f"'trees' holds {spec!r}")
     n_levels, max_copies = (reader.field(spec, name, int) for name in ("n_levels", "max_copies"))
     weight_dtype = reader.field(spec, "weight_dtype", str)
     if n_levels < 1:
@@ -167,8 +238,21 @@ def _read_tree(reader, t, n_features, n_labels):
         for layer in layers:
             layer.check(n_features)
     else:
-        tree = LabelTree.from_checked(child_ptr, slot_label, n_labels)
-    return tree, Model(layers, slot_label, n_labels, n_features, max_copies)
+        check = partial(_check_slots, reader, t, child_ptr, slot_label, n_labels)
+        tree = LabelTree.from_checked(child_ptr, slot_label, n_labels, check)
+    checksums = reader.unverified(f"tree.{t}.", ["slot_label"])
+    model = Model(layers, slot_label, n_labels, n_features, max_copies, checksums=checksums)
+    return tree, model
+
+
+def _check_slots(reader, t, child_ptr, slot_label, n_labels):
+    """Check the slots of a tree that was not verified."""
+    with _as_damage(reader):
+        arrays = {"slot_label": slot_label}
+        check_unread(arrays, reader.unverified(f"tree.{t}.", arrays))
+        found = LabelTree(child_ptr, slot_label).n_labels
+    if found != n_labels:
+        reader.fail(f"there are {found} labels, expected {n_labels}")
 
 
 def _read_votes(reader):
@@ -183,12 +267,15 @@ def _read_votes(reader):
 
 
 def _read_voters(reader, n_features, n_labels):
-    arrays = {name: reader.array(f"voters.{name}", t) for name, t in Voters.DTYPES.items()}
+    arrays = {name: reader.array(neighbor_file(name), t) for name, t in NeighborRows.DTYPES.items()}
     told = {}
     if "n_voters_given" in reader.manifest:  # absent where an earlier release saved
         told["source"] = reader.array("voters.source", np.dtype(np.int32))
         told["n_given"] = reader.get("n_voters_given", int)
-    voters = Voters(n_features, n_labels, **told, **arrays)
+    files = {neighbor_file(name): name for name in (*NeighborRows.DTYPES, "source")}
+    unverified = reader.unverified("", files)
+    checksums = {files[file]: crc for file, crc in unverified.items()}
+    voters = NeighborRows(n_features, n_labels, **told, checksums=checksums, **arrays)
     if reader.verify:
         voters.check()
     return voters
@@ -199,7 +286,8 @@ def _read_layer(reader, prefix, weight_dtype):
         name: reader.array(f"{prefix}.{name}", dtype, small=name.endswith("_ptr"))
         for name, dtype in Layer.DTYPES.items()
     }
-    layer = Layer(**arrays, weight_dtype=weight_dtype)
+    checksums = reader.unverified(f"{prefix}.", arrays)
+    layer = Layer(**arrays, weight_dtype=weight_dtype, checksums=checksums)
     layer.check_pointers()
     return layer
 
@@ -207,8 +295,11 @@ def _read_layer(reader, prefix, weight_dtype):
 def _read_indexer(reader, spec, tree):
     if spec is None:
         return None
-    if not isinstance(spec, dict) or spec.get("class") not in (*INDEXERS, "LabelTree"):
-        reader.fail(f"unknown indexer {spec!r}")
-    if spec["class"] == "LabelTree":
+    if spec["class"] != "LabelTree":
+        return INDEXERS[spec["class"]](**spec["params"])
+    if "n_levels" not in spec:  # it is the tree that was trained
         return tree
-    return INDEXERS[spec["class"]](**reader.field(spec, "params", dict))
+    n_levels = reader.field(spec, "n_levels", int)
+    long, int32 = np.dtype(np.int64), np.dtype(np.int32)
+    child_ptr = [reader.array(f"indexer.child_ptr.{i}", long, small=True) for i in range(n_levels)]
+    return LabelTree(child_ptr, reader.array("indexer.slot_label", int32, small=True))

@@ -3,19 +3,21 @@
 import numpy as np
 from sklearn.utils import check_random_state
 
-from ._cloning import draw_seed
-from ._held_out import fitted_to
-from ._pairs import row_of_entries
-from ._rankers import best_scores, last_ranker, ranking_csr
-from ._validation import (
+from ._meta.base import RankerWrapper, weight_params
+from ._meta.held_out import fitted_to
+from ._ranking.wrapped import best_scores, last_ranker, ranking_csr
+from ._utils.cloning import draw_seed
+from ._utils.estimators import consistent, fitted_in_one_step
+from ._utils.pairs import row_of_entries
+from ._utils.targets import known_truth
+from ._utils.validation import (
     check_integer,
     check_option,
     check_real,
-    check_sample_weight,
-    unchanged_on_failure,
+    rows_counted,
+    weight_array,
 )
-from ._wrapper import RankerWrapper, weight_params
-from .metrics import propensities_of_counts, top_k_of_doubles
+from .metrics._ranking import propensities_of_counts, top_k_of_doubles
 
 __all__ = ["PropensityReranker"]
 
@@ -80,6 +82,9 @@ class PropensityReranker(RankerWrapper):
 
     Notes
     -----
+    If the classes or features of ``estimator_`` change after fit, as by ``add_labels``, every
+    method raises NotFittedError until this estimator is fitted again.
+
     PfastreXML [1]_ trains trees for the propensity-scored loss and ranks their labels again with
     classifiers of tail labels; here the ranker is any, and only the last step is changed.
 
@@ -138,8 +143,10 @@ class PropensityReranker(RankerWrapper):
         y : {array-like, sparse matrix} of shape (n_samples, n_labels) or (n_samples,)
             0/1 indicator matrix, or one class per row.
         sample_weight : array-like of shape (n_samples,), optional
-            Passed to the estimator, if the last one of a pipeline then to that; how many rows each
-            counts for in the propensities.
+            Passed to the estimator; in a pipeline, to its last step. The propensities depend on
+            the ratios of the weights only: where all are multiples of the smallest positive one,
+            they are numbers of equal rows; else rows with a positive weight count as one row on
+            average.
         **fit_params
             Passed to the fit of the estimator.
 
@@ -153,25 +160,25 @@ class PropensityReranker(RankerWrapper):
             If a parameter or an input is not as documented; the message names it.
         """
         self._check_params()
-        with unchanged_on_failure(self):
-            return self._fit(X, y, sample_weight, fit_params)
+        with fitted_in_one_step(self) as fresh:
+            fresh._fit(X, y, sample_weight, fit_params)
+        return self
 
     def _fit(self, X, y, sample_weight, fit_params):
         y = self._take_targets(X, y)
-        weight = check_sample_weight(sample_weight, y.shape[0])
+        rows = rows_counted(sample_weight, y.shape[0])
+        if rows.sum() < _FEWEST_ROWS:
+            raise ValueError(
+                f"y must have at least {_FEWEST_ROWS} rows, got n_samples={rows.sum():g}"
+            )
+        weight = None if sample_weight is None else weight_array(sample_weight, y.shape[0])
         params = {**fit_params, **weight_params(self.estimator, weight)}
         seed = draw_seed(check_random_state(self.random_state))
         everything = np.arange(y.shape[0])
         self._take_estimator(fitted_to(self.estimator, X, y, everything, params, seed))
-        weight = np.ones(y.shape[0]) if weight is None else weight.astype(np.float64)
-        if weight.sum() < _FEWEST_ROWS:
-            raise ValueError(
-                f"y must have at least {_FEWEST_ROWS} rows, got n_samples={weight.sum():g}"
-            )
-        counts = self._truth(y).T @ weight
-        self.propensities_ = propensities_of_counts(counts, weight.sum(), self.A, self.B)
+        counts = known_truth(self, y).T @ rows
+        self.propensities_ = propensities_of_counts(counts, rows.sum(), self.A, self.B)
         self.scale_ = _scale_of(self.estimator_) if self.scale == "auto" else self.scale
-        return self
 
     def _check_params(self):
         check_real(self.alpha, "alpha", 0)
@@ -204,6 +211,7 @@ class PropensityReranker(RankerWrapper):
             *best_scores(self.estimator_, X, n_wanted, self.n_labels_), self.n_labels_
         )
 
+    @consistent
     def rank(self, X, k=10):
         """Rank the k best candidates of each row by their new scores.
 
@@ -223,6 +231,7 @@ class PropensityReranker(RankerWrapper):
         labels, scores = top_k_of_doubles(self._reached_scores(X), k)
         return labels.astype(np.int32), scores
 
+    @consistent
     def decision_function(self, X):
         """Give the new scores of the candidates.
 

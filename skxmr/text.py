@@ -2,7 +2,6 @@
 
 import itertools
 import numbers
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +14,6 @@ from sklearn.feature_extraction.text import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from . import _parallel
 from ._core import (
     ANALYZERS,
     MOST_TEXT,
@@ -27,12 +25,14 @@ from ._core import (
     joined_rows,
     stop_if_cancelled,
 )
-from ._validation import (
+from ._utils import parallel
+from ._utils.estimators import consistent, fitted_in_one_step
+from ._utils.validation import (
     check_boolean,
     check_integer,
     check_n_jobs,
     check_option,
-    unchanged_on_failure,
+    check_ordered,
 )
 
 __all__ = ["NGramTfidfVectorizer"]
@@ -221,9 +221,9 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         ValueError
             If there are no n-grams, or none is left by `min_df` and `max_df`.
         """
-        with unchanged_on_failure(self):
-            self._fit(raw_documents)
-            return self
+        with fitted_in_one_step(self) as fresh:
+            fresh._fit(raw_documents)
+        return self
 
     def fit_transform(self, raw_documents, y=None):
         """Learn the n-grams and return the texts' weights: `fit` and `transform` at once.
@@ -237,10 +237,12 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         -------
         X : csr_matrix of float32, shape (n_texts, n_features)
         """
-        with unchanged_on_failure(self):
-            learner, chosen, call = self._fit(raw_documents)
-            return self._matrix(call(learner.weigh, chosen, self._model.weights))
+        with fitted_in_one_step(self) as fresh:
+            learner, chosen, call = fresh._fit(raw_documents)
+            X = fresh._matrix(call(learner.weigh, chosen, fresh._model.weights))
+        return X
 
+    @consistent
     def transform(self, raw_documents):
         """Return the weights of the n-grams that are known.
 
@@ -263,8 +265,9 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         costs = [len(batch.texts) for _, batch, _ in tasks]
         brief = all(batch.lengths.sum() <= _BATCH_CHARACTERS for _, batch, _ in tasks)
         options = {"n_jobs": self.n_jobs, "what": "vectorising texts", "brief": brief}
-        return self._matrix(joined_rows(_parallel.run(_transform_batch, tasks, costs, **options)))
+        return self._matrix(joined_rows(parallel.run(_transform_batch, tasks, costs, **options)))
 
+    @consistent
     def transform_one(self, text):
         """Return the weights of one text in the form that `XRLinearClassifier.rank` takes.
 
@@ -285,6 +288,7 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         _, indices, values = _transform_batch(self._model, _make_batch([text], 0), self._encoding)
         return indices, values
 
+    @consistent
     def get_feature_names_out(self, input_features=None):
         """Return the n-gram of each column.
 
@@ -498,8 +502,9 @@ def _check_texts(raw_documents):
             "raw_documents must be an iterable of str, one per text, got a single "
             f"{type(raw_documents).__name__}"
         )
-    # A table would be taken for the names of its columns, a dict for its keys.
-    if len(getattr(raw_documents, "shape", [1])) != 1 or isinstance(raw_documents, Mapping):
+    check_ordered(raw_documents, "raw_documents")
+    if len(getattr(raw_documents, "shape", [1])) != 1:
+        # A table would be taken for the names of its columns.
         raise ValueError(
             "raw_documents must be one-dimensional, one text per element, got "
             f"{type(raw_documents).__name__}"
@@ -515,7 +520,7 @@ def _check_texts(raw_documents):
 
 def _caller(n_bytes):
     """What calls functions that work on so many bytes of text."""
-    return _parallel.interruptible if n_bytes > _LONG else _call
+    return parallel.interruptible if n_bytes > _LONG else _call
 
 
 def _call(function, *args):

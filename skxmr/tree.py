@@ -52,18 +52,16 @@ class LabelTree:
     [1, 2]
     """
 
-    __slots__ = ("child_ptr", "n_labels", "slot_label")
+    __slots__ = ("_check", "_slot_label", "child_ptr", "n_labels")
 
     def __init__(self, child_ptr, slot_label):
         pointers = tuple(_as_pointers(p, level) for level, p in enumerate(child_ptr))
         slots = _as_integers(slot_label, "slot_label")
         _check_levels(pointers, len(slots))
-        object.__setattr__(self, "child_ptr", pointers)
-        object.__setattr__(self, "n_labels", _count_labels(slots))
-        object.__setattr__(self, "slot_label", _frozen(slots, np.int32))
+        self._set(pointers, _frozen(slots, np.int32), _count_labels(slots), None)
 
     @classmethod
-    def from_checked(cls, child_ptr, slot_label, n_labels):
+    def from_checked(cls, child_ptr, slot_label, n_labels, check=None):
         """Make a tree whose slots somebody else answers for: in time by the nodes, not the labels.
 
         Parameters
@@ -72,6 +70,9 @@ class LabelTree:
         slot_label : ndarray of int32
             Not looked at, and not copied.
         n_labels : int
+        check : callable, optional
+            Called before anybody takes `slot_label` from the tree. Raises a ValueError if it is not
+            what it should be.
 
         Returns
         -------
@@ -80,10 +81,21 @@ class LabelTree:
         pointers = tuple(_as_pointers(p, level) for level, p in enumerate(child_ptr))
         _check_levels(pointers, len(slot_label))
         tree = object.__new__(cls)
-        object.__setattr__(tree, "child_ptr", pointers)
-        object.__setattr__(tree, "n_labels", n_labels)
-        object.__setattr__(tree, "slot_label", slot_label)
+        tree._set(pointers, slot_label, n_labels, check)
         return tree
+
+    def _set(self, child_ptr, slot_label, n_labels, check):
+        values = slot_label, child_ptr, n_labels, check
+        names = "_slot_label", "child_ptr", "n_labels", "_check"
+        for name, value in zip(names, values, strict=True):
+            object.__setattr__(self, name, value)
+
+    @property
+    def slot_label(self):  # noqa: D102 (documented among the attributes)
+        if self._check is not None:
+            self._check()
+            object.__setattr__(self, "_check", None)
+        return self._slot_label
 
     def __setattr__(self, name, value):
         raise AttributeError(f"a LabelTree is immutable; {name!r} cannot be set")
@@ -143,7 +155,7 @@ class LabelTree:
     @property
     def n_slots(self):
         """Number of slots."""
-        return len(self.slot_label)
+        return len(self._slot_label)
 
     def n_nodes(self, level):
         """Count the nodes of a level; the last level's nodes are the slots."""

@@ -11,12 +11,12 @@ from scipy import special
 from skxmr import LabelTree
 from skxmr._core import (
     CHUNK_WIDTH,
-    Columns,
     CSRView,
     Frontier,
     Layer,
     Model,
-    NodeProblem,
+    NodeExamples,
+    SiblingWeights,
     compile_chunk,
 )
 
@@ -64,7 +64,7 @@ def node_problem(positive):
     """All rows as examples; positive is a boolean matrix (n_rows, n_children)."""
     rows = [np.flatnonzero(column) for column in positive.T]
     pointers = np.concatenate(([0], np.cumsum([len(r) for r in rows])))
-    return NodeProblem(
+    return NodeExamples(
         np.arange(len(positive), dtype=np.int32),
         pointers.astype(np.int64),
         np.concatenate(rows).astype(np.int32),
@@ -144,11 +144,11 @@ def rounded(values, weight_dtype):
 
 
 def columns_of(W, bias, features=None):
-    """The nonzeros of a dense (n_features, n_children) as Columns."""
+    """The nonzeros of a dense (n_features, n_children) as SiblingWeights."""
     features = np.flatnonzero(W.any(axis=1)) if features is None else features
     children, entries = np.nonzero(W[features].T)
     pointers = np.concatenate(([0], np.cumsum(np.bincount(children, minlength=W.shape[1]))))
-    return Columns(
+    return SiblingWeights(
         features.astype(np.int32),
         pointers.astype(np.int64),
         entries.astype(np.int32),
@@ -352,7 +352,7 @@ def assert_same_ranking(left, right):
 def assert_same_model(left, right):
     """Bit by bit."""
     assert left.tree_ == right.tree_
-    for a, b in zip(left._models[0].layers, right._models[0].layers, strict=True):
+    for a, b in zip(left._fitted.models[0].layers, right._fitted.models[0].layers, strict=True):
         assert a.weight_dtype == b.weight_dtype
         for name in a.DTYPES:
             assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)

@@ -3,15 +3,37 @@
 import warnings
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from scipy import sparse as sp
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import DataConversionWarning, NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV
 
-from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier
-from skxmr.metrics import precision_at_k
+from skxmr import (
+    CalibratedRanker,
+    KMeansIndexer,
+    LabelTree,
+    PropensityReranker,
+    TrieHybridIndexer,
+    TrieIndexer,
+    XRLinearClassifier,
+)
+from skxmr.calibration import reliability_curve
+from skxmr.inspection import RankingMetricsDisplay, ReliabilityDisplay, SearchQualityDisplay
+from skxmr.metrics import (
+    join_ranking_scorers,
+    ndcg_at_5_scorer,
+    precision_at_1_scorer,
+    precision_at_k,
+    propensities,
+)
+from skxmr.model_selection import cross_val_score, tune_threshold
+from skxmr.text import NGramTfidfVectorizer
 
 N_ROWS, N_FEATURES, N_LABELS = 30, 12, 6
 METHODS = ["rank", "predict", "decision_function"]
@@ -501,7 +523,6 @@ WRONG_WEIGHTS = {
     "negative": np.where(np.arange(N_ROWS) == 5, -1.0, 1.0),
     "NaN": np.where(np.arange(N_ROWS) == 5, np.nan, 1.0),
     "infinite": np.where(np.arange(N_ROWS) == 5, np.inf, 1.0),
-    "vanishing": np.full(N_ROWS, 1e-50),
     "all zero": np.zeros(N_ROWS),
     "words": ["1"] * N_ROWS,
     "complex": np.ones(N_ROWS, dtype=complex),
@@ -515,6 +536,16 @@ def test_wrong_weights_are_named(fitted, what):
         classifier().fit(X, Y, sample_weight=WRONG_WEIGHTS[what])
     with pytest.raises(ValueError, match="sample_weight must be"):
         fitted.score(X, Y, sample_weight=WRONG_WEIGHTS[what])
+
+
+def test_weights_that_vanish_in_single_precision_are_no_costs_but_average(fitted):
+    tiny = np.where(np.arange(N_ROWS) < 10, 1e-50, 3e-50)
+    with pytest.raises(ValueError, match=r"sample_weight must be .* in single precision"):
+        classifier().fit(X, Y, sample_weight=tiny)
+    shuffled = Y[np.arange(N_ROWS) // 2]  # right for some of the rows
+    expected = fitted.score(X, shuffled, sample_weight=1e50 * tiny)
+    assert 0 < expected < 1
+    assert fitted.score(X, shuffled, sample_weight=tiny) == pytest.approx(expected, rel=1e-12)
 
 
 WRONG_FEATURES = {
@@ -723,7 +754,7 @@ def test_a_bias_whose_square_overflows_is_refused(loss):
 @pytest.mark.parametrize("loss", ["squared_hinge", "log_loss"])
 def test_no_weight_is_infinite_for_the_largest_C(loss):
     clf = classifier(loss=loss, C=3e38).fit(X, Y)
-    assert all(np.isfinite(layer.bias).all() for layer in clf._models[0].layers)
+    assert all(np.isfinite(layer.bias).all() for layer in clf._fitted.models[0].layers)
     assert np.isfinite(clf.rank(X, N_LABELS)[1]).all()
 
 
@@ -758,3 +789,400 @@ def test_score_wants_the_indicators_that_fit_wants(fitted, wrong):
 def test_more_labels_than_can_be_numbered_are_not_asked_for(fitted):
     with pytest.raises(ValueError, match="k must be at most"):
         fitted.rank(X, k=10**30)
+
+
+# ---- frames and columns of any type ----
+
+ONES = Y.astype(int)
+FRAME = pd.DataFrame(ONES, columns=list("abcdef"))
+POLARS = pl.DataFrame(ONES, schema=list("abcdef"))
+FRAMES = {
+    "bool and int": FRAME.astype({"a": bool}),
+    "float and int": FRAME.astype({"a": float}),
+    "nullable": FRAME.convert_dtypes(),
+    "nullable bool": FRAME.astype("boolean"),
+    "nullable of several types": FRAME.astype({"a": "boolean", "b": "Int8", "c": "Float32"}),
+    "sparse": FRAME.astype(pd.SparseDtype(int, 0)),
+    "a sparse column": FRAME.astype({"a": pd.SparseDtype(bool, False)}),
+    "other index": FRAME.set_axis(np.arange(N_ROWS)[::-1] + 100),
+    "polars": POLARS,
+    "polars bool": POLARS.cast(pl.Boolean),
+    "polars of several types": POLARS.cast({"a": pl.Boolean, "b": pl.Int8, "c": pl.Float32}),
+    "bool": ONES.astype(bool),
+    "list": ONES.tolist(),
+}
+
+#: Label i is ranked first in three rows each, so that some rows are right and some are not.
+RANKING = (np.arange(N_ROWS)[:, np.newaxis] // 3) % N_LABELS
+
+#: The classifier looks at rows in the other order, so that it is right in some of them only.
+TURNED = X[::-1]
+
+
+def fitted_to(y, **params):
+    return classifier(**params).fit(X, y)
+
+
+def top_scores(ranker):
+    return ranker.rank(TURNED, 3)[1]
+
+
+def prefit(cls, y, **params):
+    """A wrapper that is yet to be fitted, of a classifier that is."""
+    return cls(FrozenEstimator(fitted_to(y)), **params)
+
+
+def calibrated(y):
+    return prefit(CalibratedRanker, y, cv="prefit", random_state=0)
+
+
+def joined(estimator, X, y):
+    return join_ranking_scorers({"n": ndcg_at_5_scorer})(estimator, X, y)["n"]
+
+
+#: What takes a 0/1 matrix of 30 rows: what it calls it, and numbers that depend on it.
+TAKERS = {
+    "fit": ("y", lambda Y: top_scores(fitted_to(Y))),
+    "score": ("y", lambda Y: FITTED.score(TURNED, Y)),
+    "scorer": ("y", lambda Y: precision_at_1_scorer(FITTED, TURNED, Y)),
+    "joined scorers": ("y", lambda Y: joined(FITTED, TURNED, Y)),
+    "add_voters": ("y", lambda Y: top_scores(fitted_to(ONES).add_voters(TURNED, Y))),
+    "add_labels": ("y", lambda Y: top_scores(fitted_to(ONES[:, :-1]).add_labels(X, Y))),
+    "relevance": ("relevance", lambda Y: top_scores(classifier().fit(X, ONES, relevance=Y))),
+    "negatives": ("negatives", lambda Y: top_scores(classifier().fit(X, ONES[::-1], negatives=Y))),
+    "label_features": (
+        "label_features",
+        lambda Y: top_scores(
+            classifier(label_embedding="features").fit(X, ONES, label_features=Y[:N_LABELS])
+        ),
+    ),
+    "label_examples": (
+        "label_examples",
+        lambda Y: (
+            classifier()
+            .fit(X[:, :N_LABELS], ONES, label_examples=Y[:N_LABELS])
+            .rank(X[:, :N_LABELS], 3)[1]
+        ),
+    ),
+    "metric": ("Y_true", lambda Y: precision_at_k(Y, RANKING)),
+    "propensities": ("Y_train", propensities),
+    "threshold": ("Y", lambda Y: tune_threshold(FITTED, TURNED, Y).f_score),
+    "threshold of folds": (
+        "Y",
+        lambda Y: tune_threshold(classifier(), X, Y, cv=2, random_state=0).f_score,
+    ),
+    "calibrated": ("y", lambda Y: top_scores(calibrated(ONES).fit(X, Y))),
+    "score when calibrated": ("y", lambda Y: calibrated(ONES).fit(X, ONES).score(TURNED, Y)),
+    "reranked": ("y", lambda Y: prefit(PropensityReranker, ONES).fit(X, Y).propensities_),
+    "reliability of the truth": (
+        "Y_true",
+        lambda Y: reliability_curve(Y, 0.3 * X[:, :N_LABELS]).brier,
+    ),
+    "reliability of predictions": (
+        "Y_proba",
+        lambda Y: reliability_curve(ONES[::-1], Y, k=1).brier,
+    ),
+    "metrics": (
+        "y",
+        lambda Y: RankingMetricsDisplay.from_estimator(FITTED, TURNED, Y).values["ndcg"],
+    ),
+    "reliability shown": (
+        "y",
+        lambda Y: ReliabilityDisplay.from_estimator(FITTED, TURNED, Y).curve.brier,
+    ),
+    "search": (
+        None,
+        lambda Y: (
+            GridSearchCV(classifier(), {"C": [1]}, cv=2, scoring=precision_at_1_scorer)
+            .fit(X, Y)
+            .cv_results_["mean_test_score"]
+        ),
+    ),
+    "folds": (None, lambda Y: cross_val_score(classifier(), X, Y, cv=3)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:pandas.DataFrame with sparse columns found")
+@pytest.mark.parametrize("what", TAKERS)
+def test_frames_of_any_columns_are_the_matrix_that_they_hold(what):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    _, call = TAKERS[what]
+    expected = call(ONES)
+    for name, frame in FRAMES.items():
+        assert_array_equal(call(frame), expected, err_msg=name)
+        pyplot.close("all")
+
+
+ROW_3 = np.repeat(np.arange(N_ROWS)[:, np.newaxis] == 3, N_LABELS, axis=1)
+GAPS = {
+    "nullable": FRAME.convert_dtypes().mask(ROW_3),
+    "nullable bool": FRAME.astype("boolean").mask(ROW_3),
+    "objects": FRAME.astype(object).mask(ROW_3, None),
+    "NaN": FRAME.mask(ROW_3, np.nan),
+    "polars": POLARS.with_columns(pl.lit(None, pl.Int8).alias("a")),
+    "polars bool": POLARS.cast(pl.Boolean).with_columns(pl.lit(None, pl.Boolean).alias("a")),
+}
+
+
+@pytest.mark.parametrize("what", [name for name, (param, _) in TAKERS.items() if param])
+def test_frames_with_missing_values_are_named(what):
+    param, call = TAKERS[what]
+    for frame in GAPS.values():
+        with pytest.raises(ValueError, match=rf"^{param} (contains|must)"):
+            call(frame)
+
+
+NAMES = np.array(list("abcdef"))[CODES]
+COLUMNS_OF_NAMES = {
+    "series": pd.Series(NAMES, index=range(100, 100 + N_ROWS)),
+    "nullable": pd.Series(NAMES, dtype="string"),
+    "categories": pd.Series(NAMES).astype("category"),
+    "objects": NAMES.astype(object),
+    "index": pd.Index(NAMES),
+    "polars": pl.Series(NAMES.tolist()),
+    "polars categories": pl.Series(NAMES.tolist(), dtype=pl.Categorical),
+    "column": NAMES[:, np.newaxis],
+    "column of objects": NAMES.astype(object)[:, np.newaxis],
+    "frame": pd.DataFrame({"y": NAMES}),
+    "frame of nullable": pd.DataFrame({"y": pd.Series(NAMES, dtype="string")}),
+    "frame of categories": pd.DataFrame({"y": pd.Categorical(NAMES)}),
+    "polars frame": pl.DataFrame({"y": NAMES.tolist()}),
+}
+COLUMNS_OF_CODES = {
+    "nullable": pd.Series(CODES, dtype="Int64"),
+    "nullable array": pd.array(CODES, dtype="UInt8"),
+    "nullable floats": pd.Series(CODES, dtype="Float64"),
+    "floats": CODES.astype(float),
+    "categories": pd.Series(CODES).astype("category"),
+    "sparse": pd.Series(CODES).astype(pd.SparseDtype(int, 0)),
+    "polars": pl.Series(CODES),
+    "column": CODES[:, np.newaxis],
+    "frame of nullable": pd.DataFrame({"y": pd.Series(CODES, dtype="Int64")}),
+}
+
+#: What takes one class per row: numbers that depend on it, beside the same classes as an array.
+CLASS_TAKERS = {
+    "fit": lambda y, known: top_scores(fitted_to(y)),
+    "score": lambda y, known: fitted_to(known).score(TURNED, y),
+    "scorer": lambda y, known: ndcg_at_5_scorer(fitted_to(known), TURNED, y),
+    "joined scorers": lambda y, known: joined(fitted_to(known), TURNED, y),
+    "add_voters": lambda y, known: top_scores(fitted_to(known).add_voters(TURNED, y)),
+    "add_labels": lambda y, known: top_scores(
+        classifier().fit(X[CODES < 5], known[CODES < 5]).add_labels(X, y)
+    ),
+    "calibrated": lambda y, known: top_scores(calibrated(known).fit(X, y)),
+    "score when calibrated": lambda y, known: calibrated(known).fit(X, y).score(TURNED, y),
+    "scorer of a calibrated ranker": lambda y, known: ndcg_at_5_scorer(
+        CalibratedRanker(classifier(), cv=2, random_state=0).fit(X, y), TURNED, y
+    ),
+    "reranked": lambda y, known: top_scores(prefit(PropensityReranker, known).fit(X, y)),
+    "search": lambda y, known: (
+        GridSearchCV(classifier(), {"C": [1]}, cv=2, scoring=ndcg_at_5_scorer).fit(X, y).best_score_
+    ),
+    "folds": lambda y, known: cross_val_score(classifier(), X, y, cv=2, scoring=ndcg_at_5_scorer),
+    "metrics": lambda y, known: RankingMetricsDisplay.from_estimator(
+        fitted_to(known), TURNED, y
+    ).values["ndcg"],
+    "reliability shown": lambda y, known: (
+        ReliabilityDisplay.from_estimator(fitted_to(known), TURNED, y).curve.brier
+    ),
+    "search quality": lambda y, known: (
+        SearchQualityDisplay.from_estimator(
+            fitted_to(known), TURNED, y, beam_widths=[1, 3], scoring=ndcg_at_5_scorer
+        ).quality
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
+@pytest.mark.parametrize("what", CLASS_TAKERS)
+def test_classes_of_any_column_are_the_classes_that_it_holds(what):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    call = CLASS_TAKERS[what]
+    for known, columns in ((NAMES, COLUMNS_OF_NAMES), (CODES, COLUMNS_OF_CODES)):
+        expected = call(known, known)
+        assert not np.isnan(expected).any()
+        for name, y in columns.items():
+            assert_array_equal(call(y, known), expected, err_msg=name)
+            pyplot.close("all")
+
+
+def test_a_column_of_classes_warns_where_it_is_learned_and_only_there(recwarn):
+    column, clf = NAMES[:, np.newaxis], fitted_to(NAMES)
+    assert (clf.score(X, column), precision_at_1_scorer(clf, X, column)) == (1.0, 1.0)
+    assert not [w for w in recwarn if issubclass(w.category, DataConversionWarning)]
+    for learn in (
+        lambda: fitted_to(column),
+        lambda: clf.add_voters(X, column),
+        lambda: classifier().fit(X[CODES < 5], NAMES[CODES < 5]).add_labels(X, column),
+        lambda: PropensityReranker(classifier()).fit(X, column),
+        lambda: CalibratedRanker(classifier(), cv=2).fit(X, column),
+    ):
+        with pytest.warns(DataConversionWarning):
+            learn()
+
+
+def test_a_single_label_of_an_indicator_is_no_class():
+    one = sp.csr_matrix(ONES[:, :1])
+    clf = fitted_to(one)
+    for truth in (one, one.toarray(), pd.DataFrame(one.toarray()).convert_dtypes()):
+        assert clf.score(X, truth) == precision_at_1_scorer(clf, X, truth) == 5 / N_ROWS
+        assert tune_threshold(clf, X, truth).score == 1
+    with pytest.raises(ValueError, match="y must be a 0/1 indicator matrix"):
+        precision_at_1_scorer(clf, X, ONES[:, 0])
+
+
+def test_large_nullable_integers_stay_apart():
+    codes = 2**60 + CODES
+    clf = fitted_to(pd.Series(codes, dtype="Int64"))
+    assert_array_equal(clf.classes_, np.unique(codes))
+    assert_array_equal(clf.predict(X), codes)
+
+
+MISSING_CLASSES = {
+    "nullable strings": pd.Series([None, *NAMES[1:]], dtype="string"),
+    "categories": pd.Series([None, *NAMES[1:]]).astype("category"),
+    "None": [None, *NAMES[1:].tolist()],
+    "polars": pl.Series([None, *NAMES[1:].tolist()]),
+    "nullable integers": pd.Series([None, *CODES[1:]], dtype="Int64"),
+    "nullable bool": pd.Series([None, *(CODES[1:] > 2)], dtype="boolean"),
+    "NaN": np.append(np.nan, CODES[1:]),
+}
+
+
+@pytest.mark.parametrize("what", MISSING_CLASSES)
+def test_missing_classes_are_named(what):
+    y, clf = MISSING_CLASSES[what], fitted_to(NAMES)
+    for call in (
+        lambda: fitted_to(y),
+        lambda: clf.score(X, y),
+        lambda: precision_at_1_scorer(clf, X, y),
+        lambda: clf.add_voters(X, y),
+        lambda: clf.add_labels(X, y),
+        lambda: CalibratedRanker(classifier(), cv=2).fit(X, y),
+        lambda: prefit(PropensityReranker, NAMES).fit(X, y),
+    ):
+        with pytest.raises(ValueError, match=r"^y "):
+            call()
+
+
+def test_classes_of_another_kind_than_in_fit_are_named():
+    clf = fitted_to(NAMES)
+    for call in (
+        lambda: precision_at_1_scorer(clf, X, CODES),
+        lambda: clf.add_voters(X, CODES),
+        lambda: clf.add_labels(X, CODES),
+    ):
+        with pytest.raises(ValueError, match="y must hold classes of <U1, as in fit, got int64"):
+            call()
+
+
+WEIGHTS = {
+    "nullable integers": pd.Series(1 + CODES, dtype="Int64"),
+    "nullable floats": pd.Series(1 + CODES, dtype="Float64"),
+    "other index": pd.Series(1 + CODES, index=range(100, 100 + N_ROWS)),
+    "polars": pl.Series(1 + CODES),
+    "list": (1 + CODES).tolist(),
+}
+WEIGHT_TAKERS = {
+    "fit": lambda y, w: top_scores(classifier().fit(X, y, w)),
+    "score": lambda y, w: fitted_to(y).score(TURNED, y, w),
+    "scorer": lambda y, w: precision_at_1_scorer(fitted_to(y), TURNED, y, sample_weight=w),
+    "add_voters": lambda y, w: top_scores(fitted_to(y).add_voters(TURNED, y, w)),
+    "calibrated": lambda y, w: top_scores(
+        CalibratedRanker(classifier(), cv=2, random_state=0).fit(X, y, w)
+    ),
+    "score when calibrated": lambda y, w: calibrated(y).fit(X, y).score(TURNED, y, w),
+    "reranked": lambda y, w: PropensityReranker(classifier()).fit(X, y, w).propensities_,
+}
+
+
+@pytest.mark.parametrize("what", WEIGHT_TAKERS)
+def test_weights_of_any_column_are_its_numbers(what):
+    call = WEIGHT_TAKERS[what]
+    for y in (ONES, NAMES):
+        expected = call(y, 1 + CODES)
+        for name, weight in WEIGHTS.items():
+            assert_array_equal(call(y, weight), expected, err_msg=name)
+        with pytest.raises(ValueError, match=r"^sample_weight must be"):
+            call(y, pd.Series([None, *CODES[1:]], dtype="Int64"))
+
+
+# ---- truth of other columns ----
+
+SCORERS = {
+    "scorer": precision_at_1_scorer,
+    "joined scorers": joined,
+    "scorer of a frozen ranker": lambda clf, X, Y: joined(FrozenEstimator(clf), X, Y),
+    "score": lambda clf, X, Y: clf.score(X, Y),
+    "metrics": RankingMetricsDisplay.from_estimator,
+    "reliability": ReliabilityDisplay.from_estimator,
+    "threshold": tune_threshold,
+}
+OTHERS = {
+    "wider": np.hstack([np.zeros((N_ROWS, 2)), Y]),
+    "narrower": Y[:10, :2],
+    "one column": Y[:, :1],
+}
+CONTAINERS = [np.asarray, sp.csr_matrix, sp.coo_array, pd.DataFrame]
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.parametrize("what", OTHERS)
+def test_truth_has_a_column_for_each_label(fitted, what, container):
+    other = container(OTHERS[what])
+    message = rf"^[yY] must have 6 columns.*, got {other.shape[1]}"
+    wrapped = (
+        calibrated(Y).fit(X, Y),
+        prefit(PropensityReranker, Y).fit(X, Y),
+    )
+    for ranker in (fitted, *wrapped):
+        for score in SCORERS.values():
+            with pytest.raises(ValueError, match=message):
+                score(ranker, X[: other.shape[0]], other)
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.parametrize("what", ["wider", "narrower"])
+def test_wrappers_of_fitted_rankers_are_fitted_to_all_of_their_labels(what, container):
+    other = container(OTHERS[what])
+    for wrapper in (calibrated(Y), prefit(PropensityReranker, Y)):
+        with pytest.raises(ValueError, match=rf"^y must have 6 columns.*, got {other.shape[1]}"):
+            wrapper.fit(X[: other.shape[0]], other)
+
+
+# ---- texts without an order ----
+
+UNORDERED = [
+    set,
+    frozenset,
+    lambda texts: dict.fromkeys(texts, 1),
+    lambda texts: dict.fromkeys(texts, 1).keys(),
+    lambda texts: {text: text for text in texts}.values(),
+]
+
+
+@pytest.mark.parametrize("make", UNORDERED)
+def test_texts_without_an_order_are_refused(make):
+    """They would be given to labels, rows or features as they happen to come."""
+    texts = [f"label {i}" for i in range(N_LABELS)]
+    clf = classifier().fit(X, Y)
+    by_text = classifier(label_embedding="text")
+    for name, function in (
+        ("label_text", lambda: classifier(indexer=TrieIndexer()).fit(X, Y, label_text=make(texts))),
+        ("label_text", lambda: by_text.fit(X, Y, label_text=make(texts))),
+        ("feature_names", lambda: clf.explain(X[:1], 0, feature_names=make(texts))),
+        ("X", lambda: TrieIndexer().fit(make(texts))),
+        ("X", lambda: TrieHybridIndexer().fit(make(texts))),
+        ("X", lambda: TrieIndexer().fit(texts).predict(make(texts))),
+        ("raw_documents", lambda: NGramTfidfVectorizer().fit(make(texts))),
+        ("raw_documents", lambda: NGramTfidfVectorizer().fit_transform(make(texts))),
+        ("raw_documents", lambda: NGramTfidfVectorizer().fit(texts).transform(make(texts))),
+    ):
+        with pytest.raises(TypeError, match=f"{name} must be in order"):
+            function()
+
+
+def test_classes_without_an_order_are_refused():
+    with pytest.raises((TypeError, ValueError)):
+        classifier().fit(X, set(range(X.shape[0])))

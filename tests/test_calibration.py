@@ -21,7 +21,9 @@ from sklearn.pipeline import make_pipeline
 from strategies import csr_matrices, finite, halves, seeds
 
 from skxmr import CalibratedRanker, XRLinearClassifier
-from skxmr._calibrators import (
+from skxmr._utils.pairs import is_true, places, row_of_entries
+from skxmr.calibration import reliability_curve
+from skxmr.calibration._maps import (
     METHODS,
     Pairs,
     SigmoidMap,
@@ -29,10 +31,8 @@ from skxmr._calibrators import (
     sample_pairs,
     strictly_rising,
 )
-from skxmr._pairs import is_true, places, row_of_entries
-from skxmr.calibration import reliability_curve
 from skxmr.datasets import load_catalogue_subjects
-from skxmr.metrics import precision_at_k
+from skxmr.metrics import precision_at_1_scorer, precision_at_k
 from skxmr.model_selection import tune_threshold
 
 N_LABELS = 10
@@ -564,3 +564,112 @@ def test_calibrates_the_catalogue_sample(params):
     after = reliability_curve(data.Y_test, fitted.predict_proba(X_test), k=5)
     assert after.ece < 0.02 < before.ece
     assert after.brier < before.brier
+
+
+# ---- weights of any scale ----
+
+SCALES = [1e-300, 1e-30, 1 / 200, 0.1, 7.0, 1e30, 1e300]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("kind", ["equal", "counts", "any"])
+def test_the_scale_of_weights_does_not_matter(method, kind):
+    X, Y = planted()
+    rng = np.random.default_rng(0)
+    weight = {
+        "equal": np.ones(200),
+        "counts": 1.0 + np.arange(200) % 3,
+        "any": rng.random(200) * (rng.random(200) < 0.8),
+    }[kind]
+
+    def probabilities(weight):
+        frozen = FrozenEstimator(Given().fit(X, Y))
+        fitted = calibrated(frozen, cv="prefit", method=method, subsample=1000)
+        return fitted.fit(X, Y, sample_weight=weight).predict_proba(X).data
+
+    expected = probabilities(weight)
+    for scale in SCALES:
+        assert_allclose(probabilities(scale * weight), expected, rtol=1e-9)
+    as_given = probabilities(weight.astype(np.float32) / np.float32(weight.sum()))
+    assert_allclose(as_given, expected, rtol=1e-4)
+    if kind == "equal":
+        assert_array_equal(expected, probabilities(None))
+        assert_array_equal(probabilities(np.full(200, np.float32(1 / 200))), expected)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1 / 200, 1e300])
+def test_the_scale_of_weights_does_not_matter_to_scores(scale):
+    X, Y = planted()
+    weight, other = scale * (np.arange(200) % 3), (np.arange(200) % 3).astype(float)
+    fitted = calibrated(FrozenEstimator(ranker().fit(X, Y)), cv="prefit").fit(X, Y)
+    expected = fitted.score(X, Y, other)
+    assert expected != fitted.score(X, Y)
+    assert fitted.score(X, Y, weight) == pytest.approx(expected, rel=1e-12)
+    assert fitted.estimator_.score(X, Y, weight) == pytest.approx(expected, rel=1e-12)
+
+
+# ---- a ranker that changes after it was calibrated ----
+
+
+def changed_labels(clf, X, y):
+    """Give a fitted classifier a label that it did not know."""
+    if clf.multilabel_:
+        return clf.add_labels(X, sp.hstack([y, sp.csr_matrix(X[:, [0]] > 0.5)]).tocsr())
+    return clf.add_labels(X, np.where(np.arange(len(y)) < 20, "A first", y))
+
+
+CHANGES = {
+    "added labels": changed_labels,
+    "other labels": lambda clf, X, y: clf.fit(X, y[:, :-1] if clf.multilabel_ else y + "x"),
+    "other features": lambda clf, X, y: clf.fit(sp.hstack([X, X]).tocsr(), y),
+}
+ASKED = ["rank", "predict", "predict_proba", "decision_function"]
+
+
+@pytest.mark.filterwarnings("ignore:X has no row of")
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("multilabel", [True, False])
+@pytest.mark.parametrize("wrapping", ["frozen", "pipeline", "own", "calibrated inside"])
+def test_a_ranker_that_learned_others_is_calibrated_no_longer(change, multilabel, wrapping):
+    X, Y = planted()
+    y = Y if multilabel else np.array(list("abcdefghij"))[np.asarray(X.argmax(axis=1)).ravel()]
+    clf = ranker().fit(X, y)
+    estimator = make_pipeline("passthrough", clf) if wrapping == "pipeline" else clf
+    fitted = calibrated(FrozenEstimator(estimator), cv="prefit").fit(X, y)
+    if wrapping == "own":
+        fitted = calibrated(ranker(), cv=2).fit(X, y)
+        clf = fitted.estimator_
+    if wrapping == "calibrated inside":
+        fitted = calibrated(FrozenEstimator(fitted), cv="prefit").fit(X, y)
+    copy = pickle.loads(pickle.dumps(fitted))
+    n_columns = fitted.predict_proba(X).shape[1]
+    assert n_columns == len(fitted.classes_) == fitted.n_labels_
+    expected, before = fitted.rank(X, 3), fitted.score(X, y)
+    CHANGES[change](clf, X, y)
+    calls = [lambda name=name: getattr(fitted, name)(X) for name in ASKED]
+    calls += [lambda: fitted.score(X, y), lambda: precision_at_1_scorer(fitted, X, y)]
+    # A pipeline that begins with "passthrough" does not know how many features there were.
+    unknown = wrapping == "pipeline" and change == "other features"
+    error, message = (ValueError, "expecting 20") if unknown else (NotFittedError, "fit again")
+    for call in calls:
+        with pytest.raises(error, match=message):
+            call()
+    for found, known in zip(copy.rank(X, 3), expected, strict=True):  # it has a model of its own
+        assert_array_equal(found, known)
+    assert copy.score(X, y) == before
+    if wrapping == "calibrated inside":
+        return
+    X, y = (sp.hstack([X, X]).tocsr(), y) if change == "other features" else (X, y)
+    y = clf.classes_[clf.rank(X, 1)[0][:, 0]] if not multilabel else clf.predict(X)
+    again = fitted.fit(X, y)
+    assert again.predict_proba(X).shape[1] == len(again.classes_) == again.n_labels_
+    assert wrapping == "pipeline" or again.n_features_in_ == X.shape[1]
+
+
+def test_another_fit_forgets_what_the_estimator_before_had():
+    X, Y = planted()
+    fitted = calibrated(ranker(), cv=2).fit(X, Y)
+    assert fitted.n_features_in_ == N_LABELS
+    fitted.set_params(estimator=Given()).fit(X, Y)
+    assert not hasattr(fitted, "n_features_in_")
+    assert fitted.predict_proba(X).shape == Y.shape

@@ -26,9 +26,9 @@ from skxmr import (
     TrieIndexer,
     XRLinearClassifier,
 )
-from skxmr._prefixes import PrefixIndex
-from skxmr._query_pairs import objects
 from skxmr.completion import training_pairs
+from skxmr.completion._prefixes import PrefixIndex
+from skxmr.completion._query_pairs import objects
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import mrr_at_10_scorer
 
@@ -742,3 +742,21 @@ def test_subjects_of_a_catalogue():
     without = pairs.copy()
     without[:, 0] = ""
     assert completer.score(pairs, queries) > completer.score(without, queries) + 0.02
+
+
+def test_a_classifier_that_learned_other_queries_completes_no_longer():
+    X = [("", "re"), ("", "re"), ("", "bl"), ("", "bl")]
+    y = ["red shoes", "red shirt", "blue shoes", "blue shirt"]
+    completer = SessionQueryCompleter(random_state=0).fit(X, y)
+    clf = completer.classifier_
+    rows = np.eye(5, clf.n_features_in_, dtype=np.float32)
+    clf.add_labels(rows, np.arange(5), placement="search")
+    for call in (
+        lambda: completer.complete("re"),
+        lambda: completer.rank(X),
+        lambda: completer.predict(X),
+        lambda: completer.score(X, y),
+    ):
+        with pytest.raises(NotFittedError, match="fit again"):
+            call()
+    assert completer.fit(X, y).predict(X[:1]).tolist()[0].startswith("red")

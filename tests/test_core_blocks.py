@@ -30,7 +30,7 @@ from strategies import label_trees, seeds
 from skxmr import LabelTree
 from skxmr._core import POST_PROCESSORS, CSRView, Model
 
-BLOCK_ROWS = 2048  # as in search.c
+BLOCK_ROWS = 2048  # as in search/beam.c
 BEAMS = [1, 2, 3, 10, 1000]
 ALL = sorted(POST_PROCESSORS)
 PRODUCTS = [name for name in ALL if is_product(name)]

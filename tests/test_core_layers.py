@@ -12,11 +12,11 @@ from strategies import seeds
 
 from skxmr._core import (
     CHUNK_WIDTH,
-    Columns,
+    AppendableArray,
     CSRView,
-    GrowingArray,
     Layer,
     Model,
+    SiblingWeights,
     compile_chunk,
 )
 from skxmr._core._layers import SLOT, prune_chunk, read_chunk
@@ -51,7 +51,7 @@ def without_empty_features(columns):
 
 
 def assert_same_columns(a, b):
-    for name in Columns._fields:
+    for name in SiblingWeights._fields:
         x, y = getattr(a, name), getattr(b, name)
         assert x.dtype == y.dtype, name
         np.testing.assert_array_equal(x, y, err_msg=name)
@@ -812,11 +812,11 @@ def test_searching_ignores_features_the_layer_has_no_weights_for():
 
 
 @given(st.lists(st.lists(st.integers(0, 9), max_size=40), max_size=12))
-def test_growing_arrays_hold_what_was_appended(parts):
-    growing = GrowingArray(np.int32)
+def test_append_only_arrays_hold_what_was_appended(parts):
+    array = AppendableArray(np.int32)
     for part in parts:
-        growing.append(np.array(part, dtype=np.int32))
-    assert_array_equal(growing.pointers(), np.cumsum([0, *map(len, parts)]))
-    whole = growing.take()
+        array.append(np.array(part, dtype=np.int32))
+    assert_array_equal(array.pointers(), np.cumsum([0, *map(len, parts)]))
+    whole = array.take()
     assert whole.dtype == np.int32
     assert whole.tolist() == [value for part in parts for value in part]

@@ -357,7 +357,7 @@ def test_no_result_is_larger_than_the_bound(beam_width):
     model = quantised_model(rng, fixed_tree(), 20).compile()
     X = quantised_csr(rng, 20, 20, per_row=4)
     labels, _ = rank_all(model, X, k=120, beam_width=beam_width, post_processor="noop")
-    assert (labels >= 0).sum(axis=1).max() <= model.largest_result(beam_width) <= 120
+    assert (labels >= 0).sum(axis=1).max() <= model.max_results(beam_width) <= 120
 
 
 # ---- refusals ----

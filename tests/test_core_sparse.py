@@ -157,7 +157,7 @@ def triples(matrix, row):
 @given(csr_matrices(values=halves, min_rows=1, min_columns=1), st.data())
 def test_group_sum_adds_weighted_members(matrix, data):
     member, pointers, weight = draw_groups(data, matrix.shape[0])
-    sums = csr_group_sum(matrix, pointers, member, weight, 0, len(pointers) - 1, normalise=False)
+    sums = csr_group_sum(matrix, pointers, member, weight, 0, len(pointers) - 1, normalize=False)
     assert csr_check(sums) == (None, False)
     expected, pattern = slow_group_sum(matrix, pointers, member, weight)
     np.testing.assert_array_equal(sums.toarray(), expected)  # halves add up exactly
@@ -167,7 +167,7 @@ def test_group_sum_adds_weighted_members(matrix, data):
 @given(csr_matrices(values=halves, min_rows=1, min_columns=1), st.data())
 def test_normalised_group_sums_have_norm_one_or_are_zero(matrix, data):
     member, pointers, weight = draw_groups(data, matrix.shape[0])
-    sums = csr_group_sum(matrix, pointers, member, weight, 0, len(pointers) - 1, normalise=True)
+    sums = csr_group_sum(matrix, pointers, member, weight, 0, len(pointers) - 1, normalize=True)
     expected, _ = slow_group_sum(matrix, pointers, member, weight)
     norms = np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(sums.toarray(), expected / np.where(norms, norms, 1), rtol=1e-6)
@@ -179,8 +179,8 @@ def test_a_range_of_groups_is_that_part_of_all(matrix, data):
     n_groups = len(pointers) - 1
     lo, hi = sorted(data.draw(st.tuples(*[st.integers(0, n_groups)] * 2)))
     groups = pointers, member, weight
-    every = csr_group_sum(matrix, *groups, 0, n_groups, normalise=True)
-    part = csr_group_sum(matrix, *groups, lo, hi, normalise=True)
+    every = csr_group_sum(matrix, *groups, 0, n_groups, normalize=True)
+    part = csr_group_sum(matrix, *groups, lo, hi, normalize=True)
     np.testing.assert_array_equal(part.toarray(), every[lo:hi].toarray())
 
 
@@ -211,7 +211,7 @@ def test_group_sum_of_wide_rows():
     rng = np.random.default_rng(0)
     matrix = sp.random(50, 20_000, density=0.002, format="csr", dtype=np.float32, random_state=rng)
     pointers, member = np.array([0, 20, 20, 50], np.int64), np.arange(50, dtype=np.int32)
-    sums = csr_group_sum(matrix, pointers, member, np.ones(50, np.float32), 0, 3, normalise=False)
+    sums = csr_group_sum(matrix, pointers, member, np.ones(50, np.float32), 0, 3, normalize=False)
     expected, _ = slow_group_sum(matrix, pointers, member, np.ones(50))
     np.testing.assert_allclose(sums.toarray(), expected, rtol=1e-6)
 

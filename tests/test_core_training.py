@@ -22,7 +22,7 @@ from skxmr._core import (
     FOR_OTHERS,
     FOR_POSITIVES,
     CSRView,
-    NodeProblem,
+    NodeExamples,
     TrainParams,
     _training,
     train_columns,
@@ -284,7 +284,7 @@ def test_a_node_sees_its_examples_only(loss):
     weight = np.linspace(0.5, 2, X.shape[0]).astype(np.float32)
     examples = np.flatnonzero(np.arange(X.shape[0]) % 3).astype(np.int32)
     inside = node_problem(positive[examples])
-    problem = NodeProblem(examples, inside.positive_ptr, examples[inside.positive])
+    problem = NodeExamples(examples, inside.positive_ptr, examples[inside.positive])
     node, _ = train(X, None, loss, problem=problem, weight=weight)
     alone, _ = train(X[examples], positive[examples], loss, weight=weight[examples])
     assert_same_columns(node, alone)
@@ -325,7 +325,7 @@ def test_examples_take_their_features_from_their_source_row():
 def test_a_node_without_examples_learns_nothing(loss):
     X, _ = make_data(1)
     empty = np.empty(0, dtype=np.int32)
-    problem = NodeProblem(empty, np.zeros(4, dtype=np.int64), empty)
+    problem = NodeExamples(empty, np.zeros(4, dtype=np.int64), empty)
     columns, _ = train(X, None, loss, problem=problem)
     assert columns.col_ptr.tolist() == [0, 0, 0, 0]
     assert columns.bias.tolist() == [0, 0, 0]
@@ -428,6 +428,6 @@ def test_arguments_outside_their_range_are_refused(bad):
 def test_a_positive_that_is_no_example_is_refused():
     X, _ = make_data(1)
     examples, positive = np.arange(0, 60, 2, dtype=np.int32), np.array([2, 3], dtype=np.int32)
-    problem = NodeProblem(examples, np.array([0, 2], dtype=np.int64), positive)
+    problem = NodeExamples(examples, np.array([0, 2], dtype=np.int64), positive)
     with pytest.raises(ValueError, match="SKX_EARG"):
         train(X, None, "squared_hinge", problem=problem)

@@ -14,7 +14,8 @@ from reference import assert_same_ranking
 from scipy import sparse as sp
 from sklearn.model_selection import GridSearchCV
 
-from skxmr import KMeansIndexer, XRLinearClassifier, _parallel
+from skxmr import KMeansIndexer, XRLinearClassifier
+from skxmr._utils import parallel
 
 distributed = pytest.importorskip("distributed")
 
@@ -50,7 +51,7 @@ def classifier(**params):
 def assert_same_models(left, right):
     """All trees, bit by bit."""
     assert left.trees_ == right.trees_
-    for one, other in zip(left._models, right._models, strict=True):
+    for one, other in zip(left._fitted.models, right._fitted.models, strict=True):
         for a, b in zip(one.layers, other.layers, strict=True):
             for name in a.DTYPES:
                 assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
@@ -98,14 +99,14 @@ def test_a_fit_outlives_its_workers(client, monkeypatch, moment):
     X, Y = rows_and_labels()
     here = classifier().fit(X, Y)
     trained = threading.Event()
-    reported = _parallel._progress.advance
+    reported = parallel._progress.advance
 
     def advance(what, share):
         reported(what, share)
         if what == "training rankers" and share > 0:
             trained.set()
 
-    monkeypatch.setattr(_parallel._progress, "advance", advance)
+    monkeypatch.setattr(parallel._progress, "advance", advance)
     sent = lambda: any(client.who_has().values())  # noqa: E731
     client.wait_for_workers(2)  # one may have been killed just now
     before = set(client.run(os.getpid).values())
@@ -134,34 +135,34 @@ def losing(done):
 @pytest.mark.parametrize("n_tasks", [2, 3, 7])
 def test_what_is_lost_is_done_again_and_nothing_else(n_tasks):
     done = []
-    found = dict(_parallel._persistently(losing(done), range(n_tasks), CancelledError))
+    found = dict(parallel._persistently(losing(done), range(n_tasks), CancelledError))
     assert found == {i: i**2 for i in range(n_tasks)}
     assert done == list(range(n_tasks))
 
 
 def test_who_loses_too_many_workers_is_told(monkeypatch):
-    monkeypatch.setattr(_parallel, "_MOST_LOSSES", 1)
+    monkeypatch.setattr(parallel, "_MOST_LOSSES", 1)
     with pytest.raises(CancelledError):
-        list(_parallel._persistently(losing([]), range(7), CancelledError))
+        list(parallel._persistently(losing([]), range(7), CancelledError))
 
 
 def test_errors_of_tasks_are_raised(client):
     with joblib.parallel_config("dask"), pytest.raises(ZeroDivisionError):
-        _parallel.run(divmod, [(1, 1), (1, 0)], [1, 1], n_jobs=None, what="")
+        parallel.run(divmod, [(1, 1), (1, 0)], [1, 1], n_jobs=None, what="")
 
 
 def test_what_is_large_is_sent_once(monkeypatch):
     small, n_tasks = {}, {}
 
     def counted(function, tasks, order, n_jobs, brief):
-        shared = _parallel._shared(tasks)
+        shared = parallel._shared(tasks)
         each = [[arg for arg in args if id(arg) not in shared] for args in tasks]
         name = function.__name__
         small[name] = small.get(name, 0) + len(pickle.dumps(each))
         n_tasks[name] = n_tasks.get(name, 0) + len(tasks)
         return ((i, function(*tasks[i])) for i in order)
 
-    monkeypatch.setattr(_parallel, "_stream", counted)
+    monkeypatch.setattr(parallel, "_stream", counted)
     X, Y = rows_and_labels()
     clf = classifier(n_trees=2, n_neighbors=5, negative_sampling="tfn+man", n_jobs=4).fit(X, Y)
     clf.rank(X)

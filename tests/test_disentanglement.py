@@ -13,8 +13,8 @@ from strategies import csr_matrices, label_trees
 
 import skxmr
 import skxmr.linear
-from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier, _disentanglement
-from skxmr._disentanglement import MOST_CLUSTERS, most_matched, reassigned
+from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier
+from skxmr._training.disentangle import MOST_CLUSTERS, most_matched, reassigned
 
 DEEP = KMeansIndexer(branching=2, max_leaf_size=3)
 PARAMS = {"random_state": 0, "max_clusters_per_label": 2, "n_neighbors": None}
@@ -92,7 +92,7 @@ def matchings(draw):
 def test_labels_take_the_clusters_of_most_of_their_rows(case, n_most, block):
     Y, matched, weight = case
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_disentanglement, "_BLOCK", block)
+        patch.setattr("skxmr._training.disentangle._BLOCK", block)
         found = most_matched(Y, matched, weight)[:, :n_most].tolist()
     expected = scanned(Y, matched, weight, n_most)
     assert found == [row + [-1] * (n_most - len(row)) for row in expected]
@@ -140,7 +140,10 @@ def test_a_label_is_ranked_once_and_by_its_best_copy():
     assert all(sorted(row) == list(range(16)) for row in labels[:, :16].tolist())
     assert (labels[:, 16:] == -1).all()
     every = skxmr._core.Model(
-        clf._models[0].layers, np.arange(clf.tree_.n_slots, dtype=np.int32), clf.tree_.n_slots, 20
+        clf._fitted.models[0].layers,
+        np.arange(clf.tree_.n_slots, dtype=np.int32),
+        clf.tree_.n_slots,
+        20,
     )
     options = {"k": clf.tree_.n_slots, "beam_width": 50, "post_processor": "l3-hinge"}
     slots, of_slot = every.rank(skxmr._core.CSRView(X), 0, X.shape[0], **options)
@@ -248,13 +251,13 @@ def test_classes_are_disentangled_as_well():
 @pytest.fixture
 def trainings(monkeypatch):
     """Count the trainings that really happen."""
-    calls, train = [], skxmr.linear.train_layers
+    calls, train = [], skxmr.linear._classifier.train_layers
 
     def counted(*args, **kwargs):
         calls.append(1)
         return train(*args, **kwargs)
 
-    monkeypatch.setattr(skxmr.linear, "train_layers", counted)
+    monkeypatch.setattr(skxmr.linear._classifier, "train_layers", counted)
     return calls
 
 

@@ -1,4 +1,4 @@
-"""The pages: their Python runs, page by page, and nothing public is left out."""
+"""The Python code of the pages runs, and the reference lists every public name."""
 
 import ast
 import inspect
@@ -19,12 +19,12 @@ PAGES = [
     *sorted((ROOT / "docs" / "guide").glob("*.md")),
     *sorted((ROOT / "docs" / "coming_from").glob("*.md")),
 ]
-#: What is marked as "py" is only shown: it wants files or servers that nobody has here.
+#: Blocks marked as "py" are not run: they require files or servers that do not exist here.
 BLOCK = re.compile(r"^([ ]*)```python\n(.*?)^[ ]*```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks(page):
-    """Each block's code with as many newlines before it as put it on its line of the page."""
+    """Yield the code of each block, after as many newlines as keep its line numbers in the page."""
     text = page.read_text(encoding="utf-8")
     for match in BLOCK.finditer(text):
         indent = len(match[1])
@@ -34,7 +34,7 @@ def blocks(page):
 
 @pytest.fixture(scope="module")
 def placeholders():
-    """What short examples take for granted."""
+    """Names that short examples use without defining them."""
     data = load_catalogue_subjects()
     titles, new_titles = data.text_train[::40], data.text_test[::40]
     vectorizer = TfidfVectorizer(min_df=3, dtype=np.float32)

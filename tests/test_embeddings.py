@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse as sp
 
-from skxmr._examples import distinct_examples
+from skxmr._data.examples import distinct_examples
 from skxmr.embeddings import KINDS, embed_labels, label_text_features, pifa, pii, split_kind
 
 N_ROWS, N_FEATURES, N_LABELS = 40, 15, 9

@@ -7,7 +7,7 @@ from reference import stored_entries
 from scipy import sparse as sp
 from strategies import csr_matrices
 
-from skxmr._examples import distinct_examples
+from skxmr._data.examples import distinct_examples
 
 features = st.sampled_from([0.5, 1.0, 2.0])
 

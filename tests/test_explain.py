@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 import skxmr
 from skxmr import KMeansIndexer, XRLinearClassifier, pecos
 from skxmr._core._search import POST_PROCESSORS
-from skxmr._explaining import explain_label
+from skxmr._ranking.explain import explain_label
 from skxmr.inspection import explain
 
 PRODUCTS = ["sigmoid", "l1-hinge", "l3-hinge"]
@@ -61,7 +61,7 @@ def test_levels_are_those_of_the_reference(seed, post_processor, label):
     dense = random_model(rng, tree, n_features=15)
     queries = random_csr(rng, 4, 15)
     options = {"beam_width": WIDE, "post_processor": post_processor}
-    scores, (found,), votes = explain_label(dense.compile(), [tree], queries, label, **options)
+    scores, _, (found,), votes = explain_label(dense.compile(), [tree], queries, label, **options)
     assert votes is None
     for i, x in enumerate(queries.toarray().astype(np.float64)):
         ends = []
@@ -101,7 +101,7 @@ def test_places_are_those_in_the_beam():
     queries = random_csr(rng, 6, 15).astype(np.float32)
     options = {"beam_width": 4, "post_processor": "sigmoid"}
     for label in range(0, 120, 7):
-        _, (found,), _ = explain_label(dense.compile(), [tree], queries, label, **options)
+        _, _, (found,), _ = explain_label(dense.compile(), [tree], queries, label, **options)
         for i, x in enumerate(queries.toarray().astype(np.float64)):
             beam = [(0, 1.0)]
             for level in range(tree.n_levels - 1):
@@ -164,10 +164,10 @@ def test_a_narrow_beam_reaches_what_explanations_say(params):
     for label in range(12):
         explanation = clf.explain(X, label)
         scores = [
-            type(clf._models[0])(model.layers, model.slot_label, 12, 20).rank(
+            type(clf._fitted.models[0])(model.layers, model.slot_label, 12, 20).rank(
                 skxmr._core.CSRView(X), 0, 150, k=12, beam_width=1, post_processor="l3-hinge"
             )[0]
-            for model in clf._models
+            for model in clf._fitted.models
         ]
         reached = np.all([(found == label).any(axis=1) for found in scores], axis=0)
         assert_array_equal(explanation.reached, reached)
@@ -281,23 +281,23 @@ def test_equal_rows_are_told_by_the_first_and_added_rows_numbered_on():
 
 def test_models_saved_without_rows_vote_on(tmp_path):
     clf = classifier(n_neighbors=4).fit(X, Y)
-    clf._voters.source = None
+    clf._fitted.voters.source = None
     clf.save(tmp_path / "model")
     loaded = skxmr.load(tmp_path / "model")
-    assert loaded._voters.source is None
+    assert loaded._fitted.voters.source is None
     explanation = loaded.explain(X, 3)
     assert (explanation.votes.rows == -1).all()
     assert_array_equal(explanation.scores, clf.explain(X, 3).scores)
     assert "a row of training" in "".join(map(str, (explanation[i] for i in range(20))))
     loaded.add_voters(X[:5], Y[:5])
-    assert loaded._voters.source is None
+    assert loaded._fitted.voters.source is None
 
 
 def test_rows_that_were_not_given_are_damage(tmp_path):
     clf = classifier(n_neighbors=4).fit(X, Y)
-    clf._voters.n_given = 10
+    clf._fitted.voters.n_given = 10
     with pytest.raises(ValueError, match="rows that were not given"):
-        clf._voters.check()
+        clf._fitted.voters.check()
 
 
 # ---- copies and other models ----

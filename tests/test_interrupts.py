@@ -15,18 +15,19 @@ from numpy.testing import assert_array_equal
 from sklearn.model_selection import GridSearchCV
 
 import skxmr.linear
-from skxmr import KMeansIndexer, XRLinearClassifier, _parallel
+from skxmr import KMeansIndexer, XRLinearClassifier
 from skxmr._core import (
     CancelFlag,
     Cancelled,
     CSRView,
     Learner,
     NGramWeights,
-    NodeProblem,
+    NodeExamples,
     TrainParams,
     kmeans,
     train_columns,
 )
+from skxmr._utils import parallel
 from skxmr.text import NGramTfidfVectorizer
 
 #: Interrupts a fit that takes for ever: labels are noise, and the solver is never satisfied.
@@ -79,6 +80,45 @@ def test_fit_obeys_an_interrupt_and_leaves_the_estimator_as_it_was(params, tmp_p
     assert threads <= (2 if "verbose" in params else 1)
 
 
+#: Interrupts the same fit several times, milliseconds apart, and waits for all of them.
+IMPATIENT = SCRIPT.replace(
+    "    _thread.interrupt_main()\n",
+    "    for _ in range(4):\n        _thread.interrupt_main()\n        time.sleep(0.002)\n",
+).replace(
+    """try:
+    clf.fit(X, y)
+except KeyboardInterrupt:
+    took = time.monotonic() - asked[0]
+""",
+    """
+def outlive(call):
+    try:
+        call()
+    except KeyboardInterrupt:
+        outlive(call if call is rest else rest)
+
+def rest():
+    time.sleep(0.2)
+
+outlive(lambda: clf.fit(X, y))
+if True:
+    took = time.monotonic() - asked[0]
+""",
+)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_fit_obeys_several_interrupts(n_jobs, tmp_path):
+    for _ in range(3):
+        command = [sys.executable, "-c", IMPATIENT, json.dumps({"n_jobs": n_jobs})]
+        options = {"capture_output": True, "text": True, "cwd": tmp_path}
+        done = subprocess.run(command, timeout=120, check=True, **options)
+        took, unchanged, threads = json.loads(done.stdout.splitlines()[-1])
+        assert took < 6
+        assert unchanged
+        assert threads == 1
+
+
 # ---- the flag that C looks at ----
 
 
@@ -91,7 +131,7 @@ def endless_training(loss="squared_hinge"):
     everyone = np.arange(X.shape[0], dtype=np.int32)
     positive = np.flatnonzero(np.random.default_rng(0).random(len(everyone)) < 0.5)
     pointers = np.array([0, len(positive)], dtype=np.int64)
-    problem = NodeProblem(everyone, pointers, positive.astype(np.int32))
+    problem = NodeExamples(everyone, pointers, positive.astype(np.int32))
     params = TrainParams(loss, 1e3, 1.0, 1e-30, 2**31 - 1, 0.0)
     return train_columns(CSRView(X), problem, everyone, None, params, 0)
 
@@ -237,7 +277,7 @@ def test_a_flag_is_watched_by_its_thread_only_and_no_longer_than_asked():
 
 def run(function, tasks, **options):
     options = {"n_jobs": 2, "what": "", **options}
-    return _parallel.run(function, tasks, [1.0] * len(tasks), **options)
+    return parallel.run(function, tasks, [1.0] * len(tasks), **options)
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2, 5])
@@ -276,7 +316,7 @@ def test_results_in_order_and_none_kept(n_jobs, cancelled_at):
         return np.full(3, i).view(Result)
 
     tasks, costs, alive = [(i,) for i in range(12)], [1.0] * 11 + [50.0], []
-    with _parallel.in_order(make, tasks, costs, n_jobs=n_jobs, what="") as results:
+    with parallel.in_order(make, tasks, costs, n_jobs=n_jobs, what="") as results:
         for i, result in enumerate(results):
             assert result[0] == i
             alive.append(weakref.ref(result))
@@ -326,7 +366,7 @@ def test_threads_are_joblibs_number():
 
 @pytest.mark.parametrize("n_jobs", [10**9, -1, 3, None])
 def test_no_number_of_jobs_starts_threads_without_end(n_jobs):
-    n = _parallel.n_workers(n_jobs)
+    n = parallel.n_workers(n_jobs)
     assert 1 <= n <= 1024
     assert n == 3 if n_jobs == 3 else n in (1024, 1, joblib.cpu_count())
     assert run(abs, [(-1,)] * 40, n_jobs=n_jobs) == [1] * 40
@@ -336,11 +376,11 @@ def test_no_number_of_jobs_starts_threads_without_end(n_jobs):
 def test_processes_that_may_have_no_children_have_threads(tmp_path):
     script = """if True:
         import multiprocessing, warnings
-        from skxmr import _parallel
+        from skxmr._utils import parallel
 
         def workers(n_jobs):
             warnings.simplefilter("error")
-            return _parallel.n_workers(n_jobs)
+            return parallel.n_workers(n_jobs)
 
         with multiprocessing.get_context("fork").Pool(1) as pool:
             print(pool.map(workers, [3, 1, None]))
@@ -358,14 +398,14 @@ def test_many_rows_are_ranked_a_few_at_a_time(monkeypatch):
     indexer = KMeansIndexer(branching=3, max_leaf_size=3)
     clf = XRLinearClassifier(indexer, random_state=0, beam_width=4).fit(X, y)
     expected, spans = clf.rank(X), []
-    rank_rows = skxmr._matching.rank_rows
+    rank_rows = skxmr._training.matching.rank_rows
 
     def recorded(model, X, lo, hi, options):
         spans.append(hi - lo)
         return rank_rows(model, X, lo, hi, options)
 
-    monkeypatch.setattr(skxmr.linear, "_BRIEF_RANKING", 80)
-    monkeypatch.setattr(skxmr._matching, "rank_rows", recorded)
+    monkeypatch.setattr(skxmr.linear._classifier, "_BRIEF_RANKING", 80)
+    monkeypatch.setattr(skxmr._training.matching, "rank_rows", recorded)
     for a, b in zip(clf.rank(X), expected, strict=True):
         assert_array_equal(a, b)
     assert sum(spans) == 500

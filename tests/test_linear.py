@@ -25,9 +25,10 @@ from sklearn.preprocessing import normalize
 
 import skxmr._core._search
 import skxmr.linear
-from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier, _progress
+from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier
 from skxmr._core import CSRView, Layer, Model, compile_chunk
 from skxmr._core._library import ffi
+from skxmr._utils import progress
 from skxmr.embeddings import label_text_features, pifa, pii
 
 N_LABELS = 24
@@ -445,7 +446,7 @@ def beam_at(clf, X, level):
     """Nodes of a level that the search keeps: what it finds where the tree ends at that level."""
     width = clf.tree_.n_nodes(level)
     nodes = np.arange(width, dtype=np.int32)
-    top = Model(clf._models[0].layers[:level], nodes, width, X.shape[1])
+    top = Model(clf._fitted.models[0].layers[:level], nodes, width, X.shape[1])
     k = min(width, clf.beam_width)
     found, scores = top.rank(
         CSRView(X),
@@ -770,7 +771,9 @@ def test_copies_rank_alike(duplicate, weight_dtype):
 
 def test_pruning_leaves_larger_weights_and_fewer():
     X, Y = noisy()
-    sizes = [classifier(prune_threshold=t).fit(X, Y)._models[0].nbytes for t in (0, 0.1, 0.5)]
+    sizes = [
+        classifier(prune_threshold=t).fit(X, Y)._fitted.models[0].nbytes for t in (0, 0.1, 0.5)
+    ]
     assert sizes[0] > sizes[1] > sizes[2]
 
 
@@ -780,7 +783,7 @@ def test_pruning_leaves_larger_weights_and_fewer():
 def rounded_copy(clf):
     """A float32 classifier with its weights rounded by numpy, to be searched in float32."""
     layers = []
-    for layer in clf._models[0].layers:
+    for layer in clf._fitted.models[0].layers:
         m, chunks = clf.n_features_in_, []
         for c in range(layer.n_chunks):
             columns = layer.columns(c, m)
@@ -798,11 +801,11 @@ def test_float16_is_float32_with_rounded_weights(tmp_path, indexer, memory):
     params = {"memory": str(tmp_path)} if memory else {}
     single = classifier(indexer, **params).fit(X, Y)
     half = classifier(indexer, weight_dtype="float16", **params).fit(X, Y)
-    assert {layer.weight_dtype for layer in half._models[0].layers} == {"float16"}
-    assert half._models[0].nbytes < single._models[0].nbytes
+    assert {layer.weight_dtype for layer in half._fitted.models[0].layers} == {"float16"}
+    assert half._fitted.models[0].nbytes < single._fitted.models[0].nbytes
     assert (half.rank(X)[1] != single.rank(X)[1]).any()
     expected = copy.deepcopy(half)
-    expected._models = (rounded_copy(single),)
+    expected._fitted = expected._fitted._replace(models=(rounded_copy(single),))
     for post_processor in POST_PROCESSORS:
         half.set_params(post_processor=post_processor)
         expected.set_params(post_processor=post_processor)
@@ -837,13 +840,13 @@ def test_bias_zero_scores_empty_rows_alike():
 def trainings(monkeypatch):
     """Count the trainings that really happen."""
     calls = []
-    train = skxmr.linear.train_layers
+    train = skxmr.linear._classifier.train_layers
 
     def counted(*args, **kwargs):
         calls.append(1)
         return train(*args, **kwargs)
 
-    monkeypatch.setattr(skxmr.linear, "train_layers", counted)
+    monkeypatch.setattr(skxmr.linear._classifier, "train_layers", counted)
     return calls
 
 
@@ -1164,7 +1167,7 @@ def test_training_holds_the_compiled_model_about_once(monkeypatch, n_jobs):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 1.6 * clf._models[0].nbytes
+    assert peak < 1.6 * clf._fitted.models[0].nbytes
 
 
 # ---- progress ----
@@ -1187,7 +1190,7 @@ def test_progress_is_printed_without_tqdm(capsys, monkeypatch):
 
 def test_long_training_without_tqdm_says_how_far_it_is(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
-    monkeypatch.setattr("skxmr._progress._INTERVAL", 0.0)
+    monkeypatch.setattr("skxmr._utils.progress._INTERVAL", 0.0)
     classifier(verbose=1).fit(*noisy())
     shown = capsys.readouterr().out
     assert "fitting: training rankers, 100 %, about 0 s left" in shown
@@ -1197,22 +1200,22 @@ def test_long_training_without_tqdm_says_how_far_it_is(capsys, monkeypatch):
 def test_the_time_left_follows_the_pace_and_covers_all_phases(capsys, monkeypatch):
     clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
-    monkeypatch.setattr("skxmr._progress.time", clock)
+    monkeypatch.setattr("skxmr._utils.progress.time", clock)
 
     def shown_at(now, action, *args):
         clock.now = now
         action(*args)
         return capsys.readouterr().out.strip()
 
-    with _progress.reporting("work", {"first": 1000, "second": 2000}, 1):
-        shown = shown_at(500, _progress.advance, "first", 0.25)
+    with progress.reporting("work", {"first": 1000, "second": 2000}, 1):
+        shown = shown_at(500, progress.advance, "first", 0.25)
         assert shown == "work: first, 8 %, about 92 min left"
-        assert shown_at(2000, _progress.advance, "first", 0.75).endswith("about 67 min left")
-        _progress.expect("second", 100)
-        _progress.advance("second", 0.0)
-        shown = shown_at(2500, _progress.advance, "second", 0.5)
+        assert shown_at(2000, progress.advance, "first", 0.75).endswith("about 67 min left")
+        progress.expect("second", 100)
+        progress.advance("second", 0.0)
+        shown = shown_at(2500, progress.advance, "second", 0.5)
         assert shown == "work: second, 83 %, about 8 min left"
-        assert shown_at(2700, _progress.refresh).endswith("about 5 min left")
+        assert shown_at(2700, progress.refresh).endswith("about 5 min left")
     assert capsys.readouterr().out == "work: done in 2700.0 s\n"
 
 

@@ -238,6 +238,15 @@ class TestAgainstReference:
             assert type(got) is float
             assert got == pytest.approx(expected, rel=1e-12, abs=1e-15)
 
+    @pytest.mark.parametrize("scale", [1e-300, 1e-45, 1e39, 1e300])
+    def test_the_scale_of_weights_does_not_matter(self, name, scale):
+        truth, ranking = [[1, 0], [0, 1], [1, 0]], [[0, 1], [0, 1], [1, 0]]
+        weight = np.array([5.0, 2.0, 1.0])
+        expected = call(name, truth, ranking, 1, [0.5, 0.5], sample_weight=weight)
+        assert expected == pytest.approx(5 / 8)
+        got = call(name, truth, ranking, 1, [0.5, 0.5], sample_weight=scale * weight)
+        assert got == pytest.approx(expected, rel=1e-12)
+
     @pytest.mark.parametrize("wrong", [[1.0], [1.0, -1.0], [0.0, 0.0], [np.nan, 1.0], ["a", "b"]])
     def test_wrong_weights(self, name, wrong):
         with pytest.raises(ValueError, match="sample_weight must be"):

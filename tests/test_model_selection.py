@@ -1,6 +1,7 @@
 """Thresholds, beside a slow search of all of them."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,11 +15,11 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from strategies import csr_matrices, halves
 
-from skxmr import XRLinearClassifier
-from skxmr._f_curve import AVERAGES, f_curve
+from skxmr import CalibratedRanker, XRLinearClassifier
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import make_ranking_scorer, precision_at_k
 from skxmr.model_selection import tune_threshold
+from skxmr.model_selection._f_curve import AVERAGES, f_curve
 
 N_LABELS = 12
 
@@ -245,3 +246,85 @@ def test_helps_on_the_catalogue_sample():
     after = f_of_predictions(model, data.text_test, data.Y_test)
     assert after > before + 0.02
     assert abs(after - best.score) < 0.03
+
+
+# ---- folds in any form ----
+
+HALF = np.arange(80) < 40
+NUMBERS = [(np.flatnonzero(HALF), np.flatnonzero(~HALF)), (np.flatnonzero(~HALF), np.arange(40))]
+
+
+class MaskSplit:
+    """Splits as scikit-learn's splitters do, but into masks."""
+
+    def split(self, X, y=None, groups=None):
+        yield from [(HALF, ~HALF), (~HALF, HALF)]
+
+    def get_n_splits(self, X=None, y=None, groups=None):
+        return 2
+
+
+FOLDS = {
+    "masks": lambda: [(HALF, ~HALF), (~HALF, HALF)],
+    "lists of bool": lambda: [(HALF.tolist(), (~HALF).tolist()), ((~HALF).tolist(), HALF.tolist())],
+    "series": lambda: [(pd.Series(HALF), pd.Series(~HALF)), (pd.Series(~HALF), pd.Series(HALF))],
+    "nullable series": lambda: [
+        (pd.Series(a, dtype="boolean"), pd.Series(~a, dtype="boolean")) for a in (HALF, ~HALF)
+    ],
+    "lists of numbers": lambda: [(a.tolist(), b.tolist()) for a, b in NUMBERS],
+    "small integers": lambda: [(a.astype(np.uint8), b.astype(np.int8)) for a, b in NUMBERS],
+    "numbers from the end": lambda: [(a - 80, b) for a, b in NUMBERS],
+    "masks and numbers": lambda: [(HALF, NUMBERS[0][1]), (NUMBERS[1][0], HALF)],
+    "generator": lambda: ((a, ~a) for a in (HALF, ~HALF)),
+    "splitter": MaskSplit,
+    "tuple of lists": lambda: ([HALF, ~HALF], [~HALF, HALF]),
+}
+
+
+def crossed(cv):
+    """What depends on the folds: two curves of thresholds, and calibrated probabilities."""
+    rng = np.random.default_rng(0)
+    X = sp.csr_matrix(rng.random((80, N_LABELS)) * (rng.random((80, N_LABELS)) < 0.3))
+    Y = sp.csr_matrix(X > 0.2, dtype=int)
+    tuned = tune_threshold(classifier(), X, Y, cv=cv(), random_state=0)
+    fitted = CalibratedRanker(classifier(), cv=cv(), random_state=0).fit(X, Y)
+    one_each = CalibratedRanker(classifier(), cv=cv(), random_state=0)
+    one_each.fit(X, np.asarray(X.argmax(axis=1)).ravel())
+    probabilities = fitted.predict_proba(X).toarray(), one_each.predict_proba(X)
+    return [tuned.thresholds, tuned.f_score, *probabilities]
+
+
+@pytest.mark.parametrize("what", FOLDS)
+def test_folds_are_masks_or_numbers(what):
+    for found, expected in zip(crossed(FOLDS[what]), crossed(lambda: NUMBERS), strict=True):
+        assert_array_equal(found, expected)
+
+
+WRONG_FOLDS = {
+    "no folds": ([], "cv must yield pairs"),
+    "short mask": ([(HALF[:-1], ~HALF)], "cv must yield masks of 80 rows, got one of 79"),
+    "long mask": (
+        [(HALF, np.append(~HALF, True))],
+        "cv must yield masks of 80 rows, got one of 81",
+    ),
+    "nothing to train with": ([(HALF & False, ~HALF)], "cv must yield training and test rows"),
+    "nothing to test": ([(HALF, [])], "cv must yield training and test rows"),
+    "row beyond": ([(np.arange(40), [80])], "cv must yield row numbers below 80, got 80 to 80"),
+    "row before": ([(np.arange(40), [-81])], "cv must yield row numbers below 80"),
+    "floats": ([(np.arange(40.0), [50])], "cv must yield one-dimensional row numbers or boolean"),
+    "a matrix": ([(HALF[:, None], ~HALF)], "cv must yield one-dimensional row numbers or boolean"),
+    "missing": (
+        [(pd.Series([None, *HALF[1:]], dtype="boolean"), ~HALF)],
+        "cv must be an array without missing",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WRONG_FOLDS)
+def test_wrong_folds_are_named(what):
+    cv, message = WRONG_FOLDS[what]
+    X = np.eye(4, dtype=np.float32)[np.arange(80) % 4]
+    with pytest.raises(ValueError, match=message):
+        tune_threshold(classifier(), X, X, cv=cv)
+    with pytest.raises(ValueError, match=message):
+        CalibratedRanker(classifier(), cv=cv).fit(X, X)

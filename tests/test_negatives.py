@@ -11,9 +11,10 @@ from sklearn.base import clone
 from strategies import csr_matrices
 
 import skxmr
-from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier, _training
+from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier
 from skxmr._core import FOR_POSITIVES, Model, csr_transpose
-from skxmr._negatives import SCHEMES, Seen, stages, with_matched
+from skxmr._training import trainer
+from skxmr._training.negatives import SCHEMES, Seen, stages, with_matched
 
 DEEP = LabelTree([[0, 2], [0, 2, 4], [0, 2, 4, 6, 8], np.arange(0, 25, 3)], np.arange(24))
 MATCHED = [scheme for scheme in SCHEMES if scheme != "tfn"]
@@ -83,13 +84,13 @@ def test_levels_that_need_no_search_are_trained_at_once(schemes, expected):
 @pytest.fixture
 def problems(monkeypatch):
     """Collect the problem of each chunk, by what identifies it."""
-    found, make = {}, _training._problem
+    found, make = {}, trainer._problem
 
     def recorded(positives, seen, chunk, seed):
         found[chunk], *others = make(positives, seen, chunk, seed)
         return found[chunk], *others
 
-    monkeypatch.setattr(_training, "_problem", recorded)
+    monkeypatch.setattr(trainer, "_problem", recorded)
     return found
 
 
@@ -97,7 +98,7 @@ def matched_rows(clf, X, level):
     """The rows whose beam holds each node of a level, by a search with the fitted layers."""
     if level == 0:
         return [set(range(X.shape[0]))]
-    layers, n = clf._models[0].layers[:level], clf.tree_.n_nodes(level)
+    layers, n = clf._fitted.models[0].layers[:level], clf.tree_.n_nodes(level)
     model = Model(layers, np.arange(n, dtype=np.int32), n, X.shape[1])
     post_processor = "l3-hinge" if clf.loss == "squared_hinge" else "sigmoid"
     nodes, _ = rank_all(model, X, k=WIDTH, beam_width=WIDTH, post_processor=post_processor)
@@ -135,7 +136,7 @@ def test_given_negatives_are_seen_all_along_their_labels_paths(problems, schemes
     clf = classifier(negative_sampling=schemes)
     clf.fit(X, Y, negatives=sp.csr_matrix(given * 7))
     given = sp.csr_matrix((given & (Y.toarray() == 0)).astype(np.float32))
-    rows = skxmr._examples.distinct_examples(X, Y, None, None, given).source
+    rows = skxmr._data.examples.distinct_examples(X, Y, None, None, given).source
     for (level, node, _, _), problem in problems.items():
         scheme = schemes if isinstance(schemes, str) else schemes[level]
         below, told = (_rows_below(clf.tree_, labels, level, node) for labels in (Y, given))
@@ -182,7 +183,7 @@ def test_other_negatives_are_refused(bad):
 
 
 def _canonical_order(X, Y):
-    return skxmr._examples.distinct_examples(X, Y).source
+    return skxmr._data.examples.distinct_examples(X, Y).source
 
 
 def _rows_below(tree, Y, level, node):
@@ -298,14 +299,14 @@ def test_a_cached_model_is_the_same_to_the_bit(tmp_path, prune_threshold, weight
     expected = classifier(**params).fit(X, Y)
     for _ in range(2):
         assert_same_model(classifier(memory=str(tmp_path), **params).fit(X, Y), expected)
-    assert {layer.weight_dtype for layer in expected._models[0].layers} == {weight_dtype}
+    assert {layer.weight_dtype for layer in expected._fitted.models[0].layers} == {weight_dtype}
 
 
 def test_what_is_pruned_from_a_coarse_model_is_not_what_the_matcher_saw():
     X, Y = noisy()
     fine, coarse = (classifier(prune_threshold=t).fit(X, Y) for t in (0.1, 0.6))
-    pruned = [layer.prune(X.shape[1], 0.6, 1.0) for layer in fine._models[0].layers]
-    for a, b in zip(pruned, coarse._models[0].layers, strict=True):
+    pruned = [layer.prune(X.shape[1], 0.6, 1.0) for layer in fine._fitted.models[0].layers]
+    for a, b in zip(pruned, coarse._fitted.models[0].layers, strict=True):
         assert_array_equal(a.payload, b.payload)
 
 

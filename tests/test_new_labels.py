@@ -24,16 +24,10 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from strategies import label_trees
 
 import skxmr
-from skxmr import (
-    KMeansIndexer,
-    LabelTree,
-    TrieHybridIndexer,
-    TrieIndexer,
-    XRLinearClassifier,
-    _new_labels,
-)
-from skxmr._core import CHUNK_WIDTH, Model, read_chunk, regroup
-from skxmr._new_labels import Place, grown_tree
+from skxmr import KMeansIndexer, LabelTree, TrieHybridIndexer, TrieIndexer, XRLinearClassifier
+from skxmr._core import CHUNK_WIDTH, Model, divide_into_chunks, read_chunk
+from skxmr._training import new_labels
+from skxmr._training.new_labels import Place, grown_tree
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import precision_at_k
 
@@ -127,7 +121,7 @@ def test_columns_are_regrouped_without_loss(widths, seed):
     bias = rng.random(sum(widths)).astype(np.float32)
     edges = np.cumsum([0, *widths])
     pieces = [columns_of(W[:, lo:hi], bias[lo:hi]) for lo, hi in pairwise(edges)]
-    groups = regroup(pieces)
+    groups = divide_into_chunks(pieces)
     assert all(len(group.bias) == CHUNK_WIDTH for group in groups[:-1])
     assert_array_equal(np.hstack([dense_weights(group, 5) for group in groups]), W)
     assert_array_equal(np.concatenate([group.bias for group in groups]), bias)
@@ -154,7 +148,7 @@ def test_retrained_clusters_are_those_of_fitting_the_same_tree(kind, params):
     assert clf.n_labels_ == N_KNOWN + N_NEW
     params = {k: v for k, v in params.items() if k not in ("n_trees", "max_clusters_per_label")}
     seeds = clf._seeds(len(before))
-    for old, tree, model, seed in zip(before, clf.trees_, clf._models, seeds, strict=True):
+    for old, tree, model, seed in zip(before, clf.trees_, clf._fitted.models, seeds, strict=True):
         refit = classifier(tree, **params | {"random_state": seed}).fit(X, y, weight)
         leaves = touched(old, tree)
         assert len(leaves) > 0
@@ -171,7 +165,7 @@ def test_nothing_else_changes(kind, params, retrain):
     old = copy.copy(clf)
     clf.add_labels(X, y, retrain_siblings=retrain)
     for before, after, tree, grown in zip(
-        old._models, clf._models, old.trees_, clf.trees_, strict=True
+        old._fitted.models, clf._fitted.models, old.trees_, clf.trees_, strict=True
     ):
         assert all(a is b for a, b in zip(before.layers[:-1], after.layers[:-1], strict=True))
         leaves = touched(tree, grown)
@@ -234,7 +228,7 @@ def test_a_label_goes_where_the_search_leads_its_rows():
     upper, n_leaves = old._model.layers[:-1], old.tree_.n_nodes(old.n_levels_ - 1)
     clusters = LabelTree(old.tree_.child_ptr[:-1], np.arange(n_leaves))  # as if they were labels
     model = Model(upper, clusters.slot_label, n_leaves, X.shape[1])
-    old._set_fitted([clusters], [model], None, None, np.arange(n_leaves), "spmatrix", 1)
+    old._fitted = old._fitted._replace(trees=(clusters,), models=(model,))
     labels, scores = old.set_params(beam_width=1).rank(X, 1)
     for label in range(N_KNOWN, N_KNOWN + N_NEW):
         rows = np.flatnonzero(Y[:, label].toarray())
@@ -439,20 +433,20 @@ def test_feature_names_are_checked():
 def test_rows_given_again_vote_as_after_a_fit(kind):
     clf, y = fitted(kind, n_neighbors=5), targets_of(kind)[1]
     clf.add_labels(X, y)
-    clf._voters.check()
-    expected = classifier(n_neighbors=5).fit(X, y)._voters
-    assert clf._voters.arrays.keys() == expected.arrays.keys()
+    clf._fitted.voters.check()
+    expected = classifier(n_neighbors=5).fit(X, y)._fitted.voters
+    assert clf._fitted.voters.arrays.keys() == expected.arrays.keys()
     for name, array in expected.arrays.items():
-        assert_array_equal(clf._voters.arrays[name], array)
+        assert_array_equal(clf._fitted.voters.arrays[name], array)
 
 
 def test_other_rows_vote_besides():
     rest = np.arange(0, 240, 2)
     clf = classifier(n_neighbors=5).fit(X[rest], KNOWN[rest])
     others = np.setdiff1d(np.arange(240), rest)
-    old = clf._voters.arrays
+    old = clf._fitted.voters.arrays
     clf.add_labels(X[others], Y[others])
-    voters = clf._voters
+    voters = clf._fitted.voters
     voters.check()
     assert (voters.n_rows, voters.n_labels) == (240, 20)
     n = len(old["labels"])
@@ -464,12 +458,12 @@ def test_a_row_of_other_labels_is_another_row():
     one, two = sp.csr_matrix(KNOWN[[0]]), sp.csr_matrix(KNOWN[[1]])
     same = sp.vstack([X[[0]], X[[0]], X[2:]], format="csr")
     clf = classifier(n_neighbors=5).fit(same, sp.vstack([one, two, KNOWN[2:]], format="csr"))
-    n_rows = clf._voters.n_rows
+    n_rows = clf._fitted.voters.n_rows
     new = sp.csr_matrix(([1.0], ([0], [0])), shape=(1, N_NEW))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         clf.add_labels(X[[0]], sp.hstack([one, new], format="csr"))
-    assert clf._voters.n_rows == n_rows  # replaced the first of the two
+    assert clf._fitted.voters.n_rows == n_rows  # replaced the first of the two
 
 
 # ---- what is refused, and what is said ----
@@ -583,9 +577,9 @@ def test_a_failure_leaves_the_model_as_it_was(monkeypatch, error):
         calls.append(args)
         if len(calls) == 2:
             raise error
-        return _new_labels.grown_model(*args, **options)
+        return new_labels.grown_model(*args, **options)
 
-    monkeypatch.setattr(skxmr.linear, "grown_model", fail_later)
+    monkeypatch.setattr(skxmr.linear._classifier, "grown_model", fail_later)
     with pytest.raises(error):
         clf.add_labels(X, Y)
     assert vars(clf) == before
@@ -605,8 +599,8 @@ def test_rows_that_lack_known_labels_are_warned_of():
 
 
 def test_progress_is_told(capsys, monkeypatch):
-    monkeypatch.setattr(skxmr._progress, "_make_bar", lambda what: None)
-    monkeypatch.setattr(skxmr._progress, "_INTERVAL", 0.0)
+    monkeypatch.setattr(skxmr._utils.progress, "_make_bar", lambda what: None)
+    monkeypatch.setattr(skxmr._utils.progress, "_INTERVAL", 0.0)
     fitted(n_trees=2).set_params(verbose=1).add_labels(X, Y)
     text = capsys.readouterr().out
     assert "adding labels: training rankers, member 2 of 2" in text

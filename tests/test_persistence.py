@@ -5,11 +5,14 @@ import json
 import os
 import pickle
 import shutil
+import signal
+import socket
 import struct
 import subprocess
 import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 
@@ -18,13 +21,22 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse as sp
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 import skxmr
-from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier
+from skxmr import KMeansIndexer, LabelTree, TrieHybridIndexer, TrieIndexer, XRLinearClassifier
+from skxmr._utils.folder import seal
+from skxmr.linear._fitted import Names
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="needs what Linux has")
 
 N_ROWS, N_FEATURES, N_LABELS = 60, 14, 9
 INDEXER = KMeansIndexer(branching=2, max_leaf_size=2)
@@ -123,7 +135,7 @@ def test_weights_are_kept_as_they_are_stored(tmp_path, weight_dtype, mmap, chang
     loaded.save(tmp_path / "b")
     for copied in (loaded, skxmr.load(tmp_path / "b"), pickle.loads(pickle.dumps(loaded))):
         assert copied.weight_dtype == clf.weight_dtype
-        assert {layer.weight_dtype for layer in copied._models[0].layers} == {weight_dtype}
+        assert {layer.weight_dtype for layer in copied._fitted.models[0].layers} == {weight_dtype}
         assert_same_estimator(copied, clf)
 
 
@@ -226,7 +238,7 @@ def test_feature_names_are_kept(tmp_path):
 
 def test_mapped_arrays_cannot_be_written(tmp_path):
     classifier().fit(X, Y).save(tmp_path)
-    layer = skxmr.load(tmp_path, mmap=True)._models[0].layers[0]
+    layer = skxmr.load(tmp_path, mmap=True)._fitted.models[0].layers[0]
     assert not layer.payload.flags.writeable
     assert not layer.bias.flags.writeable
 
@@ -252,14 +264,22 @@ def test_a_saved_model_is_replaced(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["notes.txt", "arrays", "arrays-0123456789abcde", "skxmr.json.bak"]
+    "name",
+    [
+        *("notes.txt", ".DS_Store", ".gitkeep", "README.md", "arrays", "arrays-0123456789abcde"),
+        *("skxmr.json.bak", "skxmr.json.tmp2", "arrays-0123456789abcdef.old"),
+    ],
 )
-def test_other_files_are_never_written_to(tmp_path, name):
+def test_other_files_are_left_alone(tmp_path, name):
     (tmp_path / name).write_text("mine")
-    with pytest.raises(FileExistsError, match=name):
-        classifier().fit(X, Y).save(tmp_path)
-    assert [p.name for p in tmp_path.iterdir()] == [name]
-    assert (tmp_path / name).read_text() == "mine"
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / name).write_text("mine too")
+    for clf in (classifier().fit(X, Y), classifier(C=0.1).fit(X, CODES)):
+        clf.save(tmp_path)
+        assert_same_estimator(skxmr.load(tmp_path), clf)
+        assert len(list(tmp_path.iterdir())) == 4
+        assert (tmp_path / name).read_text() == "mine"
+        assert (tmp_path / "below" / name).read_text() == "mine too"
 
 
 def test_a_file_is_no_folder(tmp_path):
@@ -267,6 +287,16 @@ def test_a_file_is_no_folder(tmp_path):
     with pytest.raises(FileExistsError, match="folder"):
         classifier().fit(X, Y).save(tmp_path / "model")
     assert (tmp_path / "model").read_text() == "mine"
+
+
+@pytest.mark.parametrize("folder", ["", "a\0b", "\ud800", None, 0, b"model"])
+def test_what_names_no_folder_is_refused(tmp_path, monkeypatch, folder):
+    monkeypatch.chdir(tmp_path)
+    clf = classifier().fit(X, Y)
+    for function in (clf.save, skxmr.load, skxmr.pecos.load):
+        with pytest.raises((TypeError, ValueError), match="folder"):
+            function(folder)
+    assert not list(tmp_path.iterdir())
 
 
 class Interrupted(BaseException):
@@ -281,7 +311,7 @@ class Interrupted(BaseException):
         ("os.fsync", 3),
         ("os.replace", 0),
         ("pathlib.Path.rename", 0),
-        ("json.dump", 0),
+        ("json.dumps", 2),
     ],
 )
 def test_an_interrupted_save_leaves_the_old_model(tmp_path, monkeypatch, target, calls_before):
@@ -390,6 +420,413 @@ def test_processes_that_map_a_model_see_nothing_of_its_replacement(tmp_path):
         assert reader.returncode == 0
 
 
+# ---- saving beside others ----
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """Whether anybody has waited for a lock."""
+    found, flock = [], fcntl.flock
+
+    def noted(handle, operation):
+        if operation == fcntl.LOCK_EX:
+            found.append(operation)
+        flock(handle, operation)
+
+    monkeypatch.setattr(fcntl, "flock", noted)
+    return found
+
+
+@linux
+@pytest.mark.parametrize("child_saves", [False, True])
+def test_a_child_that_is_forked_during_a_save_does_not_hold_the_folder(
+    tmp_path, monkeypatch, waits, child_saves
+):
+    clf, folder, children = classifier().fit(X, Y), tmp_path / "model", []
+
+    def forks(handle):
+        if children:
+            return
+        reading, writing = os.pipe()
+        children.append((os.fork(), writing))
+        if children[0][0] == 0:
+            os.close(writing)
+            os.read(reading, 1)  # until the parent has saved again
+            status = 1
+            try:
+                if child_saves:
+                    clf.save(folder)
+                status = 0
+            finally:
+                os._exit(status)
+        os.close(reading)
+
+    monkeypatch.setattr(os, "fsync", forks)
+    clf.save(folder)
+    clf.save(folder)
+    assert not waits
+    pid, writing = children[0]
+    os.close(writing)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert_same_estimator(skxmr.load(folder), clf)
+
+
+@linux
+def test_a_lock_ends_with_the_process_that_holds_it_even_if_its_child_lives(tmp_path):
+    script = """if True:
+        import os, signal, sys, time
+        from skxmr._utils.locks import exclusive
+        with exclusive(sys.argv[1]):
+            if os.fork() == 0:
+                print("locked", flush=True)
+                sys.stdout.close()
+                time.sleep(60)
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    options = {"stdout": subprocess.PIPE, "text": True, "cwd": tmp_path, "start_new_session": True}
+    with subprocess.Popen(command, **options) as parent:
+        assert parent.stdout.readline() == "locked\n"
+        parent.wait()
+        handle = os.open(tmp_path, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            os.close(handle)
+            os.killpg(parent.pid, signal.SIGKILL)
+
+
+# ---- special files ----
+
+
+def make_special(path, kind):
+    """Make something at a path that is no regular file."""
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as server:
+            here = os.open(".", os.O_RDONLY)
+            os.chdir(path.parent)  # names of sockets are short
+            server.bind(path.name)
+            os.fchdir(here)
+            os.close(here)
+    elif kind == "loop":
+        path.symlink_to(path)
+    else:
+        path.symlink_to(kind)
+
+
+SPECIAL = ["fifo", "socket", "loop", "/dev/zero", "/dev/random", "/dev/null", "/nonexistent"]
+
+
+@linux
+@pytest.mark.parametrize("kind", SPECIAL)
+def test_only_regular_files_are_read(model, kind):
+    for name in ("tree.0.slot_label", "tree.0.layer.0.child_ptr", "classes.bytes"):
+        file = array_file(model, name)
+        file.rename(model / "kept")
+        make_special(file, kind)
+        assert_refused(model)
+        file.unlink()
+        (model / "kept").rename(file)
+    (model / "skxmr.json").unlink()
+    make_special(model / "skxmr.json", kind)
+    error = FileNotFoundError if kind == "/nonexistent" else ValueError
+    with pytest.raises(error, match="saved model"):
+        skxmr.load(model)
+    clf = classifier().fit(X, Y)
+    clf.save(model)
+    assert not (model / "skxmr.json").is_symlink()
+    assert_same_estimator(skxmr.load(model), clf)
+
+
+@linux
+def test_files_may_be_links_to_regular_files(model, frame, tmp_path):
+    """As in caches that keep each file once."""
+    expected = skxmr.load(model).rank(frame)
+    (tmp_path / "blobs").mkdir()
+    for i, file in enumerate([*model.rglob("*.npy"), model / "skxmr.json"]):
+        file.rename(tmp_path / "blobs" / str(i))
+        file.symlink_to(tmp_path / "blobs" / str(i))
+    (tmp_path / "link").symlink_to(model)
+    before = {p: p.read_bytes() for p in (tmp_path / "blobs").iterdir()}
+    for mmap in (False, True):
+        clf = skxmr.load(tmp_path / "link", mmap=mmap)
+        assert_array_equal(clf.rank(frame), expected)
+    classifier(C=0.1).fit(X, Y).save(tmp_path / "link")
+    assert before == {p: p.read_bytes() for p in (tmp_path / "blobs").iterdir()}
+    assert len(list(model.iterdir())) == 2
+
+
+@linux
+@pytest.mark.parametrize("kind", [*SPECIAL, "precious", "folder"])
+def test_what_is_left_over_is_removed_and_never_followed(tmp_path, kind):
+    clf, folder, precious = classifier().fit(X, Y), tmp_path / "model", tmp_path / "precious"
+    clf.save(folder)
+    (precious / "below").mkdir(parents=True)
+    (precious / "file").write_text("mine")
+    kind = {"precious": precious / "file", "folder": precious}.get(kind, kind)
+    for name in ("skxmr.json.tmp", "arrays-0123456789abcdef.tmp", "arrays-0123456789abcdef"):
+        make_special(folder / name, kind)
+    (folder / "arrays-fedcba9876543210").mkdir()
+    (folder / "arrays-fedcba9876543210" / "link").symlink_to(precious)
+    clf.save(folder)
+    assert len(list(folder.iterdir())) == 2
+    assert_same_estimator(skxmr.load(folder), clf)
+    assert (precious / "file").read_text() == "mine"
+    assert (precious / "below").is_dir()
+
+
+def test_a_manifest_without_end_is_not_read(model):
+    with open(model / "skxmr.json", "ab") as file:
+        file.truncate(1 << 40)
+    assert_refused(model)
+
+
+# ---- parameters and classes that cannot be kept ----
+
+CHANGES = [
+    *(
+        {"beam_width": 0},
+        {"beam_width": 10**5000},
+        {"beam_width": np.int16(7)},
+        {"threshold": 1e39},
+    ),
+    *({"threshold": value} for value in (np.inf, -np.inf, np.nan, np.float16(0.3), 10**400, True)),
+    *({"n_jobs": 0}, {"n_jobs": 2**70}, {"n_neighbors": 0}, {"n_neighbors": 2.0}),
+    *({"n_neighbors": None}, {"n_neighbors": "auto"}, {"neighbor_weight": 2}, {"C": -1}),
+    *({"C": "a"}, {"post_processor": "x"}, {"n_trees": 0}, {"n_trees": 3}, {"bias": True}),
+    *({"n_trees": 3, "post_processor": "noop"}, {"post_processor": "noop"}),
+    *({"weight_dtype": "float64"}, {"max_clusters_per_label": 9}, {"label_embedding": "nothing"}),
+    *({"verbose": value} for value in ("loud", np.nan, 10**5000, {"a": 1}, True)),
+    *(
+        {"negative_sampling": value}
+        for value in (["tfn"] * 9, ("tfn", "man"), ["x"], np.str_("man"))
+    ),
+    *({"random_state": value} for value in (2**70, -1, np.random.RandomState(0), np.int64(3))),
+    *({"memory": value} for value in (b"bytes", "\ud800", "a\0b", 3)),
+    *({"indexer": value} for value in ("kmeans", KMeansIndexer, KMeansIndexer(branching="x"), 3)),
+    *({"indexer": value} for value in (LabelTree([[0, 1]], [0]), TrieIndexer(max_depth=0), None)),
+    {"indexer": KMeansIndexer(random_state=10**5000)},
+    {"indexer": TrieHybridIndexer(vectorizer="x")},
+    {"indexer": TrieHybridIndexer(branching=np.int64(3), n_jobs=np.int8(1))},
+    {"indexer": TrieHybridIndexer(balanced=0)},
+]
+
+
+REFUSED_IN_INDEXERS = ("branching", "max_depth", "random_state", "vectorizer", "balanced")
+
+
+def refused_because(function):
+    """What a function says that refuses its arguments; None where it does not."""
+    try:
+        function()
+    except (TypeError, ValueError) as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.filterwarnings("ignore:parameter")
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))
+def test_what_is_saved_can_be_loaded_whatever_the_parameters(tmp_path, change):
+    good = classifier(n_neighbors=3).fit(X, Y)
+    good.save(tmp_path)
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    changed = deepcopy(good).set_params(**change)
+    refusal = refused_because(lambda: changed.save(tmp_path))
+    if refusal:
+        assert any(name in refusal for name in (*change, *REFUSED_IN_INDEXERS))
+        assert before == {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+        return
+    loaded = skxmr.load(tmp_path)
+    for name in change.keys() - {"memory", "random_state", "indexer", "verbose"}:
+        expected = getattr(changed, name)
+        expected = list(expected) if isinstance(expected, tuple) else expected
+        assert getattr(loaded, name) == expected
+    assert_same_estimator(loaded, changed)
+
+
+def test_another_tree_given_as_indexer_is_kept(tmp_path):
+    tree = LabelTree([[0, 2], [0, 5, 9]], range(9))
+    more = np.c_[Y, Y[:, :1]]
+    clf = classifier(indexer=tree).fit(X, Y).add_labels(X, more)
+    assert clf.tree_ != tree
+    clf.save(tmp_path)
+    for mmap in (False, True):
+        loaded = skxmr.load(tmp_path, mmap=mmap)
+        assert loaded.indexer == tree
+        assert_same_estimator(loaded, clf)
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        *(CODES.astype(dtype) for dtype in ("f2", "f4", "i1", ">i8", ">f4", np.longdouble)),
+        CODES.astype(np.uint64) + np.uint64(2**63),
+        np.where(CODES == 0, -0.0, CODES.astype(float)),
+        *(np.array([f"{i}" for i in CODES], dtype) for dtype in ("U21", ">U7", object)),
+        np.array([f"\ud800{i}\0" for i in CODES], dtype=object),
+        np.array([f"\U0001f600{i}\0b" for i in CODES]),
+        np.array(["x" * 70_000 + str(i) for i in CODES], dtype=object),
+    ],
+    ids=lambda classes: classes.dtype.str,
+)
+@pytest.mark.parametrize("mmap", [False, True])
+def test_classes_keep_their_dtype(tmp_path, classes, mmap):
+    clf = classifier().fit(X, classes)
+    clf.save(tmp_path / "a")
+    skxmr.load(tmp_path / "a", mmap=mmap).save(tmp_path / "b")
+    loaded = skxmr.load(tmp_path / "b", mmap=mmap)
+    assert loaded.classes_.dtype == clf.classes_.dtype
+    assert_same_estimator(loaded, clf)
+
+
+def test_classes_that_cannot_be_kept_are_refused_before_anything_is_written(tmp_path):
+    clf = classifier().fit(X, CODES.astype("datetime64[D]"))
+    with pytest.raises(TypeError, match=r"classes.*datetime64"):
+        clf.save(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+# ---- parts that do not belong together ----
+
+
+@pytest.mark.parametrize("name", ["n_labels_", "n_features_in_", "trees_", "classes_", "_voters"])
+def test_pickles_whose_parts_contradict_each_other_are_refused(name):
+    clf = classifier(n_neighbors=3).fit(X, Y)
+    other = classifier(n_neighbors=3).fit(X[:, :7], Y[:, :5])
+    setattr(clf, name, getattr(other, name))
+    for duplicate in (deepcopy, lambda clf: pickle.loads(pickle.dumps(clf))):
+        with pytest.raises(ValueError, match=r"labels and .* features"):
+            duplicate(clf)
+
+
+def changed_layer(layer, name, value):
+    state = dict(vars(layer))
+    array = state[name].copy()
+    array[-1] = value
+    return {**state, name: array}
+
+
+@pytest.mark.parametrize("name", ["child_ptr", "chunk_ptr", "index_ptr", "payload_ptr"])
+@pytest.mark.parametrize("value", [-1, 0, 2**40, 2**63 - 1])
+def test_layers_are_checked_when_they_are_unpickled(name, value):
+    layer = classifier().fit(X, Y)._models[0].layers[-1]
+    copied = object.__new__(type(layer))
+    copied.__setstate__(vars(layer))
+    with pytest.raises(ValueError, match="layer"):
+        copied.__setstate__(changed_layer(layer, name, value))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"slot_label": np.zeros(3, dtype=np.int32)},
+        {"slot_label": np.zeros(N_LABELS)},
+        {"layers": ()},
+        {"n_features": 0},
+        {"n_labels": 2**40},
+        {"n_labels": 2.5},
+        {"max_copies": 0},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_models_are_checked_when_they_are_unpickled(change):
+    model = classifier().fit(X, Y)._models[0]
+    copied = object.__new__(type(model))
+    with pytest.raises(ValueError, match=r"model|slot_label"):
+        copied.__setstate__({**model.__getstate__(), **change})
+    reversed_layers = {"layers": model.layers[::-1]}
+    with pytest.raises(ValueError, match="contradict"):
+        copied.__setstate__({**model.__getstate__(), **reversed_layers})
+
+
+# ---- earlier and later versions ----
+
+SAVED = Path(__file__).parent / "data" / "saved"
+KINDS = sorted(path.stem for path in SAVED.glob("*.zip"))
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    with np.load(SAVED / "expected.npz") as file:
+        return dict(file)
+
+
+def assert_ranks_as_recorded(clf, name, recorded):
+    rows = recorded["X"]
+    if hasattr(clf, "feature_names_in_"):
+        frames = pytest.importorskip("pandas")
+        rows = frames.DataFrame(rows, columns=clf.feature_names_in_)
+    labels, scores = clf.rank(rows, 5)
+    assert_array_equal(labels, recorded[f"{name}.labels"])
+    assert_allclose(scores, recorded[f"{name}.scores"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+@pytest.mark.parametrize("name", KINDS)
+def test_folders_of_format_version_4_are_read(tmp_path, recorded, name, mmap):
+    shutil.unpack_archive(SAVED / f"{name}.zip", tmp_path / "old")
+    assert manifest_of(tmp_path / "old")["version"] == 4
+    clf = skxmr.load(tmp_path / "old", mmap=mmap)
+    assert_ranks_as_recorded(clf, name, recorded)
+    clf.save(tmp_path / "new")
+    assert manifest_of(tmp_path / "new")["version"] == 5
+    again = skxmr.load(tmp_path / "new", mmap=mmap)
+    assert repr(again.get_params()) == repr(clf.get_params())
+    assert again.classes_.dtype == clf.classes_.dtype
+    assert_ranks_as_recorded(again, name, recorded)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
+@pytest.mark.parametrize("file", ["trees.joblib", *(f"{name}.pickle" for name in KINDS)])
+def test_pickles_of_version_0_1_are_read(tmp_path, recorded, file):
+    clf = joblib.load(SAVED / file)
+    assert_ranks_as_recorded(clf, Path(file).stem, recorded)
+    clf.save(tmp_path)
+    assert_ranks_as_recorded(skxmr.load(tmp_path), Path(file).stem, recorded)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
+def test_a_completer_of_version_0_1_is_read(recorded):
+    completer = joblib.load(SAVED / "completer.pickle")
+    pairs = [("oak tree", "e"), ("oak tree", "b"), ("elm", "as"), ("", "la"), ("oak", "bee")]
+    assert_array_equal(completer.rank(pairs, 3)[0], recorded["completer.labels"])
+
+
+def later_manifests(manifest):
+    """What a later version might write."""
+    params, first = manifest["params"], manifest["trees"][0]
+    yield {**manifest, "version": 6}
+    yield {**manifest, "version": 10**30}
+    yield {**manifest, "brand_new": 1}
+    yield {**manifest, "class": "XRTransformer"}
+    yield {**manifest, "params": {**params, "brand_new": 1}}
+    yield {**manifest, "trees": [{**first, "brand_new": 1}, *manifest["trees"][1:]]}
+    inner = params["indexer"]["params"]
+    for indexer in (
+        {"class": "BrandNew", "params": {}},
+        {**params["indexer"], "brand_new": 1},
+        {**params["indexer"], "params": {**inner, "brand_new": 1}},
+    ):
+        yield {**manifest, "params": {**params, "indexer": indexer}}
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_what_a_later_version_saved_is_not_called_damaged(model, sealed):
+    for manifest in later_manifests({**manifest_of(model), "skxmr": "77.0"}):
+        manifest = seal(manifest) if sealed else manifest
+        (model / "skxmr.json").write_text(json.dumps(manifest))
+        with pytest.raises(ValueError, match=r"saved by a later version of skxmr.*77") as error:
+            skxmr.load(model)
+        assert str(error.value).startswith("the saved model")
+        assert not sealed or "damaged" not in str(error.value)
+
+
+def test_the_version_that_saved_is_in_the_manifest(model):
+    assert manifest_of(model)["skxmr"] == skxmr.__version__
+
+
 # ---- what is made when it is first asked for ----
 
 
@@ -462,7 +899,8 @@ def original(tmp_path_factory):
     """A saved model with every kind of array."""
     folder = tmp_path_factory.mktemp("saved") / "model"
     clf = classifier(indexer=TWO_LEVELS, **MIXED).fit(X, TEXT_CLASSES[CODES])
-    clf.feature_names_in_ = np.array([f"f{j}" for j in range(N_FEATURES)], dtype=object)
+    names = np.array([f"f{j}" for j in range(N_FEATURES)], dtype=object)
+    clf._fitted = clf._fitted._replace(feature_names=Names(values=names))
     clf.save(folder)
     return folder
 
@@ -473,11 +911,21 @@ def model(original, tmp_path):
     return Path(shutil.copytree(original, tmp_path / "model"))
 
 
+@pytest.fixture(scope="module")
+def frame():
+    """The rows with the names of the features that this model has."""
+    frames = pytest.importorskip("pandas")
+    return frames.DataFrame(X.toarray(), columns=[f"f{j}" for j in range(N_FEATURES)])
+
+
 def manifest_of(folder):
     return json.loads((folder / "skxmr.json").read_text())
 
 
 def write_manifest(folder, manifest):
+    """Replace the manifest, with a checksum that fits, as an attacker would."""
+    with suppress(ValueError):  # what is no JSON has no checksum
+        manifest = seal(manifest)
     (folder / "skxmr.json").write_text(json.dumps(manifest))
 
 
@@ -551,7 +999,8 @@ def assert_harmless(clf):
     rows = np.random.default_rng(0).standard_normal((5, clf.n_features_in_))
     rows = rows.astype(np.float32)
     if or_refuse(lambda: hasattr(clf, "feature_names_in_")):
-        del clf.feature_names_in_  # their lack would be warned of
+        # Their lack would be warned of.
+        clf._fitted = clf._fitted._replace(feature_names=None)
     for beam_width in (1, 3, 100):
         clf.set_params(beam_width=beam_width)
         labels, _ = or_refuse(lambda: clf.rank(rows, N_LABELS + 1)) or (np.array([-1]), None)
@@ -851,6 +1300,107 @@ def test_any_value_anywhere_in_the_manifest_is_refused_or_harmless(tmp_path_fact
     shutil.copy(original / "skxmr.json", folder / "skxmr.json")
 
 
+def test_any_bit_of_the_manifest_is_checked(model):
+    file = model / "skxmr.json"
+    whole = file.read_bytes()
+    sound = json.loads(whole)
+    rng = np.random.default_rng(0)
+    n_refused = 0
+    for at in rng.permutation(len(whole))[:1500]:
+        flipped = bytearray(whole)
+        flipped[at] ^= 1 << rng.integers(8)
+        file.write_bytes(flipped)
+        try:
+            read = json.loads(flipped)
+        except ValueError:
+            read = None
+        if read == sound:  # blanks between the values
+            continue
+        n_refused += 1
+        with pytest.raises(ValueError, match=DAMAGED):
+            skxmr.load(model, mmap=True)
+    assert n_refused > 700
+
+
+def test_no_field_or_parameter_may_be_missing(model):
+    manifest = manifest_of(model)
+    for key in manifest.keys() - {"feature_names", "n_voters_given", "skxmr", "votes"}:
+        left = {k: v for k, v in manifest.items() if k != key}
+        (model / "skxmr.json").write_text(json.dumps(left if key == "crc32" else seal(left)))
+        assert_refused(model)
+    for name in manifest["params"]:
+        left = {k: v for k, v in manifest["params"].items() if k != name}
+        write_manifest(model, {**manifest, "params": left})
+        assert_refused(model)
+
+
+def damage_one(folder, name):
+    """Flip a bit of an array's last byte, without putting its checksum right."""
+    file = array_file(folder, name)
+    whole = bytearray(file.read_bytes())
+    whole[-1] ^= 1
+    file.write_bytes(whole)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_damage_does_not_become_sound_by_saving_again(original, tmp_path, again):
+    for i, name in enumerate(array_names(original)):
+        folder = Path(shutil.copytree(original, tmp_path / f"damaged {i}"))
+        damage_one(folder, name)
+        clf = or_refuse(lambda: skxmr.load(folder, mmap=True))  # noqa: B023
+        if again and clf is not None:
+            clf = or_refuse(lambda: pickle.loads(pickle.dumps(clf)))  # noqa: B023
+        if clf is None:
+            continue
+        good = classifier().fit(X, Y)
+        good.save(tmp_path / f"saved {i}")
+        with pytest.raises(ValueError, match=f"{DAMAGED}.*damaged"):
+            clf.save(tmp_path / f"saved {i}")
+        assert_same_estimator(skxmr.load(tmp_path / f"saved {i}"), good)
+        assert len(list((tmp_path / f"saved {i}").iterdir())) == 2
+
+
+@pytest.mark.parametrize("value", [2**31 - 1, -(2**31), -1, N_ROWS, 10**6])
+@pytest.mark.parametrize("forged", [False, True])
+@pytest.mark.parametrize(
+    "name", ["voters.labels", "voters.label_ptr", "voters.word_ptr", "voters.source"]
+)
+def test_what_is_added_to_a_damaged_model_is_refused(model, frame, name, forged, value):
+    array = np.load(array_file(model, name))
+    array[5] = value
+    if forged:
+        forge(model, name, array)
+    else:
+        np.save(array_file(model, name), array)
+    clf = skxmr.load(model, mmap=True)
+    labels = clf.rank(frame, 3)[0]
+    with pytest.raises(ValueError, match=f"{DAMAGED}.*damaged"):
+        clf.add_voters(frame[:5], TEXT_CLASSES[CODES[:5]])
+    more = np.append(["new"], TEXT_CLASSES[CODES[1:]])
+    with pytest.raises(ValueError, match=f"{DAMAGED}.*damaged"):
+        clf.add_labels(frame, more)
+    assert_array_equal(clf.rank(frame, 3)[0], labels)
+
+
+@pytest.mark.parametrize("value", [2**31 - 1, -1])
+def test_trees_of_a_damaged_model_are_refused_when_they_are_asked_for(model, frame, value):
+    slots = np.load(array_file(model, "tree.0.slot_label"))
+    slots[2] = value
+    forge(model, "tree.0.slot_label", slots)
+    clf = skxmr.load(model, mmap=True)
+    for _ in range(2):
+        for ask in (
+            lambda: clf.tree_.slot_label,
+            lambda: clf.tree_.path(1),
+            lambda: clf.tree_.leaf_clusters,
+            lambda: pickle.dumps(clf.tree_),
+            lambda: clf.explain(frame[:1], "label 1"),
+        ):
+            with pytest.raises(ValueError, match=f"{DAMAGED}.*damaged"):
+                ask()
+    assert clf.tree_.n_slots == len(slots)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -906,7 +1456,10 @@ def test_wrong_values_in_the_manifest_are_refused_or_harmless(model):
     [
         ("format", "other"),
         ("version", 1),
-        ("version", 5),
+        ("version", 3),
+        ("version", 6),
+        ("version", 5.0),
+        ("version", "5"),
         ("class", "KMeansIndexer"),
         ("class", "os.system"),
         ("params", []),

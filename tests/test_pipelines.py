@@ -7,7 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from frames import needs_polars
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse as sp
 from sklearn import config_context
 from sklearn.base import clone
@@ -15,7 +15,9 @@ from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import TruncatedSVD
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import (
+    FixedThresholdClassifier,
     GridSearchCV,
     GroupKFold,
     HalvingGridSearchCV,
@@ -24,11 +26,28 @@ from sklearn.model_selection import (
     cross_validate,
 )
 from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
-from sklearn.preprocessing import Normalizer, OneHotEncoder
+from sklearn.preprocessing import MinMaxScaler, Normalizer, OneHotEncoder, StandardScaler
+from sklearn.semi_supervised import SelfTrainingClassifier
 
 from skxmr import CalibratedRanker, PropensityReranker, XRLinearClassifier
 from skxmr.datasets import load_catalogue_subjects
-from skxmr.metrics import make_ranking_scorer, precision_at_1_scorer, precision_at_k
+from skxmr.inspection import (
+    ExplanationDisplay,
+    LabelTreeDisplay,
+    LatencyDisplay,
+    RankingMetricsDisplay,
+    ReliabilityDisplay,
+    SearchQualityDisplay,
+    explain,
+)
+from skxmr.metrics import (
+    join_ranking_scorers,
+    make_ranking_scorer,
+    ndcg_at_5_scorer,
+    precision_at_1_scorer,
+    precision_at_k,
+)
+from skxmr.model_selection import tune_threshold
 from skxmr.text import NGramTfidfVectorizer
 
 DATA = load_catalogue_subjects()
@@ -170,3 +189,206 @@ def test_pictures_and_words_of_estimators(model):
     assert "XRLinearClassifier" in page
     assert "sk-estimator" in page
     assert repr(clone(model)) == repr(model)
+
+
+# ---- whatever a ranker is wrapped in ----
+
+
+def shapes(seed=0):
+    """Rows of 6 kinds that no ranker tells apart unless they are scaled, and their kinds."""
+    rng = np.random.default_rng(seed)
+    kinds = rng.integers(0, 6, 120)
+    return 100 + np.eye(6)[kinds] * 3 + rng.normal(size=(120, 6)), np.eye(6)[kinds]
+
+
+RAW, KINDS = shapes()
+SCALED = MinMaxScaler().fit_transform(StandardScaler().fit_transform(RAW))
+
+
+def scalers():
+    return StandardScaler(), MinMaxScaler()
+
+
+def searched(estimator):
+    return GridSearchCV(estimator, {}, cv=2, scoring=precision_at_1_scorer)
+
+
+def piped(*steps):
+    return make_pipeline(*steps).fit(RAW, KINDS)
+
+
+def half_way():
+    """A fitted pipeline that wants rows that one scaler has seen."""
+    return make_pipeline(MinMaxScaler(), classifier()).fit(
+        StandardScaler().fit_transform(RAW), KINDS
+    )
+
+
+BARE = classifier().fit(SCALED, KINDS)
+WRAPPED = {
+    "frozen": lambda: (FrozenEstimator(BARE), SCALED),
+    "pipeline": lambda: (piped(*scalers(), classifier()), RAW),
+    "frozen pipeline": lambda: (FrozenEstimator(piped(*scalers(), classifier())), RAW),
+    "frozen twice": lambda: (
+        FrozenEstimator(FrozenEstimator(piped(*scalers(), "passthrough", classifier()))),
+        RAW,
+    ),
+    "pipeline in a pipeline": lambda: (
+        piped(StandardScaler(), "passthrough", make_pipeline(MinMaxScaler(), classifier())),
+        RAW,
+    ),
+    "frozen pipeline in a pipeline": lambda: (
+        piped(StandardScaler(), FrozenEstimator(half_way())),
+        RAW,
+    ),
+    "frozen ranker in a frozen pipeline": lambda: (
+        FrozenEstimator(piped(*scalers(), FrozenEstimator(BARE))),
+        RAW,
+    ),
+    "pipeline in a search": lambda: (
+        searched(make_pipeline(*scalers(), classifier())).fit(RAW, KINDS),
+        RAW,
+    ),
+    "search in a pipeline": lambda: (piped(*scalers(), searched(classifier())), RAW),
+    "search in a frozen pipeline": lambda: (
+        FrozenEstimator(piped(*scalers(), searched(classifier()))),
+        RAW,
+    ),
+    "frozen pipeline in a search": lambda: (
+        searched(
+            make_pipeline("passthrough", FrozenEstimator(piped(*scalers(), classifier())))
+        ).fit(RAW, KINDS),
+        RAW,
+    ),
+}
+
+
+def reranked(estimator, X):
+    return PropensityReranker(FrozenEstimator(estimator)).fit(X, KINDS, np.arange(120) % 3)
+
+
+CONSUMERS = {
+    "scorer": lambda e, X: precision_at_1_scorer(e, X, KINDS),
+    "joined scorers": lambda e, X: list(
+        join_ranking_scorers({"p": precision_at_1_scorer, "n": ndcg_at_5_scorer})(
+            e, X, KINDS
+        ).values()
+    ),
+    "calibrated": lambda e, X: (
+        CalibratedRanker(e, cv="prefit", random_state=0).fit(X, KINDS).predict_proba(X)
+    ),
+    "scorer of a frozen calibrated ranker": lambda e, X: ndcg_at_5_scorer(
+        FrozenEstimator(CalibratedRanker(e, cv="prefit", random_state=0).fit(X, KINDS)), X, KINDS
+    ),
+    "reranked": lambda e, X: reranked(e, X).rank(X, 3)[1],
+    "threshold": lambda e, X: tune_threshold(e, X, KINDS).f_score,
+    "metrics": lambda e, X: RankingMetricsDisplay.from_estimator(e, X, KINDS).values["ndcg"],
+    "reliability": lambda e, X: ReliabilityDisplay.from_estimator(e, X, KINDS).curve.observed,
+    "search quality": lambda e, X: (
+        SearchQualityDisplay.from_estimator(
+            e, X, KINDS, beam_widths=[1, 3], prune_thresholds=[0.1, 0.5]
+        ).quality
+    ),
+    "explanation": lambda e, X: explain(e, X, 2).scores,
+    "explanation shown": lambda e, X: [
+        bar.get_width() for bar in ExplanationDisplay.from_estimator(e, X, 2).bars_[0]
+    ],
+    "tree": lambda e, X: LabelTreeDisplay.from_estimator(e).tree.slot_label,
+    "latency": lambda e, X: [
+        len(d.times) + len(d.name) for d in [LatencyDisplay.from_estimator(e, X[:3])]
+    ],
+}
+
+
+@pytest.mark.parametrize("wrapping", WRAPPED)
+def test_a_wrapped_ranker_says_what_it_says_by_itself(wrapping):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    estimator, X = WRAPPED[wrapping]()
+    assert 0.6 < precision_at_1_scorer(BARE, SCALED, KINDS) < 1
+    for name, ask in CONSUMERS.items():
+        assert_allclose(ask(estimator, X), ask(BARE, SCALED), rtol=1e-6, err_msg=name)
+        pyplot.close("all")
+
+
+@pytest.mark.parametrize("wrapping", sorted(set(WRAPPED) - {"frozen"}))
+def test_names_of_features_go_through_all_steps_before_the_ranker(wrapping):
+    estimator, X = WRAPPED[wrapping]()
+    assert_array_equal(explain(estimator, X[:1], 2).feature_names, [f"x{i}" for i in range(6)])
+
+
+def test_a_frozen_pipeline_of_texts_is_given_texts():
+    pipeline = make_pipeline(vectorizer(), classifier()).fit(TITLES, Y)
+    frozen = FrozenEstimator(pipeline)
+    expected = pipeline.score(NEW_TITLES, NEW_Y)
+    assert precision_at_1_scorer(frozen, NEW_TITLES, NEW_Y) == expected > 0.15
+    calibrated = CalibratedRanker(frozen, cv="prefit", random_state=0).fit(NEW_TITLES, NEW_Y)
+    assert calibrated.score(NEW_TITLES, NEW_Y) == expected
+    assert "history" in explain(frozen, NEW_TITLES[:1], 0).feature_names
+
+
+BINARY = {
+    "fixed threshold": lambda: FixedThresholdClassifier(classifier(post_processor="sigmoid")),
+    "fixed threshold of a frozen pipeline": lambda: FixedThresholdClassifier(
+        FrozenEstimator(
+            make_pipeline("passthrough", classifier(post_processor="sigmoid")).fit(
+                SCALED, KINDS[:, 0].astype(int)
+            )
+        )
+    ),
+    "self-training": lambda: SelfTrainingClassifier(
+        classifier(loss="log_loss", post_processor="sigmoid"), max_iter=0
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:y contains no unlabeled samples")
+@pytest.mark.parametrize("what", BINARY)
+def test_estimators_that_hand_scores_on_are_looked_through(what):
+    y = KINDS[:, 0].astype(int)
+    estimator = BINARY[what]().fit(SCALED, y)
+    loss = "log_loss" if what == "self-training" else "squared_hinge"
+    bare = classifier(loss=loss, post_processor="sigmoid").fit(SCALED, y)
+    found, expected = (
+        ReliabilityDisplay.from_estimator(e, SCALED, y).curve for e in (estimator, bare)
+    )
+    assert_array_equal(found.mean_predicted, expected.mean_predicted)
+    for scorer in (precision_at_1_scorer, ndcg_at_5_scorer):
+        assert scorer(estimator, SCALED, y) == scorer(bare, SCALED, y)
+
+
+WEIGHED = {
+    "pipeline in a pipeline": lambda: make_pipeline(
+        "passthrough", make_pipeline("passthrough", classifier())
+    ),
+    "search": lambda: searched(classifier()),
+    "search over a pipeline": lambda: searched(make_pipeline("passthrough", classifier())),
+    "search in a pipeline": lambda: make_pipeline("passthrough", searched(classifier())),
+}
+
+
+@pytest.mark.parametrize("what", WEIGHED)
+@pytest.mark.parametrize("wrap", [PropensityReranker, partial(CalibratedRanker, cv=2)])
+def test_weights_reach_the_ranker_inside(what, wrap):
+    weight = np.random.default_rng(0).random(120)
+    found = wrap(WEIGHED[what](), random_state=0).fit(SCALED, KINDS, sample_weight=weight)
+    expected = classifier().fit(SCALED, KINDS, sample_weight=weight).decision_function(SCALED)
+    assert_array_equal(found.estimator_.decision_function(SCALED), expected)
+    assert (expected != BARE.decision_function(SCALED)).any()
+
+
+def test_weights_are_routed_through_a_pipeline_that_is_reranked():
+    weight = np.random.default_rng(0).random(120)
+    expected = classifier().fit(SCALED, KINDS, sample_weight=weight).decision_function(SCALED)
+    with config_context(enable_metadata_routing=True):
+        asking = make_pipeline("passthrough", classifier().set_fit_request(sample_weight=True))
+        reranker = PropensityReranker(asking).fit(SCALED, KINDS, sample_weight=weight)
+    assert_array_equal(reranker.estimator_.decision_function(SCALED), expected)
+
+
+def test_frozen_rankers_need_no_weights():
+    weight = np.full(120, 1e-300)  # too little to train with
+    pipeline = make_pipeline("passthrough", FrozenEstimator(BARE)).fit(SCALED, KINDS)
+    for estimator in (FrozenEstimator(BARE), pipeline):
+        found = PropensityReranker(estimator).fit(SCALED, KINDS, sample_weight=weight)
+        expected = PropensityReranker(estimator).fit(SCALED, KINDS).propensities_
+        assert_array_equal(found.propensities_, expected)

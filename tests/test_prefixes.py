@@ -18,8 +18,8 @@ from reference import (
 from strategies import label_trees, seeds
 
 from skxmr import LabelTree, TrieHybridIndexer
-from skxmr._core import Restriction, Texts, find_prefixes
-from skxmr._prefixes import PrefixIndex
+from skxmr._core import Restriction, SortedPositions, Texts, find_prefixes
+from skxmr.completion._prefixes import PrefixIndex
 
 #: Few characters, so that texts begin alike: of one to four bytes, and a surrogate.
 characters = st.sampled_from("abé\u20ac\U0001f600\U0010ffff\ud83d\0")
@@ -173,6 +173,18 @@ def test_copies():
     assert index.nbytes == PrefixIndex(tree, known).nbytes > 0
 
 
+def test_an_index_pickled_by_an_earlier_release_loads():
+    tree = fixed_tree()
+    index = PrefixIndex(tree, random_texts(np.random.default_rng(5), tree.n_labels))
+    now, then = b"cskxmr._core._restriction\nSortedPositions\n", b"cskxmr._core._places\nPlaces\n"
+    data = pickle.dumps(index, protocol=2)  # where a class is named in plain text
+    assert data.count(now) == 1
+    positions, ranges = pickle.loads(data.replace(now, then)).within(["a", "b"])
+    assert_array_equal(ranges, index.ranges(["a", "b"]))
+    assert type(positions) is SortedPositions
+    assert pickle.dumps(positions) == pickle.dumps(index.within(["a"])[0])
+
+
 # ---- what C is handed ----
 
 
@@ -188,3 +200,47 @@ def test_pointers_of_the_prefixes_are_checked(pointers):
     texts = Texts(b"ab", np.array([0, 2]))
     with pytest.raises(ValueError, match="SKX_EPOINTER"):
         find_prefixes(texts, Texts(b"ab", np.array(pointers)))
+
+
+def test_places_of_another_tree_or_of_other_rows_are_refused():
+    """They would lead outside the arrays, as in a pickle whose parts are of several models."""
+    rng = np.random.default_rng(0)
+    tree = fixed_tree()
+    model = quantised_model(rng, tree, 10).compile()
+    X = quantised_csr(rng, 3, 10, per_row=3)
+    options = {"k": 3, "beam_width": 4, "post_processor": "noop"}
+    own = PrefixIndex(tree, random_texts(rng, tree.n_labels))
+    other = PrefixIndex(LabelTree.from_clusters([0, 1]), ["a", "b"])
+    rank_all(model, X, within=own.within(["a"] * 3), **options)
+    for within in (other.within(["a"] * 3), own.within(["a"])):
+        with pytest.raises(ValueError, match="restricted by the places"):
+            rank_all(model, X, within=within, **options)
+    row = X.indices[: X.indptr[1]], X.data[: X.indptr[1]]
+    ranker = model.row_ranker(3, 4, "noop")
+    ranker.sparse(*row, Restriction(*own.within(["a"])))
+    with pytest.raises(ValueError, match="restricted by the places"):
+        ranker.sparse(*row, Restriction(*other.within(["a"])))
+
+
+def changed_index(index, name, value):
+    return {**vars(index), name: value}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("order", np.zeros(2, dtype=np.int32)),
+        ("order", np.zeros(3)),
+        ("_pointers", np.zeros(4, dtype=np.int32)),
+        ("_pointers", np.zeros(3, dtype=np.int64)),
+        ("_data", np.zeros(3)),
+        ("_places", None),
+    ],
+)
+def test_unpickled_indexes_are_checked(name, value):
+    index = PrefixIndex(LabelTree.from_clusters([0, 1, 1]), ["a", "b", "c"])
+    copied = object.__new__(PrefixIndex)
+    copied.__setstate__(vars(index))
+    assert copied.labels("b").tolist() == [1]
+    with pytest.raises(ValueError, match=r"array|prefixes"):
+        copied.__setstate__(changed_index(index, name, value))

@@ -9,13 +9,19 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse as sp
 from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from strategies import csr_matrices
 
 from skxmr import CalibratedRanker, PropensityReranker, XRLinearClassifier
-from skxmr.metrics import make_ranking_scorer, propensities, psp_at_k
+from skxmr.metrics import (
+    make_ranking_scorer,
+    propensities,
+    propensities_of_counts,
+    psp_at_k,
+)
 from skxmr.model_selection import tune_threshold
 
 N_LABELS = 10
@@ -200,3 +206,62 @@ def test_negative_scores_and_too_few_rows_are_refused():
         fitted.rank(X)
     with pytest.raises(ValueError, match="at least 3 rows"):
         PropensityReranker(ranker()).fit(X[:2], Y[:2])
+
+
+# ---- weights of any scale ----
+
+
+@pytest.mark.parametrize("kind", ["equal", "counts", "any"])
+def test_the_scale_of_weights_does_not_matter(kind):
+    X, Y = uneven()
+    rng = np.random.default_rng(0)
+    weight = {
+        "equal": np.ones(300),
+        "counts": np.arange(300) % 3.0,
+        "any": rng.random(300) * (rng.random(300) < 0.8),
+    }[kind]
+    frozen = FrozenEstimator(ranker().fit(X, Y))
+
+    def found(weight):
+        return PropensityReranker(frozen).fit(X, Y, sample_weight=weight).propensities_
+
+    expected = found(weight)
+    for scale in (1e-300, 1e-30, 1 / weight.sum(), 1 / weight.max(), 60.0, 1e30, 1e300):
+        assert_allclose(found(scale * weight), expected, rtol=1e-9)
+    single = weight.astype(np.float32)
+    assert_allclose(found(single / single.sum()), expected, rtol=1e-5)
+    if kind == "equal":
+        assert_array_equal(found(np.full(300, 1 / 300, dtype=np.float32)), found(None))
+    if kind == "any":  # as many rows as have a weight
+        n, share = np.count_nonzero(weight), weight / weight.sum()
+        assert_allclose(found(weight), propensities_of_counts(n * (Y.T @ share), n, 0.55, 1.5))
+
+
+def test_too_few_rows_of_weight_are_refused():
+    X, Y = uneven()
+    weight = np.where(np.arange(300) < 2, 0.4, 0.0)
+    with pytest.raises(ValueError, match="at least 3 rows"):
+        PropensityReranker(ranker()).fit(X, Y, sample_weight=weight)
+
+
+@pytest.mark.filterwarnings("ignore:X has no row of")
+@pytest.mark.parametrize("multilabel", [True, False])
+def test_a_ranker_that_learned_labels_has_propensities_no_longer(multilabel):
+    X, Y = uneven()
+    y = Y if multilabel else np.array(list("bcdefghijk"))[np.arange(300) % 10]
+    clf = ranker().fit(X, y)
+    reranker = PropensityReranker(FrozenEstimator(make_pipeline("passthrough", clf))).fit(X, y)
+    wider = sp.hstack([Y, Y[:, [0]]]).tocsr()
+    y = wider if multilabel else np.where(np.arange(300) < 20, "a", y)
+    clf.add_labels(X, y)
+    for call in (
+        lambda: reranker.rank(X),
+        lambda: reranker.predict(X),
+        lambda: reranker.decision_function(X),
+        lambda: tune_threshold(reranker, X, Y),
+    ):
+        with pytest.raises(NotFittedError, match="fit again"):
+            call()
+    again = reranker.fit(X, y)
+    assert len(again.propensities_) == len(again.classes_) == again.n_labels_ == 11
+    assert again.decision_function(X).shape == (300, 11)

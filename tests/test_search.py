@@ -1,6 +1,9 @@
 """Searches over what only matters for ranking: nothing is done twice."""
 
+import errno
+import os
 import shutil
+import subprocess
 import threading
 import time
 
@@ -18,7 +21,8 @@ from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, cross_val
 from sklearn.pipeline import make_pipeline
 
 import skxmr.linear
-from skxmr import XRLinearClassifier, _memory
+from skxmr import XRLinearClassifier
+from skxmr._utils import caching
 from skxmr.metrics import (
     join_ranking_scorers,
     ndcg_at_5_scorer,
@@ -40,6 +44,19 @@ def noted(tmp_path):
     note.touch()
     clf = XRLinearClassifier(NotedIndexer(str(note)), memory=tmp_path / "memory", random_state=0)
     return clf, lambda: note.read_text().split()
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """Count the trainings that really happen."""
+    calls, train = [], skxmr.linear._classifier.train_layers
+
+    def counted(*args, **kwargs):
+        calls.append(1)
+        return train(*args, **kwargs)
+
+    monkeypatch.setattr(skxmr.linear._classifier, "train_layers", counted)
+    return calls
 
 
 def rows_and_labels(n_rows=300, n_labels=30):
@@ -109,9 +126,11 @@ def test_what_a_fit_yields_is_made_once_for_each_threshold(monkeypatch, tmp_path
 
 def test_equal_rows_are_merged_once_for_all_thresholds(monkeypatch, tmp_path):
     made = []
-    merge = skxmr.linear.distinct_examples
+    merge = skxmr.linear._classifier.distinct_examples
     monkeypatch.setattr(
-        skxmr.linear, "distinct_examples", lambda *given: made.append(1) or merge(*given)
+        skxmr.linear._classifier,
+        "distinct_examples",
+        lambda *given: made.append(1) or merge(*given),
     )
     clf = XRLinearClassifier(memory=tmp_path, random_state=0)
     GridSearchCV(clf, GRID, cv=3, refit=False, error_score="raise").fit(*rows_and_labels())
@@ -140,19 +159,19 @@ def test_different_input_is_told_apart():
         given = {**dict.fromkeys(names), **kwargs}
         if len(args) > 2:
             given["sample_weight"] = args[2]
-        keys.add(_memory.key_of([*args[:2], *given.values()], {}))
+        keys.add(caching.key_of([*args[:2], *given.values()], {}))
     assert None not in keys
     assert len(keys) == len(DIFFERENT)
     same = sp.csr_matrix(X)
     same.has_canonical_format  # noqa: B018  (noted on the object)
-    assert _memory.key_of([X, list("ab")], {}) == _memory.key_of([same, list("ab")], {})
+    assert caching.key_of([X, list("ab")], {}) == caching.key_of([same, list("ab")], {})
 
 
 def test_what_cannot_be_pickled_is_not_remembered(tmp_path):
-    assert _memory.key_of([], {"lock": threading.Lock()}) is None
+    assert caching.key_of([], {"lock": threading.Lock()}) is None
     made = []
     for _ in range(2):
-        _memory.recall(joblib.Memory(tmp_path, verbose=0), None, None, lambda: made.append(1))
+        caching.recall(joblib.Memory(tmp_path, verbose=0), None, None, lambda: made.append(1))
     assert len(made) == 2
 
 
@@ -184,7 +203,7 @@ def test_a_model_outlives_its_memory(tmp_path):
     clf = XRLinearClassifier(memory=tmp_path / "memory", random_state=0, n_neighbors=3)
     fitted = [clone(clf).fit(X, Y) for _ in range(2)]
     expected = fitted[0].rank(X)
-    assert not any(type(a) is np.memmap for a in fitted[1]._voters.arrays.values())
+    assert not any(type(a) is np.memmap for a in fitted[1]._fitted.voters.arrays.values())
     shutil.rmtree(tmp_path / "memory")
     assert_same_ranking(fitted[1].rank(X), expected)
     with joblib.parallel_config("loky", n_jobs=2):
@@ -219,7 +238,7 @@ def test_those_who_ask_at_once_wait_for_the_first(tmp_path):
         return np.arange(3)
 
     def ask():
-        found.append(_memory.recall(memory, "key", "work", compute))
+        found.append(caching.recall(memory, "key", "work", compute))
 
     threads = [threading.Thread(target=ask) for _ in range(5)]
     for thread in threads:
@@ -237,8 +256,174 @@ def test_a_failed_training_lets_the_next_one_go_on(tmp_path):
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        _memory.recall(memory, "key", "work", fail)
-    assert _memory.recall(memory, "key", "work", lambda: 5) == 5
+        caching.recall(memory, "key", "work", fail)
+    assert caching.recall(memory, "key", "work", lambda: 5) == 5
+
+
+# ---- memories that fail ----
+
+
+def full_disk(*args, **kwargs):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+#: What a memory calls to store something, and whether it may fail from the beginning.
+STORES = [
+    "joblib._store_backends.FileSystemStoreBackend._open_item",
+    "joblib._store_backends.FileSystemStoreBackend.create_location",
+    "joblib._store_backends.concurrency_safe_write",
+    "joblib.memory.MemorizedFunc._persist_input",
+    "joblib.numpy_pickle.NumpyPickler.dump",
+    "os.makedirs",
+]
+
+KINDS = [{}, {"n_trees": 2}, {"max_clusters_per_label": 2}, {"negative_sampling": "man"}]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("target", STORES)
+def test_a_full_disk_costs_no_training(tmp_path, monkeypatch, trainings, target):
+    X, Y = rows_and_labels()
+    plain = XRLinearClassifier(random_state=0).fit(X, Y)
+    clf = XRLinearClassifier(memory=joblib.Memory(tmp_path, verbose=0), random_state=0)
+    trainings.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(target, full_disk)
+        assert_same_model(clone(clf).fit(X, Y), plain)
+    assert len(trainings) == 1
+    assert_same_model(clone(clf).fit(X, Y), plain)
+
+
+@pytest.mark.filterwarnings("ignore::joblib.memory.JobLibCollisionWarning")
+@pytest.mark.parametrize("params", KINDS, ids=str)
+def test_a_disk_that_fills_up_is_warned_of(tmp_path, monkeypatch, trainings, params):
+    X, Y = rows_and_labels()
+    plain = XRLinearClassifier(random_state=0, **params).fit(X, Y)
+    n_trainings = len(trainings)
+    clf = XRLinearClassifier(memory=tmp_path, random_state=0, **params)
+    monkeypatch.setattr("joblib._store_backends.concurrency_safe_write", full_disk)
+    monkeypatch.setattr(
+        "joblib._store_backends.StoreBackendMixin._concurrency_safe_write", full_disk
+    )
+    with pytest.warns(UserWarning, match="memory cannot be used"):
+        fitted = clf.fit(X, Y)
+    assert_same_model(fitted, plain)
+    assert len(trainings) == 2 * n_trainings
+
+
+@pytest.mark.parametrize("location", ["file/below", "file"])
+def test_a_memory_that_cannot_be_opened_is_warned_of(tmp_path, location):
+    (tmp_path / "file").write_text("mine")
+    X, Y = rows_and_labels()
+    with pytest.warns(UserWarning, match="memory cannot be used"):
+        fitted = XRLinearClassifier(memory=tmp_path / location, random_state=0).fit(X, Y)
+    assert_same_model(fitted, XRLinearClassifier(random_state=0).fit(X, Y))
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("content", [b"", b"garbage", None, "cut", "flipped"])
+def test_damaged_entries_are_made_again(tmp_path, content):
+    X, Y = rows_and_labels()
+    plain = XRLinearClassifier(random_state=0, n_neighbors=3).fit(X, Y)
+    clf = XRLinearClassifier(
+        memory=joblib.Memory(tmp_path, verbose=0), random_state=0, n_neighbors=3
+    )
+    clf.fit(X, Y)
+    entries = list(tmp_path.rglob("output.pkl"))
+    assert len(entries) == 3
+    for entry in entries:
+        whole = entry.read_bytes()
+        entry.unlink()
+        if content is None:
+            entry.mkdir()
+        elif content == "cut":
+            entry.write_bytes(whole[: len(whole) // 2])
+        elif content == "flipped":
+            entry.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
+        else:
+            entry.write_bytes(content)
+    assert_same_model(clone(clf).fit(X, Y), plain)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_memory_that_is_deleted_meanwhile(tmp_path, monkeypatch):
+    X, Y = rows_and_labels()
+    train = skxmr.linear._classifier.train_layers
+
+    def deletes(*args, **kwargs):
+        shutil.rmtree(tmp_path / "memory")
+        return train(*args, **kwargs)
+
+    monkeypatch.setattr(skxmr.linear._classifier, "train_layers", deletes)
+    fitted = XRLinearClassifier(memory=tmp_path / "memory", random_state=0).fit(X, Y)
+    monkeypatch.undo()
+    assert_same_model(fitted, XRLinearClassifier(random_state=0).fit(X, Y))
+
+
+def test_a_disk_that_is_really_full(tmp_path, monkeypatch):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root can make a disk of this size")
+    X, Y = rows_and_labels()
+    try:
+        with pytest.warns(UserWarning, match="memory cannot be used"):
+            fitted = XRLinearClassifier(memory=disk, random_state=0).fit(X, Y)
+        assert_same_model(fitted, XRLinearClassifier(random_state=0).fit(X, Y))
+        with pytest.raises(OSError, match="No space left"):
+            fitted.save(disk / "model")
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_errors_of_the_training_itself_are_raised_once(tmp_path, monkeypatch):
+    X, Y = rows_and_labels()
+    calls = []
+
+    def fails(*args, **kwargs):
+        calls.append(1)
+        raise OSError("mine")
+
+    monkeypatch.setattr(skxmr.linear._classifier, "train_layers", fails)
+    with pytest.raises(OSError, match="mine"):
+        XRLinearClassifier(memory=tmp_path, random_state=0).fit(X, Y)
+    assert len(calls) == 1
+
+
+class Unspeakable:
+    """Cannot be pickled, and says so in its own way."""
+
+    def __reduce__(self):
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize("thing", [Unspeakable(), (i for i in ()), threading.Lock()])
+def test_what_cannot_be_named_has_no_key(thing):
+    assert caching.key_of([], {"thing": thing}) is None
+    assert caching.key_of([[thing]], {}) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_that_is_forked_during_a_fit_does_not_keep_others_waiting(tmp_path):
+    memory, children = joblib.Memory(tmp_path, verbose=0), []
+
+    def forks():
+        reading, writing = os.pipe()
+        children.append((os.fork(), writing))
+        if children[0][0] == 0:
+            os.close(writing)
+            os.read(reading, 1)
+            os._exit(caching.recall(memory, "b", "work", lambda: 3) != 3)
+        os.close(reading)
+        return 1
+
+    assert caching.recall(memory, "a", "work", forks) == 1
+    assert caching.recall(memory, "c", "work", lambda: 2) == 2  # while the child lives
+    pid, writing = children[0]
+    os.close(writing)
+    assert os.waitpid(pid, 0)[1] == 0
 
 
 # ---- several scores of one ranking ----
@@ -301,4 +486,4 @@ def test_only_ranking_scorers_can_be_joined():
 
 def test_every_parameter_is_of_training_or_of_ranking():
     """A new parameter that only matters for ranking costs trainings until it is listed."""
-    assert set(XRLinearClassifier().get_params()) >= skxmr.linear._ONLY_FOR_RANKING
+    assert set(XRLinearClassifier().get_params()) >= skxmr.linear._classifier._ONLY_FOR_RANKING

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skxmr import SessionQueryCompleter
-from skxmr._sessions import training_pairs
+from skxmr.completion._sessions import training_pairs
 
 MINUTE = 60.0
 texts = st.text("aAb ü\N{GRINNING FACE}", max_size=6)

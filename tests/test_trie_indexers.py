@@ -647,7 +647,7 @@ def test_a_classifier_hands_label_features_on():
 
 @MAKERS
 def test_a_classifier_reports_its_progress(make, capsys, monkeypatch):
-    monkeypatch.setattr("skxmr._progress._make_bar", lambda what: None)
+    monkeypatch.setattr("skxmr._utils.progress._make_bar", lambda what: None)
     XRLinearClassifier(make(max_leaf_size=2), verbose=1).fit(np.eye(8), np.array(EIGHT))
     assert "done" in capsys.readouterr().out
 

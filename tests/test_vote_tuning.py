@@ -13,10 +13,10 @@ from sklearn.pipeline import Pipeline
 
 import skxmr
 from skxmr import KMeansIndexer, XRLinearClassifier
-from skxmr._examples import distinct_examples
-from skxmr._label_examples import with_label_examples
-from skxmr._vote_tuning import Mixture, choose_mixture
-from skxmr._voting import make_voters
+from skxmr._data.examples import distinct_examples
+from skxmr._data.label_examples import with_label_examples
+from skxmr._ranking.neighbors import make_voters
+from skxmr._training.tune_neighbors import Mixture, choose_mixture
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import precision_at_k
 
@@ -62,7 +62,7 @@ def test_votes_are_chosen_where_they_help_and_left_out_where_not():
     X, Y = told_by_features()
     plain = classifier(n_neighbors="auto", beam_width=20).fit(X, Y)
     assert plain.votes_ is None
-    assert plain._voters is None
+    assert plain._fitted.voters is None
 
 
 def test_the_choice_is_the_best_of_all_on_the_rows_held_out(monkeypatch):
@@ -73,16 +73,19 @@ def test_the_choice_is_the_best_of_all_on_the_rows_held_out(monkeypatch):
 
     def train(kept):
         chosen.append(kept)
-        return clf.fit(kept.X[kept.source], kept.Y)._models[0]
+        return clf.fit(kept.X[kept.source], kept.Y)._fitted.models[0]
 
-    real = skxmr._vote_tuning.ndcg_at_k
+    real = skxmr._training.tune_neighbors.ndcg_at_k
     monkeypatch.setattr(
-        "skxmr._vote_tuning.ndcg_at_k", lambda *a, **k: tried.append(real(*a, **k)) or tried[-1]
+        "skxmr._training.tune_neighbors.ndcg_at_k",
+        lambda *a, **k: tried.append(real(*a, **k)) or tried[-1],
     )
     search = {"beam_width": 4, "post_processor": "l3-hinge"}
     found = choose_mixture(examples, X.shape[0], train, search, None)
-    n_tried = len(skxmr._vote_tuning._NUMBERS) * len(skxmr._vote_tuning._POWERS)
-    assert len(tried) == n_tried * len(skxmr._vote_tuning._SHARES) + 1
+    n_tried = len(skxmr._training.tune_neighbors._NUMBERS) * len(
+        skxmr._training.tune_neighbors._POWERS
+    )
+    assert len(tried) == n_tried * len(skxmr._training.tune_neighbors._SHARES) + 1
     assert max(tried) > tried[-1]  # the last one is that of no votes
     assert isinstance(found, Mixture)
     held = np.setdiff1d(examples.source, chosen[0].source)
@@ -146,12 +149,12 @@ def test_nobody_votes_on_margins():
 
 @pytest.mark.parametrize("votes", [[0, 3.0, 0.3], [20, 3.0], [20, -1.0, 0.3], [20, 3.0, 2.0], "x"])
 def test_saved_votes_are_checked(votes, tmp_path):
-    from skxmr._folder import write_folder
-    from skxmr._state import classifier_state
+    from skxmr._utils.folder import write_folder
+    from skxmr.linear._saving import classifier_state
 
     clf = classifier().fit(*problem())
-    content, arrays = classifier_state(clf)
-    write_folder(tmp_path / "model", {**content, "votes": votes}, arrays)
+    content, *arrays = classifier_state(clf)
+    write_folder(tmp_path / "model", {**content, "votes": votes}, *arrays)
     with pytest.raises(ValueError, match="votes"):
         skxmr.load(tmp_path / "model")
 
@@ -173,7 +176,7 @@ def test_examples_of_labels_are_rows_like_others():
     given = classifier().fit(X, Y, weight, label_examples=rows)
     for a, b in zip(given.rank(X, 5), by_hand.rank(X, 5), strict=True):
         assert_array_equal(a, b)
-    assert given._voters.n_rows == by_hand._voters.n_rows
+    assert given._fitted.voters.n_rows == by_hand._fitted.voters.n_rows
 
 
 def test_examples_of_labels_beside_relevance_and_negatives():

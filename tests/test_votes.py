@@ -17,9 +17,10 @@ from strategies import csr_matrices
 
 import skxmr
 from skxmr import KMeansIndexer, SessionQueryCompleter, XRLinearClassifier
-from skxmr._core import CSRView, Voters, combine
-from skxmr._examples import distinct_examples
-from skxmr._voting import make_voters
+from skxmr._core import CSRView, NeighborRows, _voters, combine
+from skxmr._data.examples import distinct_examples
+from skxmr._ranking.ensemble import ForestCache
+from skxmr._ranking.neighbors import make_voters
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import precision_at_k
 from skxmr.text import NGramTfidfVectorizer
@@ -27,7 +28,7 @@ from skxmr.text import NGramTfidfVectorizer
 values = st.sampled_from([-1.0, 0.5, 1.0, 2.0])
 
 
-# ---- neighbours, against the reference ----
+# ---- neighbors, against the reference ----
 
 
 @st.composite
@@ -77,7 +78,7 @@ def test_neighbors_are_those_of_the_reference(corpus, n_neighbors, data):
     lists = st.lists(st.integers(-1, Y.shape[1] - 1), min_size=3, max_size=3)
     listed = np.array(data.draw(st.lists(lists, min_size=n, max_size=n)), dtype=np.int32)
     voters = make_voters(examples)
-    rows, similarity = voters.neighbors(CSRView(queries), 0, n, listed, n_neighbors, 10**6)
+    rows, similarity = voters.find(CSRView(queries), 0, n, listed, n_neighbors, 10**6)
     rows = numbers_of(voters, examples)[rows]
     for i in range(n):
         query = queries[[i]].toarray().ravel().astype(float)
@@ -98,7 +99,7 @@ def test_no_more_rows_are_compared_than_allowed():
     voters = make_voters(examples)
     for most in range(1, 7):
         listed = np.array([[1, 0]], dtype=np.int32)
-        rows, _ = voters.neighbors(CSRView(X[[0]]), 0, 1, listed, 6, most)
+        rows, _ = voters.find(CSRView(X[[0]]), 0, 1, listed, 6, most)
         found = rows[0][rows[0] >= 0]
         assert len(found) == most
         carried = examples.Y[numbers_of(voters, examples)[found]].indices
@@ -124,23 +125,45 @@ def test_rows_that_share_their_most_frequent_label_lie_side_by_side(corpus):
 # ---- sums ----
 
 
+def reference_sums(listed, scores, n_lists, n_head, logarithms):
+    """The score of each label: a sum of the heads, or what a list says further down."""
+    added, alone = {}, {}
+    length = len(listed) // n_lists
+    for place, (label, score) in enumerate(zip(listed, scores, strict=True)):
+        if label >= 0:
+            (added if place % length < n_head else alone).setdefault(label, []).append(score)
+    total = (lambda parts: np.logaddexp.reduce(parts)) if logarithms else sum
+    sums = {label: float(total(parts)) for label, parts in added.items()}
+    for label, parts in alone.items():
+        sums[label] = max(*parts, sums.get(label, -np.inf))
+    return sums
+
+
 @given(st.data())
 def test_sums_are_those_of_the_reference(data):
-    n_labels, n, m = 6, 2, data.draw(st.integers(0, 8))
-    halves = st.integers(0, 4).map(lambda v: v / 4)
+    n_labels, n, n_lists = 6, 2, data.draw(st.integers(1, 3))
+    m = n_lists * data.draw(st.integers(1, 4))
+    quarters = st.integers(0, 4).map(lambda v: v / 4)
     listed = np.array(data.draw(st.lists(st.integers(-1, 5), min_size=n * m, max_size=n * m)))
-    scores = np.array(data.draw(st.lists(halves, min_size=n * m, max_size=n * m)))
+    scores = np.array(data.draw(st.lists(quarters, min_size=n * m, max_size=n * m)))
     k, floor = data.draw(st.integers(1, 9)), data.draw(st.sampled_from([-np.inf, 0.5]))
+    n_head = data.draw(st.integers(0, 5))
     listed = listed.astype(np.int32).reshape(n, m)
     scores = scores.astype(np.float32).reshape(n, m)
-    labels, sums = combine(listed, scores, 0.5, k, n_labels, floor=floor)
+    how = {"n_lists": n_lists, "n_head": n_head, "floor": floor}
+    labels, sums = combine(listed, scores, k, n_labels, **how)
+    logs = combine(listed, scores, k, n_labels, logarithms=True, **how)
     for i in range(n):
-        expected = {}
-        for label, score in zip(listed[i].tolist(), scores[i].tolist(), strict=True):
-            if label >= 0:
-                expected[label] = expected.get(label, 0) + score / 2
-        kept = [(label, score) for label, score in expected.items() if score >= floor]
+        row = listed[i].tolist(), scores[i].tolist(), n_lists, n_head
+        expected = reference_sums(*row, False).items()
+        kept = [(label, score) for label, score in expected if score >= floor]
         assert (labels[i].tolist(), sums[i].tolist()) == padded(best_first(kept)[:k], k)
+        expected = reference_sums(*row, True)
+        found = dict(zip(logs[0][i].tolist(), logs[1][i].tolist(), strict=True))
+        found.pop(-1, None)
+        for label, score in found.items():
+            assert score == pytest.approx(expected[label], abs=1e-6)
+        assert len(found) == min(k, sum(score >= floor for score in expected.values()))
 
 
 @settings(max_examples=100)
@@ -154,9 +177,12 @@ def test_votes_are_those_of_the_reference(corpus, n_neighbors, power, share):
     voters = make_voters(examples)
     listed = np.tile(np.arange(n_labels, dtype=np.int32), (n, 1))
     scores = np.full(listed.shape, 0.5, dtype=np.float32)
-    rows, similarity = voters.neighbors(CSRView(queries), 0, n, listed, n_neighbors, 100)
-    votes = voters, rows, similarity, power, share
-    labels, mixed = combine(listed, scores, 1 - share, n_labels, n_labels, votes=votes)
+    rows, similarity = voters.find(CSRView(queries), 0, n, listed, n_neighbors, 100)
+    neighbors = voters, rows, similarity, power, share
+    weighted = scores * np.float32(1 - share)
+    labels, mixed = combine(
+        listed, weighted, n_labels, n_labels, n_head=n_labels, neighbors=neighbors
+    )
     rows = numbers_of(voters, examples)[rows]
     for i in range(n):
         room, count = n_neighbors, np.zeros(n_labels)
@@ -176,7 +202,7 @@ def test_votes_are_those_of_the_reference(corpus, n_neighbors, power, share):
 
 
 def counted_weights(examples, rows, similarity, n_neighbors):
-    """Pairs (weight, similarity) of a row's neighbours, until their weights reach the number."""
+    """Pairs (weight, similarity) of a row's neighbors, until their weights reach the number."""
     room = n_neighbors
     for row, s in zip(rows.tolist(), similarity.tolist(), strict=True):
         if row >= 0:
@@ -195,17 +221,17 @@ def test_any_content_of_the_arrays_is_safe(data):
 
     n_rows, n_labels, n_entries, nnz = 3, 4, 5, 6
     sizes = {"word_ptr": n_rows + 1, "words": nnz, "label_ptr": n_rows + 1}
-    sizes |= {"labels": n_entries, "carrier_ptr": n_labels + 1, "carriers": n_entries}
+    sizes |= {"labels": n_entries, "posting_ptr": n_labels + 1, "postings": n_entries}
     sizes["weight"] = n_rows
-    arrays = {name: array(Voters.DTYPES[name], n) for name, n in sizes.items()}
-    voters = Voters(5, n_labels, **arrays)
+    arrays = {name: array(NeighborRows.DTYPES[name], n) for name, n in sizes.items()}
+    voters = NeighborRows(5, n_labels, **arrays)
     queries = sp.csr_matrix(np.ones((2, 5), dtype=np.float32))
     listed = np.array([[0, 1, 2, 3, 9]] * 2, dtype=np.int32)
-    rows, similarity = voters.neighbors(CSRView(queries), 0, 2, listed, 3, 50)
+    rows, similarity = voters.find(CSRView(queries), 0, 2, listed, 3, 50)
     assert ((rows >= -1) & (rows < n_rows)).all()
     listed, scores = np.zeros((2, 1), dtype=np.int32), np.ones((2, 1), dtype=np.float32)
-    votes = voters, rows, similarity, 3.0, 0.5
-    labels, _ = combine(listed, scores, 0.5, 9, n_labels, votes=votes)
+    neighbors = voters, rows, similarity, 3.0, 0.5
+    labels, _ = combine(listed, scores, 9, n_labels, n_head=1, neighbors=neighbors)
     assert ((labels >= -1) & (labels < n_labels)).all()
 
 
@@ -229,17 +255,95 @@ def classifier(**params):
     return XRLinearClassifier(indexer, **{**PLAIN, **params})
 
 
+def with_models(clf, models):
+    """The state of a classifier with other models."""
+    return clf._fitted._replace(models=models, forests=ForestCache())
+
+
 def test_scores_of_trees_are_averaged():
     ensemble = classifier(n_trees=3).fit(X, Y)
     assert ensemble.trees_[0] == ensemble.tree_ == classifier().fit(X, Y).tree_
     assert len(set(ensemble.trees_)) == 3
     singles = []
-    for model in ensemble._models:
+    for model in ensemble._fitted.models:
         single = clone(ensemble).fit(X, Y)
-        single._models = (model,)
+        single._fitted = with_models(single, (model,))
         singles.append(single.decision_function(X).toarray())
     found = ensemble.decision_function(X).toarray()
     assert_allclose(found, np.mean(singles, axis=0), atol=1e-6)
+
+
+WIDE = [
+    {"n_neighbors": 5},
+    {"n_trees": 2},
+    {"n_trees": 3, "n_neighbors": 5},
+    {"n_neighbors": 5, "neighbor_weight": 1.0},
+    {"n_neighbors": 5, "neighbor_power": 1e4},
+    {"n_neighbors": 5, "max_clusters_per_label": 2},
+]
+
+
+@pytest.fixture(scope="module")
+def many_labels():
+    """Rows of 200 labels: more than any list has that is ranked to find a few."""
+    rng = np.random.default_rng(0)
+    X = sp.random(600, 40, 0.2, "csr", dtype=np.float32, random_state=0)
+    return X, sp.csr_matrix((rng.random((600, 200)) < 0.03).astype(np.float32))
+
+
+@pytest.mark.parametrize("params", WIDE)
+@pytest.mark.parametrize("post_processor", ["l3-hinge", "log-l4-hinge", "sigmoid", "log-sigmoid"])
+def test_a_shorter_ranking_is_the_beginning_of_a_longer_one(many_labels, params, post_processor):
+    X, Y = many_labels
+    clf = classifier(**params, post_processor=post_processor, beam_width=20).fit(X, Y)
+    labels, scores = clf.rank(X[:300], 200)
+    for k in (1, 7, 20, 21, 50, 51, 120):
+        shorter = clf.rank(X[:300], k)
+        assert_array_equal(shorter[0], labels[:, :k])
+        assert_array_equal(shorter[1], scores[:, :k])
+    assert_array_equal(clf.rank(X[5], 60)[0][0], labels[5, :60])
+    reached = clf.decision_function(X[:300])
+    for i in range(300):
+        row = padded(best_first(stored_entries(reached, i)), 200)
+        assert (labels[i].tolist(), scores[i].tolist()) == row
+
+
+@pytest.mark.parametrize("params", WIDE)
+@pytest.mark.parametrize("power", [1, 4])
+def test_logarithms_of_faint_scores_are_finite_and_rank_as_the_scores_do(
+    many_labels, params, power
+):
+    X, Y = many_labels
+    fitted = classifier(**params, post_processor=f"l{power}-hinge", beam_width=20).fit(X, Y)
+    logs = pickle.loads(pickle.dumps(fitted)).set_params(post_processor=f"log-l{power}-hinge")
+    labels, scores = logs.rank(X[:200], 200)
+    assert np.isfinite(scores[labels >= 0]).all()
+    plain = fitted.decision_function(X[:200])
+    reached = logs.decision_function(X[:200])
+    both = (plain > 1e-30).multiply(reached != 0).tocoo()
+    assert_allclose(
+        np.asarray(reached[both.row, both.col]).ravel(),
+        np.log(np.asarray(plain[both.row, both.col]).ravel().astype(float)),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+    # The scores of some labels are too small for single precision, their logarithms are not.
+    if power == 4:
+        assert (plain.data == 0).any()
+        assert len(np.unique(reached.data)) > len(np.unique(plain.data))
+
+
+@pytest.mark.parametrize("params", WIDE)
+def test_explanations_are_of_the_scores_that_rank(many_labels, params):
+    X, Y = many_labels
+    clf = classifier(**params, beam_width=200).fit(X, Y)
+    scores = clf.decision_function(X[:60]).toarray()
+    seen = set()
+    for label in range(0, 200, 9):
+        explanation = clf.explain(X[:60], label)
+        assert_array_equal(explanation.scores, scores[:, label])
+        seen |= set(explanation.summed.tolist())
+    assert seen == {False, True}
 
 
 def test_progress_goes_from_tree_to_tree(capsys):
@@ -321,15 +425,15 @@ def test_rows_added_vote_as_if_they_had_been_there(one_dimensional):
     more, _ = problem(seed=5)
     more_targets = targets[::-1] if one_dimensional else Y[::-1]
     added = pickle.loads(pickle.dumps(clf)).add_voters(more, more_targets, np.full(150, 2.0))
-    assert added._voters.n_rows == clf._voters.n_rows + 150
-    added._voters.check()
+    assert added._fitted.voters.n_rows == clf._fitted.voters.n_rows + 150
+    added._fitted.voters.check()
     weight = np.repeat(np.array([1, 2], dtype=np.float32), 150)
     Y_both = sp.vstack((clf._indicator_of(targets, 150), clf._indicator_of(more_targets, 150)))
     both = distinct_examples(sp.vstack((X, more), format="csr"), Y_both.tocsr(), weight)
     listed, _ = clf.rank(more, 12)
     options = CSRView(more), 0, 150, listed, 5, 10**6
-    expected = make_voters(both).neighbors(*options)
-    assert_allclose(added._voters.neighbors(*options)[1], expected[1], rtol=1e-6)
+    expected = make_voters(both).find(*options)
+    assert_allclose(added._fitted.voters.find(*options)[1], expected[1], rtol=1e-6)
     assert not np.array_equal(added.rank(more, 3)[0], clf.rank(more, 3)[0])
     wrong = ["unheard of"] * 150 if one_dimensional else Y[:, :3]
     with pytest.raises(ValueError, match="y must"):
@@ -342,9 +446,9 @@ def test_a_search_over_votes_trains_each_fold_once(tmp_path, monkeypatch):
     grid = {"n_neighbors": [None, 3, 10], "neighbor_weight": [0.2, 0.4]}
     search = GridSearchCV(classifier(memory=tmp_path), grid, cv=2, refit=False)
     trained = []
-    real = skxmr.linear.train_layers
+    real = skxmr.linear._classifier.train_layers
     monkeypatch.setattr(
-        "skxmr.linear.train_layers", lambda *a, **k: trained.append(1) or real(*a, **k)
+        "skxmr.linear._classifier.train_layers", lambda *a, **k: trained.append(1) or real(*a, **k)
     )
     search.fit(X, np.asarray(Y.argmax(axis=1)).ravel())
     assert len(trained) == 2
@@ -418,7 +522,29 @@ def test_trees_and_votes_rank_a_catalogue_better():
     clf = XRLinearClassifier(random_state=0, n_jobs=2, n_trees=3, n_neighbors=20)
     clf.fit(X, data.Y_train)
     mixed = precision_at_k(data.Y_test, clf.rank(X_test, 5), k=5)
-    clf._models = clf._models[:1]
+    clf._fitted = with_models(clf, clf._fitted.models[:1])
     votes = precision_at_k(data.Y_test, clf.rank(X_test, 5), k=5)
     clf.set_params(n_neighbors=None)
     assert precision_at_k(data.Y_test, clf.rank(X_test, 5), k=5) + 0.005 < votes < mixed
+
+
+def test_neighbors_pickled_by_an_earlier_release_load():
+    clf = classifier(n_neighbors=5).fit(X, Y)
+    rows = clf._fitted.voters
+    old = object.__new__(_voters.Voters)
+    vars(old).update(rows.__getstate__())
+    old.arrays = {
+        {"posting_ptr": "carrier_ptr", "postings": "carriers"}.get(name, name): array
+        for name, array in rows.arrays.items()
+    }
+    data = pickle.dumps(old)
+    assert b"skxmr._core._voters" in data
+    loaded = pickle.loads(data)
+    assert type(loaded) is NeighborRows
+    assert loaded.arrays.keys() == rows.arrays.keys()
+    for name, array in rows.arrays.items():
+        assert_array_equal(loaded.arrays[name], array)
+    options = CSRView(X), 0, X.shape[0], clf.rank(X, 5)[0], 5, 100
+    for found, expected in zip(loaded.find(*options), rows.find(*options), strict=True):
+        assert_array_equal(found, expected)
+    assert b"_voters" not in pickle.dumps(loaded)

@@ -35,8 +35,12 @@ def same(left, right):
     """Whether two models agree bit by bit."""
     arrays = [
         [
-            *(getattr(layer, name) for layer in clf._models[0].layers for name in layer.DTYPES),
-            *clf._voters.arrays.values(),
+            *(
+                getattr(layer, name)
+                for layer in clf._fitted.models[0].layers
+                for name in layer.DTYPES
+            ),
+            *clf._fitted.voters.arrays.values(),
         ]
         for clf in (left, right)
     ]
@@ -76,7 +80,7 @@ def main():
             print("workers at their peak:", _megabytes(client), flush=True)
             ranked = timed("rank, dask", lambda: there.rank(X_test))
         print("workers at their peak:", _megabytes(client), flush=True)
-    model = (there._models[0].nbytes + there._voters.nbytes) / 2**20
+    model = (there._fitted.models[0].nbytes + there._fitted.voters.nbytes) / 2**20
     print(f"this process at its peak: {memory():.0f} MB; model and votes {model:.0f} MB")
     here = timed("fit, one process", lambda: XRLinearClassifier(random_state=0).fit(X, Y))
     agree = np.array_equal(here.rank(X_test)[1], ranked[1])

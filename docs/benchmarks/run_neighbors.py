@@ -14,8 +14,9 @@ from data import prepare
 from matrices import load, sample
 from sklearn.preprocessing import normalize
 
-from skxmr import XRLinearClassifier, _forest
+from skxmr import XRLinearClassifier
 from skxmr._core import combine
+from skxmr._ranking import ensemble
 from skxmr.metrics import precision_at_k
 
 N_ROWS = 2000  # of the test part, at equal distances
@@ -25,7 +26,7 @@ LOOKED_UP = (5, 10, 20, 50)
 
 def exact_neighbors(clf, X, queries, n_neighbors):
     """The most similar of all rows, and what finding them took per query, in microseconds."""
-    rows = normalize(X[clf._voters.source]).T.tocsr()
+    rows = normalize(X[clf._fitted.voters.source]).T.tocsr()
     queries, parts = normalize(queries), []
     start = time.process_time()
     for lo in range(0, queries.shape[0], BLOCK):
@@ -45,17 +46,17 @@ def measure(work):
     X, Y = load(work, "X_train"), load(work, "Y_train")
     queries, Y_test = (sample(load(work, name), N_ROWS) for name in ("X_test", "Y_test"))
     clf = XRLinearClassifier(random_state=0, n_jobs=1).fit(X, Y)
-    bytes_held = clf._voters.nbytes
+    bytes_held = clf._fitted.voters.nbytes
     found = {}
 
     def rank():
-        clf._forests = _forest.ForestCache()
+        clf._fitted = clf._fitted._replace(forests=ensemble.ForestCache())
         start = time.process_time()
         labels, _ = clf.rank(queries, 5)
         return labels, 1e6 * (time.process_time() - start) / queries.shape[0]
 
     for n in LOOKED_UP:
-        _forest.LOOKED_UP = n
+        ensemble.LOOKED_UP = n
         found[f"rows with one of the {n} labels ranked highest"] = rank()
     mixture = clf.votes_
     clf.set_params(n_neighbors=None)
@@ -64,8 +65,11 @@ def measure(work):
     labels, scores = clf.rank(queries, 50)
     ranking_us = 1e6 * (time.process_time() - start) / queries.shape[0]
     *exact, us = exact_neighbors(clf, X, queries, mixture.n_neighbors)
-    votes = clf._voters, *exact, mixture.power, mixture.share
-    mixed, _ = combine(labels, scores, 1 - mixture.share, 5, Y.shape[1], votes=votes)
+    neighbors = clf._fitted.voters, *exact, mixture.power, mixture.share
+    weighted = scores * np.float32(1 - mixture.share)
+    mixed, _ = combine(
+        labels, weighted, 5, Y.shape[1], n_head=ensemble.LOOKED_UP, neighbors=neighbors
+    )
     found["all rows"] = mixed, us + ranking_us
     lines = []
     for who, (ranking, us) in found.items():

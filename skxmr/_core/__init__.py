@@ -1,20 +1,21 @@
 """The only place that touches C: checked pointers in, status codes out as exceptions."""
 
+from ._arrays import AppendableArray
 from ._cancel import CancelFlag, stop_if_cancelled
 from ._clustering import kmeans
-from ._growing import GrowingArray
 from ._layers import (
     CHUNK_WIDTH,
     WEIGHT_DTYPES,
     Chunk,
-    Columns,
     Layer,
+    SiblingWeights,
     chunk_pointers,
     compile_chunk,
+    divide_into_chunks,
     read_chunk,
-    regroup,
 )
-from ._library import ISA, Cancelled
+from ._library import ISA, Cancelled, check_array
+from ._neighbors import NeighborRows, RowCombiner, combine, pack_rows
 from ._ngrams import (
     ANALYZERS,
     MOST_TEXT,
@@ -25,8 +26,8 @@ from ._ngrams import (
     NGramWeights,
     joined_rows,
 )
-from ._places import Places, Restriction
-from ._search import POST_PROCESSORS, Frontier, KeepsRowRankers, Model
+from ._restriction import Restriction, SortedPositions
+from ._search import POST_PROCESSORS, PRODUCTS, Frontier, Model, SingleRowRankerCache
 from ._sparse import (
     CSRView,
     csr_check,
@@ -42,11 +43,10 @@ from ._training import (
     FOR_OTHERS,
     FOR_POSITIVES,
     LOSSES,
-    NodeProblem,
+    NodeExamples,
     TrainParams,
     train_columns,
 )
-from ._voters import RowMixer, Voters, combine, pack_rows
 
 __all__ = [
     "ANALYZERS",
@@ -59,28 +59,30 @@ __all__ = [
     "MOST_TEXT",
     "NORMS",
     "POST_PROCESSORS",
+    "PRODUCTS",
     "WEIGHT_DTYPES",
+    "AppendableArray",
     "CSRView",
     "CancelFlag",
     "Cancelled",
     "Chunk",
-    "Columns",
     "Frontier",
-    "GrowingArray",
-    "KeepsRowRankers",
     "Layer",
     "Learner",
     "Model",
     "NGramBlock",
     "NGramModel",
     "NGramWeights",
-    "NodeProblem",
-    "Places",
+    "NeighborRows",
+    "NodeExamples",
     "Restriction",
-    "RowMixer",
+    "RowCombiner",
+    "SiblingWeights",
+    "SingleRowRankerCache",
+    "SortedPositions",
     "Texts",
     "TrainParams",
-    "Voters",
+    "check_array",
     "chunk_pointers",
     "combine",
     "compile_chunk",
@@ -90,12 +92,12 @@ __all__ = [
     "csr_rows_equal",
     "csr_top_k",
     "csr_transpose",
+    "divide_into_chunks",
     "find_prefixes",
     "joined_rows",
     "kmeans",
     "pack_rows",
     "read_chunk",
-    "regroup",
     "sort_texts",
     "stop_if_cancelled",
     "train_columns",

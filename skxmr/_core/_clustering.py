@@ -20,7 +20,7 @@ def kmeans(view, rows, n_clusters, *, balanced, spherical, max_iter, seed):
     balanced : bool
         Sizes that differ by one at the most (recursive bisection), or Lloyd's iterations.
     spherical : bool
-        Whether centres are divided by their norm.
+        Whether centers are divided by their norm.
     max_iter : int
     seed : int
 

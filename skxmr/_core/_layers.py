@@ -1,12 +1,12 @@
 """Compiled layers: the rankers of one tree level, as plain arrays laid out for the search."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
-from ._growing import GrowingArray
-from ._library import BYTE, FLOAT, INT, LONG, check, ffi, lib, pointer
+from ._arrays import AppendableArray
+from ._library import BYTE, FLOAT, INT, LONG, check, check_array, check_offsets, ffi, lib, pointer
 
 CHUNK_WIDTH = lib.SKX_CHUNK_WIDTH
 
@@ -20,8 +20,8 @@ _MOST_FLOAT16 = 65504.0
 SLOT = np.dtype([("bits", "<u8"), ("base", "<u4"), ("key", "<u4")])
 
 
-class Columns(NamedTuple):
-    """The weights of a few sibling nodes, column by column (one column per node).
+class SiblingWeights(NamedTuple):
+    """The weights of some children of one node, column by column (one column per child).
 
     ``entries`` are positions in ``features`` (rising, unique), rising within a column.
     """
@@ -58,10 +58,15 @@ def compile_chunk(columns, n_features, weight_dtype="float32"):
         pointer(columns.entries, INT),
         pointer(columns.values, FLOAT),
     )
-    struct = ffi.new("skx_columns *", [len(columns.col_ptr) - 1, len(columns.features), *buffers])
+    n_siblings = len(columns.col_ptr) - 1
+    struct = ffi.new("skx_sibling_weights *", [n_siblings, len(columns.features), *buffers])
     n_slots, n_bytes = ffi.new("int64_t *"), ffi.new("int64_t *")
     value_bytes = WEIGHT_DTYPES[weight_dtype]
-    check(lib.skx_chunk_size(struct, n_features, value_bytes, n_slots, n_bytes))
+    check(
+        lib.skx_chunk_size(struct, n_features, value_bytes, n_slots, n_bytes),
+        too_large=f"the weights of {n_siblings} siblings would take more than 16 GiB; a larger "
+        "threshold keeps fewer of them",
+    )
     index = np.empty(n_slots[0], dtype=SLOT)
     payload = np.empty(n_bytes[0], dtype=BYTE)
     check(
@@ -95,22 +100,17 @@ def read_chunk(chunk, n_features, threshold=0.0):
     col_ptr = np.empty(width + 1, dtype=LONG)
     entries = np.empty(n_weights, dtype=INT)
     values = np.empty(n_weights, dtype=FLOAT)
-    n_local = ffi.new("int64_t *")
-    check(
-        lib.skx_chunk_read(
-            struct,
-            n_features,
-            threshold,
-            n_local,
-            pointer(features, INT),
-            pointer(col_ptr, LONG),
-            pointer(entries, INT),
-            pointer(values, FLOAT),
-        )
+    outputs = (
+        pointer(features, INT),
+        pointer(col_ptr, LONG),
+        pointer(entries, INT),
+        pointer(values, FLOAT),
     )
+    out = ffi.new("skx_weight_buffers *", [n_rows, n_weights, *outputs, ffi.NULL, 0])
+    check(lib.skx_chunk_read(struct, n_features, threshold, out))
     kept = col_ptr[-1]
-    return Columns(
-        features[: n_local[0]].copy(),
+    return SiblingWeights(
+        features[: out.n_features].copy(),
         col_ptr,
         entries[:kept].copy(),
         values[:kept].copy(),
@@ -118,19 +118,30 @@ def read_chunk(chunk, n_features, threshold=0.0):
     )
 
 
-def regroup(pieces):
-    """Divide the columns of several pieces, one behind the other, into chunks' widths."""
-    features = np.unique(np.concatenate([columns.features for columns in pieces]))
-    places = [np.searchsorted(features, columns.features).astype(INT) for columns in pieces]
-    entries = np.concatenate([p[c.entries] for p, c in zip(places, pieces, strict=True)])
-    pointers = _pointers(np.concatenate([np.diff(columns.col_ptr) for columns in pieces]))
-    values, bias = (np.concatenate([columns[i] for columns in pieces]) for i in (3, 4))
+def divide_into_chunks(weights):
+    """Join the weights of consecutive siblings and divide them by the width of chunks.
+
+    Parameters
+    ----------
+    weights : list of SiblingWeights
+
+    Returns
+    -------
+    weights : list of SiblingWeights
+        Each of CHUNK_WIDTH siblings, the last one of the rest.
+    """
+    features = np.unique(np.concatenate([part.features for part in weights]))
+    positions = [np.searchsorted(features, part.features).astype(INT) for part in weights]
+    entries = np.concatenate([p[w.entries] for p, w in zip(positions, weights, strict=True)])
+    pointers = _pointers(np.concatenate([np.diff(part.col_ptr) for part in weights]))
+    values = np.concatenate([part.values for part in weights])
+    bias = np.concatenate([part.bias for part in weights])
     groups = []
     for first in range(0, len(bias), CHUNK_WIDTH):
         col_ptr = pointers[first : first + CHUNK_WIDTH + 1]
         held, group = slice(col_ptr[0], col_ptr[-1]), slice(first, first + CHUNK_WIDTH)
         arrays = col_ptr - col_ptr[0], entries[held], values[held], bias[group]
-        groups.append(Columns(features, *arrays))
+        groups.append(SiblingWeights(features, *arrays))
     return groups
 
 
@@ -140,8 +151,8 @@ def prune_chunk(chunk, n_features, threshold):
     index, payload = np.empty_like(chunk.index), np.empty_like(chunk.payload)
     n_slots, n_bytes = ffi.new("int64_t *"), ffi.new("int64_t *")
     sizes = n_slots, n_bytes
-    room = pointer(index, SLOT, "skx_slot[]"), pointer(payload, BYTE)
-    check(lib.skx_chunk_prune(struct, n_features, threshold, *sizes, *room))
+    outputs = pointer(index, SLOT, "skx_slot[]"), pointer(payload, BYTE)
+    check(lib.skx_chunk_prune(struct, n_features, threshold, *sizes, *outputs))
     return chunk._replace(index=index[: n_slots[0]], payload=payload[: n_bytes[0]])
 
 
@@ -151,7 +162,8 @@ def _checked_chunk(chunk, n_features):
     sizes = len(chunk.index), len(chunk.payload), len(chunk.bias), WEIGHT_DTYPES[chunk.weight_dtype]
     struct = ffi.new("skx_chunk *", [*sizes, *buffers])
     n_weights, n_rows = ffi.new("int64_t *"), ffi.new("int64_t *")
-    check(lib.skx_chunk_check(struct, n_features, n_weights, n_rows))
+    if lib.skx_chunk_check(struct, n_features, n_weights, n_rows) != lib.SKX_OK:
+        raise ValueError("the saved model is damaged: weights are malformed")
     return struct, n_weights[0], n_rows[0]
 
 
@@ -173,6 +185,9 @@ class Layer:
         Bias weight times the value of the constant feature.
     weight_dtype : {"float32", "float16"}
         How the payload's values are stored.
+    checksums : dict of str to int
+        Of the arrays that are mapped and that nobody has read, by name, the CRC-32 that each must
+        have. Whoever copies such an array looks.
     """
 
     child_ptr: np.ndarray
@@ -183,6 +198,7 @@ class Layer:
     payload: np.ndarray
     bias: np.ndarray
     weight_dtype: str = "float32"
+    checksums: dict = field(default_factory=dict)
 
     DTYPES = {
         "child_ptr": LONG,
@@ -194,10 +210,14 @@ class Layer:
         "bias": FLOAT,
     }
 
+    def __setstate__(self, state):
+        vars(self).update({"checksums": {}, **state})  # none where an earlier release pickled
+        self.check_pointers()
+
     @classmethod
     def from_chunks(cls, child_ptr, chunks):
         """Join the chunks of a level, given in order; of an iterator, one is held at a time."""
-        index, payload, bias = (GrowingArray(dtype) for dtype in (SLOT, BYTE, FLOAT))
+        index, payload, bias = (AppendableArray(dtype) for dtype in (SLOT, BYTE, FLOAT))
         weight_dtype = "float32"
         for chunk in chunks:
             weight_dtype = chunk.weight_dtype
@@ -246,7 +266,7 @@ class Layer:
         return read_chunk(self.chunk(c), n_features, threshold)
 
     def child(self, child, n_features):
-        """Take the weights of one child out of its chunk, as Columns of one column.
+        """Take the weights of one child out of its chunk, as SiblingWeights of one column.
 
         Raises
         ------
@@ -255,14 +275,11 @@ class Layer:
         """
         node = int(np.searchsorted(self.child_ptr, child, side="right")) - 1
         c = int(self.chunk_ptr[node]) + (child - int(self.child_ptr[node])) // CHUNK_WIDTH
-        try:
-            columns = self.columns(c, n_features)
-        except ValueError as error:
-            raise ValueError(f"the layer's weights are malformed (node {node})") from error
+        columns = self.columns(c, n_features)
         first = self.children_of_chunk(c)[0]
         part = slice(*columns.col_ptr[child - first : child - first + 2])
         features = columns.features[columns.entries[part]]
-        return Columns(
+        return SiblingWeights(
             features,
             np.array([0, len(features)], dtype=LONG),
             np.arange(len(features), dtype=INT),
@@ -302,11 +319,9 @@ class Layer:
         Takes time by the number of nodes, not of weights.
         """
         for name, dtype in self.DTYPES.items():
-            array = getattr(self, name)
-            if array.dtype != dtype or array.ndim != 1 or not array.flags.c_contiguous:
-                raise ValueError(f"{name} is not a one-dimensional array of {dtype}")
+            check_array(getattr(self, name), dtype, name)
         if self.weight_dtype not in WEIGHT_DTYPES:
-            raise ValueError(f"weight_dtype is {self.weight_dtype!r}")
+            raise ValueError(f"weight_dtype is {self.weight_dtype!r:.80}")
         n_nodes = len(self.child_ptr) - 1
         if n_nodes < 0 or len(self.chunk_ptr) != n_nodes + 1 or len(self.index_ptr) < 1:
             raise ValueError("the layer's pointers have other lengths than its nodes ask for")
@@ -314,13 +329,7 @@ class Layer:
             raise ValueError("index_ptr and payload_ptr have different lengths")
         ends = {"child_ptr": self.bias, "index_ptr": self.index, "payload_ptr": self.payload}
         for name, array in ends.items():
-            pointers = getattr(self, name)
-            if (
-                pointers[0] != 0
-                or pointers[-1] != len(array)
-                or (pointers[1:] < pointers[:-1]).any()
-            ):
-                raise ValueError(f"the layer's {name} falls or leads outside its array")
+            check_offsets(getattr(self, name), len(array), f"the layer's {name}")
         chunk_ptr = chunk_pointers(self.child_ptr)
         if chunk_ptr[-1] != self.n_chunks or not np.array_equal(self.chunk_ptr, chunk_ptr):
             raise ValueError("the layer's chunk_ptr does not give every node its chunks")

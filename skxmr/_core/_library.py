@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from skxmr._native import ffi, lib
+from .._native import ffi, lib
 
 FLOAT = np.dtype(np.float32)
 INT = np.dtype(np.int32)
@@ -29,8 +29,15 @@ class Cancelled(Exception):
     """Raised by a call that was ended through the flag that its thread watches."""
 
 
-def check(status):
-    """Raise the exception that a C status stands for."""
+def check(status, too_large=None):
+    """Raise the exception that a C status stands for.
+
+    Parameters
+    ----------
+    status : int
+    too_large : str, optional
+        Message where a limit of a format is exceeded.
+    """
     if status == lib.SKX_OK:
         return
     if status == lib.SKX_ECANCELLED:
@@ -43,6 +50,8 @@ def check(status):
             "X, sample_weight, C or bias is so large that training leaves single precision; "
             "scale it down"
         )
+    if status == lib.SKX_ECAPACITY and too_large is not None:
+        raise ValueError(too_large)
     raise ValueError(f"the C core refused its arguments: {name}")
 
 
@@ -57,6 +66,21 @@ def pointer(array, dtype, ctype=None):
             f"with strides {array.strides}"
         )
     return ffi.from_buffer(ctype or _CTYPES[dtype], array)
+
+
+def check_array(array, dtype, name):
+    """Raise a ValueError unless something is a one-dimensional array that C can take."""
+    fits = isinstance(array, np.ndarray) and array.dtype == dtype and array.ndim == 1
+    if not fits or not array.flags.c_contiguous:
+        raise ValueError(f"{name} is not a one-dimensional array of {dtype}")
+
+
+def check_offsets(pointers, n, name):
+    """Raise a ValueError unless something is an array of pointers that rise from 0 to n."""
+    check_array(pointers, LONG, name)
+    falls = len(pointers) < 1 or pointers[0] != 0 or (pointers[1:] < pointers[:-1]).any()
+    if falls or pointers[-1] != n:
+        raise ValueError(f"{name} falls or leads outside its array")
 
 
 def _find_kernels(isa):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._cancel import cancel_pointer
-from ._library import BYTE, FLOAT, INT, LONG, MAX_INT, check, ffi, lib, pointer
+from ._library import BYTE, FLOAT, INT, LONG, MAX_INT, check, check_array, ffi, lib, pointer
 from ._texts import Texts
 
 #: One slot of a hash table of terms, as skx_term_slot in the C header.
@@ -64,6 +64,15 @@ class NGramBlock(NamedTuple):
     occurrence: str
     stop_words: tuple
 
+    def check(self):
+        """Raise a ValueError unless all is what C takes."""
+        numbers = self.min_n, self.max_n, self.min_token_length
+        options = self.analyzer in ANALYZERS and self.occurrence in OCCURRENCES
+        counts = all(type(n) is int for n in numbers) and 1 <= self.min_n <= self.max_n
+        words = all(isinstance(word, str) and word for word in (self.end_mark, *self.stop_words))
+        if not (options and counts and words and len(self.end_mark) == 1):
+            raise ValueError(f"the vocabulary is not made of n-grams: {self!r:.200}")
+
     def fields(self, stop_words):
         """Values of an `skx_ngram_params`, given the stop words in C."""
         mark = self.end_mark.encode("utf-8", "surrogatepass")
@@ -112,6 +121,8 @@ class Terms(NamedTuple):
 
     def fields(self):
         """Values of an `skx_terms`, after checking that the arrays have the stated lengths."""
+        for name, dtype in (("ptr", LONG), ("bytes", BYTE), ("slots", TERM_SLOT)):
+            check_array(getattr(self, name), dtype, name)
         n_terms, n_slots = len(self.ptr) - 1, len(self.slots)
         n_bytes = len(self.bytes) - _SLACK
         if n_terms < 0 or n_bytes < 0 or n_slots < 1 or n_slots & (n_slots - 1):
@@ -312,6 +323,18 @@ class NGramModel:
 
     def __getstate__(self):
         return {**self.__dict__, "_view": None, "_vocabulary": None}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        for block in self.blocks:
+            block.check()
+        for terms in self.terms:
+            terms.fields()
+        idf = self.weights.idf
+        if idf is not None:
+            check_array(idf, _DOUBLE, "idf")
+        if len(self.blocks) != len(self.terms) or (idf is not None and len(idf) != self.n_features):
+            raise ValueError("the vocabulary's arrays contradict each other")
 
     def __sizeof__(self):
         # dask sends what is large once, not per task

@@ -1,12 +1,14 @@
 """Beam search in C."""
 
+import math
+import numbers
 from typing import NamedTuple
 
 import numpy as np
 
-from ._layers import LayerView
-from ._library import FLOAT, INT, KERNELS, LONG, check, ffi, lib, pointer
-from ._places import Restriction
+from ._layers import Layer, LayerView
+from ._library import FLOAT, INT, KERNELS, LONG, MAX_INT, check, check_array, ffi, lib, pointer
+from ._restriction import Restriction
 
 #: name -> (code, power)
 POST_PROCESSORS = {
@@ -17,6 +19,9 @@ POST_PROCESSORS = {
     **{f"log-l{p}-hinge": (lib.SKX_LOG_HINGE, p) for p in (1, 2, 3, 4)},
 }
 
+
+#: Post-processors that multiply a child's score with its parent's; others add to it, or replace it.
+PRODUCTS = ("sigmoid", "l1-hinge", "l2-hinge", "l3-hinge", "l4-hinge")
 
 #: Options whose rankers a model keeps.
 _MOST_ROW_RANKERS = 64
@@ -41,10 +46,10 @@ class Frontier(NamedTuple):
     score: np.ndarray
 
 
-class KeepsRowRankers:
-    """Makes what ranks single rows, for any options, and keeps it. Pickled without it.
+class SingleRowRankerCache:
+    """Keeps the rankers of single rows that were made, one for each set of options.
 
-    What extends this has `_make_row_ranker`, which takes the options.
+    Pickled without them. Subclasses have `_make_row_ranker`, which takes the options.
     """
 
     def __init__(self):
@@ -54,7 +59,7 @@ class KeepsRowRankers:
         return {**self.__dict__, "_row_rankers": {}}
 
     def row_ranker(self, k, beam_width, post_processor):
-        """Return what ranks one row at a time with these options, which must be valid."""
+        """Return the ranker of single rows with these options, which must be valid."""
         key = k, beam_width, post_processor
         ranker = self._row_rankers.get(key)
         if ranker is None:
@@ -63,15 +68,15 @@ class KeepsRowRankers:
             ranker = self._row_rankers[key] = self._make_row_ranker(*key)
         return ranker
 
-    def known_row_ranker(self, k, beam_width, post_processor):
-        """Return the same if it was made before, else None."""
+    def cached_row_ranker(self, k, beam_width, post_processor):
+        """Return the ranker of single rows with these options, or None if it was not made yet."""
         try:
             return self._row_rankers.get((k, beam_width, post_processor))
         except TypeError:  # not hashable, so never valid
             return None
 
 
-class Model(KeepsRowRankers):
+class Model(SingleRowRankerCache):
     """Layers joined into something that can be searched.
 
     Holds the arrays and, made on first use and never pickled, the C view of them.
@@ -86,19 +91,47 @@ class Model(KeepsRowRankers):
     n_features : int
     max_copies : int, optional
         The largest number of slots that hold the same label; counted where it is not given.
+    checksums : dict of str to int, optional
+        Of `slot_label`, as those of a Layer.
+
+    Raises
+    ------
+    ValueError
+        If the sizes of levels contradict each other, or a number is none.
     """
 
-    def __init__(self, layers, slot_label, n_labels, n_features, max_copies=None):
+    def __init__(
+        self, layers, slot_label, n_labels, n_features, max_copies=None, *, checksums=None
+    ):
         self.layers = tuple(layers)
         self.slot_label = slot_label
         self.n_labels = n_labels
         self.n_features = n_features
         self.max_copies = int(np.bincount(slot_label).max()) if max_copies is None else max_copies
+        self.checksums = checksums or {}
         self._view = None
         super().__init__()
+        self._check()
 
     def __getstate__(self):
         return {**super().__getstate__(), "_view": None}
+
+    def __setstate__(self, state):
+        vars(self).update({"checksums": {}, **state})  # none where an earlier release pickled
+        self._check()
+
+    def _check(self):
+        """Check what a search relies on besides each layer's own arrays."""
+        check_array(self.slot_label, INT, "slot_label")
+        if not all(isinstance(layer, Layer) for layer in self.layers):
+            raise ValueError("the model has levels that are none")
+        n_nodes = [len(layer.child_ptr) - 1 for layer in self.layers]
+        if [*n_nodes, len(self.slot_label)] != [1, *self.widths]:
+            raise ValueError("the sizes of the model's levels contradict each other")
+        for name in ("n_labels", "n_features", "max_copies"):
+            value = getattr(self, name)
+            if not isinstance(value, numbers.Integral) or not 1 <= value <= MAX_INT:
+                raise ValueError(f"the model's {name} is {value!r:.80}")
 
     def __sizeof__(self):
         return super().__sizeof__() + self.nbytes  # dask sends what is large once, not per task
@@ -109,11 +142,16 @@ class Model(KeepsRowRankers):
         return sum(layer.nbytes for layer in self.layers) + self.slot_label.nbytes
 
     @property
-    def widest(self):
-        """Number of nodes of the widest level: a beam that loses nothing."""
-        return max(len(layer.bias) for layer in self.layers)
+    def widths(self):
+        """Number of nodes of each level below the root."""
+        return tuple(len(layer.bias) for layer in self.layers)
 
-    def largest_result(self, beam_width):
+    @property
+    def max_level_width(self):
+        """Number of nodes of the widest level: a beam that loses nothing."""
+        return max(self.widths)
+
+    def max_results(self, beam_width):
         """Bound how many labels one row's search can reach."""
         widths = np.sort(np.diff(self.layers[-1].child_ptr))[::-1]
         return int(min(self.n_labels, widths[:beam_width].sum()))
@@ -130,10 +168,13 @@ class Model(KeepsRowRankers):
         floor=-np.inf,
         frontier=None,
         within=None,
+        weight=1.0,
     ):
         """Rank labels for the rows lo to hi of a checked matrix.
 
-        `within` may be a pair (Places, ranges) that restricts each row of the matrix.
+        `within` may be a pair (SortedPositions, ranges) that restricts each row of the matrix. All
+        scores are multiplied by `weight`, whose logarithm is added where they are logarithms.
+        Labels that tie are those that tie with their weighted scores.
 
         Returns
         -------
@@ -142,7 +183,7 @@ class Model(KeepsRowRankers):
         scores : ndarray of float32, shape (hi - lo, k)
             Padded with -inf.
         """
-        params = self._search_params(k, beam_width, post_processor, floor)
+        params = self._search_params(k, beam_width, post_processor, floor, weight)
         k_asked, k = k, min(k, self.n_labels)
         labels = np.empty((hi - lo, k), dtype=INT)
         scores = np.empty((hi - lo, k), dtype=FLOAT)
@@ -155,7 +196,7 @@ class Model(KeepsRowRankers):
                 model.struct,
                 view.struct,
                 start.struct if start else ffi.NULL,
-                limits.struct if limits else ffi.NULL,
+                limits.struct_for(self.widths, hi) if limits else ffi.NULL,
                 params,
                 lo,
                 hi,
@@ -168,11 +209,17 @@ class Model(KeepsRowRankers):
     def _make_row_ranker(self, k, beam_width, post_processor):
         return RowRanker(self, k, beam_width, post_processor)
 
-    def _search_params(self, k, beam_width, post_processor, floor=-np.inf):
+    def weighted_row_ranker(self, k, beam_width, post_processor, weight):
+        """Return what ranks one row at a time with weighted scores; see `rank`."""
+        return RowRanker(self, k, beam_width, post_processor, weight)
+
+    def _search_params(self, k, beam_width, post_processor, floor=-np.inf, weight=1.0):
         code, power = POST_PROCESSORS[post_processor]
+        # What all scores are joined to. The search then orders labels by what it returns.
+        root = weight if post_processor in PRODUCTS else math.log(weight)
         # Widths beyond what the tree holds change nothing, and fit no C integer.
-        sizes = [min(beam_width, self.widest), min(k, self.n_labels)]
-        return ffi.new("skx_search_params *", [*sizes, code, power, floor])
+        sizes = [min(beam_width, self.max_level_width), min(k, self.n_labels)]
+        return ffi.new("skx_search_params *", [*sizes, code, power, floor, root])
 
     def _c_model(self):
         view = self._view
@@ -188,10 +235,10 @@ class RowRanker:
     number of threads may make them at once.
     """
 
-    def __init__(self, model, k, beam_width, post_processor):
+    def __init__(self, model, k, beam_width, post_processor, weight=1.0):
         self.n_features = model.n_features
-        self._view = model._c_model()
-        self._params = model._search_params(k, beam_width, post_processor)
+        self._view, self._widths = model._c_model(), model.widths
+        self._params = model._search_params(k, beam_width, post_processor, weight=weight)
         self._k_asked, self._k = k, min(k, model.n_labels)
 
     def sparse(self, indices, values, within=None):
@@ -207,7 +254,7 @@ class RowRanker:
         if indices.dtype != INT or values.dtype != FLOAT or len(indices) != len(values):
             return None
         row = _from_buffer(_INTS, indices), _from_buffer(_FLOATS, values), len(values)
-        return self._rank(*row, ffi.NULL if within is None else within.struct)
+        return self._rank(*row, ffi.NULL if within is None else within.struct_for(self._widths, 1))
 
     def dense(self, row):
         """Rank for a dense row of float32; see `sparse`."""

@@ -101,7 +101,7 @@ def csr_transpose(matrix):
     return indptr, rows
 
 
-def csr_group_sum(matrix, group_ptr, member, weight, lo, hi, *, normalise):
+def csr_group_sum(matrix, group_ptr, member, weight, lo, hi, *, normalize):
     """Sum weighted rows of a checked CSR matrix by group, for the groups lo to hi.
 
     Parameters
@@ -112,7 +112,7 @@ def csr_group_sum(matrix, group_ptr, member, weight, lo, hi, *, normalise):
         Rows of the matrix; group g has ``member[group_ptr[g]:group_ptr[g + 1]]``.
     weight : ndarray of float32
         The weight of each member.
-    normalise : bool
+    normalize : bool
         Whether to divide each sum by its Euclidean norm.
 
     Returns
@@ -132,7 +132,7 @@ def csr_group_sum(matrix, group_ptr, member, weight, lo, hi, *, normalise):
             pointer(weight, FLOAT),
             lo,
             hi,
-            normalise,
+            normalize,
             capacity,
             pointer(indptr, LONG),
             pointer(indices, INT),

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._cancel import cancel_pointer
-from ._layers import Columns
+from ._layers import SiblingWeights
 from ._library import BYTE, FLOAT, INT, KERNELS, LONG, MAX_INT, check, ffi, lib, pointer
 
 FOR_ALL, FOR_POSITIVES, FOR_OTHERS = lib.SKX_FOR_ALL, lib.SKX_FOR_POSITIVES, lib.SKX_FOR_OTHERS
@@ -27,7 +27,7 @@ class TrainParams(NamedTuple):
     threshold: float
 
 
-class NodeProblem(NamedTuple):
+class NodeExamples(NamedTuple):
     """Examples of one node (rising) and, per child, which of them are positive (rising).
 
     The role of an example says which children learn from it: all, only those that it is a positive
@@ -47,7 +47,7 @@ def train_columns(view, problem, source, weight, params, seed):
     ----------
     view : CSRView
         The checked training matrix.
-    problem : NodeProblem
+    problem : NodeExamples
     source : ndarray of int32
         The row of the matrix that holds each example's features.
     weight : ndarray of float32 or None
@@ -67,14 +67,14 @@ def train_columns(view, problem, source, weight, params, seed):
     capacity = max(16 * bound, min(width * bound, _SCRATCH_WEIGHTS))
     scratch = np.empty(capacity, dtype=INT), np.empty(capacity, dtype=FLOAT)
     features = np.empty(bound, dtype=INT)
-    pieces, done, n_iter = [], 0, 0
-    while done < width or not pieces:
-        piece, n_features, done, passes = _train_from(
+    parts, done, n_iter = [], 0, 0
+    while done < width or not parts:
+        part, n_features, done, passes = _train_from(
             view, problem, source, weight, params, seed, done, features, scratch
         )
-        pieces.append(piece)
+        parts.append(part)
         n_iter = max(n_iter, passes)
-    return _join_pieces(features[:n_features].copy(), pieces), n_iter
+    return _join_parts(features[:n_features].copy(), parts), n_iter
 
 
 def _feature_bound(view, rows):
@@ -97,35 +97,29 @@ def _train_from(view, problem, source, weight, params, seed, first, features, sc
         pointer(problem.role, BYTE) if problem.role is not None else ffi.NULL,
     )
     node = ffi.new("skx_node *", [len(problem.examples), width, *buffers])
-    n_features, done = ffi.new("int64_t *"), ffi.new("int64_t *")
-    n_iter = ffi.new("int32_t *")
+    outputs = (
+        pointer(features, INT),
+        pointer(col_ptr, LONG),
+        pointer(entries, INT),
+        pointer(values, FLOAT),
+        pointer(bias, FLOAT),
+    )
+    out = ffi.new("skx_weight_buffers *", [len(features), len(entries), *outputs, 0])
+    done, n_iter = ffi.new("int64_t *"), ffi.new("int32_t *")
+    c_params = _params_struct(params, seed)
     check(
-        lib.skx_train_node(
-            KERNELS,
-            view.struct,
-            node,
-            _params_struct(params, seed),
-            first,
-            len(features),
-            len(entries),
-            n_features,
-            pointer(features, INT),
-            pointer(col_ptr, LONG),
-            pointer(entries, INT),
-            pointer(values, FLOAT),
-            pointer(bias, FLOAT),
-            done,
-            n_iter,
-        )
+        lib.skx_train_node(KERNELS, view.struct, node, c_params, first, out, done, n_iter),
+        too_large=f"the {len(problem.examples)} training rows of one tree node hold too many "
+        "nonzeros: they would take more than 256 GiB",
     )
     n = done[0] - first
-    piece = (
+    part = (
         col_ptr[: n + 1],
         entries[: col_ptr[n]].copy(),
         values[: col_ptr[n]].copy(),
         bias[:n],
     )
-    return piece, n_features[0], done[0], n_iter[0]
+    return part, out.n_features, done[0], n_iter[0]
 
 
 def _params_struct(params, seed):
@@ -144,10 +138,11 @@ def _params_struct(params, seed):
     )
 
 
-def _join_pieces(features, pieces):
-    """Join runs of children whose columns point into the same features."""
-    if len(pieces) == 1:
-        return Columns(features, *pieces[0])
-    counts = np.concatenate([np.diff(piece[0]) for piece in pieces])
+def _join_parts(features, parts):
+    """Join the weights of consecutive children whose entries point into the same features."""
+    if len(parts) == 1:
+        return SiblingWeights(features, *parts[0])
+    counts = np.concatenate([np.diff(part[0]) for part in parts])
     col_ptr = np.concatenate(([0], np.cumsum(counts))).astype(LONG)
-    return Columns(features, col_ptr, *(np.concatenate([p[i] for p in pieces]) for i in (1, 2, 3)))
+    joined = (np.concatenate([part[i] for part in parts]) for i in (1, 2, 3))
+    return SiblingWeights(features, col_ptr, *joined)

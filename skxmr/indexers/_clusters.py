@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from .. import _parallel, _progress
 from .._core import CSRView, kmeans
-from .._sums import group_sums
+from .._utils import parallel, progress
+from .._utils.sparse import group_sums
 from ..tree import LabelTree, group_pointers
 
 #: The phase of a fit, and its seconds per nonzero and level, roughly: to foresee the time left.
@@ -17,7 +17,7 @@ _SCORE_BLOCK = 1 << 24
 
 def foresee(Z, indexer):
     """Tell those who wait how long the clustering of all labels may take."""
-    _progress.expect(PHASE, COST * Z.nnz * depth(Z.shape[0], indexer))
+    progress.expect(PHASE, COST * Z.nnz * depth(Z.shape[0], indexer))
 
 
 def nearest_centres(Z, centres):
@@ -53,7 +53,7 @@ def centres_of(Z, clusters, tree, indexer):
     sizes = np.maximum(np.diff(pointers), 1)
     weight = np.ones(len(member)) if indexer.spherical else 1 / sizes[clusters[member]]
     weight = weight.astype(np.float32)
-    options = {"normalise": bool(indexer.spherical), "n_jobs": indexer.n_jobs, "what": "centres"}
+    options = {"normalize": bool(indexer.spherical), "n_jobs": indexer.n_jobs, "what": "centres"}
     return group_sums(Z, pointers, member, weight, **options)
 
 
@@ -77,9 +77,7 @@ def divide_groups(Z, groups, counts, seed, indexer, balanced, part):
         for i, (rows, count) in enumerate(zip(groups, counts, strict=True))
     ]
     costs = [len(rows) for rows in groups]
-    results = _parallel.run(
-        _kmeans_rows, tasks, costs, n_jobs=indexer.n_jobs, what=PHASE, part=part
-    )
+    results = parallel.run(_kmeans_rows, tasks, costs, n_jobs=indexer.n_jobs, what=PHASE, part=part)
     return [clusters for clusters, _ in results], max(n_iter for _, n_iter in results)
 
 

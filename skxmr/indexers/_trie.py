@@ -6,9 +6,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _parallel
 from .._core import sort_texts
-from .._validation import check_integer
+from .._utils import parallel
+from .._utils.validation import check_integer
 from ._clusters import PHASE
 from ._texts import code_points
 
@@ -51,7 +51,7 @@ class _Sorted:
 
     def __init__(self, texts):
         self.pointers, self.points = code_points(texts)
-        (sorting,) = _parallel.run(
+        (sorting,) = parallel.run(
             sort_texts, [(self.pointers, self.points)], [1], n_jobs=1, what=PHASE, part=0
         )
         self.order, self.common = sorting

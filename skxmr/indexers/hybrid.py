@@ -6,13 +6,14 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .._validation import (
+from .._utils.estimators import consistent, fitted_in_one_step
+from .._utils.validation import (
     check_boolean,
     check_integer,
     check_matrix,
     check_n_jobs,
+    check_sparse_structure,
     check_texts,
-    unchanged_on_failure,
 )
 from . import _clusters
 from ._texts import default_vectorizer
@@ -138,8 +139,9 @@ class TrieHybridIndexer(TextIndexer):
         """
         self._check_params()
         texts = check_texts(X, "X")
-        with unchanged_on_failure(self):
-            return self._fit(texts, label_features)
+        with fitted_in_one_step(self) as fresh:
+            fresh._fit(texts, label_features)
+        return self
 
     def _fit(self, texts, label_features):
         Z = self._embed(texts, label_features)
@@ -151,7 +153,6 @@ class TrieHybridIndexer(TextIndexer):
         groups, below, self.n_iter_ = divide(Z, groups, seed, self)
         self._set_tree(_clusters.join_tree([*trie.child_ptr, *below], groups), trie.edges)
         self.cluster_centers_ = _clusters.centres_of(Z, self.labels_, self.tree_, self)
-        return self
 
     def _embed(self, texts, label_features):
         """Fit the vectorizer, if one is needed, and return the embeddings."""
@@ -171,6 +172,7 @@ class TrieHybridIndexer(TextIndexer):
         Z = check_matrix(features, name, n_rows)
         return normalize(Z) if self.spherical else Z
 
+    @consistent
     def predict(self, X, *, label_features=None):
         """Find the leaf cluster of texts, seen in fit or not.
 
@@ -189,6 +191,7 @@ class TrieHybridIndexer(TextIndexer):
         """
         return self._nearest(X, label_features)[0]
 
+    @consistent
     def score(self, X, y=None, *, label_features=None):
         """Sum the negative squared distances of the embeddings to the centres of their clusters.
 
@@ -233,6 +236,7 @@ class TrieHybridIndexer(TextIndexer):
     def _nearest(self, X, label_features):
         """Leaf cluster of each text and the squared distance to its centre."""
         check_is_fitted(self)
+        check_sparse_structure(self.cluster_centers_, "cluster_centers_")  # may be unpickled
         texts = check_texts(X, "X")
         Z = self._embed_new(texts, label_features)
         lo, hi = self._find_leaves(texts)

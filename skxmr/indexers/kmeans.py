@@ -6,12 +6,13 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .._validation import (
+from .._utils.estimators import consistent, fitted_in_one_step
+from .._utils.validation import (
     check_boolean,
     check_features,
     check_integer,
     check_n_jobs,
-    unchanged_on_failure,
+    check_sparse_structure,
 )
 from . import _clusters
 
@@ -105,8 +106,9 @@ class KMeansIndexer(ClusterMixin, BaseEstimator):
         self
         """
         self._check_params()
-        with unchanged_on_failure(self):
-            return self._fit(X)
+        with fitted_in_one_step(self) as fresh:
+            fresh._fit(X)
+        return self
 
     def _fit(self, X):
         Z = self._prepare(X, reset=True)
@@ -118,8 +120,8 @@ class KMeansIndexer(ClusterMixin, BaseEstimator):
         self.tree_ = _clusters.join_tree(child_ptr, groups)
         self.labels_ = self.tree_.leaf_clusters
         self.cluster_centers_ = _clusters.centres_of(Z, self.labels_, self.tree_, self)
-        return self
 
+    @consistent
     def predict(self, X):
         """Find the leaf cluster whose centre is closest to each row.
 
@@ -134,6 +136,7 @@ class KMeansIndexer(ClusterMixin, BaseEstimator):
         """
         return self._nearest(X)[0]
 
+    @consistent
     def score(self, X, y=None):
         """Sum the negative squared distances of the rows to their closest centres.
 
@@ -168,6 +171,7 @@ class KMeansIndexer(ClusterMixin, BaseEstimator):
     def _nearest(self, X):
         """Leaf cluster of each row and its squared distance to it."""
         check_is_fitted(self)
+        check_sparse_structure(self.cluster_centers_, "cluster_centers_")  # may be unpickled
         Z = self._prepare(X, reset=False)
         return _clusters.nearest_centres(Z, self.cluster_centers_)
 

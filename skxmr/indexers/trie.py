@@ -3,8 +3,9 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _progress
-from .._validation import check_integer, check_texts, unchanged_on_failure
+from .._utils import progress
+from .._utils.estimators import consistent, fitted_in_one_step
+from .._utils.validation import check_integer, check_texts
 from ..tree import LabelTree
 from ._clusters import PHASE
 from ._trie import TextIndexer, grow_trie
@@ -86,22 +87,26 @@ class TrieIndexer(TextIndexer):
         -------
         self
         """
+        self._check_params()
+        texts = check_texts(X, "X")
+        with fitted_in_one_step(self) as fresh:
+            fresh._fit(texts)
+        return self
+
+    def _check_params(self):
         if self.max_depth is not None:
             check_integer(self.max_depth, "max_depth", 1)
         check_integer(self.max_leaf_size, "max_leaf_size", 1)
-        texts = check_texts(X, "X")
-        with unchanged_on_failure(self):
-            return self._fit(texts)
 
     def _fit(self, texts):
-        _progress.expect(PHASE, _COST * len(texts))
+        progress.expect(PHASE, _COST * len(texts))
         trie = grow_trie(texts, self.max_depth, self.max_leaf_size)
         self._set_tree(LabelTree([*trie.child_ptr, trie.leaf_ptr], trie.order), trie.edges)
         first = trie.order[trie.leaf_ptr[:-1]]
         prefixes = [texts[i][:n] for i, n in zip(first.tolist(), trie.shared.tolist(), strict=True)]
         self.common_prefixes_ = np.array(prefixes, dtype=object)
-        return self
 
+    @consistent
     def predict(self, X):
         """Find the leaf cluster of texts, seen in fit or not.
 
@@ -123,6 +128,7 @@ class TrieIndexer(TextIndexer):
         leaves = [first + int(np.argmax(sizes[first:last])) for first, last in ways.tolist()]
         return np.array(leaves, dtype=np.int32)[way.ravel()]
 
+    @consistent
     def score(self, X, y=None):
         """Count, negatively, the code points that leaf clusters leave open.
 

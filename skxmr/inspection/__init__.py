@@ -5,7 +5,7 @@
 `figure_`. Drawing needs matplotlib: ``pip install 'skxmr[plot]'``.
 """
 
-from .._explanation import Explanation, TreeExplanation, VoteExplanation
+from .._ranking.explanation import Explanation, TreeExplanation, VoteExplanation
 from ._contributions import ExplanationDisplay
 from ._explain import explain
 from ._latency import LatencyDisplay

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._rankers import unwrapped
+from .._ranking.wrapped import unwrapped, wrappers
 
 
 def explain(estimator, X, label, *, feature_names=None, label_name=None):
@@ -52,11 +52,11 @@ def explain(estimator, X, label, *, feature_names=None, label_name=None):
 
 def _names_before_last(estimator):
     """What the steps before the last call their output, or None where they do not say."""
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    if not hasattr(estimator, "steps") or len(estimator.steps) < 2:
-        return None
-    try:
-        names = estimator[:-1].get_feature_names_out()
-    except (AttributeError, ValueError):  # a step that has no names, or needs those of its input
-        return None
-    return [str(name) for name in np.asarray(names)]
+    names = None
+    for _, before in wrappers(estimator):
+        if before is not None:
+            try:
+                names = before.get_feature_names_out(names)
+            except (AttributeError, ValueError):  # a step without names, or in want of its input's
+                names = None
+    return None if names is None else [str(name) for name in np.asarray(names)]

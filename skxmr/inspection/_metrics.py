@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from .._rankers import last_ranker, ranked_by
-from .._validation import check_integer, check_option
-from ..metrics import _indicator, ndcg_at_k, precision_at_k, psp_at_k, recall_at_k
+from .._ranking.wrapped import last_ranker, ranked_by
+from .._utils.targets import truth_for
+from .._utils.validation import check_integer, check_option
+from ..metrics._ranking import ndcg_at_k, precision_at_k, psp_at_k, recall_at_k
 from ._plotting import despine, name_of, take_axes
 
 _METRICS = {
@@ -96,10 +97,11 @@ class RankingMetricsDisplay:
         """
         ks = _check_ks(ks)
         ranker = last_ranker(estimator)
+        truth = truth_for(ranker, y)
         ranked = ranked_by(estimator, X, int(ks.max()))
         options = {"ks": ks, "metrics": metrics, "propensities": propensities, "ax": ax}
         options["name"] = name_of(ranker, name)
-        return cls.from_predictions(_indicator(ranker, y), ranked, **options, **kwargs)
+        return cls.from_predictions(truth, ranked, **options, **kwargs)
 
     @classmethod
     def from_predictions(

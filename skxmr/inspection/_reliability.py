@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from .._rankers import best_scores, last_ranker
-from .._reliability import reliability_curve
-from .._validation import check_integer
-from ..metrics import _indicator
+from .._ranking.wrapped import best_scores, last_ranker
+from .._utils.targets import truth_for
+from .._utils.validation import check_integer
+from ..calibration._reliability import reliability_curve
 from ._plotting import despine, name_of, take_axes
 
 #: Points squared of the dots of a curve together.
@@ -77,7 +77,7 @@ class ReliabilityDisplay:
         """
         check_integer(k, "k", 1)
         ranker = last_ranker(estimator)
-        truth = _indicator(ranker, y)
+        truth = truth_for(ranker, y)
         ranked = best_scores(estimator, X, k, truth.shape[1])
         options = {"n_bins": n_bins, "strategy": strategy, "name": name_of(ranker, name)}
         return cls.from_predictions(truth, ranked, ax=ax, **options, **kwargs)

@@ -5,8 +5,9 @@ import copy
 import numpy as np
 
 from .._core import Model
-from .._rankers import last_ranker, unwrapped
-from .._validation import check_integer, check_real
+from .._ranking.ensemble import ForestCache
+from .._ranking.wrapped import last_ranker, unwrapped
+from .._utils.validation import check_integer, check_real
 from ._plotting import despine, name_of, take_axes
 
 
@@ -92,7 +93,7 @@ class SearchQualityDisplay:
         _, X = unwrapped(estimator, X)
         pruned = [_pruned(ranker, threshold) for threshold in thresholds]
         quality = [[_score(p, int(w), scoring, X, y) for w in widths] for p in pruned]
-        nbytes = np.array([sum(model.nbytes for model in p._models) for p in pruned])
+        nbytes = np.array([sum(model.nbytes for model in p._fitted.models) for p in pruned])
         names = {"metric_name": _metric_name(scoring, metric_name), "name": name_of(ranker, name)}
         display = cls(widths, thresholds, np.array(quality), nbytes, **names)
         return display.plot(ax, kind=kind, **kwargs)
@@ -171,7 +172,9 @@ def _pruned(ranker, threshold):
     """A copy of a classifier without weights below a threshold, which shares what is the same."""
     pruned = copy.copy(ranker)
     if threshold > ranker.prune_threshold:
-        pruned._models = tuple(_pruned_model(model, threshold, ranker) for model in ranker._models)
+        fitted = ranker._fitted
+        models = tuple(_pruned_model(model, threshold, ranker) for model in fitted.models)
+        pruned._fitted = fitted._replace(models=models, forests=ForestCache())
     return pruned
 
 

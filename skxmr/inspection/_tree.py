@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from .._rankers import last_ranker
-from .._validation import check_integer, check_option, check_texts
+from .._ranking.wrapped import last_ranker
+from .._utils.validation import check_integer, check_option, check_texts
 from ..tree import LabelTree
 from ._plotting import despine, take_axes
 

@@ -37,7 +37,7 @@ static int64_t *chunks_of(input *in, const int64_t *child_ptr, int64_t n_nodes)
 }
 
 /* Weights of a chunk: each feature that is drawn has some in children that are drawn. */
-static skx_columns take_columns(input *in, int64_t width, int64_t n_features)
+static skx_sibling_weights take_columns(input *in, int64_t width, int64_t n_features)
 {
     enum { MOST = 24, PER_CHILD = 6 };
     int32_t *features = own(in, MOST * sizeof *features);
@@ -58,7 +58,7 @@ static skx_columns take_columns(input *in, int64_t width, int64_t n_features)
         }
         col_ptr[c + 1] = used;
     }
-    return (skx_columns){width, n_local, features, col_ptr, entries, values};
+    return (skx_sibling_weights){width, n_local, features, col_ptr, entries, values};
 }
 
 /* A matrix of weights, chunk by chunk, as arrays of a layer. Returns 0 where memory or the format has no room for it. */
@@ -74,13 +74,13 @@ static int compile_layer(input *in, int64_t n_features, skx_layer *layer)
         for (; left > 0; left -= SKX_CHUNK_WIDTH, chunk++) {
             input part = *in; /* its arrays are freed at once */
             part.n_owned = 0;
-            skx_columns c = take_columns(&part, left < SKX_CHUNK_WIDTH ? left : SKX_CHUNK_WIDTH, n_features);
+            skx_sibling_weights c = take_columns(&part, left < SKX_CHUNK_WIDTH ? left : SKX_CHUNK_WIDTH, n_features);
             int64_t slots, bytes, s = index_ptr[chunk], b = payload_ptr[chunk];
-            int status = skx_chunk_size(&c, n_features, (int)layer->value_bytes, &slots, &bytes);
+            int status = skx_chunk_size(&c, n_features, layer->value_bytes, &slots, &bytes);
             if (status == SKX_OK) {
                 index = realloc(index, (size_t)(s + slots + 1) * sizeof *index);
                 payload = realloc(payload, (size_t)(b + bytes + 1));
-                status = skx_chunk_write(&c, n_features, (int)layer->value_bytes, slots, bytes, index + s, payload + b);
+                status = skx_chunk_write(&c, n_features, layer->value_bytes, slots, bytes, index + s, payload + b);
             }
             in->at = part.at;
             input_free(&part);
@@ -138,20 +138,21 @@ static void damage(input *in, void *array, int64_t n_bytes)
 static void prune_chunk(const skx_chunk *chunk, int64_t n_features, float threshold, int64_t rows, int64_t weights)
 {
     input in = input_empty();
-    int64_t local, slots, bytes, n_slots, n_bytes, *ptr = own(&in, (size_t)(chunk->width + 1) * 8);
+    int64_t slots, bytes, n_slots, n_bytes, *ptr = own(&in, (size_t)(chunk->width + 1) * 8);
     int32_t *features = own(&in, (size_t)rows * 4), *entries = own(&in, (size_t)weights * 4);
     float *values = own(&in, (size_t)weights * 4);
     skx_slot *index = own(&in, (size_t)chunk->n_slots * sizeof *index);
     uint8_t *payload = own(&in, (size_t)chunk->n_bytes);
+    skx_weight_buffers out = {rows, weights, features, ptr, entries, values, NULL, 0};
     int status = skx_chunk_prune(chunk, n_features, threshold, &n_slots, &n_bytes, index, payload);
     if (status != SKX_ECAPACITY && succeeded(status)) {
-        CLAIM(skx_chunk_read(chunk, n_features, threshold, &local, features, ptr, entries, values) == SKX_OK);
-        skx_columns left = {chunk->width, local, features, ptr, entries, values};
-        if (succeeded(skx_chunk_size(&left, n_features, (int)chunk->value_bytes, &slots, &bytes))) {
+        CLAIM(skx_chunk_read(chunk, n_features, threshold, &out) == SKX_OK);
+        skx_sibling_weights left = {chunk->width, out.n_features, features, ptr, entries, values};
+        if (succeeded(skx_chunk_size(&left, n_features, chunk->value_bytes, &slots, &bytes))) {
             CLAIM(slots == n_slots && bytes == n_bytes);
             skx_slot *i2 = own(&in, (size_t)slots * sizeof *i2);
             uint8_t *p2 = own(&in, (size_t)bytes);
-            if (succeeded(skx_chunk_write(&left, n_features, (int)chunk->value_bytes, slots, bytes, i2, p2)))
+            if (succeeded(skx_chunk_write(&left, n_features, chunk->value_bytes, slots, bytes, i2, p2)))
                 CLAIM(!memcmp(i2, index, (size_t)slots * sizeof *index) && !memcmp(p2, payload, (size_t)bytes));
         }
     }
@@ -167,7 +168,7 @@ static void copy_chunk(const skx_layer *layer, int64_t c, int64_t width, int64_t
                        layer->value_bytes,
                        layer->index + layer->index_ptr[c],
                        layer->payload + layer->payload_ptr[c]};
-    int64_t weights, rows, local, again, slots, bytes;
+    int64_t weights, rows, slots, bytes;
     CLAIM(skx_chunk_check(&chunk, n_features, &weights, &rows) == SKX_OK);
     prune_chunk(&chunk, n_features, 0.0f, rows, weights);
     prune_chunk(&chunk, n_features, 1.0f, rows, weights);
@@ -176,18 +177,21 @@ static void copy_chunk(const skx_layer *layer, int64_t c, int64_t width, int64_t
     int32_t *f2 = own(&in, (size_t)rows * 4);
     float *values = own(&in, (size_t)weights * 4), *v2 = own(&in, (size_t)weights * 4);
     int64_t *ptr = own(&in, (size_t)(width + 1) * 8), *p2 = own(&in, (size_t)(width + 1) * 8);
-    CLAIM(skx_chunk_read(&chunk, n_features, 0.0f, &local, features, ptr, entries, values) == SKX_OK);
-    skx_columns columns = {width, local, features, ptr, entries, values};
+    skx_weight_buffers out = {rows, weights, features, ptr, entries, values, NULL, 0};
+    skx_weight_buffers again = {rows, weights, f2, p2, e2, v2, NULL, 0};
+    CLAIM(skx_chunk_read(&chunk, n_features, 0.0f, &out) == SKX_OK);
+    int64_t local = out.n_features;
+    skx_sibling_weights columns = {width, local, features, ptr, entries, values};
     CLAIM(ptr[width] == weights && local == rows);
-    if (succeeded(skx_chunk_size(&columns, n_features, (int)chunk.value_bytes, &slots, &bytes))) {
+    if (succeeded(skx_chunk_size(&columns, n_features, chunk.value_bytes, &slots, &bytes))) {
         skx_slot *index = own(&in, (size_t)slots * sizeof *index);
         uint8_t *payload = own(&in, (size_t)bytes);
-        if (succeeded(skx_chunk_write(&columns, n_features, (int)chunk.value_bytes, slots, bytes, index, payload))) {
+        if (succeeded(skx_chunk_write(&columns, n_features, chunk.value_bytes, slots, bytes, index, payload))) {
             skx_chunk copy = {slots, bytes, width, chunk.value_bytes, index, payload};
             CLAIM(skx_chunk_check(&copy, n_features, &weights, &rows) == SKX_OK);
             CLAIM(weights == ptr[width] && rows == local);
-            CLAIM(skx_chunk_read(&copy, n_features, 0.0f, &again, f2, p2, e2, v2) == SKX_OK);
-            CLAIM(again == local && !memcmp(f2, features, (size_t)local * 4) && !memcmp(p2, ptr, (size_t)(width + 1) * 8));
+            CLAIM(skx_chunk_read(&copy, n_features, 0.0f, &again) == SKX_OK);
+            CLAIM(again.n_features == local && !memcmp(f2, features, (size_t)local * 4) && !memcmp(p2, ptr, (size_t)(width + 1) * 8));
             CLAIM(!memcmp(e2, entries, (size_t)weights * 4) && !memcmp(v2, values, (size_t)weights * 4));
         }
     }
@@ -224,7 +228,7 @@ static int take_layer(input *in, int64_t n_nodes, int64_t n_features, skx_layer 
     return 1;
 }
 
-static int64_t widest(const skx_model *m)
+static int64_t max_level_width(const skx_model *m)
 {
     int64_t most = 1;
     for (int64_t l = 0; l < m->n_layers; l++)
@@ -244,24 +248,24 @@ static void look_at(const skx_model *m, int64_t n_rows, int64_t k, float floor, 
     }
 }
 
-static skx_places *take_places(input *in, const skx_model *m)
+static skx_sorted_positions *take_positions(input *in, const skx_model *m)
 {
-    skx_places *places = own(in, (size_t)m->n_layers * sizeof *places);
+    skx_sorted_positions *positions = own(in, (size_t)m->n_layers * sizeof *positions);
     for (int64_t l = 0; l < m->n_layers; l++) {
         int64_t n = m->layers[l].child_ptr[m->layers[l].n_nodes], *ptr = l < m->n_layers - 1 ? rising(in, n, 3) : NULL;
-        int64_t n_places = ptr ? ptr[n] : n;
-        int32_t *place = own(in, (size_t)n_places * sizeof *place);
-        for (int64_t i = 0; i < n_places; i++) place[i] = take_byte(in) == 255 ? -7 : take_byte(in) % 64;
-        places[l] = (skx_places){ptr, place};
+        int64_t n_positions = ptr ? ptr[n] : n;
+        int32_t *position = own(in, (size_t)n_positions * sizeof *position);
+        for (int64_t i = 0; i < n_positions; i++) position[i] = take_byte(in) == 255 ? -7 : take_byte(in) % 64;
+        positions[l] = (skx_sorted_positions){ptr, position};
     }
-    return places;
+    return positions;
 }
 
 static skx_restriction take_restriction(input *in, const skx_model *m, int64_t n_rows)
 {
     int64_t *range = own(in, (size_t)(2 * n_rows) * sizeof *range);
     for (int64_t i = 0; i < 2 * n_rows; i++) range[i] = take_byte(in) - 8;
-    return (skx_restriction){take_places(in, m), range};
+    return (skx_restriction){take_positions(in, m), range};
 }
 
 /* Distinct nodes of a level, with scores. */
@@ -292,8 +296,8 @@ static void search(input *in, const skx_model *m)
     int64_t row;
     if (skx_csr_check(&x, x.indptr[x.n_rows], &row) != SKX_OK) return; /* columns that the model does not have */
     skx_search_params params = {take_between(in, 1, 12), take_between(in, 1, 15), take_byte(in) % 5, 1 + take_byte(in) % 4,
-                                floors[take_byte(in) % 4]};
-    if (take_byte(in) % 8 == 0) params.beam_width = params.k = widest(m);
+                                floors[take_byte(in) % 4], 1.0f};
+    if (take_byte(in) % 8 == 0) params.beam_width = params.k = max_level_width(m);
     int32_t *labels = own(in, (size_t)((x.n_rows + 1) * params.k) * sizeof *labels);
     float *scores = own(in, (size_t)((x.n_rows + 1) * params.k) * sizeof *scores);
     uint8_t how = take_byte(in);
@@ -318,7 +322,7 @@ static void search_row(input *in, const skx_model *m)
         indices[i] = last = last + (int8_t)take_byte(in) / 8 + 1;
         data[i] = take_float(in);
     }
-    skx_search_params params = {take_between(in, 1, 12), k, take_byte(in) % 5, 1 + take_byte(in) % 4, -INFINITY};
+    skx_search_params params = {take_between(in, 1, 12), k, take_byte(in) % 5, 1 + take_byte(in) % 4, -INFINITY, 1.0f};
     int status = skx_rank_row(kernels, m, dense ? NULL : indices, data, n, NULL, &params, labels, scores);
     if (status == SKX_EINDEX || status == SKX_EORDER || status == SKX_EFINITE || !succeeded(status)) return;
     look_at(m, 1, k, -INFINITY, labels, scores);

@@ -40,7 +40,7 @@ static skx_node take_node(input *in, const skx_csr *x)
     return (skx_node){n, n_children, examples, ptr, positive, NULL, how & 1 ? weight : NULL, how & 2 ? role : NULL};
 }
 
-static void compile(const skx_columns *columns, int64_t n_features, int value_bytes)
+static void compile(const skx_sibling_weights *columns, int64_t n_features, int value_bytes)
 {
     int64_t slots, bytes, weights, rows;
     int status = skx_chunk_size(columns, n_features, value_bytes, &slots, &bytes);
@@ -63,18 +63,18 @@ static void train(input *in, const skx_kernels *kernels, const skx_csr *x)
     skx_train_params params = {take_byte(in) % 2, 1 + take_byte(in) % 12, costs[take_byte(in) % 4], (float)(take_byte(in) % 3), 0.1f,
                                take_byte(in) % 2 ? 0.1f : 0.0f, take_byte(in), &cancel};
     cancel = take_byte(in) == 255;
-    int64_t room = take_between(in, 0, 70), capacity = take_between(in, 0, 400), n_features, done, first = 0;
-    int32_t *features = own(in, (size_t)room * 4), *entries = own(in, (size_t)capacity * 4);
+    int64_t feature_capacity = take_between(in, 0, 70), capacity = take_between(in, 0, 400), done, first = 0;
+    int32_t *features = own(in, (size_t)feature_capacity * 4), *entries = own(in, (size_t)capacity * 4);
     float *values = own(in, (size_t)capacity * 4), *bias = own(in, (size_t)node.n_children * 4);
     int64_t *ptr = own(in, (size_t)(node.n_children + 1) * 8);
+    skx_weight_buffers out = {feature_capacity, capacity, features, ptr, entries, values, bias, 0};
     while (first < node.n_children) {
-        int status = skx_train_node(kernels, x, &node, &params, first, room, capacity, &n_features, features, ptr, entries, values,
-                                    bias, &done, &n_iter);
+        int status = skx_train_node(kernels, x, &node, &params, first, &out, &done, &n_iter);
         if (status == SKX_ECAPACITY || status == SKX_EFINITE || status == SKX_ECANCELLED || !succeeded(status)) return;
         CLAIM(done > first && done <= node.n_children);
         for (int64_t p = 0; p < ptr[done - first]; p++) CLAIM(isfinite(values[p]) && values[p] != 0.0f);
         for (int64_t c = 0; c < done - first; c++) CLAIM(isfinite(bias[c]));
-        skx_columns columns = {done - first, n_features, features, ptr, entries, values};
+        skx_sibling_weights columns = {done - first, out.n_features, features, ptr, entries, values};
         compile(&columns, x->n_cols, take_byte(in) & 1 ? SKX_FLOAT16 : SKX_FLOAT32);
         first = done;
     }

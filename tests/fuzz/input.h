@@ -117,7 +117,7 @@ static inline skx_csr take_csr(input *in, int64_t max_rows, int64_t max_cols)
     return x;
 }
 
-/* Unlike assert, also there in optimised builds. */
+/* Unlike assert, also there in optimized builds. */
 #define CLAIM(condition)                                                                                                       \
     do {                                                                                                                       \
         if (!(condition)) {                                                                                                    \

@@ -25,7 +25,10 @@ SOURCES = HERE.parents[1] / "csrc"
 CORPUS = HERE / "corpus"
 
 #: Sources that are compiled once per instruction set.
-KERNELS = ["k_table.c", "k_solver.c", "k_log_solver.c", "k_sparse.c", "k_search.c"]
+KERNELS = [
+    SOURCES / "kernels" / name
+    for name in ("table.c", "squared_hinge.c", "log_loss.c", "dot.c", "scoring.c")
+]
 
 AVX2 = ["-mavx2", "-mfma", "-mbmi", "-mbmi2", "-mpopcnt", "-mlzcnt"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl"]
@@ -59,15 +62,15 @@ class Build:
         if len(isas) > 1:
             self.flags.append("-DSKX_X86=1")
         failing = ["-include", str(HERE / "failing.h")]
-        plain = [p.name for p in SOURCES.glob("*.c") if p.name not in KERNELS]
-        objects = [self._compile(SOURCES / name, failing) for name in sorted(plain)]
+        plain = sorted(set(SOURCES.rglob("*.c")).difference(KERNELS))
+        objects = [self._compile(source, failing) for source in plain]
         for isa, more in isas.items():
             options = [*failing, f"-DSKX_ISA={isa}", "-ffp-contract=off", *more]
-            objects += [self._compile(SOURCES / name, options, isa) for name in KERNELS]
+            objects += [self._compile(source, options, isa) for source in KERNELS]
         self.library = [*objects, self._compile(HERE / "failing.c", [])]
 
     def _compile(self, source, options, suffix=""):
-        out = self.folder / f"{source.stem}{suffix}.o"
+        out = self.folder / f"{source.parent.name}_{source.stem}{suffix}.o"
         subprocess.run(
             [self.compiler, *self.flags, *options, "-c", str(source), "-o", str(out)], check=True
         )

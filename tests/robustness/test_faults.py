@@ -35,6 +35,14 @@ def test_processes(tmp_path, what, rounds):
 
 
 @linux
+@pytest.mark.parametrize(("what", "rounds"), [("mapped", 1), ("pickled", 400)])
+def test_damage(tmp_path, what, rounds):
+    report = run("damage.py", what, "--rounds", rounds, tmp_path=tmp_path)
+    assert report["ValueError"] > 10
+    assert report["returned"] > 100
+
+
+@linux
 def test_interrupts(tmp_path):
     report = run("interrupts.py", "--rounds", 16, "--longest", 0.02, tmp_path=tmp_path)
     assert sum(n for n, _ in report.values()) == 16

@@ -88,7 +88,7 @@ def build_library(folder):
     """Compile the library for ThreadSanitizer; whether that is possible."""
     if shutil.which("cc") is None:
         return False
-    command = ["cc", *SANITIZED, f"-I{SOURCES}", "-c", *map(str, SOURCES.glob("*.c"))]
+    command = ["cc", *SANITIZED, f"-I{SOURCES}", "-c", *map(str, SOURCES.rglob("*.c"))]
     return subprocess.run(command, cwd=folder, capture_output=True).returncode == 0
 
 

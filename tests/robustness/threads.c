@@ -48,7 +48,7 @@ static skx_layer make_layer(int64_t n_nodes)
             entries[e] = (int32_t)(e % PER_CHILD * (N_LOCAL / PER_CHILD) + below(N_LOCAL / PER_CHILD));
             values[e] = (float)(1 + below(9)) / 8;
         }
-        skx_columns columns = {N_CHILDREN, N_LOCAL, features, col_ptr, entries, values};
+        skx_sibling_weights columns = {N_CHILDREN, N_LOCAL, features, col_ptr, entries, values};
         if (skx_chunk_size(&columns, N_FEATURES, SKX_FLOAT32, &slots, &bytes)) exit(2);
         index = realloc(index, (size_t)(index_ptr[p] + slots) * sizeof *index);
         payload = realloc(payload, (size_t)(payload_ptr[p] + bytes));
@@ -72,7 +72,7 @@ static skx_csr make_rows(void)
     return (skx_csr){N_ROWS, N_FEATURES, indptr, indices, data};
 }
 
-static const skx_search_params PARAMS = {4, K, SKX_HINGE, 3, -1.0f};
+static const skx_search_params PARAMS = {4, K, SKX_HINGE, 3, -1.0f, 1.0f};
 
 static void check(int right)
 {

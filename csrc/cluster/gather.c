@@ -1,0 +1,61 @@
+#include "cluster/gather.h"
+
+#include "base/bitset.h"
+
+#include <math.h>
+
+static const double FAINT = 0.01;
+
+/* Entries smaller than this are left out of row p .. q: FAINT of the row's norm, or half the size that all would have if
+ * they were equal, so that even then most of the row is kept. */
+static float faint(const skx_csr *x, int64_t p, int64_t q)
+{
+    double square = 0.0, n = (double)(q - p);
+    for (int64_t e = p; e < q; e++) square += (double)x->data[e] * x->data[e];
+    return (float)(sqrt(square) * (FAINT * FAINT * n < 0.25 ? FAINT : 0.5 / sqrt(n)));
+}
+
+static void copy_rows(const skx_csr *x, const int32_t *rows, skx_row_subset *out, bitset *columns)
+{
+    int64_t to = 0;
+    for (int64_t i = 0; i < out->n_rows; i++) {
+        int64_t begin = x->indptr[rows[i]], end = x->indptr[rows[i] + 1];
+        float least = faint(x, begin, end);
+        out->indptr[i] = to;
+        for (int64_t p = begin; p < end; p++) {
+            if (fabsf(x->data[p]) < least) continue;
+            out->entries[to++] = (skx_entry){x->indices[p], x->data[p]};
+            bitset_add(columns, x->indices[p]);
+        }
+    }
+    out->indptr[out->n_rows] = to;
+}
+
+/* Replace every column by its rank among those that occur. @return SKX_OK, or SKX_ENOMEM. */
+static int renumber(skx_row_subset *out, const bitset *columns)
+{
+    uint32_t *ranks = bitset_ranks(columns);
+    if (!ranks) return SKX_ENOMEM;
+    for (int64_t p = 0; p < out->indptr[out->n_rows]; p++)
+        out->entries[p].feature = bitset_rank(columns, ranks, out->entries[p].feature);
+    out->n_features = bitset_size(columns, ranks);
+    free(ranks);
+    return SKX_OK;
+}
+
+int skx_row_subset_gather(const skx_csr *x, const int32_t *rows, int64_t n, skx_arena *arena, skx_row_subset *out)
+{
+    int64_t nnz = 0;
+    bitset columns = {0, NULL, NULL};
+    for (int64_t i = 0; i < n; i++) nnz += x->indptr[rows[i] + 1] - x->indptr[rows[i]];
+    out->n_rows = n;
+    out->indptr = skx_arena_take(arena, n + 1, sizeof *out->indptr);
+    out->entries = skx_arena_take(arena, nnz, sizeof *out->entries);
+    int status = !arena->failed && bitset_init(&columns, x->n_cols) ? SKX_OK : SKX_ENOMEM;
+    if (status == SKX_OK) {
+        copy_rows(x, rows, out, &columns);
+        status = renumber(out, &columns);
+    }
+    bitset_free(&columns);
+    return status;
+}

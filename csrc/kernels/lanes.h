@@ -1,0 +1,101 @@
+/* 16 lanes as native vectors, and the two passes over a row that every solver makes. Included by the solvers only. */
+#ifndef SKX_LANES_H
+#define SKX_LANES_H
+#include "kernels/table.h"
+
+typedef struct {
+    vf v[SKX_NV];
+} lanes;
+
+typedef struct {
+    vi m[SKX_NV];
+} lane_mask;
+
+static inline lanes lanes_set(float x)
+{
+    lanes a;
+    for (int j = 0; j < SKX_NV; j++) a.v[j] = vf_set(x);
+    return a;
+}
+
+static inline lanes lanes_load(const float *p)
+{
+    lanes a;
+    for (int j = 0; j < SKX_NV; j++) a.v[j] = vf_load(p + j * SKX_VL);
+    return a;
+}
+
+static inline void lanes_store(float *p, lanes a)
+{
+    for (int j = 0; j < SKX_NV; j++) vf_store(p + j * SKX_VL, a.v[j]);
+}
+
+static inline lane_mask mask_from_bits(uint32_t bits)
+{
+    lane_mask a;
+    for (int j = 0; j < SKX_NV; j++) a.m[j] = vi_from_bits(bits >> (j * SKX_VL));
+    return a;
+}
+
+static inline uint32_t mask_bits(lane_mask a)
+{
+    uint32_t bits = 0;
+    for (int j = 0; j < SKX_NV; j++) bits |= vi_bits(a.m[j]) << (j * SKX_VL);
+    return bits;
+}
+
+/* The dot products of a row with all lanes' weights, the constant feature included. Two sums hide the latency. The row is
+ * read to its padding, so that the loop's end is easily predicted; the constant feature comes last, because the row before
+ * has only just changed its weight. */
+static inline lanes row_dot(const skx_solver_block *b, const skx_solver_row *row, lanes bias_w)
+{
+    const skx_entry *e = row->entries, *end = e + row->padded;
+    lanes even = lanes_set(0.0f), odd = lanes_set(0.0f);
+    for (; e < end; e += SKX_PADDING) {
+        for (int u = 0; u < SKX_PADDING; u += 2) {
+            const float *w0 = b->w + (int64_t)e[u].feature * SKX_LANES, *w1 = b->w + (int64_t)e[u + 1].feature * SKX_LANES;
+            for (int j = 0; j < SKX_NV; j++) even.v[j] += vf_set(e[u].value) * vf_load(w0 + j * SKX_VL);
+            for (int j = 0; j < SKX_NV; j++) odd.v[j] += vf_set(e[u + 1].value) * vf_load(w1 + j * SKX_VL);
+        }
+    }
+    for (int j = 0; j < SKX_NV; j++) even.v[j] += odd.v[j] + bias_w.v[j] * vf_set(b->bias);
+    return even;
+}
+
+/* w += step * x, for all lanes. */
+static inline void row_add(const skx_solver_block *b, const skx_solver_row *row, lanes step, lanes *bias_w)
+{
+    const skx_entry *e = row->entries, *end = e + row->length;
+    for (; e < end; e += 2) {
+        for (int u = 0; u < 2; u++) {
+            float *w = b->w + (int64_t)e[u].feature * SKX_LANES;
+            for (int j = 0; j < SKX_NV; j++) vf_store(w + j * SKX_VL, vf_load(w + j * SKX_VL) + vf_set(e[u].value) * step.v[j]);
+        }
+    }
+    for (int j = 0; j < SKX_NV; j++) bias_w->v[j] += vf_set(b->bias) * step.v[j];
+}
+
+enum {
+    AHEAD = 16,      /* visits between a prefetch and its use */
+    NEAR_LINES = 4,  /* lines of a row that are fetched before its length is known */
+    NEAR_WEIGHTS = 12288 /* features whose weights a near cache holds: no need to fetch them */
+};
+
+/* Rows are visited in random order, which no hardware foresees: fetch the beginning of the row AHEAD visits away, what is
+ * left of the row half as far away, and the weights of the row a quarter as far away. Without always_inline GCC takes this
+ * for a pure function without a result and drops the calls: five times the time on rows that no cache holds. */
+static inline __attribute__((always_inline)) void row_prefetch(const skx_solver_block *b, int64_t s, int64_t n)
+{
+    if (s + AHEAD >= n) return;
+    const char *far = (const char *)skx_solver_block_row(b, b->order[s + AHEAD]);
+    for (int i = 0; i < NEAR_LINES; i++) __builtin_prefetch(far + i * SKX_LINE);
+    const skx_solver_row *near = skx_solver_block_row(b, b->order[s + AHEAD / 2]);
+    const char *line = (const char *)near + NEAR_LINES * SKX_LINE, *end = (const char *)(near->entries + near->length);
+    for (; line < end; line += SKX_LINE) __builtin_prefetch(line);
+    if (b->n_features <= NEAR_WEIGHTS) return;
+    const skx_solver_row *next = skx_solver_block_row(b, b->order[s + AHEAD / 4]);
+    for (int32_t i = 0; i < next->length; i++)
+        __builtin_prefetch(b->w + (int64_t)next->entries[i].feature * SKX_LANES);
+}
+
+#endif

@@ -1,0 +1,71 @@
+/* Dual coordinate descent for L2-regularized logistic regression (Yu, Huang and Lin, Machine Learning 2011), for 16 labels
+ * that share their rows. The one-variable problem is solved in t, where alpha = cost * sigmoid(t): its optimality condition
+ *     h(t) = t + q * (cost * sigmoid(t) - alpha_old) + m = 0        (m: the row's margin y * <w, x>, q = ||x||^2)
+ * is a rising function with slope >= 1, convex below 0 and concave above. On the root's side of 0 Newton's method is
+ * monotone after its first step, and no logarithm of a variable near its bound is ever taken. */
+#include "base/cancel.h"
+#include "kernels/lanes.h"
+
+#include <math.h>
+
+enum { NEWTON_STEPS = 40 };
+
+/* The root of h, started at -m: exact as soon as the variable no longer moves. Ends where h is down to its rounding. */
+static inline vf solve_t(vf m, vf alpha, vf q, vf cost)
+{
+    const vf zero = vf_set(0.0f), one = vf_set(1.0f), half = vf_set(0.5f);
+    vf offset = m - q * alpha, low = -offset - q * cost, high = -offset;
+    vi negative = q * cost * half + offset > zero; /* h(0) > 0, so the root lies below 0 */
+    high = vf_select(negative, vf_min(high, zero), high);
+    low = vf_select(negative, low, vf_max(low, zero));
+    vf t = vf_min(vf_max(-m, low), high);
+    for (int step = 0; step < NEWTON_STEPS; step++) {
+        vf s = vf_sigmoid(t);
+        vf h = t + (q * (cost * s - alpha) + m);
+        vf terms = one + vf_abs(t) + q * cost * s + vf_abs(offset);
+        if (!vi_bits(vf_abs(h) > vf_set(1e-6f) * terms)) break;
+        t = vf_min(vf_max(t - h / (one + q * cost * s * (one - s)), low), high);
+    }
+    return t;
+}
+
+/* Visit a row; worst gathers the largest |alpha / cost - sigmoid(-margin)|, which is 0 at the optimum. */
+static inline void visit(const skx_solver_block *b, skx_solver_row *row, lanes *worst, lanes *bias_w)
+{
+    vf q = vf_set(row->sq_norm), cost = vf_set(row->cost), inverse = vf_set(1.0f / row->cost);
+    lanes dot = row_dot(b, row, *bias_w), alpha = lanes_load(row->alpha), step;
+    lane_mask positive = mask_from_bits(row->positive), live = mask_from_bits(b->live & row->learners);
+    for (int j = 0; j < SKX_NV; j++) {
+        vi flip = ~positive.m[j] & vi_set(INT32_MIN);
+        vf m = (vf)((vi)dot.v[j] ^ flip);
+        vf mismatch = vf_abs(alpha.v[j] * inverse - vf_sigmoid(-m));
+        worst->v[j] = vf_max(worst->v[j], vf_select(live.m[j], mismatch, vf_set(0.0f)));
+        vf next = cost * vf_sigmoid(solve_t(m, alpha.v[j], q, cost));
+        next = vf_select(live.m[j], next, alpha.v[j]);
+        step.v[j] = (vf)((vi)(next - alpha.v[j]) ^ flip);
+        alpha.v[j] = next;
+    }
+    lanes_store(row->alpha, alpha);
+    row_add(b, row, step, bias_w);
+}
+
+/* Ends when no row's probability and dual variable disagree by more than tol / 4, which where the loss bends most is an
+ * error of tol in the margin, or after max_iter passes. */
+int SKX_NAME(skx_solve_log_loss)(const skx_solver_block *b)
+{
+    lanes bias_w = lanes_load(b->w + b->n_features * SKX_LANES);
+    int iter = 0;
+    while (iter++ < b->max_iter) {
+        lanes worst = lanes_set(0.0f);
+        for (int64_t i = 0; i < b->n_rows; i++) {
+            if (i % SKX_POLL == 0 && skx_cancelled(b->cancel)) return iter;
+            visit(b, skx_solver_block_row(b, b->at[i]), &worst, &bias_w);
+        }
+        float lane[SKX_LANES], largest = 0.0f;
+        lanes_store(lane, worst);
+        for (int j = 0; j < SKX_LANES; j++) largest = fmaxf(largest, lane[j]);
+        if (largest <= 0.25f * b->tol) break;
+    }
+    lanes_store(b->w + b->n_features * SKX_LANES, bias_w);
+    return iter < b->max_iter ? iter : b->max_iter;
+}

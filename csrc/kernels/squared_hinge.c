@@ -1,0 +1,145 @@
+/* Dual coordinate descent for the L2-regularized squared hinge loss (Hsieh et al., ICML 2008), for 16 labels that share
+ * their rows: every step visits one row and updates its dual variable in all lanes at once. */
+#include "base/cancel.h"
+#include "base/random.h" /* rows are visited in random order */
+#include "kernels/lanes.h"
+
+#include <float.h>
+#include <math.h>
+
+typedef struct {
+    lanes max, min; /* of the projected gradients of one pass */
+} gap_t;
+
+static inline float largest_gap(const gap_t *g, uint16_t live)
+{
+    float max[SKX_LANES], min[SKX_LANES], gap = -FLT_MAX;
+    lanes_store(max, g->max);
+    lanes_store(min, g->min);
+    for (int b = 0; b < SKX_LANES; b++)
+        if (live >> b & 1) gap = fmaxf(gap, max[b] - min[b]);
+    return gap;
+}
+
+/* Visit a row. Returns whether it stays active: not if it is solved well enough in every lane for now (its projected
+ * gradient is within a quarter of the tolerance), or shrunk (at its bound, its gradient beyond the last pass's largest). */
+static inline int visit(const skx_solver_block *b, skx_solver_row *row, const lanes *shrink_above, gap_t *gap, lanes *bias_w)
+{
+    const vf zero = vf_set(0.0f);
+    float diagonal = 0.5f / row->cost;
+    vf inverse = vf_set(1.0f / (row->sq_norm + diagonal));
+    lanes dot = row_dot(b, row, *bias_w), alpha = lanes_load(row->alpha), step, next;
+    lane_mask positive = mask_from_bits(row->positive), live = mask_from_bits(b->live & row->learners), moves, active;
+    for (int j = 0; j < SKX_NV; j++) {
+        vi flip = ~positive.m[j] & vi_set(INT32_MIN);
+        vf g = (vf)((vi)dot.v[j] ^ flip) - vf_set(1.0f) + alpha.v[j] * vf_set(diagonal);
+        vi bound = alpha.v[j] == zero;
+        vi shrinks = (bound & (g > shrink_above->v[j])) | ~live.m[j];
+        vf projected = vf_select(bound, vf_min(g, zero), g);
+        projected = vf_select(shrinks, zero, projected);
+        gap->max.v[j] = vf_max(gap->max.v[j], projected);
+        gap->min.v[j] = vf_min(gap->min.v[j], projected);
+        active.m[j] = vf_abs(projected) > vf_set(0.25f * b->tol);
+        moves.m[j] = vf_abs(projected) > vf_set(1e-12f);
+        next.v[j] = vf_select(moves.m[j], vf_max(alpha.v[j] - g * inverse, zero), alpha.v[j]);
+        step.v[j] = (vf)((vi)(next.v[j] - alpha.v[j]) ^ flip);
+    }
+    if (mask_bits(moves)) {
+        lanes_store(row->alpha, next);
+        row_add(b, row, step, bias_w);
+    }
+    return mask_bits(active) != 0;
+}
+
+/* One pass over the active rows in the given order; those that stay active are kept together. Returns their number. */
+static int64_t sweep(const skx_solver_block *b, int64_t active, const lanes *shrink_above, gap_t *gap)
+{
+    lanes bias_w = lanes_load(b->w + b->n_features * SKX_LANES);
+    int64_t kept = 0;
+    gap->max = lanes_set(-FLT_MAX);
+    gap->min = lanes_set(FLT_MAX);
+    for (int64_t s = 0; s < active; s++) {
+        if (s % SKX_POLL == 0 && skx_cancelled(b->cancel)) break;
+        uint32_t at = b->order[s];
+        row_prefetch(b, s, active);
+        if (visit(b, skx_solver_block_row(b, at), shrink_above, gap, &bias_w)) b->order[kept++] = at;
+    }
+    lanes_store(b->w + b->n_features * SKX_LANES, bias_w);
+    return kept;
+}
+
+static void activate_all(const skx_solver_block *b)
+{
+    memcpy(b->order, b->at, (size_t)b->n_rows * sizeof *b->order);
+}
+
+static void shuffle(uint32_t *order, int64_t n, uint64_t *state)
+{
+    for (int64_t i = n - 1; i > 0; i--) {
+        int64_t j = random_below(state, i + 1);
+        uint32_t t = order[i];
+        order[i] = order[j];
+        order[j] = t;
+    }
+}
+
+/* Each pass visits the active rows in a new random order: a fixed one takes six times the passes, because the rows pull
+ * the bias weight about in the same order every time. All rows are visited again once the active ones are solved, so that
+ * few hard rows, such as equal ones with contrary labels, do not keep the many easy ones busy, or once the active ones had
+ * as many visits as all have in a pass, so that rows which never get below a tiny tol do not take all. Ends when, over all
+ * rows, no lane's projected gradients differ by more than tol, or after as many visits as max_iter passes make. */
+int SKX_NAME(skx_solve_squared_hinge)(const skx_solver_block *b)
+{
+    lanes shrink_above = lanes_set(FLT_MAX);
+    int64_t active = b->n_rows;
+    uint64_t random = b->seed;
+    int64_t visits = 0, most = b->n_rows * b->max_iter, since_all = 0;
+    activate_all(b);
+    while (visits < most && !skx_cancelled(b->cancel)) {
+        gap_t gap;
+        int64_t visited = active;
+        visits += active;
+        since_all = active == b->n_rows ? 0 : since_all + active;
+        shuffle(b->order, active, &random);
+        active = sweep(b, active, &shrink_above, &gap);
+        int solved = active == 0 || largest_gap(&gap, b->live) <= b->tol;
+        if (solved || since_all >= b->n_rows) {
+            if (solved && visited == b->n_rows) break;
+            activate_all(b);
+            active = b->n_rows;
+            shrink_above = lanes_set(FLT_MAX);
+            continue;
+        }
+        for (int j = 0; j < SKX_NV; j++)
+            shrink_above.v[j] = vf_select(gap.max.v[j] > vf_set(0.0f), gap.max.v[j], vf_set(FLT_MAX));
+    }
+    int64_t passes = b->n_rows ? (visits + b->n_rows - 1) / b->n_rows : 0;
+    return passes < b->max_iter ? (int)passes : b->max_iter;
+}
+
+void SKX_NAME(skx_count_weights)(const float *w, int64_t n_features, float threshold, int64_t *count)
+{
+    for (int64_t f = 0; f < n_features; f++) {
+        lanes a = lanes_load(w + f * SKX_LANES);
+        for (int j = 0; j < SKX_NV; j++) {
+            vi keep = (vf_abs(a.v[j]) >= vf_set(threshold)) & (a.v[j] != vf_set(0.0f));
+            for (uint32_t bits = vi_bits(keep); bits; bits &= bits - 1) count[j * SKX_VL + __builtin_ctz(bits)]++;
+        }
+    }
+}
+
+void SKX_NAME(skx_emit_weights)(const float *w, int64_t n_features, float threshold, int64_t *cursor, int32_t *entries,
+                                float *values)
+{
+    for (int64_t f = 0; f < n_features; f++) {
+        lanes a = lanes_load(w + f * SKX_LANES);
+        for (int j = 0; j < SKX_NV; j++) {
+            vi keep = (vf_abs(a.v[j]) >= vf_set(threshold)) & (a.v[j] != vf_set(0.0f));
+            for (uint32_t bits = vi_bits(keep); bits; bits &= bits - 1) {
+                int lane = j * SKX_VL + __builtin_ctz(bits);
+                entries[cursor[lane]] = (int32_t)f;
+                values[cursor[lane]++] = w[f * SKX_LANES + lane];
+            }
+        }
+    }
+}

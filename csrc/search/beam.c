@@ -1,0 +1,411 @@
+/* Beam search through compiled layers, a block of rows at a time. At each level the chunks that the rows of the block need
+ * are visited in the order in which they lie in memory, so that what one row fetched serves the next. */
+#include "base/arena.h"
+#include "base/topk.h"
+#include "kernels/kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+    GROUP = 32,          /* chunks scored together */
+    CHUNK_LANES = 256,          /* lanes per chunk, so that no uint8 can lead outside */
+    BLOCK_ROWS = 2048,   /* rows searched together, at most */
+    BLOCK_BYTES = 1 << 22 /* what their candidates may take, unless one row needs more */
+};
+
+/* A node of a row's beam whose children are to be scored. */
+typedef struct {
+    int32_t row; /* of the block */
+    int32_t node;
+    float score;
+} visit_t;
+
+typedef struct {
+    selector best;  /* of the children scored so far */
+    int64_t n_beam; /* the beam: node[0 .. n_beam) and score, best first */
+    int32_t *node;
+    float *score;
+} row_search;
+
+typedef struct {
+    const skx_kernels *kernels;
+    const skx_model *model;
+    const skx_search_params *params;
+    const skx_csr *x;
+    const skx_restriction *within; /* may be NULL */
+    int64_t first_row;             /* of the block */
+    int64_t n_rows;
+    int64_t beam; /* nodes a row's beam has room for */
+    int64_t capacity; /* candidates a row's selector has room for */
+    int64_t max_nodes; /* of a level */
+    row_search *rows;
+    uint64_t *keys;
+    int32_t *node;
+    float *score;
+    visit_t *visits, *sorted; /* of all rows */
+    uint32_t *count;          /* visits per node */
+    float *scores;            /* (GROUP, CHUNK_LANES) */
+    uint8_t *seen;            /* one per label; only where labels have copies */
+} search;
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static int64_t n_children(const skx_layer *layer) { return layer->child_ptr[layer->n_nodes]; }
+
+/* @return how many nodes layer l hands on: the beam, or at the end enough slots that k labels remain once copies are merged. */
+static int64_t n_kept(const skx_model *model, const skx_search_params *params, int64_t l)
+{
+    int64_t n = n_children(&model->layers[l]);
+    if (l < model->n_layers - 1) return least(params->beam_width, n);
+    return params->k > n / model->max_copies ? n : least(params->k * model->max_copies, n);
+}
+
+/* ---- memory ---- */
+
+/* Rows per block: few enough that what belongs to them stays in a near cache. */
+static int64_t block_rows(const search *s, int64_t n)
+{
+    int64_t bytes = 16 * s->capacity + 32 * s->beam + (int64_t)sizeof(row_search);
+    return most(1, least(n, least(BLOCK_ROWS, BLOCK_BYTES / bytes)));
+}
+
+/* How many rows are searched together follows from the sizes that this sets. */
+static void set_sizes(search *s)
+{
+    const skx_model *model = s->model;
+    s->beam = s->capacity = s->max_nodes = 1;
+    for (int64_t l = 0; l < model->n_layers; l++) {
+        int64_t kept = n_kept(model, s->params, l);
+        s->capacity = most(s->capacity, kept);
+        if (l < model->n_layers - 1) s->beam = most(s->beam, kept);
+        s->max_nodes = most(s->max_nodes, model->layers[l].n_nodes);
+    }
+}
+
+static void search_allocate(search *s, int64_t rows, skx_arena *arena)
+{
+    int64_t beams = rows * s->beam;
+    s->rows = skx_arena_take(arena, rows, sizeof *s->rows);
+    s->keys = skx_arena_take(arena, rows * s->capacity * 2, sizeof *s->keys);
+    s->node = skx_arena_take(arena, beams, sizeof *s->node);
+    s->score = skx_arena_take(arena, beams, sizeof *s->score);
+    s->visits = skx_arena_take(arena, beams, sizeof *s->visits);
+    s->sorted = skx_arena_take(arena, beams, sizeof *s->sorted);
+    s->count = skx_arena_take(arena, s->max_nodes + 1, sizeof *s->count);
+    s->scores = skx_arena_own(arena, aligned_alloc(64, GROUP * CHUNK_LANES * sizeof *s->scores));
+    if (s->model->max_copies > 1) s->seen = skx_arena_zeros(arena, s->model->n_labels, 1);
+    for (int64_t r = 0; !arena->failed && r < rows; r++) {
+        s->rows[r].node = s->node + r * s->beam;
+        s->rows[r].score = s->score + r * s->beam;
+    }
+}
+
+/* ---- one level ---- */
+
+/* Whether no child of a node can score above the node itself: then nodes below the worst that is kept need no visit. */
+static bool children_bounded(const search *s, float parent)
+{
+    switch (s->params->post_processor) {
+    case SKX_SIGMOID:
+    case SKX_HINGE: return parent >= 0.0f;
+    case SKX_LOG_SIGMOID:
+    case SKX_LOG_HINGE: return true;
+    default: return false;
+    }
+}
+
+/* Collect the nodes begin .. end of every row's beam whose children may still be among the row's best. @return their number. */
+static int64_t collect_visits(search *s, int64_t begin, int64_t end, float floor)
+{
+    int64_t n = 0;
+    for (int64_t r = 0; r < s->n_rows; r++) {
+        row_search *row = &s->rows[r];
+        if (begin > 0 && row->best.n > row->best.k) skx_selector_shrink(&row->best);
+        for (int64_t i = begin; i < least(end, row->n_beam); i++) {
+            float score = row->score[i];
+            bool hopeless = score < floor || key_make(score, 0) <= row->best.threshold;
+            if (hopeless && children_bounded(s, score)) continue;
+            s->visits[n++] = (visit_t){(int32_t)r, row->node[i], score};
+        }
+    }
+    return n;
+}
+
+/* Order the visits by node, where they are enough for that to pay. @return them. */
+static const visit_t *sort_visits(search *s, int64_t n, int64_t n_nodes)
+{
+    if (n < 2 || n < n_nodes / 8) return s->visits;
+    uint32_t start = 0;
+    memset(s->count, 0, (size_t)n_nodes * sizeof *s->count);
+    for (int64_t v = 0; v < n; v++) s->count[s->visits[v].node]++;
+    for (int64_t p = 0; p < n_nodes; p++) {
+        uint32_t size = s->count[p];
+        s->count[p] = start;
+        start += size;
+    }
+    for (int64_t v = 0; v < n; v++) s->sorted[s->count[s->visits[v].node]++] = s->visits[v];
+    return s->sorted;
+}
+
+/* Chunks waiting to be scored together. */
+typedef struct {
+    skx_target target[GROUP];
+    int64_t child[GROUP]; /* the chunk's first child */
+    const visit_t *visit[GROUP];
+    int64_t n;
+} group_t;
+
+/* Whether a node, or slot, has a label whose sorted position lies in [lowest, end). */
+static bool has_position(const skx_sorted_positions *positions, int64_t node, int64_t lowest, int64_t end)
+{
+    const int32_t *position = positions->position;
+    if (!positions->ptr) return position[node] >= lowest && position[node] < end;
+    int64_t first = positions->ptr[node], behind = positions->ptr[node + 1];
+    while (first < behind) { /* find the first position from the lowest on */
+        int64_t middle = first + (behind - first) / 2;
+        if (position[middle] < lowest) first = middle + 1;
+        else behind = middle;
+    }
+    return first < positions->ptr[node + 1] && position[first] < end;
+}
+
+static void add_chunk(search *s, const skx_layer *layer, const visit_t *visit, int64_t chunk, group_t *group)
+{
+    int64_t first = layer->child_ptr[visit->node] + SKX_CHUNK_WIDTH * (chunk - layer->chunk_ptr[visit->node]);
+    int64_t begin = s->x->indptr[s->first_row + visit->row];
+    skx_target *t = &group->target[group->n];
+    t->chunk.width = least(SKX_CHUNK_WIDTH, layer->child_ptr[visit->node + 1] - first);
+    t->chunk.n_slots = layer->index_ptr[chunk + 1] - layer->index_ptr[chunk];
+    t->chunk.n_bytes = layer->payload_ptr[chunk + 1] - layer->payload_ptr[chunk];
+    t->chunk.value_bytes = layer->value_bytes;
+    t->chunk.index = layer->index + layer->index_ptr[chunk];
+    t->chunk.payload = layer->payload + layer->payload_ptr[chunk];
+    t->indices = s->x->indices + begin;
+    t->data = s->x->data + begin;
+    t->n = s->x->indptr[s->first_row + visit->row + 1] - begin;
+    t->scores = s->scores + group->n * CHUNK_LANES;
+    memset(t->scores, 0, (size_t)t->chunk.width * sizeof(float));
+    group->child[group->n] = first;
+    group->visit[group->n++] = visit;
+}
+
+/* Of the children first + child[0 .. n), keep those that the row may enter. @return their number. */
+static int64_t keep_permitted(const search *s, const skx_layer *layer, int32_t row, int64_t first, uint8_t *child, int64_t n)
+{
+    const skx_sorted_positions *positions = s->within->positions + (layer - s->model->layers);
+    const int64_t *range = s->within->range + 2 * (s->first_row + row);
+    int64_t kept = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (has_position(positions, first + child[i], range[0], range[1])) child[kept++] = child[i];
+    return kept;
+}
+
+/* Score the waiting chunks and hand their children to their rows: under their label at the last layer, else as nodes. */
+static void score_group(search *s, const skx_layer *layer, group_t *group, const int32_t *label, float floor)
+{
+    uint8_t survivor[CHUNK_LANES];
+    s->kernels->accumulate(group->target, group->n, s->model->n_features);
+    for (int64_t g = 0; g < group->n; g++) {
+        const skx_target *t = &group->target[g];
+        int64_t first = group->child[g];
+        selector *best = &s->rows[group->visit[g]->row].best;
+        s->kernels->post_process(t->scores, layer->bias + first, t->chunk.width, group->visit[g]->score,
+                                 s->params->post_processor, s->params->power);
+        float enough = best->threshold && key_score(best->threshold) > floor ? key_score(best->threshold) : floor;
+        int64_t n = s->kernels->survivors(t->scores, t->chunk.width, enough, survivor);
+        if (s->within) n = keep_permitted(s, layer, group->visit[g]->row, first, survivor, n);
+        for (int64_t i = 0; i < n; i++) {
+            int64_t child = first + survivor[i];
+            selector_push(best, key_make(t->scores[survivor[i]], label ? label[child] : (int32_t)child));
+        }
+    }
+    group->n = 0;
+}
+
+static void score_visits(search *s, const skx_layer *layer, const visit_t *visits, int64_t n, const int32_t *label, float floor)
+{
+    group_t group;
+    group.n = 0;
+    for (int64_t v = 0; v < n; v++) {
+        for (int64_t chunk = layer->chunk_ptr[visits[v].node]; chunk < layer->chunk_ptr[visits[v].node + 1]; chunk++) {
+            add_chunk(s, layer, &visits[v], chunk, &group);
+            if (group.n == GROUP) score_group(s, layer, &group, label, floor);
+        }
+    }
+    score_group(s, layer, &group, label, floor);
+}
+
+/* Score the children of the rows' beams and leave each row's best in its selector, in falling order. The best node of a
+ * beam comes first, then twice as many at a time: often the later ones cannot change the result any more. */
+static void search_layer(search *s, int64_t l)
+{
+    const skx_layer *layer = &s->model->layers[l];
+    bool last_layer = l == s->model->n_layers - 1;
+    const int32_t *label = last_layer ? s->model->slot_label : NULL;
+    float floor = last_layer ? s->params->floor : -INFINITY;
+    int64_t kept = n_kept(s->model, s->params, l), widest_beam = 0;
+    for (int64_t r = 0; r < s->n_rows; r++) {
+        s->rows[r].best = selector_make(s->keys + 2 * s->capacity * r, kept);
+        widest_beam = most(widest_beam, s->rows[r].n_beam);
+    }
+    for (int64_t begin = 0, end = 1; begin < widest_beam; begin = end, end = 2 * end + 1) {
+        int64_t n = collect_visits(s, begin, end, floor);
+        score_visits(s, layer, sort_visits(s, n, layer->n_nodes), n, label, floor);
+    }
+    for (int64_t r = 0; r < s->n_rows; r++) skx_selector_finish(&s->rows[r].best);
+}
+
+static void take_beam(row_search *row)
+{
+    row->n_beam = row->best.n;
+    for (int64_t i = 0; i < row->n_beam; i++) {
+        row->node[i] = key_id(row->best.keys[i]);
+        row->score[i] = key_score(row->best.keys[i]);
+    }
+}
+
+/* ---- a block of rows ---- */
+
+/* Labels come in falling order, so the first copy seen is the largest. */
+static void write_labels(search *s, const selector *best, int32_t *labels, float *scores)
+{
+    int64_t out = 0, k = s->params->k;
+    for (int64_t i = 0; i < best->n && out < k; i++) {
+        int32_t label = key_id(best->keys[i]);
+        if (label < 0 || label >= s->model->n_labels) continue; /* in a mapped model, nobody may have looked at them */
+        if (s->seen && s->seen[label]) continue;
+        if (s->seen) s->seen[label] = 1;
+        labels[out] = label;
+        scores[out++] = key_score(best->keys[i]);
+    }
+    for (int64_t i = 0; s->seen && i < out; i++) s->seen[labels[i]] = 0;
+    for (; out < k; out++) {
+        labels[out] = -1;
+        scores[out] = -INFINITY;
+    }
+}
+
+/* Load row i's part of the frontier, or the root, into a beam. A wide frontier is cut like any level: best first. */
+static void load_frontier(search *s, const skx_frontier *frontier, int64_t i, row_search *row, uint64_t *keys)
+{
+    row->n_beam = 1;
+    row->node[0] = 0;
+    row->score[0] = s->params->root;
+    if (!frontier) return;
+    int64_t kept = frontier->level > 0 ? n_kept(s->model, s->params, frontier->level - 1) : 1;
+    row->best = selector_make(keys, kept);
+    for (int64_t p = frontier->ptr[i]; p < frontier->ptr[i + 1]; p++)
+        selector_push(&row->best, key_make(frontier->score[p], frontier->node[p]));
+    skx_selector_finish(&row->best);
+    take_beam(row);
+}
+
+static void search_block(search *s, const skx_frontier *frontier, int32_t *labels, float *scores)
+{
+    for (int64_t r = 0; r < s->n_rows; r++)
+        load_frontier(s, frontier, s->first_row + r, &s->rows[r], s->keys + 2 * s->capacity * r);
+    for (int64_t l = frontier ? frontier->level : 0; l < s->model->n_layers; l++) {
+        search_layer(s, l);
+        if (l == s->model->n_layers - 1) break;
+        for (int64_t r = 0; r < s->n_rows; r++) take_beam(&s->rows[r]);
+    }
+    for (int64_t r = 0; r < s->n_rows; r++)
+        write_labels(s, &s->rows[r].best, labels + r * s->params->k, scores + r * s->params->k);
+}
+
+static bool frontier_valid(const skx_model *model, const skx_frontier *f, int64_t begin, int64_t end)
+{
+    if (!f) return true;
+    if (f->level < 0 || f->level >= model->n_layers) return false;
+    int64_t n_nodes = model->layers[f->level].n_nodes;
+    for (int64_t i = begin; i < end; i++) {
+        if (f->ptr[i] < 0 || f->ptr[i + 1] < f->ptr[i]) return false;
+        for (int64_t p = f->ptr[i]; p < f->ptr[i + 1]; p++)
+            if (f->node[p] < 0 || f->node[p] >= n_nodes) return false;
+    }
+    return true;
+}
+
+static bool arguments_valid(const skx_model *model, const skx_csr *x, const skx_search_params *p, int64_t begin, int64_t end)
+{
+    return x->n_cols == model->n_features && begin >= 0 && begin <= end && end <= x->n_rows && model->n_layers >= 1 &&
+           model->max_copies >= 1 && p->beam_width >= 1 && p->k >= 1 && p->post_processor >= SKX_NOOP &&
+           p->post_processor <= SKX_LOG_HINGE && p->power >= 1 && p->power <= 4;
+}
+
+int skx_rank(const skx_kernels *kernels, const skx_model *model, const skx_csr *x, const skx_frontier *frontier,
+             const skx_restriction *within, const skx_search_params *params, int64_t begin, int64_t end, int32_t *labels,
+             float *scores)
+{
+    if (!arguments_valid(model, x, params, begin, end) || !frontier_valid(model, frontier, begin, end)) return SKX_EARG;
+    search s = {.kernels = kernels, .model = model, .params = params, .x = x, .within = within};
+    set_sizes(&s);
+    skx_arena arena = {0};
+    int64_t step = block_rows(&s, end - begin);
+    search_allocate(&s, step, &arena);
+    for (int64_t i = begin; i < end && !arena.failed; i += step) {
+        s.first_row = i;
+        s.n_rows = least(step, end - i);
+        search_block(&s, frontier, labels + (i - begin) * params->k, scores + (i - begin) * params->k);
+    }
+    skx_arena_free(&arena);
+    return arena.failed ? SKX_ENOMEM : SKX_OK;
+}
+
+/* ---- a single row ---- */
+
+/* @return SKX_OK, or what is wrong with a row. */
+static int row_check(const int32_t *indices, const float *data, int64_t n, int64_t n_features)
+{
+    int32_t last = -1;
+    for (int64_t p = 0; p < n; p++) {
+        if (indices[p] < 0 || indices[p] >= n_features) return SKX_EINDEX;
+        if (indices[p] <= last) return SKX_EORDER;
+        if (!isfinite(data[p])) return SKX_EFINITE;
+        last = indices[p];
+    }
+    return SKX_OK;
+}
+
+/* Write the nonzeros of a dense row to arrays of n elements. @return their number. */
+static int64_t sparse_row(const float *dense, int64_t n, int32_t *indices, float *data)
+{
+    int64_t filled = 0;
+    for (int64_t f = 0; f < n; f++) {
+        indices[filled] = (int32_t)f;
+        data[filled] = dense[f];
+        filled += dense[f] != 0.0f;
+    }
+    return filled;
+}
+
+static int rank_sparse_row(const skx_kernels *kernels, const skx_model *model, const int32_t *indices, const float *data,
+                           int64_t n, const skx_restriction *within, const skx_search_params *params, int32_t *labels,
+                           float *scores)
+{
+    int status = row_check(indices, data, n, model->n_features);
+    const int64_t indptr[2] = {0, n};
+    const skx_csr x = {1, model->n_features, indptr, indices, data};
+    return status == SKX_OK ? skx_rank(kernels, model, &x, NULL, within, params, 0, 1, labels, scores) : status;
+}
+
+int skx_rank_row(const skx_kernels *kernels, const skx_model *model, const int32_t *indices, const float *data, int64_t n,
+                 const skx_restriction *within, const skx_search_params *params, int32_t *labels, float *scores)
+{
+    if (n < 0) return SKX_EARG;
+    if (indices) return rank_sparse_row(kernels, model, indices, data, n, within, params, labels, scores);
+    if (n != model->n_features) return SKX_EARG;
+    skx_arena arena = {0};
+    int32_t *found = skx_arena_take(&arena, n, sizeof *found);
+    float *values = skx_arena_take(&arena, n, sizeof *values);
+    int status = SKX_ENOMEM;
+    if (!arena.failed) {
+        int64_t filled = sparse_row(data, n, found, values);
+        status = rank_sparse_row(kernels, model, found, values, filled, within, params, labels, scores);
+    }
+    skx_arena_free(&arena);
+    return status;
+}

@@ -1,0 +1,77 @@
+#include "train/rows.h"
+
+#include "base/bitset.h"
+#include "base/huge.h" /* rows are visited in random order */
+
+#include <stddef.h> /* offsetof */
+
+static int64_t padded(int64_t length) { return (length + SKX_PADDING - 1) / SKX_PADDING * SKX_PADDING; }
+
+static int64_t lines_of(int64_t length)
+{
+    return ((int64_t)offsetof(skx_solver_row, entries) + padded(length) * (int64_t)sizeof(skx_entry) + SKX_LINE - 1) / SKX_LINE;
+}
+
+/* Decide where each row begins and allocate them. @return SKX_OK, SKX_ENOMEM or SKX_ECAPACITY. */
+static int allocate(const skx_csr *x, const int32_t *source, skx_arena *arena, skx_solver_rows *out)
+{
+    int64_t lines = 0;
+    out->at = skx_arena_take(arena, out->n_rows, sizeof *out->at);
+    if (!out->at) return SKX_ENOMEM;
+    for (int64_t i = 0; i < out->n_rows; i++) {
+        out->at[i] = (uint32_t)lines;
+        lines += lines_of(x->indptr[source[i] + 1] - x->indptr[source[i]]);
+        if (lines > UINT32_MAX) return SKX_ECAPACITY;
+    }
+    out->rows = skx_arena_own(arena, skx_huge_alloc((size_t)lines * SKX_LINE));
+    return out->rows ? SKX_OK : SKX_ENOMEM;
+}
+
+static void copy_rows(const skx_csr *x, const int32_t *source, skx_solver_rows *out, bitset *columns)
+{
+    for (int64_t i = 0; i < out->n_rows; i++) {
+        skx_solver_row *row = skx_solver_rows_at(out, i);
+        int64_t from = x->indptr[source[i]];
+        row->length = (int32_t)(x->indptr[source[i] + 1] - from);
+        row->padded = (int32_t)padded(row->length);
+        for (int32_t p = 0; p < row->length; p++) {
+            row->entries[p] = (skx_entry){x->indices[from + p], x->data[from + p]};
+            bitset_add(columns, x->indices[from + p]);
+        }
+    }
+}
+
+/* Replace every column by its rank among those that occur. @return SKX_OK, or SKX_ENOMEM. */
+static int renumber(skx_solver_rows *out, const bitset *columns)
+{
+    uint32_t *ranks = bitset_ranks(columns);
+    if (!ranks) return SKX_ENOMEM;
+    out->n_features = bitset_size(columns, ranks);
+    for (int64_t i = 0; i < out->n_rows; i++) {
+        skx_solver_row *row = skx_solver_rows_at(out, i);
+        for (int32_t p = 0; p < row->length; p++)
+            row->entries[p].feature = bitset_rank(columns, ranks, row->entries[p].feature);
+        for (int32_t p = row->length; p < row->padded; p++) row->entries[p] = (skx_entry){(int32_t)out->n_features, 0.0f};
+    }
+    free(ranks);
+    return SKX_OK;
+}
+
+int skx_solver_rows_gather(const skx_csr *x, const int32_t *source, int64_t n, skx_arena *arena, skx_solver_rows *out)
+{
+    bitset columns = {0, NULL, NULL};
+    out->n_rows = n;
+    int status = allocate(x, source, arena, out);
+    if (status == SKX_OK && !bitset_init(&columns, x->n_cols)) status = SKX_ENOMEM;
+    if (status == SKX_OK) {
+        copy_rows(x, source, out, &columns);
+        status = renumber(out, &columns);
+    }
+    if (status == SKX_OK) {
+        out->features = skx_arena_take(arena, out->n_features, sizeof *out->features);
+        if (out->features) bitset_drain(&columns, out->features);
+        else status = SKX_ENOMEM;
+    }
+    bitset_free(&columns);
+    return status;
+}

@@ -1,0 +1,25 @@
+/* The training examples of a tree node, gathered in the form the solvers want. */
+#ifndef SKX_ROWS_H
+#define SKX_ROWS_H
+#include "base/arena.h"
+#include "kernels/kernels.h" /* skx_solver_row */
+
+typedef struct {
+    int64_t n_rows;
+    int64_t n_features;
+    uint8_t *rows;     /* skx_solver_row, one after the other */
+    uint32_t *at;      /* where each begins, in lines */
+    int32_t *features; /* the columns that occur, rising */
+} skx_solver_rows;
+
+/* Copy rows source[0 .. n) of x, features renumbered. Of each row, the entries and their numbers are set. The arrays belong to
+ * the arena.
+ * @return SKX_OK; SKX_ENOMEM; or SKX_ECAPACITY where the rows take 2^32 lines or more. */
+int skx_solver_rows_gather(const skx_csr *x, const int32_t *source, int64_t n, skx_arena *arena, skx_solver_rows *out);
+
+static inline skx_solver_row *skx_solver_rows_at(const skx_solver_rows *r, int64_t i)
+{
+    return (skx_solver_row *)(r->rows + (size_t)r->at[i] * SKX_LINE);
+}
+
+#endif

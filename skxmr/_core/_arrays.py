@@ -1,0 +1,34 @@
+"""Append-only arrays."""
+
+import numpy as np
+
+
+class AppendableArray:
+    """An append-only array of one dimension.
+
+    It is extended in place where the system can move pages instead of bytes. Joining many arrays
+    then takes the memory of the result and not twice as much, if each is dropped once appended.
+    """
+
+    def __init__(self, dtype):
+        self._array = np.empty(0, dtype=dtype)
+        self._ends = [0]
+
+    def append(self, values):
+        """Copy an array to the end."""
+        lo = self._ends[-1]
+        hi = lo + len(values)
+        if hi > len(self._array):
+            self._array.resize(max(hi, len(self._array) * 9 // 8), refcheck=False)
+        self._array[lo:hi] = values
+        self._ends.append(hi)
+
+    def pointers(self):
+        """Where each appended array begins, and the last one ends, as int64."""
+        return np.array(self._ends, dtype=np.int64)
+
+    def take(self):
+        """Return the array; nothing may be appended afterwards."""
+        array, self._array = self._array, None
+        array.resize(self._ends[-1], refcheck=False)
+        return array

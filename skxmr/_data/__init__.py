@@ -1,0 +1,1 @@
+"""What fit is given, checked and in canonical order."""

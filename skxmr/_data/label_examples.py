@@ -1,0 +1,51 @@
+"""What labels say of themselves, as further training rows."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from .._utils.validation import check_matrix
+
+
+def check_label_examples(label_examples, n_labels, n_features):
+    """Validate rows that stand for labels, one each, and return them as CSR."""
+    rows = check_matrix(label_examples, "label_examples", n_labels)
+    if rows.shape[1] != n_features:
+        raise ValueError(f"label_examples must have X's {n_features} features, got {rows.shape[1]}")
+    return rows
+
+
+def with_label_examples(X, targets, rows):
+    """Append rows that stand for labels to the training rows. Those without features are left out.
+
+    Parameters
+    ----------
+    X : csr_matrix of float32, shape (n, n_features)
+    targets : tuple (indicator, weight, relevance, negatives)
+        As `distinct_examples` takes them.
+    rows : csr_matrix of float32, shape (n_labels, n_features)
+
+    Returns
+    -------
+    X : csr_matrix
+    targets : tuple
+    """
+    labels = np.flatnonzero(np.diff(rows.indptr)).astype(np.int32)
+    indicator, weight, relevance, negatives = targets
+    one_each = _one_each(labels, indicator.shape[1])
+    nothing = sp.csr_matrix(one_each.shape, dtype=np.float32)
+    if weight is not None:
+        weight = np.concatenate((weight, np.ones(len(labels), dtype=weight.dtype)))
+    if relevance is not None:
+        relevance = _stack(relevance, one_each)
+    if negatives is not None:
+        negatives = _stack(negatives, nothing)
+    return _stack(X, rows[labels]), (_stack(indicator, one_each), weight, relevance, negatives)
+
+
+def _one_each(labels, n_labels):
+    ones, pointers = np.ones(len(labels), dtype=np.float32), np.arange(len(labels) + 1)
+    return sp.csr_matrix((ones, labels, pointers), shape=(len(labels), n_labels))
+
+
+def _stack(above, below):
+    return sp.vstack((above, below), format="csr", dtype=np.float32)

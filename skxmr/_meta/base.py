@@ -1,0 +1,178 @@
+"""What rankers have in common that change the scores of another one."""
+
+import numpy as np
+from scipy import sparse
+from sklearn import get_config
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.utils import check_array, get_tags
+from sklearn.utils.validation import _num_samples, check_is_fitted
+
+from .._ranking.wrapped import reached_scores, take_rows
+from .._utils.estimators import consistent
+from .._utils.pairs import is_true, select
+from .._utils.targets import encode_targets, known_truth, target_array
+from .._utils.validation import check_weight_ratios, widened
+
+#: What a wrapper notes of the estimator inside, which may not change from then on.
+_NOTED = "n_features_in_", "feature_names_in_", "classes_"
+
+
+class RankerWrapper(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """A ranker that changes the scores of `estimator_`.
+
+    Subclasses have the parameters `estimator` and `threshold`, and define ``rank`` and
+    ``_changed(scores, labels)``: what becomes of the scores of labels.
+    """
+
+    def _take_targets(self, X, y):
+        """Check y, note what predictions look like, and return it as something that fit takes."""
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None"
+            )
+        for name in _NOTED:  # those of another estimator, perhaps
+            vars(self).pop(name, None)
+        options = {"ensure_2d": False, "dtype": None, "input_name": "y"}
+        y = check_array(widened(target_array(y, "y")), accept_sparse="csr", **options)
+        if y.shape[0] != _num_samples(X):
+            raise ValueError(f"y must have {_num_samples(X)} rows as X, got {y.shape[0]}")
+        targets = encode_targets(y)
+        self._container = targets.container
+        self.multilabel_ = targets.container != "classes"
+        self.n_labels_ = targets.indicator.shape[1]
+        self.classes_ = targets.classes if not self.multilabel_ else np.arange(self.n_labels_)
+        return y if self.multilabel_ else np.ravel(y)
+
+    def _take_estimator(self, fitted):
+        """Keep a fitted estimator, and what it knows of features and classes."""
+        self.estimator_ = fitted
+        for name in _NOTED:
+            if hasattr(fitted, name):
+                setattr(self, name, getattr(fitted, name))
+        n_labels = len(self.classes_)
+        if self.multilabel_ and n_labels != self.n_labels_:
+            raise ValueError(f"y must have {n_labels} columns as in fit, got {self.n_labels_}")
+        self.n_labels_ = n_labels
+
+    def _check_fitted(self):
+        """Refuse to go on where the estimator is no longer the one that fit has seen.
+
+        Its labels may have been added to, or it was fitted again by itself: names, columns and
+        propensities would be those of others.
+        """
+        check_is_fitted(self)
+        for name in _NOTED:
+            noted = vars(self).get(name)
+            now = getattr(self.estimator_, name, noted)
+            if now is not noted and not _are_equal(now, noted):
+                raise NotFittedError(
+                    f"{type(self).__name__} was fitted to an estimator whose {name} has changed "
+                    "since, as by add_labels or another fit: fit again"
+                )
+
+    def _reached_scores(self, X):
+        """Scores that `rank` shows, of all labels that it can show, as CSR."""
+        self._check_fitted()
+        scores = self._estimated_scores(X)
+        changed = self._changed(scores.data, scores.indices)
+        return sparse.csr_matrix((changed, scores.indices, scores.indptr), shape=scores.shape)
+
+    def _estimated_scores(self, X):
+        sparse_y = self._container in ("spmatrix", "sparray")
+        return reached_scores(self.estimator_, X, self.n_labels_, sparse_y=sparse_y)
+
+    def _mirror(self, matrix):
+        """Return a CSR matrix in the container of a multilabel y."""
+        if self._container == "dense":
+            return matrix.toarray()
+        return sparse.csr_array(matrix) if self._container == "sparray" else matrix
+
+    @consistent
+    def predict(self, X):
+        """Predict labels.
+
+        Parameters
+        ----------
+        X : as the estimator takes it
+
+        Returns
+        -------
+        y : {ndarray, sparse matrix}
+            0/1 indicator of the labels whose scores, as ``rank`` shows them, are above `threshold`,
+            in the container of y; or, for one-dimensional y, the highest ranked class of each row.
+        """
+        if not self._is_multilabel():
+            return self._best_classes(X)
+        scores = self._reached_scores(X)
+        predicted = select(scores, scores.data > self.threshold)
+        predicted.data = np.ones(predicted.nnz, dtype=np.int64)
+        return self._mirror(predicted)
+
+    @consistent
+    def score(self, X, y, sample_weight=None):
+        """Precision at 1, which for one-dimensional y is the accuracy.
+
+        Parameters
+        ----------
+        X : as the estimator takes it
+        y : {array-like, sparse matrix} of shape (n_samples, n_labels) or (n_samples,)
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        score : float
+            Share of rows whose highest ranked label is one of theirs.
+        """
+        multilabel = self._is_multilabel()
+        weight = check_weight_ratios(sample_weight, _num_samples(X))
+        if not multilabel:
+            return super().score(X, target_array(y, "y"), weight)
+        truth = known_truth(self, y, _num_samples(X))
+        best = self.rank(X, 1)[0][:, 0]
+        hits = is_true(truth, np.arange(len(best)), best) & (best >= 0)
+        return float(np.average(hits, weights=weight))
+
+    def _is_multilabel(self):
+        self._check_fitted()
+        return self.multilabel_
+
+    def _best_classes(self, X):
+        best = self.rank(X, 1)[0][:, 0]
+        classes = self.classes_[best]
+        lost = np.flatnonzero(best < 0)
+        if len(lost):
+            classes[lost] = self.estimator_.predict(take_rows(X, lost))
+        return classes
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        own = get_tags(self.estimator)
+        tags.input_tags = own.input_tags
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+def _are_equal(now, noted):
+    """Whether an attribute of an estimator is as it was; classes may be one array per label."""
+    if isinstance(now, list) and isinstance(noted, list):
+        return len(now) == len(noted) and all(map(np.array_equal, now, noted))
+    return np.array_equal(now, noted)
+
+
+def weight_params(estimator, sample_weight):
+    """Return sample weights as keyword arguments of the estimator's fit, if there are any."""
+    if sample_weight is None or isinstance(estimator, FrozenEstimator):
+        return {}
+    if get_config()["enable_metadata_routing"]:
+        return {"sample_weight": sample_weight}
+    if isinstance(estimator, BaseSearchCV):
+        return weight_params(estimator.estimator, sample_weight)
+    if hasattr(estimator, "steps"):
+        name, last = estimator.steps[-1]
+        return {
+            f"{name}__{key}": value for key, value in weight_params(last, sample_weight).items()
+        }
+    return {"sample_weight": sample_weight}

@@ -1,0 +1,1 @@
+"""Ranking: from a row and trained models to labels and their explanation."""

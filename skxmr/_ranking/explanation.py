@@ -1,0 +1,389 @@
+"""The result of explaining a label's scores."""
+
+import numbers
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.sparse as sp
+
+from .._utils.validation import check_integer, check_texts
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TreeExplanation:
+    """What one tree says of a label.
+
+    Level l of the tree, from 1 for the root's children to n_levels for the slots, is column l - 1
+    of the arrays.
+
+    Attributes
+    ----------
+    weight : float
+        The share of the tree in the label's score.
+    nodes : ndarray of int32, shape (n_rows, n_levels)
+        The way to the label, as `LabelTree.path` has it; where the label has several slots, to the
+        one that scores highest in the row.
+    bias : ndarray of float32, shape (n_rows, n_levels)
+    margins : ndarray of float32, shape (n_rows, n_levels)
+        The contributions of all features, and the bias.
+    factors : ndarray of float32, shape (n_rows, n_levels)
+        What the post-processor makes of each margin by itself.
+    scores : ndarray of float32, shape (n_rows, n_levels)
+        The same joined with what was before; the last column is the tree's score of the label.
+    places : ndarray of int32, shape (n_rows, n_levels - 1)
+        The place of the node in the beam, from 0, and -1 where it was lost.
+    weights, contributions : tuple of csr_matrix of float32, shape (n_rows, n_features)
+        For each level the weights that the row's features meet, and what comes of it. Features
+        without a weight, as those whose weights were pruned, have no entry.
+    """
+
+    weight: float
+    nodes: np.ndarray
+    bias: np.ndarray
+    margins: np.ndarray
+    factors: np.ndarray
+    scores: np.ndarray
+    places: np.ndarray
+    weights: tuple
+    contributions: tuple
+
+    @property
+    def n_levels(self):
+        """Levels below the root."""
+        return self.nodes.shape[1]
+
+    def __getitem__(self, rows):
+        """Take some rows; the arrays are those of a slice."""
+        levels = {name: [m[rows] for m in getattr(self, name)] for name in _LEVELS}
+        arrays = {name: getattr(self, name)[rows] for name in _ARRAYS}
+        return replace(self, **arrays, **{name: tuple(level) for name, level in levels.items()})
+
+    def __repr__(self):
+        return f"TreeExplanation(weight={self.weight:.4g}, n_levels={self.n_levels})"
+
+
+_LEVELS = "weights", "contributions"
+_ARRAYS = "nodes", "bias", "margins", "factors", "scores", "places"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class VoteExplanation:
+    """What training rows say of a label.
+
+    Attributes
+    ----------
+    weight : float
+        The share of all votes in the label's score.
+    rows : ndarray of int32, shape (n_rows, n_neighbors)
+        Which rows of the X given to fit voted, the most similar first; of several equal ones, the
+        first of them. Those of `add_voters` are numbered on from there. -1 beyond the last, and
+        where the model was saved by a release that did not keep them.
+    similarities : ndarray of float32, shape (n_rows, n_neighbors)
+        Cosines; 0 beyond the last.
+    parts : ndarray of float64, shape (n_rows, n_neighbors)
+        The part of each row in all votes.
+    carries : ndarray of bool, shape (n_rows, n_neighbors)
+        Whether the row has the label.
+    scores : ndarray of float64, shape (n_rows,)
+        The parts of those that have it, summed.
+    """
+
+    weight: float
+    rows: np.ndarray
+    similarities: np.ndarray
+    parts: np.ndarray
+    carries: np.ndarray
+    scores: np.ndarray
+
+    def __getitem__(self, rows):
+        """Take some rows."""
+        names = "rows", "similarities", "parts", "carries", "scores"
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+
+    def __repr__(self):
+        return f"VoteExplanation(weight={self.weight:.4g}, n_neighbors={self.rows.shape[1]})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Explanation:
+    """What made the scores of one label, in one or several rows.
+
+    Made by `XRLinearClassifier.explain` and `skxmr.inspection.explain`. Printed, it shows the
+    largest contributions in the first row; ``explanation[i]`` is that of row i alone.
+
+    Attributes
+    ----------
+    label : int or str
+        As in `classes_`.
+    label_name : str
+    column : int
+        Its position there.
+    X : csr_matrix of float32, shape (n_rows, n_features)
+        The rows explained.
+    scores : ndarray of float32, shape (n_rows,)
+        The label's scores, whether or not the beam reaches it.
+    summed : ndarray of bool, shape (n_rows,)
+        Whether what trees and votes say is added up; always if there is one tree and no votes.
+    trees : tuple of TreeExplanation
+    votes : VoteExplanation or None
+    feature_names : ndarray of str or None
+    post_processor : str
+
+    Notes
+    -----
+    In a tree, a product of x and weight for each feature, and the bias, are added up to the margin
+    v of a node. It becomes f(v) and joins the score p of the node above, of which there is none
+    at the first level:
+
+    ==============  ==============================  ===============
+    post_processor  f(v)                            score
+    ==============  ==============================  ===============
+    noop            v                               f(v), p is lost
+    sigmoid         1 / (1 + exp(-v))               p f(v)
+    log-sigmoid     -log(1 + exp(-v))               p + f(v)
+    l{q}-hinge      exp(-max(0, 1 - v)^q)           p f(v)
+    log-l{q}-hinge  -max(0, 1 - v)^q                p + f(v)
+    ==============  ==============================  ===============
+
+    With several trees, or votes, the score is the sum over trees and votes of their `weight` times
+    their score; for the variants with logarithms, the logarithm of what the sum is without them.
+    A tree takes part in the sum if it ranks the label among its first 50, and votes are added to
+    the trees' sum if that ranks the label among the first 50 (of a single tree, the first 20). What
+    ranks it lower counts only instead of the sum, if it is larger. `summed` says of each row
+    whether all parts were added up. Margins and scores are those of the search, to the last bit.
+    """
+
+    label: object
+    label_name: str
+    column: int
+    X: sp.csr_matrix
+    scores: np.ndarray
+    summed: np.ndarray
+    trees: tuple
+    votes: VoteExplanation | None
+    feature_names: np.ndarray | None
+    post_processor: str
+
+    def __len__(self):
+        return len(self.scores)
+
+    def __getitem__(self, rows):
+        """Take some rows: an Explanation of these, of one for an integer."""
+        if isinstance(rows, numbers.Integral):
+            rows = [range(len(self))[rows]]
+        return replace(
+            self,
+            X=self.X[rows],
+            scores=self.scores[rows],
+            summed=self.summed[rows],
+            trees=tuple(tree[rows] for tree in self.trees),
+            votes=None if self.votes is None else self.votes[rows],
+        )
+
+    @property
+    def reached(self):
+        """Whether the beams of all trees lead to the label; ndarray of bool, shape (n_rows,)."""
+        return np.all([(tree.places >= 0).all(axis=1) for tree in self.trees], axis=0)
+
+    def name(self, feature):
+        """Name a feature; without names, its number."""
+        return int(feature) if self.feature_names is None else str(self.feature_names[feature])
+
+    def top(self, k=10, *, row=0, tree=0):
+        """List the largest contributions of each level in a row, by absolute value.
+
+        Parameters
+        ----------
+        k : int, default=10
+        row : int, default=0
+        tree : int, default=0
+
+        Returns
+        -------
+        levels : list of list of tuple (name, contribution)
+            Ties by lower feature. Without feature names, numbers. The bias is not among them.
+        """
+        check_integer(k, "k", 1)
+        check_integer(row, "row", 0, len(self) - 1)
+        check_integer(tree, "tree", 0, len(self.trees) - 1)
+        return [self._largest(level, row, k) for level in self.trees[tree].contributions]
+
+    def _largest(self, contributions, row, k):
+        part = slice(*contributions.indptr[row : row + 2])
+        features, values = contributions.indices[part], contributions.data[part]
+        order = np.argsort(-np.abs(values), kind="stable")[:k]
+        return [(self.name(features[i]), float(values[i])) for i in order]
+
+    def to_arrays(self):
+        """List all contributions to margins, biases among them.
+
+        Returns
+        -------
+        columns : dict of str to ndarray
+            Of equal lengths: `row`; `tree`, from 0; `level`, from 1; `node`; `feature`, its number
+            or -1 for the bias; `name`, if there are names; `value` of the feature; `weight`;
+            `contribution`. For the bias, `value` is 1.
+        """
+        tables = [
+            table
+            for t, tree in enumerate(self.trees)
+            for level in range(tree.n_levels)
+            for table in (_features_of(self.X, t, tree, level), _biases_of(t, tree, level))
+        ]
+        columns = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+        order = np.lexsort((columns["level"], columns["tree"], columns["row"]))
+        columns = {name: column[order] for name, column in columns.items()}
+        if self.feature_names is not None:
+            names = np.append(np.asarray(self.feature_names, dtype=object), "(bias)")
+            columns["name"] = names[columns["feature"]]
+        return columns
+
+    def to_frame(self):
+        """Return `to_arrays` as a pandas DataFrame.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError("to_frame needs pandas; to_arrays has the same without") from error
+        return pd.DataFrame(self.to_arrays())
+
+    def to_text(self, k=8, *, row=0):
+        """Say in words what made the score in a row.
+
+        Parameters
+        ----------
+        k : int, default=8
+            Contributions shown of each level, and votes.
+        row : int, default=0
+
+        Returns
+        -------
+        text : str
+        """
+        self.top(k, row=row)
+        missed = "" if self.reached[row] else ", which the beam does not reach,"
+        lines = [f"{self.label_name}{missed} scores {self.scores[row]:.4f} in row {row}"]
+        if not self.summed[row]:
+            lines[0] += "; it ranks too low for all parts to be added up, and the largest counts"
+        for t, tree in enumerate(self.trees):
+            lines.append(f"tree {t}: {tree.scores[row, -1]:.4f}, times {tree.weight:.4g}")
+            for level, largest in enumerate(self.top(k, row=row, tree=t)):
+                lines += _level_lines(tree, level, row, largest)
+        return "\n".join(lines if self.votes is None else lines + _vote_lines(self.votes, row, k))
+
+    def __str__(self):
+        return self.to_text()
+
+    def __repr__(self):
+        what = f"Explanation(label={self.label_name!r}, n_rows={len(self)}"
+        score = "" if len(self) != 1 else f", score={self.scores[0]:.4f}"
+        return f"{what}{score}, n_trees={len(self.trees)})"
+
+
+def _features_of(X, t, tree, level):
+    """The table of features that contributed at a level."""
+    weights, contributions = tree.weights[level], tree.contributions[level]
+    row = np.repeat(np.arange(X.shape[0]), np.diff(weights.indptr))
+    of_entry = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    keys = (rows * np.int64(X.shape[1]) + m.indices for rows, m in ((of_entry, X), (row, weights)))
+    return {
+        **_heads(t, tree, level, row),
+        "feature": weights.indices.astype(np.int64),
+        "value": X.data[np.searchsorted(*keys)],
+        "weight": weights.data,
+        "contribution": contributions.data,
+    }
+
+
+def _biases_of(t, tree, level):
+    """The table of biases of a level, one for each row."""
+    bias = tree.bias[:, level]
+    return {
+        **_heads(t, tree, level, np.arange(len(bias))),
+        "feature": np.full(len(bias), -1, dtype=np.int64),
+        "value": np.ones_like(bias),
+        "weight": bias,
+        "contribution": bias,
+    }
+
+
+def _heads(t, tree, level, row):
+    node = tree.nodes[row, level]
+    return {
+        "row": row,
+        "tree": np.full(len(row), t),
+        "level": np.full(len(row), level + 1),
+        "node": node,
+    }
+
+
+def _level_lines(tree, level, row, largest):
+    """Lines about a level: the node, its largest contributions, and what is left."""
+    margin, factor = tree.margins[row, level], tree.factors[row, level]
+    bias, place = tree.bias[row, level], _place(tree, level, row)
+    lines = [f"  level {level + 1}, node {tree.nodes[row, level]}{place}: "]
+    lines[0] += f"margin {margin:.4f} gives {factor:.4f}"
+    lines += [f"    {value:+9.4f}  {name}" for name, value in largest]
+    others = tree.contributions[level][row].nnz - len(largest)
+    if others:
+        rest = tree.contributions[level][row].sum(dtype=np.float64) - sum(v for _, v in largest)
+        lines.append(f"    {rest:+9.4f}  {others} other feature{'s' if others > 1 else ''}")
+    return [*lines, f"    {bias:+9.4f}  (bias)"]
+
+
+def _place(tree, level, row):
+    """What to say of the node's place in the beam; of the last level there is none."""
+    if level == tree.n_levels - 1:
+        return ""
+    place = tree.places[row, level]
+    return ", lost by the beam" if place < 0 else f", place {place + 1} in the beam"
+
+
+def _vote_lines(votes, row, k):
+    """Lines about votes: those for the label, the most similar first."""
+    carries = np.flatnonzero(votes.carries[row])
+    n_voters = int((votes.similarities[row] > 0).sum())
+    lines = [f"votes: {votes.scores[row]:.4f}, times {votes.weight:.4g}; "]
+    lines[0] += f"{len(carries)} of {n_voters} similar rows have the label"
+    for j in carries[:k]:
+        number, similarity = votes.rows[row, j], votes.similarities[row, j]
+        name = f"row {number} of training" if number >= 0 else "a row of training"
+        lines.append(f"    {votes.parts[row, j]:+9.4f}  {name}, similarity {similarity:.3f}")
+    return lines
+
+
+def find_label(label, classes):
+    """Position of a label in the classes; of strings, also of one given by its position.
+
+    Raises
+    ------
+    ValueError
+        If there is no such label.
+    """
+    strings, truth = classes.dtype.kind in "UO", isinstance(label, (bool, np.bool_))
+    number = isinstance(label, numbers.Real) and not truth
+    if strings and isinstance(label, numbers.Integral) and number and 0 <= label < len(classes):
+        return int(label)
+    fits = isinstance(label, str) if strings else truth if classes.dtype.kind == "b" else number
+    found = np.flatnonzero(classes == label) if fits else []
+    if len(found) == 0:
+        raise ValueError(f"label must be one of the {len(classes)} classes, got {label!r:.80}")
+    return int(found[0])
+
+
+def check_feature_names(names, estimator):
+    """Return feature names as an array, by default those the estimator was fitted with, if any."""
+    if names is None:
+        return getattr(estimator, "feature_names_in_", None)
+    names = np.array(check_texts(names, "feature_names"), dtype=object)
+    if len(names) != estimator.n_features_in_:
+        raise ValueError(
+            f"feature_names must be {estimator.n_features_in_} strings, one per feature, "
+            f"got {len(names)}"
+        )
+    return names

@@ -1,0 +1,1 @@
+"""Training: from examples and a label tree to the layers of rankers."""

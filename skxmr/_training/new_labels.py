@@ -1,0 +1,294 @@
+"""Labels that a fitted model learns later: new slots of its leaf clusters."""
+
+import warnings
+from inspect import signature
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from .._core import CHUNK_WIDTH, Layer, Model, compile_chunk, divide_into_chunks, read_chunk
+from .._data.examples import Examples
+from .._utils.folder import check_unread
+from .._utils.targets import check_classes, holds_text
+from .._utils.validation import check_indicator, takes_text
+from ..embeddings import embed_labels, split_kind
+from ..tree import LabelTree, group_pointers
+from .disentangle import matched_clusters
+from .trainer import train_leaf_chunks
+
+PLACEMENTS = ("search", "indexer")
+
+#: The share of known labels without rows beside new ones that nobody is warned of.
+_MOST_ABSENT = 0.25
+
+
+class GrownTargets(NamedTuple):
+    """Targets with labels that a model does not know yet.
+
+    Attributes
+    ----------
+    indicator : csr_matrix of float32, shape (n, n_labels)
+        Ones only; a column for every label, known or new.
+    classes : ndarray
+    new : ndarray of int32
+        The new labels' columns, rising.
+    renumbered : ndarray of int32
+        The column of each label that was known, rising.
+    """
+
+    indicator: sp.csr_matrix
+    classes: np.ndarray
+    new: np.ndarray
+    renumbered: np.ndarray
+
+
+def grown_columns(y, n_rows, n_known):
+    """Validate an indicator matrix whose columns are the known labels and then the new ones."""
+    Y = check_indicator(y, "y", n_rows)
+    if Y.shape[1] <= n_known:
+        raise ValueError(
+            f"y must have more than {n_known} columns, those of the known labels and then the new "
+            f"ones, got {Y.shape[1]}"
+        )
+    columns = np.arange(Y.shape[1], dtype=np.int32)
+    return GrownTargets(Y, np.arange(Y.shape[1]), columns[n_known:], columns[:n_known])
+
+
+def grown_classes(y, n_rows, known):
+    """Validate classes some of which are new, and number all of them again, in rising order."""
+    y = check_classes(y)
+    if len(y) != n_rows:
+        raise ValueError(f"y must hold one class for each of {n_rows} rows, got {len(y)}")
+    if holds_text(y) != holds_text(known):
+        raise ValueError(f"y must hold classes of {known.dtype}, as in fit, got {y.dtype}")
+    classes = np.unique(np.concatenate((known, y)))
+    if len(classes) == len(known):
+        raise ValueError("y must hold at least one class that is new, got known ones only")
+    renumbered = np.searchsorted(classes, known).astype(np.int32)
+    new = np.setdiff1d(np.arange(len(classes), dtype=np.int32), renumbered)
+    columns = np.searchsorted(classes, y).astype(np.int32)
+    entries = np.ones(n_rows, dtype=np.float32), columns, np.arange(n_rows + 1)
+    Y = sp.csr_matrix(entries, shape=(n_rows, len(classes)))
+    return GrownTargets(Y, classes, new, renumbered)
+
+
+class Place(NamedTuple):
+    """Where labels go: label ``label[i]`` into the leaf cluster ``leaf[i]``."""
+
+    label: np.ndarray
+    leaf: np.ndarray
+
+
+def rows_with(examples, labels):
+    """The examples that have one of these new labels, of which there must be some."""
+    rows = np.flatnonzero(np.diff(examples.Y[:, labels].indptr)).astype(np.int32)
+    if len(rows) == 0:
+        raise ValueError("y has no row of a new label; expected one at least, of weight above 0")
+    weight = None if examples.weight is None else examples.weight[rows]
+    X, Y = examples.X[examples.source[rows]], examples.Y[rows]
+    return Examples(X, Y, np.arange(len(rows), dtype=np.int32), weight)
+
+
+def place_by_search(examples, new, model, tree, params, *, n_clusters, n_jobs=None):
+    """Find the leaf clusters that a search reaches for most of each new label's examples.
+
+    Parameters
+    ----------
+    examples : Examples
+        Those that have a new label.
+    new : ndarray of int32
+        The new labels.
+    model : Model
+    tree : LabelTree
+        The model's.
+    params : TrainParams
+    n_clusters : int
+        Clusters per label, at most, and nodes kept per level: in a wider beam there are more
+        clusters that suit most rows somewhat and none of them well.
+    n_jobs : int, optional
+
+    Returns
+    -------
+    place : Place
+        A label without examples goes into the smallest cluster.
+    """
+    examples = examples._replace(Y=sp.csr_matrix(examples.Y[:, new]))
+    if tree.n_levels == 1:
+        return Place(new, np.zeros(len(new), dtype=np.int32))
+    clusters = matched_clusters(examples, tree, model.layers, params, n_clusters, n_jobs=n_jobs)
+    clusters = clusters[:, :n_clusters].copy()
+    lost = clusters[:, 0] < 0
+    clusters[lost, 0] = np.argmin(np.diff(tree.child_ptr[-1]))
+    row, _ = np.nonzero(clusters >= 0)
+    return Place(new[row], clusters[clusters >= 0])
+
+
+def check_indexer_places(indexer, kind, n_trees):
+    """Refuse an indexer that cannot say where new labels belong."""
+    can = callable(getattr(indexer, "predict", None))
+    if not can:
+        raise ValueError(
+            "placement='indexer' needs the fitted indexer and its predict, got "
+            f"indexer_={indexer!r}; use placement='search'"
+        )
+    if n_trees > 1:
+        raise ValueError(
+            f"placement='indexer' needs a model of one tree, got {n_trees}; use placement='search'"
+        )
+    unknown = [part for part in split_kind(kind) if part in ("pii", "text")]
+    if unknown and not takes_text(indexer):
+        raise ValueError(
+            f"placement='indexer' cannot embed new labels beside those of fit by {unknown[0]!r}, "
+            f"got label_embedding={kind!r}; use placement='search'"
+        )
+
+
+def place_by_indexer(
+    examples, new, indexer, kind, *, label_features=None, label_text=None, n_jobs=None
+):
+    """Ask an indexer for the leaf cluster of each new label.
+
+    Parameters
+    ----------
+    examples : Examples
+        Those that have a new label.
+    new : ndarray of int32
+        The new labels.
+    indexer : estimator
+        Fitted.
+    kind : str
+        The label embedding.
+    label_features : csr_matrix of float32, shape (n_new, d), optional
+    label_text : list of str, length n_new, optional
+        For an indexer that takes strings.
+    n_jobs : int, optional
+
+    Returns
+    -------
+    place : Place
+    """
+    if takes_text(indexer):
+        given = (
+            label_features is not None and "label_features" in signature(indexer.predict).parameters
+        )
+        features = {"label_features": label_features} if given else {}
+        return _checked_place(new, indexer.predict(label_text, **features), indexer)
+    if label_features is not None:  # with an empty row for each known label
+        n_rows = np.zeros(examples.Y.shape[1], dtype=np.int64)
+        n_rows[new] = np.diff(label_features.indptr)
+        entries = (
+            label_features.data,
+            label_features.indices,
+            np.concatenate(([0], np.cumsum(n_rows))),
+        )
+        label_features = sp.csr_matrix(entries, (len(n_rows), label_features.shape[1]))
+    Z = embed_labels(kind, examples, label_features=label_features, n_jobs=n_jobs)[new]
+    return _checked_place(new, indexer.predict(Z), indexer)
+
+
+def _checked_place(new, leaf, indexer):
+    """Refuse what no leaf clusters' numbers are."""
+    leaf, n_leaves = np.asarray(leaf), len(indexer.tree_.child_ptr[-1]) - 1
+    integers = leaf.shape == new.shape and leaf.dtype.kind in "iu"
+    if not integers or leaf.min() < 0 or leaf.max() >= n_leaves:
+        raise ValueError(
+            f"indexer_.predict must give a leaf cluster in [0, {n_leaves}) for each of {len(new)} "
+            f"new labels, got {leaf!r:.80}"
+        )
+    return Place(new, leaf)
+
+
+def grown_tree(tree, renumbered, place):
+    """Give labels slots behind those that their leaf clusters have.
+
+    Parameters
+    ----------
+    tree : LabelTree
+    renumbered : ndarray of int32, shape (n_labels,)
+        The number that each label of the tree is to have.
+    place : Place
+
+    Returns
+    -------
+    tree : LabelTree
+        With the same nodes above the slots.
+    """
+    leaf = np.concatenate((tree.parents(tree.n_levels), place.leaf))
+    label = np.concatenate((renumbered[tree.slot_label], place.label))
+    pointers = group_pointers(leaf, tree.n_nodes(tree.n_levels - 1))
+    return LabelTree([*tree.child_ptr[:-1], pointers], label[np.argsort(leaf, kind="stable")])
+
+
+def grown_model(model, tree, examples, params, *, retrain_siblings, **options):
+    """Train the rankers of a tree's new slots, and put them among those that a model has.
+
+    Parameters
+    ----------
+    model : Model
+    tree : LabelTree
+        As of `grown_tree`.
+    examples : Examples
+        All that the new rankers are to learn from.
+    params : TrainParams
+    retrain_siblings : bool
+        Whether all rankers of the clusters that get a slot are trained again.
+    **options
+        sampling, seed, n_jobs : as for `train_leaf_chunks`.
+
+    Returns
+    -------
+    model : Model
+    n_iter : int
+        The largest number of passes the solver made.
+    """
+    layer, n_features = model.layers[-1], model.n_features
+    check_unread(vars(layer), layer.checksums)
+    pointers, n_before = tree.child_ptr[-1], np.diff(layer.child_ptr)
+    touched = np.flatnonzero(np.diff(pointers) > n_before)
+    kept = np.zeros_like(n_before) if retrain_siblings else n_before
+    todo = [
+        (leaf, first, min(first + CHUNK_WIDTH, int(pointers[leaf + 1])))
+        for leaf in touched.tolist()
+        for first in range(int(pointers[leaf] + kept[leaf]), int(pointers[leaf + 1]), CHUNK_WIDTH)
+    ]
+    options["weight_dtype"] = layer.weight_dtype
+    trained, n_iter = train_leaf_chunks(examples, tree, todo, model.layers[:-1], params, **options)
+    trained_of = {leaf: [] for leaf in touched.tolist()}
+    for (leaf, _, _), chunk in zip(todo, trained, strict=True):
+        trained_of[leaf].append(chunk)
+
+    def chunks():
+        for leaf in range(len(n_before)):
+            known = map(layer.chunk, range(*layer.chunk_ptr[leaf : leaf + 2].tolist()))
+            new = trained_of.get(leaf, [])
+            yield from new if retrain_siblings and new else _joined(list(known), new, n_features)
+
+    layers = [*model.layers[:-1], Layer.from_chunks(pointers, chunks())]
+    return Model(layers, tree.slot_label, tree.n_labels, n_features), n_iter
+
+
+def warn_of_absent(examples, tree, new, *, retrain_siblings):
+    """Warn where the examples lack many of the known labels that new ones must be told from."""
+    leaf, known = tree.parents(tree.n_levels), ~np.isin(tree.slot_label, new)
+    beside = known & np.isin(leaf, leaf[~known])
+    siblings = np.unique(tree.slot_label[beside])
+    n_absent = int((np.bincount(examples.Y.indices, minlength=tree.n_labels)[siblings] == 0).sum())
+    if n_absent <= (0 if retrain_siblings else _MOST_ABSENT) * len(siblings):
+        return
+    harm = "are ranked no longer" if retrain_siblings else "may be ranked too low"
+    warnings.warn(
+        f"X has no row of {n_absent} of the {len(siblings)} known labels in the clusters that got "
+        f"new ones. If fit had some, add_labels should have them, too: these labels {harm}.",
+        stacklevel=4,
+    )
+
+
+def _joined(known, new, n_features):
+    """Chunks of a node's children that were known and then of the new ones."""
+    if not new:
+        return known
+    full = [chunk for chunk in known if len(chunk.bias) == CHUNK_WIDTH]
+    columns = [read_chunk(chunk, n_features) for chunk in known[len(full) :] + new]
+    weight_dtype = new[0].weight_dtype
+    return full + [compile_chunk(c, n_features, weight_dtype) for c in divide_into_chunks(columns)]

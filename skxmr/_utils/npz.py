@@ -1,0 +1,122 @@
+"""Matrices written by ``scipy.sparse.save_npz``, read with suspicion."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from .folder import MOST_HEADER, open_regular
+
+_MEMBERS = ("format", "shape", "data", "indices", "indptr")
+_CLASSES = {"csr": sp.csr_matrix, "csc": sp.csc_matrix}
+_MAX_INT32 = np.iinfo(np.int32).max
+
+
+def read_npz_matrix(path):
+    """Read a CSR or CSC matrix.
+
+    The arrays are checked before anything is built from them, since SciPy itself trusts the
+    indices of such a file. Pickled content is refused.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    matrix : csr_matrix or csc_matrix
+        Values are float32 or float64; indices lie in range, but may be unsorted or repeated.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is damaged or something else, which includes what is no regular file.
+    """
+    members = _read_members(path)
+    matrix_format = _matrix_format(members["format"], path)
+    shape = _shape(members["shape"], path)
+    data, indices, indptr = (members[name] for name in ("data", "indices", "indptr"))
+    _check_dtypes(data, indices, indptr, path)
+    n_major, n_minor = shape if matrix_format == "csr" else shape[::-1]
+    _check_structure(data, indices, indptr, n_major, n_minor, path)
+    # SciPy keeps room for more entries than a matrix has, and saves it.
+    nnz = int(indptr[-1])
+    # float64 sums repeated entries of any narrower dtype without overflow.
+    dtype = np.float32 if data.dtype == np.float32 else np.float64
+    with np.errstate(over="ignore"):
+        data = data[:nnz].astype(dtype)
+    index_dtype = np.int32 if max(nnz, *shape) <= _MAX_INT32 else np.int64
+    parts = (data, indices[:nnz].astype(index_dtype), indptr.astype(index_dtype))
+    return _CLASSES[matrix_format](parts, shape=shape)
+
+
+def _read_members(path):
+    """Return the arrays of the archive by name."""
+    with open_regular(path) as file:
+        try:
+            with np.load(file, allow_pickle=False, max_header_size=MOST_HEADER) as archive:
+                members = {name: archive[name] for name in _MEMBERS}
+        except MemoryError:
+            raise
+        # A damaged archive makes zipfile, its codecs and NumPy's parser of headers raise
+        # nearly anything: KeyError, OSError, SyntaxError, tokenize.TokenError, zlib.error, ...
+        except Exception as error:
+            raise ValueError(
+                f"{path}: expected a file written by scipy.sparse.save_npz: {error}"
+            ) from error
+    for name, member in members.items():
+        # NumPy hands out a member that is not an array as bytes.
+        if not isinstance(member, np.ndarray):
+            raise ValueError(f"{path}: expected {name} to be an array")
+    return members
+
+
+def _matrix_format(member, path):
+    """Return "csr" or "csc"."""
+    found = member.item() if member.ndim == 0 else member
+    if isinstance(found, bytes):
+        found = found.decode("ascii", "replace")
+    if not isinstance(found, str) or found not in _CLASSES:
+        raise ValueError(f"{path}: format must be 'csr' or 'csc', got {found!r}")
+    return found
+
+
+def _shape(member, path):
+    """Return the shape as two ints."""
+    if member.dtype.kind not in "iu" or member.shape != (2,):
+        raise ValueError(f"{path}: shape must hold two integers, got {member!r}")
+    shape = tuple(int(size) for size in member)
+    if not all(0 <= size <= _MAX_INT32 for size in shape):
+        raise ValueError(f"{path}: both sizes of shape must be in 0..{_MAX_INT32}, got {shape}")
+    return shape
+
+
+def _check_dtypes(data, indices, indptr, path):
+    """Raise ValueError unless the three are vectors of numbers, of integers, of integers."""
+    expected = (("data", data, "biuf"), ("indices", indices, "iu"), ("indptr", indptr, "iu"))
+    for name, array, kinds in expected:
+        if array.ndim != 1 or array.dtype.kind not in kinds:
+            what = "real numbers" if name == "data" else "integers"
+            raise ValueError(
+                f"{path}: {name} must be a vector of {what}, got {array.ndim}-d {array.dtype}"
+            )
+
+
+def _check_structure(data, indices, indptr, n_major, n_minor, path):
+    """Raise ValueError unless the vectors describe an (n_major, n_minor) compressed matrix."""
+    if len(indptr) != n_major + 1 or indptr[0] != 0:
+        raise ValueError(
+            f"{path}: indptr must start at 0 and have {n_major + 1} entries, got {len(indptr)}"
+        )
+    if (indptr[1:] < indptr[:-1]).any():
+        raise ValueError(f"{path}: indptr must not decrease")
+    if len(indices) != len(data) or indptr[-1] > len(indices):
+        raise ValueError(
+            f"{path}: indices and data must have the same length, at least indptr[-1] = "
+            f"{indptr[-1]}, got {len(indices)} and {len(data)}"
+        )
+    used = indices[: int(indptr[-1])]
+    if used.size and (used.min() < 0 or used.max() >= n_minor):
+        raise ValueError(
+            f"{path}: indices must be in 0..{n_minor - 1}, got {used.min()}..{used.max()}"
+        )

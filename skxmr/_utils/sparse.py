@@ -1,0 +1,47 @@
+"""Sums of rows by group, many at a time."""
+
+from itertools import pairwise
+
+import numpy as np
+import scipy.sparse as sp
+
+from .._core import AppendableArray, csr_group_sum
+from . import parallel
+
+#: Nonzeros summed per task, unless a group has more: well below a second.
+_TASK_NONZEROS = 1 << 22
+
+
+def group_sums(matrix, group_ptr, member, weight, *, normalize, n_jobs, what):
+    """Sum weighted rows of a checked CSR matrix by group; see csr_group_sum.
+
+    Returns
+    -------
+    sums : csr_matrix of float32, shape (n_groups, matrix.shape[1])
+    """
+    lengths = np.diff(matrix.indptr)[member]
+    before = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))[group_ptr]
+    parts = _parts(before, max(4 * parallel.n_workers(n_jobs), int(before[-1] // _TASK_NONZEROS)))
+    tasks = [(matrix, group_ptr, member, weight, lo, hi, normalize) for lo, hi in parts]
+    costs = [int(before[hi] - before[lo]) + 1 for lo, hi in parts]
+    indices, data, lengths = (AppendableArray(t) for t in (np.int32, np.float32, np.int64))
+    with parallel.in_order(_sum_groups, tasks, costs, n_jobs=n_jobs, what=what) as blocks:
+        for block in blocks:
+            indices.append(block.indices)
+            data.append(block.data)
+            lengths.append(np.diff(block.indptr))
+    indptr = np.concatenate(([0], np.cumsum(lengths.take())))
+    shape = (len(group_ptr) - 1, matrix.shape[1])
+    return sp.csr_matrix((data.take(), indices.take(), indptr), shape=shape)
+
+
+def _parts(before, n_parts):
+    """Split the groups, given the nonzeros before each and in all, into ranges of like cost."""
+    n_groups = len(before) - 1
+    inner = np.searchsorted(before, before[-1] * np.arange(1, n_parts) / n_parts)
+    edges = np.unique(np.concatenate(([0], np.minimum(inner, n_groups), [n_groups]))).tolist()
+    return list(pairwise(edges))
+
+
+def _sum_groups(matrix, group_ptr, member, weight, lo, hi, normalize):
+    return csr_group_sum(matrix, group_ptr, member, weight, lo, hi, normalize=normalize)

@@ -1,0 +1,413 @@
+"""Checks of what users pass, before any of it is looked at by C."""
+
+import numbers
+from collections.abc import Iterable, Mapping, Set, ValuesView
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+
+from .._core import csr_check
+from ..tree import LabelTree
+
+
+def check_features(estimator, X, *, reset):
+    """Validate a feature matrix and return it as canonical float32 CSR with int32 indices.
+
+    The caller's arrays are never changed: unsorted or duplicate entries are put right on a copy.
+    """
+    if not reset and _is_ready(estimator, X):
+        return canonical_csr(X, "X")
+    check_sparse_structure(X, "X")
+    X = widened(X)
+    X = validate_data(estimator, X, accept_sparse="csr", dtype=np.float32, reset=reset)
+    return canonical_csr(X, "X")
+
+
+def _is_ready(estimator, X):
+    """Whether validate_data would have nothing to say or do, and its time can be saved.
+
+    What remains to be checked, the indices and values, is what canonical_csr checks.
+    """
+    return (
+        isinstance(X, (sp.csr_matrix, sp.csr_array))
+        and X.dtype == np.float32
+        and X.ndim == 2
+        and X.shape[0] > 0
+        and X.shape[1] == estimator.n_features_in_
+        and not hasattr(estimator, "feature_names_in_")
+    )
+
+
+_CSR = (sp.csr_matrix, sp.csr_array)
+
+
+def bare_row(X, n_features):
+    """Take a single row apart without looking at its content.
+
+    Returns
+    -------
+    row : tuple (indices, values), ndarray or None
+        The arrays of a CSR matrix of one row or of a pair; a dense float32 row as it is. None for
+        everything else, and where the arrays could not be handed to C as they are.
+    """
+    kind = type(X)
+    if kind in _CSR:
+        indices, values, indptr = X.indices, X.data, X.indptr
+        if X.shape != (1, n_features) or indptr[0] != 0 or indptr[1] != len(values):
+            return None
+    elif kind is tuple and len(X) == 2:
+        indices, values = X
+        if type(indices) is not np.ndarray or type(values) is not np.ndarray:
+            return None
+    else:
+        ready = kind is np.ndarray and X.shape == (1, n_features) and X.dtype == np.float32
+        return X if ready and X.flags.c_contiguous else None
+    if indices.ndim != 1 or values.ndim != 1:
+        return None
+    ready = indices.flags.c_contiguous and values.flags.c_contiguous
+    return (indices, values) if ready else None
+
+
+def pair_to_csr(pair, n_features):
+    """Make a matrix of one row from a pair (indices, values), after checking it."""
+    if len(pair) != 2:
+        raise ValueError(f"X as a tuple must be a pair (indices, values), got {len(pair)} elements")
+    indices, values = (np.atleast_1d(np.asarray(part)) for part in pair)
+    if indices.ndim != 1 or indices.shape != values.shape:
+        raise ValueError(
+            "X as a pair (indices, values) must hold two one-dimensional arrays of equal length, "
+            f"got shapes {indices.shape} and {values.shape}"
+        )
+    if len(indices) and indices.dtype.kind not in "iu":
+        raise TypeError(f"X as a pair must have integer indices, got {indices.dtype}")
+    if values.dtype.kind not in "fiub":
+        raise TypeError(f"X as a pair must have real values, got {values.dtype}")
+    if len(indices) and not 0 <= indices.min() <= indices.max() < n_features:
+        raise ValueError(f"X as a pair must have indices in [0, {n_features})")
+    pointers = np.array([0, len(indices)])
+    return sp.csr_matrix((values, indices.astype(np.int64), pointers), shape=(1, n_features))
+
+
+def as_array(values, name):
+    """Return a sparse matrix as it is and everything else as an array, before any other check.
+
+    Columns of a data frame may be nullable or of several types, where ``numpy.asarray`` makes
+    objects of numbers.
+    """
+    if sp.issparse(values):
+        return values
+    if isinstance(values, np.ndarray) or not hasattr(values, "__array__"):
+        try:
+            return np.asarray(values)
+        except ValueError as error:
+            raise ValueError(f"{name} must have rows of one length: {error}") from error
+    # A nullable column. As floats, large integers would not be told apart.
+    numpy_dtype = getattr(getattr(values, "dtype", None), "numpy_dtype", None)
+    try:
+        if numpy_dtype is not None:
+            array = values.to_numpy(dtype=numpy_dtype)
+        else:
+            array = check_array(values, input_name=name, **_UNCHECKED)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be an array without missing values: {error}") from error
+    if array.dtype == object and any_missing(array):
+        raise ValueError(f"{name} must not have missing values")
+    return array
+
+
+def any_missing(values):
+    """Whether an array holds NaN, infinity, None or the NA of pandas."""
+    if values.dtype.kind == "f":
+        return not np.isfinite(values).all()
+    if values.dtype != object:
+        return False
+    try:
+        return bool((values == None).any() or (values != values).any())  # noqa: E711
+    except TypeError:  # NA neither equals anything nor differs from it
+        return True
+
+
+_UNCHECKED = {
+    "accept_sparse": True,
+    "dtype": None,
+    "ensure_all_finite": False,
+    "ensure_2d": False,
+    "allow_nd": True,
+    "ensure_min_samples": 0,
+    "ensure_min_features": 0,
+}
+
+
+def check_matrix(matrix, name, n_rows=None, *, keep_zeros=False):
+    """Validate a matrix that is no estimator's X, such as label features."""
+    check_sparse_structure(matrix, name)
+    matrix = as_array(matrix, name)
+    if matrix.ndim != 2 or matrix.shape[1] == 0 or matrix.dtype.kind not in "fiub":
+        raise ValueError(
+            f"{name} must be a two-dimensional matrix of real numbers with at least one column, "
+            f"got {matrix.dtype} with shape {matrix.shape}"
+        )
+    if n_rows is not None and matrix.shape[0] != n_rows:
+        raise ValueError(f"{name} must have {n_rows} rows, got {matrix.shape[0]}")
+    return canonical_csr(matrix, name, keep_zeros=keep_zeros)
+
+
+def canonical_csr(matrix, name, *, keep_zeros=False):
+    """Convert to float32 CSR with int32 indices, sorted, without duplicates or zeros, finite."""
+    if matrix.shape[1] > np.iinfo(np.int32).max:
+        raise ValueError(f"{name} has {matrix.shape[1]} columns, more than int32 can number")
+    if not (isinstance(matrix, sp.csr_matrix) and matrix.dtype == np.float32):
+        check_sparse_structure(matrix, name)
+        matrix = widened(matrix)
+        with np.errstate(over="ignore"):  # what does not fit becomes infinite and is refused below
+            matrix = sp.csr_matrix(matrix, dtype=np.float32)
+    fault, unsorted = csr_check(matrix)
+    if unsorted:
+        matrix = _summed_copy(matrix, name)
+        fault, _ = csr_check(matrix)
+    if fault:
+        raise ValueError(f"{name} {fault}")
+    if not keep_zeros and not matrix.data.all():
+        matrix = matrix.copy()
+        matrix.eliminate_zeros()
+    if matrix.indices.dtype != np.int32:
+        indices = matrix.indices.astype(np.int32)
+        indptr = matrix.indptr.astype(np.int64)
+        shape, data = matrix.shape, matrix.data
+        matrix = sp.csr_matrix(shape, dtype=np.float32)
+        matrix.data, matrix.indices, matrix.indptr = data, indices, indptr
+    return matrix
+
+
+def _summed_copy(matrix, name):
+    check_sparse_structure(matrix, name)  # the fault found first need not be the only one
+    arrays = (matrix.data.copy(), matrix.indices.copy(), matrix.indptr.copy())
+    copy = sp.csr_matrix(arrays, shape=matrix.shape)
+    copy.sum_duplicates()
+    return copy
+
+
+def widened(matrix):
+    """Give a sparse matrix of integers float64 values: sums of duplicates might wrap around."""
+    if sp.issparse(matrix) and matrix.dtype.kind in "iu":
+        return matrix.astype(np.float64)
+    return matrix
+
+
+def check_sparse_structure(matrix, name):
+    """Refuse a sparse matrix whose own indices contradict its shape.
+
+    scipy does not check this, and its conversions would read or write outside their arrays.
+    Anything that is not a sparse matrix passes.
+    """
+    if not sp.issparse(matrix):
+        return
+    if matrix.ndim != 2:
+        raise ValueError(f"{name} must be two-dimensional, got shape {matrix.shape}")
+    if matrix.format in ("csr", "csc", "bsr"):
+        _check_compressed(matrix, name)
+    elif matrix.format == "coo":
+        _check_index(matrix.row, matrix.shape[0], name, "row")
+        _check_index(matrix.col, matrix.shape[1], name, "column")
+
+
+def _check_compressed(matrix, name):
+    n_major, n_minor = matrix.shape if matrix.format != "csc" else matrix.shape[::-1]
+    if matrix.format == "bsr":
+        n_major //= matrix.blocksize[0]
+        n_minor //= matrix.blocksize[1]
+    indptr, indices = matrix.indptr, matrix.indices
+    falls = len(indptr) != n_major + 1 or indptr[0] != 0 or (indptr[1:] < indptr[:-1]).any()
+    if falls or indptr[-1] > len(indices) or len(matrix.data) != len(indices):
+        raise ValueError(f"{name} has index pointers that fall or lead outside its arrays")
+    kind = "row" if matrix.format == "csc" else "column"
+    _check_index(indices[: indptr[-1]], n_minor, name, kind)
+
+
+def _check_index(index, size, name, kind):
+    if len(index) and (index.min() < 0 or index.max() >= size):
+        raise ValueError(
+            f"{name} has a {kind} index outside the matrix: {index.min()}..{index.max()}, "
+            f"expected 0..{size - 1}"
+        )
+
+
+def check_ordered(values, name):
+    """Refuse what has no order, or only happens to have one."""
+    if isinstance(values, (Set, Mapping, ValuesView)):
+        kind = type(values).__name__
+        raise TypeError(f"{name} must be in order, as a list is, got a {kind}: {values!r:.80}")
+
+
+def check_texts(texts, name):
+    """Check a sequence of strings, at least one of them, and return it as a list."""
+    if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
+        raise TypeError(f"{name} must be a sequence of strings, got {texts!r:.80}")
+    check_ordered(texts, name)
+    if getattr(texts, "ndim", 1) != 1:
+        raise ValueError(f"{name} must be one-dimensional, got shape {texts.shape}")
+    texts = texts.tolist() if isinstance(texts, np.ndarray) else list(texts)
+    wrong = next((i for i, text in enumerate(texts) if not isinstance(text, str)), None)
+    if wrong is not None:
+        raise TypeError(f"{name} must hold strings, but {name}[{wrong}] is {texts[wrong]!r:.80}")
+    if not texts:
+        raise ValueError(f"{name} must hold at least one string, got none")
+    return texts
+
+
+def indicator_csr(matrix, name):
+    """Convert a 0/1 matrix to canonical CSR that stores only its ones."""
+    Y = canonical_csr(matrix, name)
+    bad = Y.data[Y.data != 1]
+    if len(bad):
+        raise ValueError(f"{name} must be a 0/1 indicator matrix, but holds {bad[0]}")
+    return Y
+
+
+def check_indicator(matrix, name, n_rows=None, n_labels=None):
+    """Validate a 0/1 matrix with a column for each label, and return it as `indicator_csr` does."""
+    Y = check_matrix(matrix, name, n_rows)
+    if n_labels is not None and Y.shape[1] != n_labels:
+        raise ValueError(f"{name} must have {n_labels} columns, got {Y.shape[1]}")
+    return indicator_csr(Y, name)
+
+
+def check_sample_weight(sample_weight, n_rows, scale=1.0):
+    """Return sample weights as float32, or None where there are none.
+
+    `scale` is what they will be multiplied with: the products must be valid as well.
+    """
+    if sample_weight is None:
+        return None
+    weight = weight_array(sample_weight, n_rows)
+    with np.errstate(over="ignore", under="ignore"):  # what does not fit is refused below
+        weight = weight.astype(np.float32)
+    if not _are_weights(weight):
+        raise ValueError(
+            "sample_weight must be finite, not negative and not all zero in single precision"
+        )
+    with np.errstate(over="ignore", under="ignore"):
+        products = weight[weight > 0] * np.float32(scale)
+    if not (np.isfinite(products).all() and products.all()):
+        raise ValueError(
+            f"sample_weight times {scale!r} must neither overflow nor vanish in single precision"
+        )
+    return weight
+
+
+def check_weight_ratios(sample_weight, n_rows):
+    """Return sample weights whose scale does not matter, as float64 of at most 1; 1 for None.
+
+    They are multiplied by a power of two, so that neither tiny nor huge ones are lost in sums and
+    all others are exact.
+    """
+    if sample_weight is None:
+        return np.ones(n_rows)
+    weight = weight_array(sample_weight, n_rows).astype(np.float64)
+    if not _are_weights(weight):
+        raise ValueError("sample_weight must be finite, not negative and not all zero")
+    with np.errstate(under="ignore"):
+        return np.ldexp(weight, -np.frexp(weight.max())[1])
+
+
+def rows_counted(sample_weight, n_rows):
+    """Return for how many rows each row counts, whatever the scale of the weights.
+
+    Where all weights are multiples of the smallest one above zero, a row of that weight is one row,
+    and one of twice the weight is two. All other weights are scaled so that rows with weight
+    count for one on average.
+    """
+    weight = check_weight_ratios(sample_weight, n_rows)
+    positive = weight[weight > 0]
+    with np.errstate(over="ignore"):
+        counts = weight / positive.min()
+    whole = np.rint(counts)
+    if np.isfinite(counts).all() and np.abs(counts - whole).max() < _WHOLE:
+        return whole
+    return weight / positive.mean()
+
+
+#: Multiples of a weight that was rounded, to single precision perhaps, are integers this closely.
+_WHOLE = 1e-4
+
+
+def weight_array(sample_weight, n_rows):
+    """Return sample weights as one number for each row; their values are left to be checked."""
+    weight = as_array(sample_weight, "sample_weight")
+    if weight.ndim == 0:
+        weight = np.full(n_rows, weight)
+    if weight.shape != (n_rows,) or weight.dtype.kind not in "fiub":
+        raise ValueError(
+            f"sample_weight must be {n_rows} numbers, one per row of X, got an array of "
+            f"{weight.dtype} with shape {weight.shape}"
+        )
+    return weight
+
+
+def _are_weights(weight):
+    return np.isfinite(weight).all() and (weight >= 0).all() and weight.any()
+
+
+def check_boolean(value, name):
+    """Check that a parameter is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+
+
+def check_integer(value, name, least, most=None):
+    """Check that a parameter is an integer of at least `least`, and at most `most`."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value!r}")
+    if most is not None and value > most:
+        raise ValueError(f"{name} must be at most {most}, got {value!r}")
+
+
+def check_real(value, name, least, *, above=False):
+    """Check that a parameter is a finite number of at least (or above) `least`."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    try:
+        with np.errstate(over="ignore", under="ignore"):
+            single = np.float32(value)
+    except OverflowError:  # an integer beyond any float
+        single = np.float32(np.inf)
+    if not np.isfinite(single) or single < least or (above and single == least):
+        bound = "above" if above else "at least"
+        raise ValueError(
+            f"{name} must be finite and {bound} {least} in single precision, got {value!r:.40}"
+        )
+
+
+def check_n_jobs(n_jobs):
+    """Check that n_jobs is what joblib takes."""
+    if n_jobs is None:
+        return
+    if isinstance(n_jobs, (bool, np.bool_)) or not isinstance(n_jobs, numbers.Integral):
+        raise TypeError(f"n_jobs must be an integer or None, got {n_jobs!r}")
+    if n_jobs == 0:
+        raise ValueError("n_jobs must not be 0: a positive number, or -1 for all processors")
+
+
+def check_indexer(indexer):
+    """Check that an indexer is None, a LabelTree or an object that can be fitted."""
+    fits = callable(getattr(indexer, "fit", None)) and not isinstance(indexer, type)
+    if not (indexer is None or isinstance(indexer, LabelTree) or fits):
+        raise TypeError(f"indexer must have a fit method or be a LabelTree, got {indexer!r}")
+
+
+def takes_text(indexer):
+    """Whether an indexer is fitted to labels' texts, as its scikit-learn tags say."""
+    tags = getattr(indexer, "__sklearn_tags__", None)
+    inputs = tags().input_tags if callable(tags) else None
+    return inputs is not None and inputs.string and not inputs.two_d_array
+
+
+def check_option(value, name, options):
+    """Check that a parameter is one of a few strings."""
+    if not isinstance(value, str) or value not in options:
+        expected = ", ".join(map(repr, options))
+        raise ValueError(f"{name} must be one of {expected}, got {value!r}")

@@ -1,0 +1,10 @@
+"""Completion of queries from what was typed and what was asked before."""
+
+from ._completer import SessionQueryCompleter
+from ._sessions import training_pairs
+
+__all__ = ["SessionQueryCompleter", "training_pairs"]
+
+
+def __dir__():
+    return __all__

@@ -1,0 +1,180 @@
+"""What a fitted classifier knows, in one immutable object."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from .._core import NeighborRows
+from .._ranking.ensemble import ForestCache, Mixture
+
+
+class Names:
+    """Classes or names of features, which may be decoded when they are first asked for.
+
+    Parameters
+    ----------
+    make : callable, optional
+        Makes the array.
+    values : ndarray, optional
+        The array, where it is there already.
+    """
+
+    def __init__(self, make=None, values=None):
+        self._make = make
+        self._values = values
+
+    @property
+    def are_made(self):
+        """Whether the array is there already."""
+        return self._values is not None
+
+    @property
+    def values(self):
+        """The array."""
+        if self._values is None:  # several threads may make it: they make the same
+            self._values = self._make()
+        return self._values
+
+    def __reduce__(self):
+        return Names, (None, self.values)
+
+
+class FittedState(NamedTuple):
+    """What a fitted classifier knows. A change replaces the whole object.
+
+    Attributes
+    ----------
+    trees : tuple of LabelTree
+    models : tuple of Model
+        One for each tree.
+    indexer : estimator or None
+    voters : NeighborRows or None
+    votes : Mixture or None
+    classes : Names
+    container : str
+        What predictions look like: "classes", "dense", "spmatrix" or "sparray".
+    n_iter : int
+    n_features : int
+    feature_names : Names or None
+    forests : ForestCache
+    """
+
+    trees: tuple
+    models: tuple
+    indexer: BaseEstimator | None
+    voters: NeighborRows | None
+    votes: Mixture | None
+    classes: Names
+    container: str
+    n_iter: int
+    n_features: int
+    feature_names: Names | None
+    forests: ForestCache
+
+    @property
+    def n_labels(self):
+        """Number of labels."""
+        return self.trees[0].n_labels
+
+    @property
+    def multilabel(self):
+        """Whether y was an indicator matrix."""
+        return self.container != "classes"
+
+    def check(self):
+        """Refuse a state whose parts contradict each other, as those of a damaged pickle.
+
+        Raises
+        ------
+        ValueError
+            If labels or features are more or fewer in one of them.
+        """
+        if not self.models or len(self.models) != len(self.trees):
+            raise ValueError(f"there are {len(self.models)} models, and {len(self.trees)} trees")
+        sizes = {part.n_labels for part in (*self.models, *self.trees)}
+        features = {model.n_features for model in self.models} | {self.n_features}
+        if self.voters is not None:
+            sizes.add(self.voters.n_labels)
+            features.add(self.voters.n_features)
+        if self.classes.are_made:
+            sizes.add(len(self.classes.values))
+        if len(sizes) > 1 or len(features) > 1:
+            raise ValueError(
+                f"the parts of the model have {sorted(sizes)} labels and {sorted(features)} "
+                "features"
+            )
+
+
+class FittedAttribute:
+    """A public attribute that an estimator has once it is fitted.
+
+    Parameters
+    ----------
+    read : callable
+        Takes the FittedState and returns the value, or raises an AttributeError.
+    """
+
+    def __init__(self, read):
+        self._read = read
+
+    def __set_name__(self, owner, name):
+        self._name = name
+
+    def __get__(self, estimator, owner=None):
+        if estimator is None:
+            return self
+        fitted = vars(estimator).get("_fitted")
+        if fitted is None:
+            raise AttributeError(f"{owner.__name__!r} object has no attribute {self._name!r}")
+        return self._read(fitted)
+
+
+def names_of_features(fitted):
+    """Return the value of `feature_names_in_`."""
+    if fitted.feature_names is None:
+        raise AttributeError("feature_names_in_ is not there: X of fit had no column names")
+    return fitted.feature_names.values
+
+
+def converted_state(state):
+    """Return pickled attributes, those of an earlier release joined to a FittedState."""
+    if "_models" not in state:
+        return state
+    state = dict(state)
+    taken = {name: state.pop(name) for name in _EARLIER_ATTRIBUTES & state.keys()}
+    state["_fitted"] = FittedState(
+        trees=tuple(taken["trees_"]),
+        models=tuple(taken["_models"]),
+        indexer=taken.get("indexer_"),
+        voters=taken["_voters"],
+        votes=taken["votes_"],
+        classes=Names(values=np.asarray(taken["classes_"])),
+        container=taken["_container"],
+        n_iter=taken["n_iter_"],
+        n_features=taken["n_features_in_"],
+        feature_names=(
+            Names(values=taken["feature_names_in_"]) if "feature_names_in_" in taken else None
+        ),
+        forests=ForestCache(),
+    )
+    return state
+
+
+_EARLIER_ATTRIBUTES = {
+    "trees_",
+    "tree_",
+    "n_iter_",
+    "n_levels_",
+    "n_labels_",
+    "multilabel_",
+    "classes_",
+    "_container",
+    "votes_",
+    "_models",
+    "_voters",
+    "_forests",
+    "indexer_",
+    "n_features_in_",
+    "feature_names_in_",
+}
