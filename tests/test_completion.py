@@ -27,6 +27,7 @@ from skxmr import (
     XRLinearClassifier,
 )
 from skxmr.completion import training_pairs
+from skxmr.completion._prefixes import PrefixIndex
 from skxmr.completion._query_pairs import objects
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import mrr_at_10_scorer
@@ -493,6 +494,20 @@ def test_copies_and_threads():
         copy = pickle.loads(pickle.dumps(COMPLETER))
         found = list(pool.map(lambda call: copy.complete(**call), calls))
     assert found == [COMPLETER.complete(**call) for call in calls]
+
+
+def test_a_pickle_of_a_version_that_compared_otherwise():
+    """It is searched as it would be if it were fitted now."""
+    completer = fitted(["stra\u00dfe 5", "e\u0301tude", "church"])
+    state = dict(completer.__getstate__())
+    texts = [query.lower() for query in completer.classes_]
+    state["_prefixes"] = PrefixIndex(completer.classifier_.tree_, texts)
+    del state["_partial_letters"]
+    old = SessionQueryCompleter()
+    old.__setstate__(state)
+    for typed in ("STRASSE", "stra\u00df", "e", "\u00e9", "church ", ""):
+        assert suggested(typed, completer=old) == suggested(typed, completer=completer) != []
+    assert old.score([("", "s")], ["STRASSE 5"]) == 1
 
 
 # ---- what is refused ----

@@ -1,3 +1,6 @@
+import socket
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
@@ -123,6 +126,69 @@ def test_a_model_is_saved_once_and_loaded_after(tmp_path, completer, monkeypatch
         "cat", previous="churches"
     )
     assert "loaded from" in capsys.readouterr().out
+
+
+@pytest.fixture
+def connect(completer, monkeypatch):
+    """Connects to a server that waits for a request for half a second."""
+    uvicorn = pytest.importorskip("uvicorn")
+    protocol = load("connections").LimitedProtocol
+    monkeypatch.setattr(protocol, "request_seconds", 0.5)
+    config = uvicorn.Config(load("app").create_app(completer), http=protocol, log_level="warning")
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        yield lambda: socket.create_connection(listening.getsockname(), timeout=20)
+        server.should_exit = True
+        thread.join()
+
+
+REQUEST = b"GET /suggest?prefix=cat HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def seconds_until_closed(client, trickle=b""):
+    """Wait for the end of a connection, sending a byte now and then."""
+    client.settimeout(0.1)
+    start = time.perf_counter()
+    while time.perf_counter() - start < 20:
+        try:
+            if not client.recv(1 << 16):
+                break
+        except TimeoutError:
+            client.sendall(trickle)
+        except ConnectionError:
+            break
+    return time.perf_counter() - start
+
+
+@pytest.mark.parametrize("trickle", [b"", b"x"])
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"",
+        REQUEST[:-2],
+        REQUEST[:20],
+        REQUEST + REQUEST[:-2],
+        b"POST /suggest HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n",
+    ],
+)
+def test_unfinished_requests_do_not_keep_a_connection(connect, beginning, trickle):
+    with connect() as client:
+        client.sendall(beginning)
+        assert seconds_until_closed(client, trickle) < 10
+
+
+def test_a_connection_serves_many_requests(connect):
+    with connect() as client:
+        for pause in (0, 0.3, 0.7, 0):
+            time.sleep(pause)
+            client.sendall(REQUEST[:10])
+            client.sendall(REQUEST[10:])
+            answer = client.recv(1 << 16)
+            while not answer.endswith(b"}"):
+                answer += client.recv(1 << 16)
+            assert answer.startswith(b"HTTP/1.1 200"), answer
 
 
 def test_another_object_is_no_model(tmp_path):

@@ -13,13 +13,15 @@ is done once: the completer is saved in that file, and loaded from there the nex
 
     curl "http://127.0.0.1:8000/suggest?prefix=mus&previous=mental%20illnesses&k=3"
 
-app.py is the web application, page.html the page, training.py makes the completer.
+app.py is the web application, page.html the page, training.py makes the completer. connections.py
+closes connections on which no whole request arrives within ten seconds.
 """
 
 import argparse
 
 import uvicorn
 from app import create_app
+from connections import LimitedProtocol
 from training import load_or_train
 
 
@@ -36,7 +38,8 @@ def main():
 
     app = create_app(load_or_train(args.model, args.data))
     print(f"http://{args.host}:{args.port} (Ctrl-C ends it)", flush=True)
-    uvicorn.run(app, host=args.host, port=args.port, log_level="warning")
+    options = {"http": LimitedProtocol, "ws": "none", "log_level": "warning"}
+    uvicorn.run(app, host=args.host, port=args.port, **options)
 
 
 if __name__ == "__main__":

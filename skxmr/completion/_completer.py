@@ -391,11 +391,11 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         """Rank the queries that begin with the prefix of each row, or all if not constrained."""
         if not constrained:
             return self.classifier_._rank(X, k, within=None)
+        if self._partial_letters.keys().isdisjoint(prefixes):
+            return self.classifier_._rank(X, k, within=self._prefixes.within(prefixes))
         beginnings = list(map(self._beginnings, prefixes))
         within = self._prefixes.within([text for row in beginnings for text in row])
         sizes = list(map(len, beginnings))
-        if max(sizes) == 1:
-            return self.classifier_._rank(X, k, within=within)
         found = self.classifier_._rank(X[np.repeat(np.arange(len(sizes)), sizes)], k, within=within)
         return _merged(*found, sizes, k)
 

@@ -40,8 +40,10 @@ class QueryNormalizer:
         """Rewrite what was typed, which may go on after a blank."""
         if not text.isascii():
             text = self._folded(text)
-        elif self.lowercase:
-            text = text.lower()
+        else:
+            text = text.lower() if self.lowercase else text
+            if text.isprintable() and "  " not in text:
+                return text.lstrip()  # nothing else to do, and this is quick
         words = without_blanks(text)
         return f"{words} " if words and text[-1].isspace() else words
 
