@@ -596,7 +596,6 @@ def test_what_is_no_text_is_named_with_its_position(bad):
         pd.DataFrame({"a dog": ["x"], "a cat": ["y"]}),
         pl.DataFrame({"a dog": ["x"]}),
         np.array([["a dog"], ["a cat"]]),
-        {"a dog": 1, "a cat": 2},
     ],
 )
 def test_tables_are_no_texts(bad):
