@@ -267,7 +267,6 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         options = {"n_jobs": self.n_jobs, "what": "vectorising texts", "brief": brief}
         return self._matrix(joined_rows(parallel.run(_transform_batch, tasks, costs, **options)))
 
-    @consistent
     def transform_one(self, text):
         """Return the weights of one text in the form that `XRLinearClassifier.rank` takes.
 
@@ -285,7 +284,9 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         check_is_fitted(self)
         if not isinstance(text, str):
             raise TypeError(f"text must be a str, got {type(text).__name__}")
-        _, indices, values = _transform_batch(self._model, _make_batch([text], 0), self._encoding)
+        state = dict(vars(self))  # of one fit, even if another thread fits meanwhile
+        batch = _make_batch([text], 0)
+        _, indices, values = _transform_batch(state["_model"], batch, state["_encoding"])
         return indices, values
 
     @consistent

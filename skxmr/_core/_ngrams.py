@@ -417,7 +417,11 @@ class _ModelView:
 
 def _progress():
     """Make an `skx_ngram_progress`."""
-    return ffi.new(_PROGRESS, [cancel_pointer()])
+    progress = ffi.new(_PROGRESS)  # all zeros: an initializer would take microseconds
+    flag = cancel_pointer()
+    if flag:
+        progress.cancel = flag
+    return progress
 
 
 def joined_rows(parts):
