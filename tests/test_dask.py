@@ -99,14 +99,14 @@ def test_a_fit_outlives_its_workers(client, monkeypatch, moment):
     X, Y = rows_and_labels()
     here = classifier().fit(X, Y)
     trained = threading.Event()
-    reported = parallel._progress.advance
+    reported = parallel.progress.advance
 
     def advance(what, share):
         reported(what, share)
         if what == "training rankers" and share > 0:
             trained.set()
 
-    monkeypatch.setattr(parallel._progress, "advance", advance)
+    monkeypatch.setattr(parallel.progress, "advance", advance)
     sent = lambda: any(client.who_has().values())  # noqa: E731
     client.wait_for_workers(2)  # one may have been killed just now
     before = set(client.run(os.getpid).values())
