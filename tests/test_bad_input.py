@@ -1186,3 +1186,19 @@ def test_texts_without_an_order_are_refused(make):
 def test_classes_without_an_order_are_refused():
     with pytest.raises((TypeError, ValueError)):
         classifier().fit(X, set(range(X.shape[0])))
+
+
+@pytest.mark.parametrize("missing", [np.nan, None, pd.NA])
+def test_missing_values_among_strings_are_no_classes(missing):
+    names = [f"class {i % N_LABELS}" for i in range(N_ROWS)]
+    wrong = [missing, *names[1:]]
+    clf = classifier().fit(X, names)
+    for call in (
+        lambda: classifier().fit(X, wrong),
+        lambda: clf.score(X, wrong),
+        lambda: clf.add_neighbors(X, wrong),
+        lambda: clf.add_labels(X, ["new", *wrong[1:-1], missing]),
+        lambda: precision_at_1_scorer(clf, X, wrong),
+    ):
+        with pytest.raises(ValueError, match="missing value"):
+            call()

@@ -100,9 +100,14 @@ def as_array(values, name):
         return values
     if isinstance(values, np.ndarray) or not hasattr(values, "__array__"):
         try:
-            return np.asarray(values)
+            array = np.asarray(values)
         except ValueError as error:
             raise ValueError(f"{name} must have rows of one length: {error}") from error
+        # NumPy makes the text "nan" of a missing value among strings.
+        became_texts = array is not values and array.dtype.kind == "U"
+        if became_texts and any_missing(np.asarray(values, dtype=object)):
+            raise ValueError(f"{name} must not have missing values")
+        return array
     # A nullable column. As floats, large integers would not be told apart.
     numpy_dtype = getattr(getattr(values, "dtype", None), "numpy_dtype", None)
     try:
