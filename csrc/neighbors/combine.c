@@ -67,6 +67,7 @@ static double weigh_neighbors(const skx_neighbor_rows *v, const skx_combine_para
 static int add_neighbors(const skx_neighbor_rows *v, const skx_combine_params *p, const int32_t *neighbor, const float *similarity,
                          double *weights, contributions *c)
 {
+    if (!(p->neighbor_weight > 0.0f)) return SKX_OK; /* labels that nothing contributes to are not reached */
     double sum = weigh_neighbors(v, p, neighbor, similarity, weights);
     for (int64_t j = 0; j < p->n_neighbors; j++) {
         if (!(weights[j] > 0.0) || !(sum > 0.0)) continue;

@@ -29,14 +29,14 @@ NAMES = "names"  # stands for examples made of the labels' names
 
 #: name -> parameters. How votes count was settled on rows held out of training.
 SETTINGS = {
-    "nobody votes": PLAIN,
-    "defaults: 20 rows vote": {},
-    "votes chosen on held-out rows": {"n_neighbors": "auto"},
+    "no neighbors": PLAIN,
+    "defaults: 20 neighbors": {},
+    "neighbors tuned on held-out rows": {"n_neighbors": "auto"},
     "wide tree": {"indexer": WIDE},
     "matcher's negatives too": {"negative_sampling": "tfn+man"},
-    "2 clusters, nobody votes": {**CLUSTERS, **PLAIN},
+    "2 clusters, no neighbors": {**CLUSTERS, **PLAIN},
     "2 clusters": CLUSTERS,
-    "3 trees, nobody votes": {**TREES, **PLAIN},
+    "3 trees, no neighbors": {**TREES, **PLAIN},
     "3 trees": TREES,
     "3 trees, 2 clusters": {**TREES, **CLUSTERS},
     "names": {NAMES: "rows"},

@@ -81,7 +81,7 @@ def main():
             ranked = timed("rank, dask", lambda: there.rank(X_test))
         print("workers at their peak:", _megabytes(client), flush=True)
     model = (there._fitted.models[0].nbytes + there._fitted.neighbors.nbytes) / 2**20
-    print(f"this process at its peak: {memory():.0f} MB; model and votes {model:.0f} MB")
+    print(f"this process at its peak: {memory():.0f} MB; model and training rows {model:.0f} MB")
     here = timed("fit, one process", lambda: XRLinearClassifier(random_state=0).fit(X, Y))
     agree = np.array_equal(here.rank(X_test)[1], ranked[1])
     print(f"the same model: {same(here, there)}; the same ranking: {agree}")

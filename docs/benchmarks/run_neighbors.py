@@ -42,7 +42,7 @@ def exact_neighbors(clf, X, queries, n_neighbors):
 
 
 def measure(work):
-    """Rows of the table: who may vote, precision at 1, 3 and 5, and microseconds per query."""
+    """Rows of the table: candidate rows, precision at 1, 3 and 5, and microseconds per query."""
     X, Y = load(work, "X_train"), load(work, "Y_train")
     queries, Y_test = (sample(load(work, name), N_ROWS) for name in ("X_test", "Y_test"))
     clf = XRLinearClassifier(random_state=0, n_jobs=1).fit(X, Y)
@@ -60,7 +60,7 @@ def measure(work):
         found[f"rows with one of the {n} labels ranked highest"] = rank()
     weighting = clf.neighbors_
     clf.set_params(n_neighbors=None)
-    found["nobody"] = rank()
+    found["none (no neighbors)"] = rank()
     start = time.process_time()
     labels, scores = clf.rank(queries, 50)
     ranking_us = 1e6 * (time.process_time() - start) / queries.shape[0]
@@ -86,15 +86,15 @@ def main():
     parser.add_argument("--data", nargs="*", default=["sample"])
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "NEIGHBORS.md")
     options = parser.parse_args()
-    text = options.out.read_text().split("\n## ")[0] if options.out.exists() else "# Who votes\n"
+    text = options.out.read_text().split("\n## ")[0] if options.out.exists() else "# Nearest neighbors\n"
     for name in options.data:
         prepare(name, options.work / name, options.corpora)
         lines, megabytes, n_rows = measure(options.work / name)
         text = text.rstrip("\n") + "\n\n" + "\n".join(
             [
                 f"## {name}\n",
-                f"{n_rows:,} rows vote; they take {megabytes:.0f} MB.\n",
-                "| who may vote | P@1 | P@3 | P@5 | CPU µs per query |",
+                f"{n_rows:,} training rows are stored. They take {megabytes:.0f} MB.\n",
+                "| candidate rows | P@1 | P@3 | P@5 | CPU µs per query |",
                 "| --- | ---: | ---: | ---: | ---: |",
                 *lines,
             ]

@@ -137,13 +137,13 @@ def main():
     parser.add_argument(
         "--held-out", type=int, help="rows held out of each fit, instead of a third"
     )
-    parser.add_argument("--nobody-votes", action="store_true")
+    parser.add_argument("--no-neighbors", action="store_true")
     parser.add_argument("--only", choices=("matrices", "texts", "backends"))
     args = parser.parse_args()
     folds = KFold(3)
     if args.held_out is not None:
         folds = ShuffleSplit(3, test_size=args.held_out, random_state=0)
-    options = {"random_state": 0, **({"n_neighbors": None} if args.nobody_votes else {})}
+    options = {"random_state": 0, **({"n_neighbors": None} if args.no_neighbors else {})}
     data = load_catalogue_subjects(args.corpus)
     texts, Y = list(data.text_train), data.Y_train
     X = NGramTfidfVectorizer(min_df=3).fit_transform(texts)

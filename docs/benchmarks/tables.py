@@ -12,8 +12,8 @@ OTHERS = {
 }
 VARIANTS = {
     "same tree": "skxmr, the tree of libpecos",
-    "defaults": "skxmr, nobody votes",
-    "half": "skxmr, nobody votes, half precision",
+    "defaults": "skxmr, no neighbors",
+    "half": "skxmr, no neighbors, half precision",
     "balanced": "skxmr, balanced tree",
     "wide": "skxmr, wide tree",
 }

@@ -136,7 +136,7 @@ TARGETS = (
     Target("peak of ranking, of libpecos's", 0.7, _ranking_peak, at_most=True),
     Target("opening a model with mmap, ms", 50, _opening, at_most=True),
     Target("same tree: P@1, 3, 5 lost, points", 0.1, _precision_lost("same tree"), at_most=True),
-    Target("nobody votes: P@1, 3, 5 lost, points", 0.1, _precision_lost("defaults"), at_most=True),
+    Target("no neighbors: P@1, 3, 5 lost, points", 0.1, _precision_lost("defaults"), at_most=True),
 )
 
 
