@@ -3,13 +3,21 @@
 import sys
 from types import ModuleType
 
+from . import metrics
 from ._ranking.ensemble import EnsembleCache, NeighborWeighting
+from ._ranking.explanation import Explanation, NeighborExplanation, TreeExplanation
 from .calibration._maps import SigmoidMap
 from .completion._prefixes import PrefixIndex
 from .completion._query_features import QueryFeatures, QueryNormalizer
+from .metrics._ranking import _JoinedScorer, _RankingScorer
 
 _MOVED = {
     "_calibrators": {"SigmoidMap": SigmoidMap},
+    "_explanation": {
+        "Explanation": Explanation,
+        "TreeExplanation": TreeExplanation,
+        "VoteExplanation": NeighborExplanation,
+    },
     "_forest": {"ForestCache": EnsembleCache, "Mixture": NeighborWeighting},
     "_prefixes": {"PrefixIndex": PrefixIndex},
     "_query_features": {"QueryFeatures": QueryFeatures, "Spelling": QueryNormalizer},
@@ -19,3 +27,6 @@ for name, classes in _MOVED.items():
     module = ModuleType(f"skxmr.{name}")
     vars(module).update(classes)
     sys.modules[module.__name__] = module
+
+metrics._JoinedScorer = _JoinedScorer
+metrics._RankingScorer = _RankingScorer

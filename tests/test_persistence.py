@@ -794,6 +794,21 @@ def test_a_completer_of_version_0_1_is_read(recorded):
     assert_array_equal(completer.rank(pairs, 3)[0], recorded["completer.labels"])
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
+def test_scorers_wrappers_and_explanations_of_version_0_1_are_read():
+    others = joblib.load(SAVED / "others.pickle")
+    rows, codes = np.eye(4, dtype=np.float32).repeat(5, axis=0), np.arange(20) // 5
+    clf = XRLinearClassifier(random_state=0).fit(rows, codes)
+    assert [scorer(clf, rows, codes) for scorer in others["scorers"]] == [1.0, {"p": 1.0, "n": 1.0}]
+    probabilities = others["calibrated"].predict_proba(rows[::5])
+    assert_allclose(np.diag(probabilities), [0.996, 0.996, 0.996, 0.995], atol=1e-3)
+    assert_array_equal(others["reranker"].predict(rows), codes)
+    explanation = others["explanation"]
+    assert_allclose(explanation.scores, [0.00050861], rtol=1e-4)
+    assert explanation.neighbors.weight == 0.2
+    assert "nearest neighbors" in str(explanation[0])
+
+
 def later_manifests(manifest):
     """What a later version might write."""
     params, first = manifest["params"], manifest["trees"][0]

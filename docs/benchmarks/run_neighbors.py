@@ -86,7 +86,11 @@ def main():
     parser.add_argument("--data", nargs="*", default=["sample"])
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "NEIGHBORS.md")
     options = parser.parse_args()
-    text = options.out.read_text().split("\n## ")[0] if options.out.exists() else "# Nearest neighbors\n"
+    text = (
+        options.out.read_text().split("\n## ")[0]
+        if options.out.exists()
+        else "# Nearest neighbors\n"
+    )
     for name in options.data:
         prepare(name, options.work / name, options.corpora)
         lines, megabytes, n_rows = measure(options.work / name)

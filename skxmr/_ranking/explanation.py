@@ -168,6 +168,16 @@ class Explanation:
 
     votes = RenamedAttribute("neighbors")
 
+    def __setstate__(self, state):
+        if "votes" in state:  # of an earlier release, where all contributions were added up
+            state = {
+                **state,
+                "neighbors": state["votes"],
+                "summed": np.ones(len(state["scores"]), bool),
+            }
+            del state["votes"]
+        vars(self).update(state)
+
     def __len__(self):
         return len(self.scores)
 

@@ -17,8 +17,16 @@ import numpy as np
 import pandas as pd
 from scipy import sparse as sp
 
-from skxmr import KMeansIndexer, TrieHybridIndexer, TrieIndexer, XRLinearClassifier
+from skxmr import (
+    CalibratedRanker,
+    KMeansIndexer,
+    PropensityReranker,
+    TrieHybridIndexer,
+    TrieIndexer,
+    XRLinearClassifier,
+)
 from skxmr.completion import SessionQueryCompleter
+from skxmr.metrics import join_ranking_scorers, ndcg_at_5_scorer, precision_at_1_scorer
 
 N_ROWS, N_FEATURES, N_LABELS = 60, 14, 9
 WORDS = np.array("oak elm ash élan birch beech alder aspen larch".split())
@@ -49,6 +57,19 @@ def models():
     }
 
 
+def others():
+    """Scorers, wrappers and an explanation."""
+    X, y = np.eye(4, dtype=np.float32).repeat(5, axis=0), np.arange(20) // 5
+    clf = XRLinearClassifier(random_state=0)
+    joined = {"p": precision_at_1_scorer, "n": ndcg_at_5_scorer}
+    return {
+        "scorers": [precision_at_1_scorer, join_ranking_scorers(joined)],
+        "calibrated": CalibratedRanker(clf, cv=2, random_state=0, method="sigmoid").fit(X, y),
+        "reranker": PropensityReranker(clf).fit(X, y),
+        "explanation": clf.fit(X, y).explain(X[:1], 2),
+    }
+
+
 def main():
     out = Path(sys.argv[1])
     X, fitted = models()
@@ -67,6 +88,7 @@ def main():
     (out / "completer.pickle").write_bytes(pickle.dumps(completer))
     expected["completer.labels"], expected["completer.scores"] = completer.rank(pairs, 3)
     np.savez_compressed(out / "expected.npz", **expected)
+    (out / "others.pickle").write_bytes(pickle.dumps(others()))
 
 
 if __name__ == "__main__":
