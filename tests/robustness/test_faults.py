@@ -35,7 +35,7 @@ def test_processes(tmp_path, what, rounds):
 
 
 @linux
-@pytest.mark.parametrize(("what", "rounds"), [("mapped", 1), ("pickled", 400)])
+@pytest.mark.parametrize(("what", "rounds"), [("mapped", 1), ("pickled", 200)])
 def test_damage(tmp_path, what, rounds):
     report = run("damage.py", what, "--rounds", rounds, tmp_path=tmp_path)
     assert report["ValueError"] > 10
