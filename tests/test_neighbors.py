@@ -292,7 +292,7 @@ def many_labels():
 
 
 @pytest.mark.parametrize("params", WIDE)
-@pytest.mark.parametrize("post_processor", ["l3-hinge", "log-l4-hinge", "sigmoid", "log-sigmoid"])
+@pytest.mark.parametrize("post_processor", ["l3-hinge", "log-sigmoid"])
 def test_a_shorter_ranking_is_the_beginning_of_a_longer_one(many_labels, params, post_processor):
     X, Y = many_labels
     clf = classifier(**params, post_processor=post_processor, beam_width=20).fit(X, Y)
