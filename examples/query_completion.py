@@ -271,7 +271,11 @@ def main():
     learned = data.Y_train
     if args.rows is not None:
         learned = learned[rng.permutation(learned.shape[0])[: args.rows]]
-    pairs = [sessions(Y, data.label_names, n, rng) for Y, n in ((learned, 4), (data.Y_test, 1))]
+    # Names that differ only in case or blanks are one query.
+    spelled = {}
+    tidied = [" ".join(name.split()) for name in data.label_names]
+    names = np.array([spelled.setdefault(n.casefold(), n) for n in tidied], dtype=object)
+    pairs = [sessions(Y, names, n, rng) for Y, n in ((learned, 4), (data.Y_test, 1))]
     train, test = (training_pairs(p, kind="pairs", random_state=0) for p in pairs)
     print(f"{len(train[1]):,} pairs of queries to learn from, {len(test[1]):,} unseen ones")
     results = compare(train, test, args.n_jobs)

@@ -52,7 +52,7 @@ def show_explanation(model, data):
     label = int(labels[0, 0])
     explanation = explain(model, [TITLE], label, label_name=data.label_names[label])
     print(f"{TITLE}\n\n{explanation}\n\nThe most similar titles:")
-    for row in explanation.votes.rows[0, :5]:
+    for row in explanation.neighbors.rows[0, :5]:
         print(f"  {data.text_train[row]}")
     return label
 
