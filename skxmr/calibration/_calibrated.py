@@ -22,9 +22,6 @@ from .._utils.validation import (
     weight_array,
 )
 from ._maps import METHODS, Pairs, sample_pairs, strictly_rising
-from ._reliability import reliability_curve
-
-__all__ = ["CalibratedRanker", "reliability_curve"]
 
 #: Labels of each row that the map is fitted to, at least; else fewer rows are looked at.
 _FEWEST_PER_ROW = 16

@@ -24,9 +24,6 @@ from ..text import NGramTfidfVectorizer
 from ._prefixes import PrefixIndex
 from ._query_features import QueryFeatures, QueryNormalizer, composed, without_blanks
 from ._query_pairs import check_pairs, check_queries, objects
-from ._sessions import training_pairs
-
-__all__ = ["SessionQueryCompleter", "training_pairs"]
 
 _DEFAULT_CLASSIFIER = XRLinearClassifier(TrieHybridIndexer())
 

@@ -11,8 +11,6 @@ from .._utils.validation import check_boolean, check_integer, check_option
 from ._query_features import QueryNormalizer
 from ._query_pairs import listed, objects, unmasked
 
-__all__ = ["training_pairs"]
-
 #: What the columns of the forms that have rows are, where they go by their order.
 _IN_ORDER = {"log": ("session", "time", "query"), "pairs": ("previous", "query")}
 

@@ -24,27 +24,6 @@ from .._utils.validation import (
 from ._bleu import bleu_scores
 from ._routing import ScoreRequests
 
-__all__ = [
-    "bleu_rr",
-    "hit_rate_at_10_scorer",
-    "hit_rate_at_k",
-    "join_ranking_scorers",
-    "make_ranking_scorer",
-    "mean_reciprocal_rank",
-    "mean_reciprocal_rank_by_prefix_length",
-    "mrr_at_10_scorer",
-    "ndcg_at_5_scorer",
-    "ndcg_at_k",
-    "precision_at_1_scorer",
-    "precision_at_3_scorer",
-    "precision_at_5_scorer",
-    "precision_at_k",
-    "propensities",
-    "psp_at_k",
-    "recall_at_10_scorer",
-    "recall_at_k",
-]
-
 
 def precision_at_k(Y_true, Y_ranked, k=1, *, sample_weight=None):
     r"""Compute the share of the first k places that hold a true label.

@@ -18,16 +18,6 @@ from .._utils.validation import check_indicator, check_option, check_real
 from ._f_curve import AVERAGES, f_curve
 from ._sparse_targets import Answering, taking_sparse_y
 
-__all__ = [
-    "cross_val_predict",
-    "cross_val_score",
-    "cross_validate",
-    "learning_curve",
-    "permutation_importance",
-    "tune_threshold",
-    "validation_curve",
-]
-
 cross_validate = taking_sparse_y(model_selection.cross_validate)
 cross_val_score = taking_sparse_y(model_selection.cross_val_score)
 learning_curve = taking_sparse_y(model_selection.learning_curve)
