@@ -9,7 +9,7 @@ from ._ranking.explanation import Explanation, NeighborExplanation, TreeExplanat
 from .calibration._maps import SigmoidMap
 from .completion._prefixes import PrefixIndex
 from .completion._query_features import QueryFeatures, QueryNormalizer
-from .metrics._ranking import _JoinedScorer, _RankingScorer
+from .metrics._scorers import _JoinedScorer, _RankingScorer
 
 _MOVED = {
     "_calibrators": {"SigmoidMap": SigmoidMap},

@@ -24,8 +24,9 @@ from sklearn.preprocessing import normalize
 
 from ._core import csr_transpose
 from ._data.examples import distinct_examples
+from ._utils.matrices import canonical_csr, check_matrix, indicator_csr
 from ._utils.sparse import group_sums
-from ._utils.validation import canonical_csr, check_matrix, check_sample_weight, indicator_csr
+from ._utils.weights import check_sample_weight
 
 #: The phase of a fit, and its seconds per nonzero summed, roughly: to estimate the time left.
 PHASE = "embedding labels"

@@ -24,8 +24,9 @@ from ._core import (
 )
 from ._ranking.ensemble import EnsembleCache
 from ._utils.folder import check_folder, read_text
+from ._utils.matrices import canonical_csr
 from ._utils.npz import read_npz_matrix
-from ._utils.validation import canonical_csr, check_option
+from ._utils.params import check_option
 from .linear._classifier import XRLinearClassifier
 from .linear._fitted import FittedState, Names
 from .tree import LabelTree, group_pointers

@@ -9,15 +9,11 @@ from ._ranking.wrapped import best_scores, last_ranker, ranking_csr
 from ._utils.cloning import draw_seed
 from ._utils.estimators import consistent, fitted_in_one_step
 from ._utils.pairs import row_of_entries
+from ._utils.params import check_integer, check_option, check_real
 from ._utils.targets import known_truth
-from ._utils.validation import (
-    check_integer,
-    check_option,
-    check_real,
-    rows_counted,
-    weight_array,
-)
-from .metrics._ranking import propensities_of_counts, top_k_of_doubles
+from ._utils.weights import rows_counted, weight_array
+from .metrics._inputs import top_k_of_doubles
+from .metrics._propensity import propensities_of_counts
 
 __all__ = ["PropensityReranker"]
 

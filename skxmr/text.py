@@ -27,13 +27,8 @@ from ._core import (
 )
 from ._utils import parallel
 from ._utils.estimators import consistent, fitted_in_one_step
-from ._utils.validation import (
-    check_boolean,
-    check_integer,
-    check_n_jobs,
-    check_option,
-    check_ordered,
-)
+from ._utils.params import check_boolean, check_integer, check_n_jobs, check_option
+from ._utils.texts import check_ordered
 
 __all__ = ["NGramTfidfVectorizer"]
 

@@ -17,7 +17,7 @@ from strategies import csr_matrices
 
 from skxmr import CalibratedRanker, PropensityReranker, XRLinearClassifier
 from skxmr.metrics import make_ranking_scorer, propensities, psp_at_k
-from skxmr.metrics._ranking import propensities_of_counts
+from skxmr.metrics._propensity import propensities_of_counts
 from skxmr.model_selection import tune_threshold
 
 N_LABELS = 10

@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.sparse as sp
 
-from .._utils.validation import check_matrix
+from .._utils.matrices import check_matrix
 
 
 def check_label_examples(label_examples, n_labels, n_features):

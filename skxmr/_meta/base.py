@@ -12,9 +12,10 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from .._ranking.wrapped import reached_scores, take_rows
 from .._utils.estimators import consistent
+from .._utils.matrices import widened
 from .._utils.pairs import is_true, select
 from .._utils.targets import encode_targets, known_truth, target_array
-from .._utils.validation import check_weight_ratios, widened
+from .._utils.weights import check_weight_ratios
 
 #: What a wrapper notes of the estimator inside, which may not change from then on.
 _NOTED = "n_features_in_", "feature_names_in_", "classes_"

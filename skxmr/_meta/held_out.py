@@ -6,7 +6,7 @@ from sklearn.utils.validation import _num_samples
 
 from .._ranking.wrapped import take_rows
 from .._utils.cloning import clone_with
-from .._utils.validation import as_array
+from .._utils.matrices import as_array
 
 PREFIT = "prefit"
 

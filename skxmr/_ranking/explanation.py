@@ -7,7 +7,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._utils.estimators import RenamedAttribute
-from .._utils.validation import check_integer, check_texts
+from .._utils.params import check_integer
+from .._utils.texts import check_texts
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -9,7 +9,7 @@ from sklearn.utils import _safe_indexing, gen_batches, indexable
 from sklearn.utils.validation import _num_samples
 
 from .._core import csr_top_k
-from .._utils.validation import canonical_csr
+from .._utils.matrices import canonical_csr
 
 #: Estimators whose scores are those of their ``estimator_``.
 _PASSING_ON = FixedThresholdClassifier, TunedThresholdClassifierCV, SelfTrainingClassifier

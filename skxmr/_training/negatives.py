@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._core import FOR_ALL, FOR_POSITIVES
-from .._utils.validation import canonical_csr, check_matrix
+from .._utils.matrices import canonical_csr, check_matrix
 
 SCHEMES = ("tfn", "man", "tfn+man")
 

@@ -10,9 +10,10 @@ import scipy.sparse as sp
 from .._core import CHUNK_WIDTH, Layer, Model, compile_chunk, divide_into_chunks, read_chunk
 from .._data.examples import Examples
 from .._utils.folder import check_unread
+from .._utils.matrices import check_indicator
 from .._utils.targets import check_classes, holds_text
-from .._utils.validation import check_indicator, takes_text
 from ..embeddings import embed_labels, split_kind
+from ..indexers._base import takes_text
 from ..tree import LabelTree, group_pointers
 from .disentangle import matched_clusters
 from .trainer import train_leaf_chunks

@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._core import FOR_ALL, FOR_OTHERS, FOR_POSITIVES, NodeExamples
-from .._utils.validation import check_matrix
+from .._utils.matrices import check_matrix
 from ..tree import group_pointers
 
 

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
-from .validation import (
+from .matrices import (
     any_missing,
     as_array,
     canonical_csr,

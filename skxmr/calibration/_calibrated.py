@@ -13,14 +13,9 @@ from .._ranking.wrapped import best_scores, reached_scores, take_rows
 from .._utils.cloning import draw_seed
 from .._utils.estimators import consistent, fitted_in_one_step
 from .._utils.pairs import first_k
+from .._utils.params import check_integer, check_option, check_real
 from .._utils.targets import known_truth
-from .._utils.validation import (
-    check_integer,
-    check_option,
-    check_real,
-    rows_counted,
-    weight_array,
-)
+from .._utils.weights import rows_counted, weight_array
 from ._maps import METHODS, Pairs, sample_pairs, strictly_rising
 
 #: Labels of each row that the map is fitted to, at least; else fewer rows are looked at.

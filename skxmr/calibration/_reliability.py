@@ -5,14 +5,9 @@ from scipy import sparse
 from sklearn.utils import Bunch
 
 from .._ranking.wrapped import dense_csr, ranking_csr
+from .._utils.matrices import as_array, check_indicator, check_sparse_structure
 from .._utils.pairs import first_k, is_true, row_of_entries
-from .._utils.validation import (
-    as_array,
-    check_indicator,
-    check_integer,
-    check_option,
-    check_sparse_structure,
-)
+from .._utils.params import check_integer, check_option
 
 #: By how much a mean of scores in single precision may exceed the largest of them.
 _ROUNDING = 1e-6

@@ -11,13 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 from .._core import Restriction
 from .._utils.cloning import clone_with
 from .._utils.estimators import consistent, fitted_in_one_step
-from .._utils.validation import (
-    check_boolean,
-    check_integer,
-    check_option,
-    check_real,
-    check_sample_weight,
-)
+from .._utils.params import check_boolean, check_integer, check_option, check_real
+from .._utils.weights import check_sample_weight
 from ..indexers import TrieHybridIndexer
 from ..linear._classifier import XRLinearClassifier
 from ..text import NGramTfidfVectorizer

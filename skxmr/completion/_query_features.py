@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.preprocessing import normalize
 
-from .._utils.validation import canonical_csr
+from .._utils.matrices import canonical_csr
 from ..text import NGramTfidfVectorizer, without_accents
 
 #: Marks in a row after which a letter is taken to end, as in the stream-safe text of Unicode, and

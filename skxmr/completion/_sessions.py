@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 from sklearn.utils import check_random_state
 
-from .._utils.validation import check_boolean, check_integer, check_option
+from .._utils.params import check_boolean, check_integer, check_option
 from ._query_features import QueryNormalizer
 from ._query_pairs import listed, objects, unmasked
 

@@ -1,7 +1,7 @@
 """Pairs of matrices written by ``scipy.sparse.save_npz``."""
 
+from .._utils.matrices import canonical_csr, indicator_csr
 from .._utils.npz import read_npz_matrix
-from .._utils.validation import canonical_csr, indicator_csr
 from ._files import as_path
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_array, check_consistent_length
 
-from .._utils.validation import canonical_csr, indicator_csr
+from .._utils.matrices import canonical_csr, indicator_csr
 from ._decimals import parse_decimals
 from ._files import as_path, damaged_file_errors, open_binary, without_mark
 

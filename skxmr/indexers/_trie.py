@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._core import sort_texts
 from .._utils import parallel
-from .._utils.validation import check_integer
+from .._utils.params import check_integer
 from ._clusters import PHASE
 from ._texts import code_points
 

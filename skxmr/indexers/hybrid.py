@@ -7,14 +7,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._utils.estimators import consistent, fitted_in_one_step
-from .._utils.validation import (
-    check_boolean,
-    check_integer,
-    check_matrix,
-    check_n_jobs,
-    check_sparse_structure,
-    check_texts,
-)
+from .._utils.matrices import check_matrix, check_sparse_structure
+from .._utils.params import check_boolean, check_integer, check_n_jobs
+from .._utils.texts import check_texts
 from . import _clusters
 from ._texts import default_vectorizer
 from ._trie import TextIndexer, build_trie

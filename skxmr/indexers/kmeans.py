@@ -7,13 +7,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._utils.estimators import consistent, fitted_in_one_step
-from .._utils.validation import (
-    check_boolean,
-    check_features,
-    check_integer,
-    check_n_jobs,
-    check_sparse_structure,
-)
+from .._utils.matrices import check_features, check_sparse_structure
+from .._utils.params import check_boolean, check_integer, check_n_jobs
 from . import _clusters
 
 

@@ -5,7 +5,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._utils import progress
 from .._utils.estimators import consistent, fitted_in_one_step
-from .._utils.validation import check_integer, check_texts
+from .._utils.params import check_integer
+from .._utils.texts import check_texts
 from ..tree import LabelTree
 from ._clusters import PHASE
 from ._trie import TextIndexer, build_trie

@@ -1,6 +1,6 @@
 """An explanation as bars."""
 
-from .._utils.validation import check_integer
+from .._utils.params import check_integer
 from ._explain import explain
 from ._plotting import despine, take_axes
 

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils.validation import _num_samples
 
 from .._ranking.wrapped import best_scores, last_ranker, take_rows
-from .._utils.validation import check_integer
+from .._utils.params import check_integer
 from ._plotting import despine, name_of, take_axes
 
 #: Calls that are made before any is timed.

@@ -3,9 +3,10 @@
 import numpy as np
 
 from .._ranking.wrapped import last_ranker, ranked_by
+from .._utils.params import check_integer, check_option
 from .._utils.targets import truth_for
-from .._utils.validation import check_integer, check_option
-from ..metrics._ranking import ndcg_at_k, precision_at_k, psp_at_k, recall_at_k
+from ..metrics._propensity import psp_at_k
+from ..metrics._ranking import ndcg_at_k, precision_at_k, recall_at_k
 from ._plotting import despine, name_of, take_axes
 
 _METRICS = {

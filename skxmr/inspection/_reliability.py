@@ -3,8 +3,8 @@
 import numpy as np
 
 from .._ranking.wrapped import best_scores, last_ranker
+from .._utils.params import check_integer
 from .._utils.targets import truth_for
-from .._utils.validation import check_integer
 from ..calibration._reliability import reliability_curve
 from ._plotting import despine, name_of, take_axes
 

@@ -7,7 +7,7 @@ import numpy as np
 from .._core import Model
 from .._ranking.ensemble import EnsembleCache
 from .._ranking.wrapped import last_ranker, unwrapped
-from .._utils.validation import check_integer, check_real
+from .._utils.params import check_integer, check_real
 from ._plotting import despine, name_of, take_axes
 
 

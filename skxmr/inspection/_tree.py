@@ -5,7 +5,8 @@ from itertools import pairwise
 import numpy as np
 
 from .._ranking.wrapped import last_ranker
-from .._utils.validation import check_integer, check_option, check_texts
+from .._utils.params import check_integer, check_option
+from .._utils.texts import check_texts
 from ..tree import LabelTree
 from ._plotting import despine, take_axes
 

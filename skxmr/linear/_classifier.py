@@ -56,7 +56,9 @@ from .._utils.estimators import (
     warn_of_old_name,
 )
 from .._utils.folder import write_folder
+from .._utils.matrices import bare_row, canonical_csr, check_features, check_matrix, pair_to_csr
 from .._utils.pairs import is_true, row_of_entries
+from .._utils.params import check_boolean, check_integer, check_n_jobs, check_option, check_real
 from .._utils.targets import (
     check_classes,
     check_features_and_targets,
@@ -64,25 +66,11 @@ from .._utils.targets import (
     known_truth,
     target_array,
 )
-from .._utils.validation import (
-    bare_row,
-    canonical_csr,
-    check_boolean,
-    check_features,
-    check_indexer,
-    check_integer,
-    check_matrix,
-    check_n_jobs,
-    check_option,
-    check_real,
-    check_sample_weight,
-    check_texts,
-    check_weight_ratios,
-    pair_to_csr,
-    takes_text,
-)
+from .._utils.texts import check_texts
+from .._utils.weights import check_sample_weight, check_weight_ratios
 from ..embeddings import embed_labels, split_kind
 from ..indexers import KMeansIndexer, _clusters
+from ..indexers._base import check_indexer, takes_text
 from ..tree import LabelTree
 from ._fitted import FittedAttribute, FittedState, Names, converted_state, names_of_features
 from ._saving import classifier_state

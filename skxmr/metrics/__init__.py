@@ -23,26 +23,27 @@ be ranked well by anyone; they are kept and count as 0, as in :func:`sklearn.met
 and in the usual tools of extreme classification. With ``sample_weight`` the average is weighted.
 """
 
+from ._propensity import propensities, psp_at_k
 from ._ranking import (
-    bleu_rr,
-    hit_rate_at_10_scorer,
     hit_rate_at_k,
-    join_ranking_scorers,
-    make_ranking_scorer,
     mean_reciprocal_rank,
     mean_reciprocal_rank_by_prefix_length,
+    ndcg_at_k,
+    precision_at_k,
+    recall_at_k,
+)
+from ._scorers import (
+    hit_rate_at_10_scorer,
+    join_ranking_scorers,
+    make_ranking_scorer,
     mrr_at_10_scorer,
     ndcg_at_5_scorer,
-    ndcg_at_k,
     precision_at_1_scorer,
     precision_at_3_scorer,
     precision_at_5_scorer,
-    precision_at_k,
-    propensities,
-    psp_at_k,
     recall_at_10_scorer,
-    recall_at_k,
 )
+from ._text import bleu_rr
 
 __all__ = [
     "bleu_rr",

@@ -1,7 +1,4 @@
-"""Checks of what users pass, before any of it is looked at by C."""
-
-import numbers
-from collections.abc import Iterable, Mapping, Set, ValuesView
+"""Checks of arrays and matrices before C reads them."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -9,7 +6,6 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from .._core import csr_check
-from ..tree import LabelTree
 
 
 def check_features(estimator, X, *, reset):
@@ -239,29 +235,6 @@ def _check_index(index, size, name, kind):
         )
 
 
-def check_ordered(values, name):
-    """Refuse what has no order, or only happens to have one."""
-    if isinstance(values, (Set, Mapping, ValuesView)):
-        kind = type(values).__name__
-        raise TypeError(f"{name} must be in order, as a list is, got a {kind}: {values!r:.80}")
-
-
-def check_texts(texts, name):
-    """Check a sequence of strings, at least one of them, and return it as a list."""
-    if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
-        raise TypeError(f"{name} must be a sequence of strings, got {texts!r:.80}")
-    check_ordered(texts, name)
-    if getattr(texts, "ndim", 1) != 1:
-        raise ValueError(f"{name} must be one-dimensional, got shape {texts.shape}")
-    texts = texts.tolist() if isinstance(texts, np.ndarray) else list(texts)
-    wrong = next((i for i, text in enumerate(texts) if not isinstance(text, str)), None)
-    if wrong is not None:
-        raise TypeError(f"{name} must hold strings, but {name}[{wrong}] is {texts[wrong]!r:.80}")
-    if not texts:
-        raise ValueError(f"{name} must hold at least one string, got none")
-    return texts
-
-
 def indicator_csr(matrix, name):
     """Convert a 0/1 matrix to canonical CSR that stores only its ones."""
     Y = canonical_csr(matrix, name)
@@ -277,142 +250,3 @@ def check_indicator(matrix, name, n_rows=None, n_labels=None):
     if n_labels is not None and Y.shape[1] != n_labels:
         raise ValueError(f"{name} must have {n_labels} columns, got {Y.shape[1]}")
     return indicator_csr(Y, name)
-
-
-def check_sample_weight(sample_weight, n_rows, scale=1.0):
-    """Return sample weights as float32, or None where there are none.
-
-    `scale` is what they will be multiplied with: the products must be valid as well.
-    """
-    if sample_weight is None:
-        return None
-    weight = weight_array(sample_weight, n_rows)
-    with np.errstate(over="ignore", under="ignore"):  # what does not fit is refused below
-        weight = weight.astype(np.float32)
-    if not _are_weights(weight):
-        raise ValueError(
-            "sample_weight must be finite, not negative and not all zero in single precision"
-        )
-    with np.errstate(over="ignore", under="ignore"):
-        products = weight[weight > 0] * np.float32(scale)
-    if not (np.isfinite(products).all() and products.all()):
-        raise ValueError(
-            f"sample_weight times {scale!r} must neither overflow nor vanish in single precision"
-        )
-    return weight
-
-
-def check_weight_ratios(sample_weight, n_rows):
-    """Return sample weights whose scale does not matter, as float64 of at most 1; 1 for None.
-
-    They are multiplied by a power of two, so that neither tiny nor huge ones are lost in sums and
-    all others are exact.
-    """
-    if sample_weight is None:
-        return np.ones(n_rows)
-    weight = weight_array(sample_weight, n_rows).astype(np.float64)
-    if not _are_weights(weight):
-        raise ValueError("sample_weight must be finite, not negative and not all zero")
-    with np.errstate(under="ignore"):
-        return np.ldexp(weight, -np.frexp(weight.max())[1])
-
-
-def rows_counted(sample_weight, n_rows):
-    """Return for how many rows each row counts, whatever the scale of the weights.
-
-    Where all weights are multiples of the smallest one above zero, a row of that weight is one row,
-    and one of twice the weight is two. All other weights are scaled so that rows with weight
-    count for one on average.
-    """
-    weight = check_weight_ratios(sample_weight, n_rows)
-    positive = weight[weight > 0]
-    with np.errstate(over="ignore"):
-        counts = weight / positive.min()
-    whole = np.rint(counts)
-    if np.isfinite(counts).all() and np.abs(counts - whole).max() < _WHOLE:
-        return whole
-    return weight / positive.mean()
-
-
-#: Multiples of a weight that was rounded, to single precision perhaps, are integers this closely.
-_WHOLE = 1e-4
-
-
-def weight_array(sample_weight, n_rows):
-    """Return sample weights as one number for each row; their values are left to be checked."""
-    weight = as_array(sample_weight, "sample_weight")
-    if weight.ndim == 0:
-        weight = np.full(n_rows, weight)
-    if weight.shape != (n_rows,) or weight.dtype.kind not in "fiub":
-        raise ValueError(
-            f"sample_weight must be {n_rows} numbers, one per row of X, got an array of "
-            f"{weight.dtype} with shape {weight.shape}"
-        )
-    return weight
-
-
-def _are_weights(weight):
-    return np.isfinite(weight).all() and (weight >= 0).all() and weight.any()
-
-
-def check_boolean(value, name):
-    """Check that a parameter is True or False."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
-
-
-def check_integer(value, name, least, most=None):
-    """Check that a parameter is an integer of at least `least`, and at most `most`."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value!r}")
-    if most is not None and value > most:
-        raise ValueError(f"{name} must be at most {most}, got {value!r}")
-
-
-def check_real(value, name, least, *, above=False):
-    """Check that a parameter is a finite number of at least (or above) `least`."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    try:
-        with np.errstate(over="ignore", under="ignore"):
-            single = np.float32(value)
-    except OverflowError:  # an integer beyond any float
-        single = np.float32(np.inf)
-    if not np.isfinite(single) or single < least or (above and single == least):
-        bound = "above" if above else "at least"
-        raise ValueError(
-            f"{name} must be finite and {bound} {least} in single precision, got {value!r:.40}"
-        )
-
-
-def check_n_jobs(n_jobs):
-    """Check that n_jobs is what joblib takes."""
-    if n_jobs is None:
-        return
-    if isinstance(n_jobs, (bool, np.bool_)) or not isinstance(n_jobs, numbers.Integral):
-        raise TypeError(f"n_jobs must be an integer or None, got {n_jobs!r}")
-    if n_jobs == 0:
-        raise ValueError("n_jobs must not be 0: a positive number, or -1 for all processors")
-
-
-def check_indexer(indexer):
-    """Check that an indexer is None, a LabelTree or an object that can be fitted."""
-    fits = callable(getattr(indexer, "fit", None)) and not isinstance(indexer, type)
-    if not (indexer is None or isinstance(indexer, LabelTree) or fits):
-        raise TypeError(f"indexer must have a fit method or be a LabelTree, got {indexer!r}")
-
-
-def takes_text(indexer):
-    """Whether an indexer is fitted to labels' texts, as its scikit-learn tags say."""
-    tags = getattr(indexer, "__sklearn_tags__", None)
-    inputs = tags().input_tags if callable(tags) else None
-    return inputs is not None and inputs.string and not inputs.two_d_array
-
-
-def check_option(value, name, options):
-    """Check that a parameter is one of a few strings."""
-    if not isinstance(value, str) or value not in options:
-        expected = ", ".join(map(repr, options))
-        raise ValueError(f"{name} must be one of {expected}, got {value!r}")

@@ -1,0 +1,54 @@
+"""Checks of parameters."""
+
+import numbers
+
+import numpy as np
+
+
+def check_boolean(value, name):
+    """Check that a parameter is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+
+
+def check_integer(value, name, least, most=None):
+    """Check that a parameter is an integer of at least `least`, and at most `most`."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value!r}")
+    if most is not None and value > most:
+        raise ValueError(f"{name} must be at most {most}, got {value!r}")
+
+
+def check_real(value, name, least, *, above=False):
+    """Check that a parameter is a finite number of at least (or above) `least`."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    try:
+        with np.errstate(over="ignore", under="ignore"):
+            single = np.float32(value)
+    except OverflowError:  # an integer beyond any float
+        single = np.float32(np.inf)
+    if not np.isfinite(single) or single < least or (above and single == least):
+        bound = "above" if above else "at least"
+        raise ValueError(
+            f"{name} must be finite and {bound} {least} in single precision, got {value!r:.40}"
+        )
+
+
+def check_n_jobs(n_jobs):
+    """Check that n_jobs is what joblib takes."""
+    if n_jobs is None:
+        return
+    if isinstance(n_jobs, (bool, np.bool_)) or not isinstance(n_jobs, numbers.Integral):
+        raise TypeError(f"n_jobs must be an integer or None, got {n_jobs!r}")
+    if n_jobs == 0:
+        raise ValueError("n_jobs must not be 0: a positive number, or -1 for all processors")
+
+
+def check_option(value, name, options):
+    """Check that a parameter is one of a few strings."""
+    if not isinstance(value, str) or value not in options:
+        expected = ", ".join(map(repr, options))
+        raise ValueError(f"{name} must be one of {expected}, got {value!r}")
