@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.model_selection import GridSearchCV
+from strategies import examples
 
 from skxmr import (
     KMeansIndexer,
@@ -226,7 +227,7 @@ RARE = (
 anything = st.text(st.sampled_from(RARE) | st.characters(), min_size=1, max_size=8)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(anything.filter(str.strip), min_size=1, max_size=4), st.booleans())
 def test_every_beginning_of_a_query_suggests_it(queries, lowercase):
     completer = fitted(queries, lowercase=lowercase)
@@ -241,7 +242,7 @@ def test_every_beginning_of_a_query_suggests_it(queries, lowercase):
             assert len(suggested(spelling, completer=completer)) >= 1
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(anything.filter(str.strip), st.sampled_from(["ascii", "unicode"]))
 def test_every_beginning_without_accents_suggests_the_query(query, strip_accents):
     completer = fitted([query, "zebra"], strip_accents=strip_accents)
@@ -250,7 +251,7 @@ def test_every_beginning_without_accents_suggests_the_query(query, strip_accents
             assert query in suggested(query[:end], completer=completer)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.text(st.characters(exclude_categories=["Mn"]), min_size=1, max_size=6).filter(str.strip))
 def test_case_does_not_matter(query):
     completer = fitted([query])
@@ -345,7 +346,7 @@ def test_queries_without_any_character():
     assert suggested("a", completer=completer) == ["art"]
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(
     st.lists(
         st.tuples(*[st.text(st.sampled_from("ab \u00c9\u0301\U0001f600#\ud83d"), max_size=4)] * 3),

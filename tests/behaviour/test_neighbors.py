@@ -6,14 +6,14 @@ from itertools import groupby
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from reference import best_first, padded, stored_entries
 from scipy import sparse as sp
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
-from strategies import csr_matrices
+from strategies import csr_matrices, examples
 
 import skxmr
 from skxmr import KMeansIndexer, SessionQueryCompleter, XRLinearClassifier
@@ -67,7 +67,7 @@ def slow_neighbors(examples, query, labels, n_neighbors):
     return best_first(found)[:n_neighbors]
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(corpora(), st.integers(1, 10), st.data())
 def test_neighbors_are_those_of_the_reference(corpus, n_neighbors, data):
     X, Y, weight, queries = corpus
@@ -166,7 +166,7 @@ def test_sums_are_those_of_the_reference(data):
         assert len(found) == min(k, sum(score >= floor for score in expected.values()))
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(corpora(), st.integers(1, 5), st.sampled_from([1.0, 3.0]), st.sampled_from([0.25, 1.0]))
 def test_votes_are_those_of_the_reference(corpus, n_neighbors, power, share):
     X, Y, weight, queries = corpus

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from reference import (
@@ -21,7 +21,7 @@ from reference import (
 from scipy import sparse as sp
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
-from strategies import label_trees
+from strategies import examples, label_trees
 
 import skxmr
 from skxmr import KMeansIndexer, LabelTree, TrieHybridIndexer, TrieIndexer, XRLinearClassifier
@@ -113,7 +113,7 @@ def test_new_slots_are_behind_those_of_their_clusters(tree, data):
         assert extended.slot_label[lo:hi].tolist() == expected
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.lists(st.integers(1, CHUNK_WIDTH), min_size=1, max_size=4), st.integers(0, 99))
 def test_columns_are_regrouped_without_loss(widths, seed):
     rng = np.random.default_rng(seed)

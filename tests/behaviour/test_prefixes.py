@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from reference import (
@@ -15,7 +15,7 @@ from reference import (
     quantised_model,
     rank_all,
 )
-from strategies import label_trees, seeds
+from strategies import examples, label_trees, seeds
 
 from skxmr import LabelTree, TrieHybridIndexer
 from skxmr._core import Restriction, SortedPositions, Texts, find_prefixes
@@ -39,7 +39,7 @@ def test_labels_that_begin_with_a_prefix(known, prefixes):
         assert_array_equal(index.labels(prefix), index.order[first:last])
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(
     label_trees(),
     seeds,
@@ -64,7 +64,7 @@ def test_ranking_is_that_of_the_reference(tree, seed, beam_width, k, data):
     )
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(label_trees(), seeds, st.integers(1, 4), st.data())
 def test_from_a_frontier(tree, seed, beam_width, data):
     rng = np.random.default_rng(seed)

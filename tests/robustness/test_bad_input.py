@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from scipy import sparse as sp
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
+from strategies import examples
 
 from skxmr import (
     CalibratedRanker,
@@ -258,7 +259,7 @@ def as_dense(matrix):
 
 
 @given(compressed())
-@settings(max_examples=300)
+@examples(300)
 def test_any_arrays_are_ranked_rightly_or_refused(matrix):
     clf = FITTED
     dense = as_dense(matrix)

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from reference import (
     HALVES,
@@ -25,7 +25,7 @@ from reference import (
     saturated_model,
 )
 from scipy import sparse as sp
-from strategies import label_trees, seeds
+from strategies import examples, label_trees, seeds
 
 from skxmr import LabelTree
 from skxmr._core import POST_PROCESSORS, CSRView, Model
@@ -113,7 +113,7 @@ SCORES = {
 }
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     st.sampled_from(["random", "quantised", "saturated"]),
     st.booleans(),
@@ -180,7 +180,7 @@ def unit_for(post_processor):
 
 # Parents that score alike, whose children score as they do; and below zero, where a factor of 0
 # lifts a child above its parent.
-@settings(max_examples=150)
+@examples(150)
 @given(
     label_trees(max_children=6),
     seeds,

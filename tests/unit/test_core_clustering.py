@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from reference import random_csr
 from scipy import sparse as sp
 from sklearn.cluster import KMeans
 from sklearn.preprocessing import normalize
-from strategies import csr_matrices, halves
+from strategies import csr_matrices, examples, halves
 
 from skxmr._core import CSRView, kmeans
 
@@ -158,7 +158,7 @@ def test_balanced_clusters_are_better_than_any_random_ones(spherical, seed):
     assert cost(Z, clusters, 9, spherical) < best
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.integers(2, 40), st.booleans(), st.integers(0, 2**32 - 1))
 def test_two_converged_halves_are_cut_across_the_line_between_their_centres(n, spherical, seed):
     Z = normalize(random_csr(np.random.default_rng(seed), n, 6))
@@ -172,7 +172,7 @@ def test_two_converged_halves_are_cut_across_the_line_between_their_centres(n, s
 # ---- Lloyd ----
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(
     csr_matrices(values=halves, min_rows=1, max_rows=25, min_columns=1), st.booleans(), st.data()
 )

@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from reference import (
     DenseModel,
@@ -21,7 +21,7 @@ from reference import (
     rank_all,
 )
 from scipy import sparse as sp
-from strategies import label_trees, seeds
+from strategies import examples, label_trees, seeds
 
 from skxmr import LabelTree
 from skxmr._core import POST_PROCESSORS, CSRView
@@ -53,7 +53,7 @@ def test_ranking_is_that_of_the_reference_ties_included(
     assert_ranks_exactly(model, X, **options)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(label_trees(), seeds, st.sampled_from(EXACT), st.integers(-8, 4).map(lambda n: n / 2))
 def test_the_floor_leaves_out_lower_scores_only(tree, seed, post_processor, floor):
     rng = np.random.default_rng(seed)
@@ -63,7 +63,7 @@ def test_the_floor_leaves_out_lower_scores_only(tree, seed, post_processor, floo
     assert_ranks_exactly(model, X, floor=floor, **options)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(label_trees(), seeds, st.sampled_from(EXACT), st.integers(1, 5), st.data())
 def test_ranking_from_a_frontier_is_that_of_the_reference(
     tree, seed, post_processor, beam_width, data

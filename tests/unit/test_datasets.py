@@ -15,14 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
+from strategies import examples
 
 from skxmr import datasets
 from skxmr.datasets import load_catalogue_subjects, load_npz_pair, load_xc_text, save_xc_text
 
 FLOAT32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
-TMP = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+TMP = settings(parent=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def assert_canonical(matrix, shape):

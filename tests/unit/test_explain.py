@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from reference import fixed_tree, joined, random_csr, random_model
@@ -14,6 +14,7 @@ from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from strategies import examples
 
 import skxmr
 from skxmr import KMeansIndexer, XRLinearClassifier, pecos
@@ -53,7 +54,7 @@ def classifier(**params):
 # ---- against the reference ----
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.integers(0, 1000), st.sampled_from(sorted(POST_PROCESSORS)), st.integers(0, 119))
 def test_levels_are_those_of_the_reference(seed, post_processor, label):
     rng = np.random.default_rng(seed)
