@@ -1,7 +1,6 @@
 """Rankings that give labels with few rows their due."""
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from ._meta.base import RankerWrapper, weight_params
 from ._meta.held_out import fitted_to
@@ -9,7 +8,7 @@ from ._ranking.wrapped import best_scores, last_ranker, ranking_csr
 from ._utils.cloning import draw_seed
 from ._utils.estimators import consistent, fitted_in_one_step
 from ._utils.pairs import row_of_entries
-from ._utils.params import check_integer, check_option, check_real
+from ._utils.params import check_integer, check_option, check_random_state, check_real
 from ._utils.targets import known_truth
 from ._utils.weights import rows_counted, weight_array
 from .metrics._inputs import top_k_of_doubles

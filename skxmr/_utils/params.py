@@ -3,6 +3,7 @@
 import numbers
 
 import numpy as np
+from sklearn import utils
 
 
 def check_boolean(value, name):
@@ -52,3 +53,12 @@ def check_option(value, name, options):
     if not isinstance(value, str) or value not in options:
         expected = ", ".join(map(repr, options))
         raise ValueError(f"{name} must be one of {expected}, got {value!r}")
+
+
+def check_random_state(value):
+    """Return the RandomState of a parameter random_state, as scikit-learn does."""
+    try:
+        return utils.check_random_state(value)
+    except ValueError:
+        expected = "None, a RandomState or an integer from 0 to 2**32 - 1"
+        raise ValueError(f"random_state must be {expected}, got {value!r}") from None

@@ -3,7 +3,6 @@
 from functools import partial
 
 import numpy as np
-from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -13,7 +12,7 @@ from .._ranking.wrapped import best_scores, reached_scores, take_rows
 from .._utils.cloning import draw_seed
 from .._utils.estimators import consistent, fitted_in_one_step
 from .._utils.pairs import first_k
-from .._utils.params import check_integer, check_option, check_real
+from .._utils.params import check_integer, check_option, check_random_state, check_real
 from .._utils.targets import known_truth
 from .._utils.weights import rows_counted, weight_array
 from ._maps import METHODS, Pairs, sample_pairs, strictly_rising

@@ -3,12 +3,11 @@
 import numpy as np
 from sklearn.base import clone
 from sklearn.preprocessing import normalize
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._utils.estimators import consistent, fitted_in_one_step
 from .._utils.matrices import check_matrix, check_sparse_structure
-from .._utils.params import check_boolean, check_integer, check_n_jobs
+from .._utils.params import check_boolean, check_integer, check_n_jobs, check_random_state
 from .._utils.texts import check_texts
 from . import _clusters
 from ._texts import default_vectorizer

@@ -3,12 +3,11 @@
 import numpy as np
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.preprocessing import normalize
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._utils.estimators import consistent, fitted_in_one_step
 from .._utils.matrices import check_features, check_sparse_structure
-from .._utils.params import check_boolean, check_integer, check_n_jobs
+from .._utils.params import check_boolean, check_integer, check_n_jobs, check_random_state
 from . import _clusters
 
 

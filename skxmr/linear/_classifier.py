@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
@@ -58,7 +57,14 @@ from .._utils.estimators import (
 from .._utils.folder import write_folder
 from .._utils.matrices import bare_row, canonical_csr, check_features, check_matrix, pair_to_csr
 from .._utils.pairs import is_true, row_of_entries
-from .._utils.params import check_boolean, check_integer, check_n_jobs, check_option, check_real
+from .._utils.params import (
+    check_boolean,
+    check_integer,
+    check_n_jobs,
+    check_option,
+    check_random_state,
+    check_real,
+)
 from .._utils.targets import (
     check_classes,
     check_features_and_targets,

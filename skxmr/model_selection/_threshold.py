@@ -7,14 +7,14 @@ mostly refuse it. Here are those that do, otherwise unchanged.
 import numpy as np
 from scipy import sparse
 from sklearn import inspection, model_selection
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import Bunch
 from sklearn.utils.validation import _num_samples
 
 from .._meta.held_out import PREFIT, fitted_to, splits
 from .._ranking.wrapped import reached_scores, take_rows
 from .._utils.cloning import draw_seed
 from .._utils.matrices import check_indicator
-from .._utils.params import check_option, check_real
+from .._utils.params import check_option, check_random_state, check_real
 from .._utils.targets import target_array
 from ._f_curve import AVERAGES, f_curve
 from ._sparse_targets import Answering, taking_sparse_y
