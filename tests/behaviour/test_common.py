@@ -53,16 +53,17 @@ class Case:
     n_labels: int = 0
     score_dtype: type = np.float32
 
-    @cache
-    def shared_fit(self):
-        """A fitted estimator that no test may change."""
-        return self.fitted()
-
     def fitted(self, **params):
         return clone(self.estimator).set_params(**params).fit(*self.data)
 
     def unfitted(self):
         return clone(self.estimator)
+
+
+@cache
+def shared_fit(case):
+    """A fitted estimator that no test may change."""
+    return case.fitted()
 
 
 def ranker(estimator, *methods, y=Y, score_dtype=np.float32):
@@ -165,7 +166,7 @@ def test_params_can_be_read_and_set_again(case):
 
 @each_case
 def test_a_clone_is_not_fitted_and_fits_alike(case):
-    fitted = case.shared_fit()
+    fitted = shared_fit(case)
     cloned = clone(fitted)
     assert repr(cloned.get_params()) == repr(fitted.get_params())
     for method, arguments in case.calls:
@@ -189,7 +190,7 @@ def test_calls_before_fit_raise_an_error_that_names_the_estimator(case):
     ids=["copy", "deepcopy", "pickle"],
 )
 def test_a_copy_gives_the_same(case, duplicate):
-    fitted = case.shared_fit()
+    fitted = shared_fit(case)
     expected = results(case, fitted)
     assert_same_results(results(case, duplicate(fitted)), expected)
     assert_same_results(results(case, fitted), expected)
@@ -218,7 +219,7 @@ def test_fit_changes_neither_its_input_nor_parameters(case):
 @each_case
 def test_n_jobs_changes_nothing(case):
     names = [name for name in case.estimator.get_params() if name.endswith("n_jobs")]
-    expected = results(case, case.shared_fit())
+    expected = results(case, shared_fit(case))
     assert_same_results(results(case, case.fitted(**dict.fromkeys(names, 2))), expected)
 
 
@@ -255,7 +256,7 @@ def test_a_parameter_of_a_wrong_type_is_named_and_leaves_the_earlier_fit(case, n
 @each_ranker
 def test_rankings_have_fixed_shapes_and_are_padded(case):
     k = case.n_labels + 7
-    labels, scores = case.shared_fit().rank(case.rank, k)
+    labels, scores = shared_fit(case).rank(case.rank, k)
     assert labels.shape == scores.shape == (np.shape(case.rank)[0], k)
     assert labels.dtype == np.int32
     assert scores.dtype == case.score_dtype
@@ -272,7 +273,7 @@ def test_rankings_have_fixed_shapes_and_are_padded(case):
 
 @each_ranker
 def test_a_shorter_ranking_is_the_beginning_of_a_longer_one(case):
-    fitted = case.shared_fit()
+    fitted = shared_fit(case)
     labels, scores = fitted.rank(case.rank, case.n_labels)
     for k in (1, 2, 5):
         found = fitted.rank(case.rank, k)
@@ -282,7 +283,7 @@ def test_a_shorter_ranking_is_the_beginning_of_a_longer_one(case):
 
 @each_ranker
 def test_scores_fall_and_ties_are_in_the_order_of_labels(case):
-    labels, scores = case.shared_fit().rank(case.rank, case.n_labels)
+    labels, scores = shared_fit(case).rank(case.rank, case.n_labels)
     assert (scores[:, :-1] >= scores[:, 1:]).all()
     tied = (scores[:, :-1] == scores[:, 1:]) & (labels[:, 1:] >= 0)
     assert (labels[:, :-1] < labels[:, 1:])[tied].all()
@@ -304,7 +305,7 @@ def test_an_empty_row_is_ranked(case):
         empty = sp.csr_matrix((2, case.rank.shape[1]), dtype=np.float32)
     else:
         empty = np.array([("", "")] * 2, dtype=object)
-    labels, scores = case.shared_fit().rank(empty, 3)
+    labels, scores = shared_fit(case).rank(empty, 3)
     assert labels.shape == (2, 3)
     assert (labels[:, 0] >= 0).all()
     assert_array_equal(labels[0], labels[1])
@@ -313,7 +314,7 @@ def test_an_empty_row_is_ranked(case):
 
 @each_ranker
 def test_rows_are_ranked_alike_alone_and_together(case):
-    fitted = case.shared_fit()
+    fitted = shared_fit(case)
     labels, scores = fitted.rank(case.rank, 5)
     for i in range(5):
         found = fitted.rank(case.rank[i : i + 1], 5)
