@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from datasets import random_labels
 from numpy.testing import assert_array_equal
 from scipy import sparse as sp
 
@@ -22,15 +23,8 @@ INDEXER = KMeansIndexer(branching=2, max_leaf_size=2)
 TWO_LEVELS = KMeansIndexer(max_leaf_size=3)  # fewer files, where they are copied often
 
 
-def example(seed=0):
-    rng = np.random.default_rng(seed)
-    X = sp.random(N_ROWS, N_FEATURES, 0.4, "csr", dtype=np.float32, random_state=seed)
-    Y = (rng.random((N_ROWS, N_LABELS)) < 0.2).astype(np.float32)
-    Y[np.arange(N_LABELS), np.arange(N_LABELS)] = 1
-    return X, Y
-
-
-X, Y = example()
+X, Y = random_labels(N_ROWS, N_FEATURES, N_LABELS, density=0.4)
+Y = Y.toarray()
 CODES = Y.argmax(axis=1)
 MIXED = {"n_trees": 2, "n_neighbors": 3}
 TEXT_CLASSES = np.array([f"label {i}" for i in range(N_LABELS)])

@@ -1,7 +1,10 @@
 """Labels that belong to several clusters."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+from datasets import random_labels
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -24,13 +27,7 @@ def classifier(indexer=DEEP, **params):
     return XRLinearClassifier(indexer, **{**PARAMS, **params})
 
 
-def noisy(n_rows=150, n_features=20, n_labels=16, seed=1):
-    """Labels that features say little about, so that rows stray."""
-    rng = np.random.default_rng(seed)
-    X = sp.random(n_rows, n_features, 0.3, "csr", dtype=np.float32, random_state=seed)
-    Y = (rng.random((n_rows, n_labels)) < 0.15).astype(np.float32)
-    Y[np.arange(n_labels), np.arange(n_labels)] = 1
-    return X, sp.csr_matrix(Y)
+noisy = partial(random_labels, n_labels=16, label_density=0.15, seed=1)
 
 
 def ambiguous(n_rows=600, seed=0):

@@ -2,10 +2,12 @@
 
 import importlib.util
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from datasets import random_labels
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse as sp
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -33,15 +35,10 @@ def _close_figures():
     plt.close("all")
 
 
-def problem(n=120, seed=0):
-    rng = np.random.default_rng(seed)
-    X = sp.random(n, 20, 0.3, "csr", dtype=np.float32, random_state=seed)
-    Y = (rng.random((n, 12)) < 0.2).astype(np.float32)
-    Y[:12] += np.eye(12, dtype=np.float32) * (1 - Y[:12])
-    return X, sp.csr_matrix(Y)
+example = partial(random_labels, n_rows=120)
 
 
-X, Y = problem()
+X, Y = example()
 INDEXER = KMeansIndexer(branching=2, max_leaf_size=3)
 
 

@@ -6,11 +6,13 @@ import pickle
 import sys
 import time
 import tracemalloc
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
+from datasets import random_labels
 from frames import needs_polars
 from numpy.testing import assert_allclose, assert_array_equal
 from reference import assert_same_model, assert_same_ranking
@@ -66,13 +68,8 @@ def planted_classes(n_rows=120, n_classes=6, seed=0):
     return sp.csr_matrix(X), y
 
 
-def noisy(n_rows=150, n_features=20, n_labels=12, seed=1):
-    """Labels that features say little about, so that scores differ and every detail shows."""
-    rng = np.random.default_rng(seed)
-    X = sp.random(n_rows, n_features, 0.3, "csr", dtype=np.float32, random_state=seed)
-    Y = (rng.random((n_rows, n_labels)) < 0.15).astype(np.float32)
-    Y[np.arange(n_labels), np.arange(n_labels)] = 1
-    return X, sp.csr_matrix(Y)
+# Scores differ and every detail shows.
+noisy = partial(random_labels, label_density=0.15, seed=1)
 
 
 def classifier(indexer=DEEP, **params):

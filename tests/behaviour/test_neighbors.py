@@ -2,10 +2,12 @@
 
 import pickle
 from collections import Counter
+from functools import partial
 from itertools import groupby
 
 import numpy as np
 import pytest
+from datasets import random_labels
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -238,13 +240,10 @@ def test_any_content_of_the_arrays_is_safe(data):
 # ---- as parts of a classifier ----
 
 
-def problem(n=150, seed=0):
-    rng = np.random.default_rng(seed)
-    X = sp.random(n, 20, 0.3, "csr", dtype=np.float32, random_state=seed)
-    return X, sp.csr_matrix((rng.random((n, 12)) < 0.2).astype(np.float32))
+example = partial(random_labels, every_label=False)
 
 
-X, Y = problem()
+X, Y = example()
 
 
 PLAIN = {"random_state": 0, "beam_width": 4, "n_neighbors": None}
@@ -422,7 +421,7 @@ def test_rows_added_vote_as_if_they_had_been_there(one_dimensional):
     y = np.array([f"label {c}" for c in np.asarray(Y.argmax(axis=1)).ravel()])
     targets = y if one_dimensional else Y
     clf = classifier(n_neighbors=5, neighbor_weight=1.0).fit(X, targets)
-    more, _ = problem(seed=5)
+    more, _ = example(seed=5)
     more_targets = targets[::-1] if one_dimensional else Y[::-1]
     added = pickle.loads(pickle.dumps(clf)).add_neighbors(more, more_targets, np.full(150, 2.0))
     assert added._fitted.neighbors.n_rows == clf._fitted.neighbors.n_rows + 150
@@ -554,7 +553,7 @@ def test_names_of_an_earlier_release_still_work():
     clf = classifier(n_neighbors=3).fit(X, Y)
     n_rows = clf._fitted.neighbors.n_rows
     with pytest.warns(FutureWarning, match="add_neighbors"):
-        clf.add_voters(problem(seed=4)[0][:2], Y[:2])
+        clf.add_voters(example(seed=4)[0][:2], Y[:2])
     assert clf._fitted.neighbors.n_rows == n_rows + 2
     with pytest.warns(FutureWarning, match="neighbors_"):
         assert clf.votes_ == clf.neighbors_ == (3, 3.0, 0.2)

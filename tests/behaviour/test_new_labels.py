@@ -40,7 +40,7 @@ def classifier(indexer=DEEP, **params):
     return XRLinearClassifier(indexer, **defaults | params)
 
 
-def problem(n_rows=240, n_labels=N_KNOWN + N_NEW, seed=1):
+def example(n_rows=240, n_labels=N_KNOWN + N_NEW, seed=1):
     """Labels with a word of their own each, among noise; rows with some of them."""
     rng = np.random.default_rng(seed)
     Y = (rng.random((n_rows, n_labels)) < 0.06).astype(np.float32)
@@ -49,7 +49,7 @@ def problem(n_rows=240, n_labels=N_KNOWN + N_NEW, seed=1):
     return sp.csr_matrix(words.astype(np.float32)), sp.csr_matrix(Y)
 
 
-X, Y = problem()
+X, Y = example()
 KNOWN = Y[:, :N_KNOWN]
 NAMES = np.array([f"label {i * 7 % 20:02}" for i in range(20)])
 CLASSES = NAMES[np.arange(X.shape[0]) % 20]

@@ -21,7 +21,7 @@ from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import precision_at_k
 
 
-def problem(n=400, n_labels=12, seed=0):
+def example(n=400, n_labels=12, seed=0):
     rng = np.random.default_rng(seed)
     X = sp.random(n, 30, 0.2, "csr", dtype=np.float32, random_state=seed)
     X = X + sp.csr_matrix(([1.0] * n, (np.arange(n), rng.integers(0, 30, n))), X.shape)
@@ -115,7 +115,7 @@ def test_the_order_of_rows_does_not_change_the_choice():
 
 
 def test_few_rows_leave_the_parameters_as_they_are():
-    X, Y = problem(40)
+    X, Y = example(40)
     clf = classifier(n_neighbors="auto", neighbor_power=2.0, neighbor_weight=0.1).fit(X, Y)
     assert clf.neighbors_ == (20, 2.0, 0.1)
 
@@ -125,7 +125,7 @@ def test_few_rows_leave_the_parameters_as_they_are():
 
 @pytest.mark.parametrize("params", [{"n_neighbors": 20}, {"n_neighbors": None, "n_trees": 2}])
 def test_logarithms_are_taken_of_the_mixture(params):
-    X, Y = problem()
+    X, Y = example()
     product = classifier(post_processor="sigmoid", **params).fit(X, Y)
     log = classifier(post_processor="log-sigmoid", **params).fit(X, Y)
     labels, scores = product.rank(X, 6)
@@ -138,7 +138,7 @@ def test_logarithms_are_taken_of_the_mixture(params):
 
 
 def test_nobody_votes_on_margins():
-    X, Y = problem()
+    X, Y = example()
     margins = classifier(post_processor="noop").fit(X, Y)
     plain = classifier(post_processor="noop", n_neighbors=None).fit(X, Y)
     assert_array_equal(margins.rank(X, 5)[1], plain.rank(X, 5)[1])
@@ -152,7 +152,7 @@ def test_saved_votes_are_checked(votes, tmp_path):
     from skxmr._utils.folder import write_folder
     from skxmr.linear._saving import classifier_state
 
-    clf = classifier().fit(*problem())
+    clf = classifier().fit(*example())
     content, *arrays = classifier_state(clf)
     write_folder(tmp_path / "model", {**content, "votes": votes}, *arrays)
     with pytest.raises(ValueError, match="votes"):
@@ -163,8 +163,8 @@ def test_saved_votes_are_checked(votes, tmp_path):
 
 
 def test_examples_of_labels_are_rows_like_others():
-    X, Y = problem()
-    rows, _ = problem(12, seed=8)
+    X, Y = example()
+    rows, _ = example(12, seed=8)
     rows[3] = 0
     rows.eliminate_zeros()
     weight = np.linspace(0.5, 2, X.shape[0]).astype(np.float32)
@@ -180,8 +180,8 @@ def test_examples_of_labels_are_rows_like_others():
 
 
 def test_examples_of_labels_beside_relevance_and_negatives():
-    X, Y = problem()
-    rows, _ = problem(12, seed=8)
+    X, Y = example()
+    rows, _ = example(12, seed=8)
     relevance = Y.copy()
     relevance.data[:] = np.linspace(0.5, 2, Y.nnz)
     negatives = sp.csr_matrix(Y[::-1])
@@ -211,7 +211,7 @@ def test_examples_of_labels_beside_relevance_and_negatives():
 def test_wrong_examples_of_labels_are_refused(rows, match):
     clf = classifier()
     with pytest.raises(ValueError, match=match):
-        clf.fit(*problem(), label_examples=rows)
+        clf.fit(*example(), label_examples=rows)
     assert not hasattr(clf, "n_labels_")
 
 

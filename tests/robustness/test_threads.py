@@ -20,7 +20,7 @@ SOURCES = HERE.parents[1] / "csrc"
 N_THREADS = 8
 
 
-def problem():
+def example():
     rng = np.random.default_rng(0)
     X = sp.random(120, 60, 0.2, "csr", dtype=np.float32, random_state=0)
     names = np.array([f"class {i}" for i in range(25)])
@@ -55,7 +55,7 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 def test_first_calls_at_once_give_what_one_thread_gets(tmp_path, name, fresh):
     """Whatever a first call prepares is prepared by all of them."""
-    X, y = problem()
+    X, y = example()
     indexer = KMeansIndexer(branching=3, max_leaf_size=4)
     clf = XRLinearClassifier(indexer, random_state=0, **MODELS[name]).fit(X, y)
     clf.save(tmp_path)

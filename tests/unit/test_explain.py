@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from datasets import random_labels
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -26,15 +27,10 @@ PRODUCTS = ["sigmoid", "l1-hinge", "l3-hinge"]
 WIDE = 10**6
 
 
-def problem(n=150, seed=0):
-    rng = np.random.default_rng(seed)
-    X = sp.random(n, 20, 0.3, "csr", dtype=np.float32, random_state=seed)
-    Y = (rng.random((n, 12)) < 0.2).astype(np.float32)
-    Y[:12] += np.eye(12, dtype=np.float32) * (1 - Y[:12])
-    return X, sp.csr_matrix(Y)
+example = random_labels
 
 
-X, Y = problem()
+X, Y = example()
 MIXTURES = [
     {},
     {"n_trees": 3},
