@@ -361,11 +361,11 @@ def test_any_texts(triples, typed):
     completer.fit([row[:2] for row in triples], [row[2] for row in triples])
     for prefix in (typed, *(row[1] for row in triples)):
         found = suggested(prefix, triples[0][0], completer=completer)
-        spelt = completer._normalizer
+        normalizer = completer._normalizer
         expected = {
             q
             for q in completer.classes_.tolist()
-            if f"{spelt.query(q)} ".startswith(spelt.prefix(prefix))
+            if f"{normalizer.query(q)} ".startswith(normalizer.prefix(prefix))
         }
         assert set(found) >= expected or len(found) == 10
         assert set(found) == expected or prefix in completer._partial_letters
@@ -589,7 +589,7 @@ def test_arrays_and_series_of_other_types(queries):
         ),
     ],
 )
-def test_a_pair_that_is_no_strings_is_named_with_its_place(container, column, bad):
+def test_a_pair_that_is_no_strings_is_named_with_its_position(container, column, bad):
     X = [("a", "a"), ("a", bad) if column else (bad, "a")]
     for call in (lambda X: SessionQueryCompleter().fit(X, ["q", "q"]), COMPLETER.rank):
         with pytest.raises(TypeError, match=rf"X must hold .* in row 1, column {column}"):
@@ -686,7 +686,7 @@ def test_wrong_arguments_of_complete_are_named(options, error):
 
 
 def test_only_the_prefix_goes_without_a_name():
-    """X has the previous query first: nobody should have to remember what comes first here."""
+    """X has the previous query first: no one should have to remember the order."""
     with pytest.raises(TypeError, match="positional argument"):
         COMPLETER.complete("sailing", "cat")
 

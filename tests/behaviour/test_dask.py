@@ -61,7 +61,7 @@ VARIANTS = {
     "plain": {},
     "matched, log loss": {"negative_sampling": "tfn+man", "loss": "log_loss"},
     "disentangled": {"max_clusters_per_label": 2},
-    "trees and votes": {"n_trees": 2, "n_neighbors": 5},
+    "trees and neighbors": {"n_trees": 2, "n_neighbors": 5},
 }
 
 
@@ -83,7 +83,7 @@ def kill_when(client, is_time):
     def watch():
         while not is_time():
             time.sleep(0.002)
-        holders = {address for places in client.who_has().values() for address in places}
+        holders = {address for workers in client.who_has().values() for address in workers}
         address = min(holders or client.scheduler_info()["workers"])
         pid = client.run(os.getpid, workers=[address])[address]
         os.kill(pid, 9)

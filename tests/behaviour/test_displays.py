@@ -370,7 +370,7 @@ def test_bars_are_the_largest_contributions():
     assert "class 2: score" in display.ax_.get_title()
 
 
-def test_titles_name_trees_and_votes():
+def test_titles_name_trees_and_neighbors():
     clf = classifier(n_trees=2, n_neighbors=3).fit(X, Y)
     display = ExplanationDisplay(clf.explain(X[:1], 3, label_name="kelp")).plot(tree=1, height=0.2)
     title = display.ax_.get_title()
@@ -403,9 +403,9 @@ def test_the_example_prints_words_and_draws(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(example, "load_catalogue_subjects", few)
     monkeypatch.setattr(sys, "argv", ["seeing_the_model.py", str(tmp_path / "pictures")])
     example.main()
-    told = capsys.readouterr().out
-    assert "  music\n" in told
-    assert "(bias)" in told
+    printed = capsys.readouterr().out
+    assert "  music\n" in printed
+    assert "(bias)" in printed
     pictures = sorted(file.stem for file in (tmp_path / "pictures").iterdir())
     assert pictures == sorted(
         ["explanation", "metrics", "search", "tree", "branch", "reliability", "latency"]

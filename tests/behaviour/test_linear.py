@@ -218,7 +218,7 @@ CONTAINERS = {
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
-def test_output_mirrors_the_container_of_y(name):
+def test_output_has_the_container_of_y(name):
     X, Y = planted()
     make, expected = CONTAINERS[name]
     params = {"loss": "log_loss", "post_processor": "sigmoid", "C": 100, "beam_width": N_LABELS}
@@ -608,7 +608,7 @@ def logistic(indexer=FLAT, **params):
 
 
 def reference_probability(X, positive, C):
-    """Of logistic regression whose intercept is regularised as any other weight."""
+    """Of logistic regression whose intercept is regularized as any other weight."""
     X = np.hstack([X, np.ones((len(X), 1))])
     model = LogisticRegression(C=C, fit_intercept=False, tol=1e-6, max_iter=10000)
     return model.fit(X, positive).predict_proba(X)[:, 1]
@@ -938,7 +938,7 @@ def test_a_grid_over_weight_dtype_trains_each_fold_once(tmp_path, trainings):
 
 
 class Pairs:
-    """An indexer that is no scikit-learn estimator: neighbours share a cluster."""
+    """An indexer that is no scikit-learn estimator: neighbors share a cluster."""
 
     def fit(self, Z):
         self.Z_ = Z

@@ -84,10 +84,10 @@ def slot_weights(model, slot):
     """The weights of a slot's ranker, the bias last."""
     layer = model.layers[-1]
     leaf = np.searchsorted(layer.child_ptr, slot, side="right") - 1
-    place = slot - layer.child_ptr[leaf]
-    chunk = layer.chunk(layer.chunk_ptr[leaf] + place // CHUNK_WIDTH)
+    offset = slot - layer.child_ptr[leaf]
+    chunk = layer.chunk(layer.chunk_ptr[leaf] + offset // CHUNK_WIDTH)
     W = dense_weights(read_chunk(chunk, model.n_features), model.n_features)
-    return np.append(W[:, place % CHUNK_WIDTH], chunk.bias[place % CHUNK_WIDTH])
+    return np.append(W[:, offset % CHUNK_WIDTH], chunk.bias[offset % CHUNK_WIDTH])
 
 
 # ---- the tree and the chunks ----
@@ -120,8 +120,8 @@ def test_columns_are_regrouped_without_loss(widths, seed):
     W = rng.integers(-2, 3, (5, sum(widths))).astype(np.float32)
     bias = rng.random(sum(widths)).astype(np.float32)
     edges = np.cumsum([0, *widths])
-    pieces = [columns_of(W[:, lo:hi], bias[lo:hi]) for lo, hi in pairwise(edges)]
-    groups = divide_into_chunks(pieces)
+    columns = [columns_of(W[:, lo:hi], bias[lo:hi]) for lo, hi in pairwise(edges)]
+    groups = divide_into_chunks(columns)
     assert all(len(group.bias) == CHUNK_WIDTH for group in groups[:-1])
     assert_array_equal(np.hstack([dense_weights(group, 5) for group in groups]), W)
     assert_array_equal(np.concatenate([group.bias for group in groups]), bias)
@@ -171,17 +171,17 @@ def test_nothing_else_changes(kind, params, retrain):
         leaves = touched(tree, extended)
         for leaf in range(len(tree.child_ptr[-1]) - 1):
             first, n = tree.child_ptr[-1][leaf], np.diff(tree.child_ptr[-1])[leaf]
-            grown_first = extended.child_ptr[-1][leaf]
+            first_slot = extended.child_ptr[-1][leaf]
             known = old.classes_[tree.slot_label[first : first + n]]
             assert_array_equal(
-                clf.classes_[extended.slot_label[grown_first : grown_first + n]], known
+                clf.classes_[extended.slot_label[first_slot : first_slot + n]], known
             )
             if leaf not in leaves:
                 chunks = (chunks_of(m.layers[-1], leaf) for m in (after, before))
                 assert_same_chunks(*chunks)
             elif not retrain:
                 for i in range(n):
-                    kept = slot_weights(after, grown_first + i)
+                    kept = slot_weights(after, first_slot + i)
                     assert_array_equal(kept, slot_weights(before, first + i))
         for layer in after.layers:
             layer.check(X.shape[1])
@@ -428,11 +428,11 @@ def test_feature_names_are_checked():
     assert clf.add_labels(frame, Y).n_labels_ == 20
 
 
-# ---- rows that vote ----
+# ---- nearest neighbors ----
 
 
 @pytest.mark.parametrize("kind", ["multilabel", "classes"])
-def test_rows_given_again_vote_as_after_a_fit(kind):
+def test_rows_given_again_are_neighbors_as_after_a_fit(kind):
     clf, y = fitted(kind, n_neighbors=5), targets_of(kind)[1]
     clf.add_labels(X, y)
     clf._fitted.neighbors.check()
@@ -442,17 +442,17 @@ def test_rows_given_again_vote_as_after_a_fit(kind):
         assert_array_equal(clf._fitted.neighbors.arrays[name], array)
 
 
-def test_other_rows_vote_besides():
+def test_other_rows_become_neighbors():
     rest = np.arange(0, 240, 2)
     clf = classifier(n_neighbors=5).fit(X[rest], KNOWN[rest])
     others = np.setdiff1d(np.arange(240), rest)
     old = clf._fitted.neighbors.arrays
     clf.add_labels(X[others], Y[others])
-    voters = clf._fitted.neighbors
-    voters.check()
-    assert (voters.n_rows, voters.n_labels) == (240, 20)
+    neighbor_rows = clf._fitted.neighbors
+    neighbor_rows.check()
+    assert (neighbor_rows.n_rows, neighbor_rows.n_labels) == (240, 20)
     n = len(old["labels"])
-    assert_array_equal(voters.arrays["labels"][:n], old["labels"])
+    assert_array_equal(neighbor_rows.arrays["labels"][:n], old["labels"])
     assert clf.rank(X, 3)[0].shape == (240, 3)
 
 

@@ -11,8 +11,8 @@ from reference import (
     assert_ranks_exactly,
     draw_beam,
     fixed_tree,
-    quantised_csr,
-    quantised_model,
+    quantized_csr,
+    quantized_model,
     rank_all,
 )
 from strategies import examples, label_trees, seeds
@@ -49,8 +49,8 @@ def test_labels_that_begin_with_a_prefix(known, prefixes):
 )
 def test_ranking_is_that_of_the_reference(tree, seed, beam_width, k, data):
     rng = np.random.default_rng(seed)
-    model = quantised_model(rng, tree, 10)
-    X = quantised_csr(rng, 3, 10, per_row=3)
+    model = quantized_model(rng, tree, 10)
+    X = quantized_csr(rng, 3, 10, per_row=3)
     known = data.draw(st.lists(texts, min_size=tree.n_labels, max_size=tree.n_labels))
     prefixes = data.draw(st.lists(texts, min_size=3, max_size=3))
     assert_ranks_exactly(
@@ -72,8 +72,8 @@ def test_from_a_frontier(tree, seed, beam_width, data):
     known = data.draw(st.lists(texts, min_size=tree.n_labels, max_size=tree.n_labels))
     prefixes = data.draw(st.lists(texts, min_size=2, max_size=2))
     assert_ranks_exactly(
-        quantised_model(rng, tree, 5),
-        quantised_csr(rng, 2, 5, per_row=2),
+        quantized_model(rng, tree, 5),
+        quantized_csr(rng, 2, 5, per_row=2),
         starts=[(level, draw_beam(rng, tree.n_nodes(level), beam_width)) for _ in range(2)],
         within=PrefixIndex(tree, known).within(prefixes),
         permitted=[completions(known, prefix) for prefix in prefixes],
@@ -92,8 +92,8 @@ def test_blocks_of_rows_and_ranges_of_them():
     rng = np.random.default_rng(0)
     tree = fixed_tree()
     known = random_texts(rng, tree.n_labels)
-    model = quantised_model(rng, tree, 10).compile()
-    X = quantised_csr(rng, 5000, 10, per_row=3)
+    model = quantized_model(rng, tree, 10).compile()
+    X = quantized_csr(rng, 5000, 10, per_row=3)
     prefixes = [text[: rng.integers(0, 4)] for text in rng.choice(known, 5000).tolist()]
     within = PrefixIndex(tree, known).within(prefixes)
     options = {"k": 3, "beam_width": 4, "post_processor": "l3-hinge", "within": within}
@@ -111,8 +111,8 @@ def test_a_single_row_ranks_as_in_a_batch():
     rng = np.random.default_rng(1)
     tree = fixed_tree()
     known = random_texts(rng, tree.n_labels)
-    model = quantised_model(rng, tree, 10).compile()
-    X = quantised_csr(rng, 20, 10, per_row=3)
+    model = quantized_model(rng, tree, 10).compile()
+    X = quantized_csr(rng, 20, 10, per_row=3)
     index = PrefixIndex(tree, known)
     ranker = model.row_ranker(5, 3, "l3-hinge")
     for i, text in enumerate(known[:20]):
@@ -130,8 +130,8 @@ def test_nothing_is_lost_where_the_beam_holds_all_that_match():
     rng = np.random.default_rng(2)
     tree = fixed_tree()
     known = random_texts(rng, tree.n_labels)
-    model = quantised_model(rng, tree, 10).compile()
-    X = quantised_csr(rng, len(known), 10, per_row=3)
+    model = quantized_model(rng, tree, 10).compile()
+    X = quantized_csr(rng, len(known), 10, per_row=3)
     within = PrefixIndex(tree, known).within(known)
     options = {"k": 1, "beam_width": 1, "post_processor": "l3-hinge"}
     labels, _ = rank_all(model, X, **options, within=within)
@@ -144,23 +144,23 @@ def test_no_label_begins_so():
     tree = fixed_tree()
     rng = np.random.default_rng(3)
     within = PrefixIndex(tree, ["a"] * tree.n_labels).within(["b", "ab"])
-    X = quantised_csr(rng, 2, 10, per_row=3)
+    X = quantized_csr(rng, 2, 10, per_row=3)
     options = {"k": 2, "beam_width": 3, "post_processor": "noop", "within": within}
-    labels, scores = rank_all(quantised_model(rng, tree, 10).compile(), X, **options)
+    labels, scores = rank_all(quantized_model(rng, tree, 10).compile(), X, **options)
     assert (labels == -1).all()
     assert (scores == -np.inf).all()
 
 
-def test_levels_of_a_trie_share_their_places():
+def test_levels_of_a_trie_share_their_positions():
     known = random_texts(np.random.default_rng(4), 500)
     indexer = TrieHybridIndexer(trie_depth=3, max_leaf_size=5, random_state=0).fit(known)
     tree = indexer.tree_
     levels = PrefixIndex(tree, known)._places.levels
     assert levels[0][1] is levels[1][1] is levels[2][1]
-    for level, (pointers, places) in enumerate(levels[:-1], start=1):
+    for level, (pointers, positions) in enumerate(levels[:-1], start=1):
         members = tree.indicator(level).tocsc()
         for node in range(tree.n_nodes(level)):
-            own = places[pointers[node] : pointers[node + 1]]
+            own = positions[pointers[node] : pointers[node + 1]]
             assert (np.diff(own) > 0).all()
             assert len(own) == members[:, [node]].nnz
 
@@ -206,8 +206,8 @@ def test_labels_of_another_tree_or_of_other_rows_are_refused():
     """They would lead outside the arrays, as in a pickle whose parts are of several models."""
     rng = np.random.default_rng(0)
     tree = fixed_tree()
-    model = quantised_model(rng, tree, 10).compile()
-    X = quantised_csr(rng, 3, 10, per_row=3)
+    model = quantized_model(rng, tree, 10).compile()
+    X = quantized_csr(rng, 3, 10, per_row=3)
     options = {"k": 3, "beam_width": 4, "post_processor": "noop"}
     own = PrefixIndex(tree, random_texts(rng, tree.n_labels))
     other = PrefixIndex(LabelTree.from_clusters([0, 1]), ["a", "b"])

@@ -1,4 +1,4 @@
-"""NGramTfidfVectorizer beside scikit-learn's vectorisers and a slow one of its own."""
+"""NGramTfidfVectorizer beside scikit-learn's vectorizers and a slow one of its own."""
 
 import itertools
 import math
@@ -226,7 +226,7 @@ def test_real_titles(titles, name):
 
 
 def union(analyzers, ranges, **params):
-    """A FeatureUnion of scikit-learn's vectorisers."""
+    """A FeatureUnion of scikit-learn's vectorizers."""
     pairs = zip(analyzers, ranges, strict=True)
     return FeatureUnion([(a, theirs(analyzer=a, ngram_range=r, **params)) for a, r in pairs])
 
@@ -284,7 +284,7 @@ def ngrams_of(text, analyzer, low, high, mark):
 
 
 def reference(texts, analyzer, ngram_range, *, mark="#", position_weighted=False):
-    """L2-normalised tf-idf of lower-cased texts: names and a dense matrix."""
+    """L2-normalized tf-idf of lower-cased texts: names and a dense matrix."""
     rows = []
     for text in texts:
         row = Counter()

@@ -1,4 +1,4 @@
-"""How votes count best, chosen on held-out rows; and examples that labels bring."""
+"""The choice of the neighbors on held-out rows, and examples of labels."""
 
 import pickle
 
@@ -44,22 +44,22 @@ def pairs(n=600, n_words=150, seed=0):
     return sp.hstack((own, 0.3 * noise), format="csr").astype(np.float32), Y.tocsr()
 
 
-def told_by_features(n=600):
+def known_from_features(n=600):
     """Each label has a feature, and much else in the rows means nothing."""
     Y = sp.csr_matrix((np.random.default_rng(0).random((n, 10)) < 0.2).astype(np.float32))
     noise = sp.random(n, 60, 0.2, "csr", dtype=np.float32, random_state=1)
     return sp.hstack((0.5 * Y, 3 * noise), format="csr").astype(np.float32), Y
 
 
-# ---- automatic votes ----
+# ---- automatic choice ----
 
 
-def test_votes_are_chosen_where_they_help_and_left_out_where_not():
+def test_neighbors_are_chosen_if_they_help_and_left_out_otherwise():
     X, Y = pairs()
     helped = classifier(n_neighbors="auto").fit(X, Y)
     assert helped.neighbors_ is not None
     assert helped.neighbors_.weight > 0.3  # only the twin is of any use
-    X, Y = told_by_features()
+    X, Y = known_from_features()
     plain = classifier(n_neighbors="auto", beam_width=20).fit(X, Y)
     assert plain.neighbors_ is None
     assert plain._fitted.neighbors is None
@@ -86,7 +86,7 @@ def test_the_choice_is_the_best_of_all_on_the_rows_held_out(monkeypatch):
         skxmr._training.tune_neighbors._POWERS
     )
     assert len(tried) == n_tried * len(skxmr._training.tune_neighbors._SHARES) + 1
-    assert max(tried) > tried[-1]  # the last one is that of no votes
+    assert max(tried) > tried[-1]  # the last one is without neighbors
     assert isinstance(found, NeighborWeighting)
     held = np.setdiff1d(examples.source, chosen[0].source)
     assert len(held) == -(-len(examples.source) // 10)
@@ -120,7 +120,7 @@ def test_few_rows_leave_the_parameters_as_they_are():
     assert clf.neighbors_ == (20, 2.0, 0.1)
 
 
-# ---- votes and post-processors ----
+# ---- neighbors and post-processors ----
 
 
 @pytest.mark.parametrize("params", [{"n_neighbors": 20}, {"n_neighbors": None, "n_trees": 2}])
@@ -137,24 +137,26 @@ def test_logarithms_are_taken_of_the_mixture(params):
     assert (log.predict(X) != product.predict(X)).nnz == 0
 
 
-def test_nobody_votes_on_margins():
+def test_margins_use_no_neighbors():
     X, Y = example()
     margins = classifier(post_processor="noop").fit(X, Y)
     plain = classifier(post_processor="noop", n_neighbors=None).fit(X, Y)
     assert_array_equal(margins.rank(X, 5)[1], plain.rank(X, 5)[1])
     margins.set_params(post_processor="l3-hinge")
-    voting = classifier().fit(X, Y)
-    assert_array_equal(margins.rank(X, 5)[1], voting.rank(X, 5)[1])
+    with_neighbors = classifier().fit(X, Y)
+    assert_array_equal(margins.rank(X, 5)[1], with_neighbors.rank(X, 5)[1])
 
 
-@pytest.mark.parametrize("votes", [[0, 3.0, 0.3], [20, 3.0], [20, -1.0, 0.3], [20, 3.0, 2.0], "x"])
-def test_saved_votes_are_checked(votes, tmp_path):
+@pytest.mark.parametrize(
+    "settings", [[0, 3.0, 0.3], [20, 3.0], [20, -1.0, 0.3], [20, 3.0, 2.0], "x"]
+)
+def test_saved_settings_are_checked(settings, tmp_path):
     from skxmr._utils.folder import write_folder
     from skxmr.linear._saving import classifier_state
 
     clf = classifier().fit(*example())
     content, *arrays = classifier_state(clf)
-    write_folder(tmp_path / "model", {**content, "votes": votes}, *arrays)
+    write_folder(tmp_path / "model", {**content, "votes": settings}, *arrays)
     with pytest.raises(ValueError, match="votes"):
         skxmr.load(tmp_path / "model")
 

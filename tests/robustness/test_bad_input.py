@@ -577,7 +577,7 @@ def test_wrong_label_text_is_named(bad):
 
 
 @pytest.mark.parametrize("bad", [1, b"a", None, np.nan])
-def test_a_label_text_that_is_no_string_is_named_with_its_place(bad):
+def test_a_label_text_that_is_no_string_is_named_with_its_position(bad):
     with pytest.raises(TypeError, match=r"label_text must hold strings, but label_text\[1\] is"):
         classifier(label_embedding="text").fit(X, Y, label_text=["a", bad] + ["b"] * (N_LABELS - 2))
 

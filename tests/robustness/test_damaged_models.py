@@ -348,13 +348,13 @@ json_values = st.recursive(
 )
 
 
-def places_of(value, path=()):
+def paths_of(value, path=()):
     """The paths of everything in a JSON value."""
     items = value.items() if isinstance(value, dict) else enumerate(value)
     for key, inner in items:
         yield (*path, key)
         if isinstance(inner, (dict, list)):
-            yield from places_of(inner, (*path, key))
+            yield from paths_of(inner, (*path, key))
 
 
 @given(st.integers(0, 10**6), json_values)
@@ -362,8 +362,8 @@ def places_of(value, path=()):
 def test_any_value_anywhere_in_the_manifest_is_refused_or_harmless(tmp_path_factory, where, value):
     original, folder = forgery_workshop(tmp_path_factory)
     manifest = manifest_of(original)
-    places = [p for p in places_of(manifest) if p[-1] != "n_jobs"]
-    *path, last = places[where % len(places)]
+    paths = [p for p in paths_of(manifest) if p[-1] != "n_jobs"]
+    *path, last = paths[where % len(paths)]
     owner = manifest
     for key in path:
         owner = owner[key]

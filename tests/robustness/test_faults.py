@@ -66,6 +66,6 @@ def test_soak(tmp_path):
     load = ["--load", 0.9, "--threads", 2, "--rows", 300, "--every", 0.2, "--no-sync"]
     report = run("soak.py", "--seconds", 2, *load, tmp_path=tmp_path)
     assert report["saved and loaded"] >= 1
-    for kind in ("one row, a tree", "one row, two trees and votes"):
+    for kind in ("one row, a tree", "one row, two trees and neighbors"):
         assert report[kind]["calls"] >= 20
     assert all(tenth["rss_mb"][2] < 2000 for tenth in report["tenths"])

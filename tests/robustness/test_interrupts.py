@@ -301,7 +301,7 @@ def test_the_first_failure_ends_all_and_is_raised(n_jobs):
     n_seen = len(seen)
     assert n_seen < 50
     time.sleep(0.05)
-    assert len(seen) == n_seen  # nobody goes on
+    assert len(seen) == n_seen  # no worker goes on
 
 
 @pytest.mark.parametrize("n_jobs", [1, 3])

@@ -46,7 +46,7 @@ def all_at_once(function):
 
 MODELS = {
     "a tree": {},
-    "trees and votes": {"n_trees": 2, "n_neighbors": 3},
+    "trees and neighbors": {"n_trees": 2, "n_neighbors": 3},
     "log loss": {"loss": "log_loss", "post_processor": "sigmoid"},
 }
 
@@ -76,7 +76,9 @@ def test_first_calls_at_once_give_what_one_thread_gets(tmp_path, name, fresh):
             for j, row in zip(range(i, 120, 9), rows, strict=True):
                 k = 1 + (i + j) % 4
                 assert_array_equal(row[0][0], expected[0][j, :k])
-                if name != "trees and votes":  # more labels are listed, and sums differ in rounding
+                if (
+                    name != "trees and neighbors"
+                ):  # more labels are listed, and sums differ in rounding
                     assert_array_equal(row[1][0], expected[1][j, :k])
             assert_array_equal(predicted, classes[expected[0][i : i + 3, 0]])
 

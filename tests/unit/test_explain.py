@@ -58,8 +58,10 @@ def test_levels_are_those_of_the_reference(seed, post_processor, label):
     dense = random_model(rng, tree, n_features=15)
     queries = random_csr(rng, 4, 15)
     options = {"beam_width": WIDE, "post_processor": post_processor}
-    scores, _, (found,), votes = explain_label(dense.compile(), [tree], queries, label, **options)
-    assert votes is None
+    scores, _, (found,), neighbors = explain_label(
+        dense.compile(), [tree], queries, label, **options
+    )
+    assert neighbors is None
     for i, x in enumerate(queries.toarray().astype(np.float64)):
         ends = []
         for path in tree.path(label):
@@ -220,12 +222,12 @@ def test_rows_without_features_are_explained_by_the_biases():
     assert explanation.top(3) == [[] for _ in range(clf.n_levels_)]
 
 
-# ---- votes ----
+# ---- nearest neighbors ----
 
 
-def slow_votes(clf, row, column, n_rows):
-    """Cosines with the training rows; the n most similar vote by the power of these."""
-    steps = X.toarray()[:n_rows].astype(float)  # rows vote in 127 steps up to their largest value
+def slow_neighbors(clf, row, column, n_rows):
+    """Cosines with the training rows; the n most similar count by the power of these."""
+    steps = X.toarray()[:n_rows].astype(float)  # rows have 127 steps up to their largest value
     steps = np.rint(127 * steps / np.maximum(steps.max(axis=1, keepdims=True), 1e-30))
     norms = np.linalg.norm(steps, axis=1) * np.linalg.norm(row)
     similarity = steps @ row / np.where(norms > 0, norms, 1)
@@ -239,28 +241,28 @@ def slow_votes(clf, row, column, n_rows):
 
 def test_voters_are_told_by_their_rows():
     clf = classifier(n_neighbors=6).fit(X, Y)
-    votes = clf.explain(X[:20], 2).neighbors
+    neighbors = clf.explain(X[:20], 2).neighbors
     for i in range(20):
         row = X[[i]].toarray().ravel().astype(float)
-        order, similarity, parts, has = slow_votes(clf, row, 2, 150)
+        order, similarity, parts, has = slow_neighbors(clf, row, 2, 150)
         with_labels = np.diff(Y.indptr)[order] > 0
         if not with_labels.all():
-            continue  # such rows vote for nobody and are passed over
+            continue  # such rows have no neighbors
         n = len(order)
-        assert_array_equal(votes.rows[i, :n], order)
-        assert_allclose(votes.similarities[i, :n], similarity, rtol=1e-5)
-        assert_allclose(votes.parts[i, :n], parts, rtol=1e-5)
-        assert_array_equal(votes.carries[i, :n], has)
-        assert votes.scores[i] == pytest.approx(parts[has].sum(), rel=1e-5)
+        assert_array_equal(neighbors.rows[i, :n], order)
+        assert_allclose(neighbors.similarities[i, :n], similarity, rtol=1e-5)
+        assert_allclose(neighbors.parts[i, :n], parts, rtol=1e-5)
+        assert_array_equal(neighbors.carries[i, :n], has)
+        assert neighbors.scores[i] == pytest.approx(parts[has].sum(), rel=1e-5)
 
 
-def test_a_row_of_weight_votes_for_as_many_as_there_is_room():
+def test_a_row_of_weight_counts_as_many_as_are_left():
     weight = np.full(150, 2.0)
     clf = classifier(n_neighbors=3).fit(X, Y, sample_weight=weight)
-    votes = clf.explain(X[:10], 2).neighbors
-    similar = votes.similarities.astype(float) ** 3
+    neighbors = clf.explain(X[:10], 2).neighbors
+    similar = neighbors.similarities.astype(float) ** 3
     shares = similar * [2, 1, 0] / (similar * [2, 1, 0]).sum(axis=1, keepdims=True)
-    assert_allclose(votes.parts, shares, rtol=1e-5)
+    assert_allclose(neighbors.parts, shares, rtol=1e-5)
 
 
 def test_equal_rows_are_told_by_the_first_and_added_rows_numbered_on():
@@ -276,7 +278,7 @@ def test_equal_rows_are_told_by_the_first_and_added_rows_numbered_on():
     assert found[labelled].all()
 
 
-def test_models_saved_without_rows_vote_on(tmp_path):
+def test_models_saved_without_rows_use_neighbors(tmp_path):
     clf = classifier(n_neighbors=4).fit(X, Y)
     clf._fitted.neighbors.source = None
     clf.save(tmp_path / "model")

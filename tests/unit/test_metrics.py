@@ -25,7 +25,7 @@ from sklearn.preprocessing import FunctionTransformer
 from skxmr import metrics
 
 # References: one row at a time, from the definitions. `true` is a set of labels, `ranking` a list
-# of labels in which None is an empty place.
+# of labels in which None is an empty position.
 
 
 def mean(values):
@@ -125,7 +125,7 @@ def problems(draw):
 
 @st.composite
 def rankings(draw, n_samples, n_labels):
-    """Rankings of one width, with empty places anywhere."""
+    """Rankings of one width, with empty positions anywhere."""
     width = draw(st.integers(0, n_labels + 2))
     rows = []
     for _ in range(n_samples):
@@ -144,7 +144,7 @@ def scores(draw, n_samples, n_labels):
 
 
 def ranking_of(rows, dtype):
-    """Rows of labels as an array, -1 for an empty place."""
+    """Rows of labels as an array, -1 for an empty position."""
     return np.array([[-1 if label is None else label for label in row] for row in rows], dtype)
 
 
@@ -327,7 +327,7 @@ class TestInput:
         assert metrics.ndcg_at_k([[1, 1]], [[0, 1]], k=10**30) == 1.0
 
     def test_small_integer_type_of_k(self):
-        # 4 rows times 100 places are more than an int8 holds.
+        # 4 rows times 100 ranks are more than an int8 holds.
         assert metrics.precision_at_k(np.ones((4, 1)), np.zeros((4, 1)), k=np.int8(100)) == 0.01
 
     @pytest.mark.parametrize("name", REFERENCES)
@@ -346,7 +346,7 @@ class TestInput:
         ],
     )
     def test_default_k(self, name, k):
-        # The only true label is at place 1, 1, 2, 3, ..., 12, which tells every k apart.
+        # The only true label is at rank 1, 1, 2, 3, ..., 12, which tells every k apart.
         Y_true = np.eye(12)[[0, *range(12)]]
         ranking, p = np.tile(np.arange(12), (13, 1)), np.ones(12)
         extra = {"propensities": p} if name == "psp_at_k" else {}
