@@ -14,8 +14,8 @@ from ._layers import (
     divide_into_chunks,
     read_chunk,
 )
-from ._library import ISA, Cancelled, check_array
-from ._neighbors import NeighborRows, RowCombiner, combine, pack_rows
+from ._library import INT, ISA, MAX_INT, Cancelled, check_array
+from ._neighbors import LabelRestrictionView, NeighborRows, RowCombiner, combine, pack_rows
 from ._ngrams import (
     ANALYZERS,
     MOST_TEXT,
@@ -26,8 +26,20 @@ from ._ngrams import (
     NGramWeights,
     joined_rows,
 )
-from ._restriction import Restriction, SortedPositions
-from ._search import POST_PROCESSORS, PRODUCTS, Frontier, Model, SingleRowRankerCache
+from ._restriction import RestrictionView, SortedPositions
+from ._search import (
+    HINGE,
+    LOG_HINGE,
+    LOG_SIGMOID,
+    NOOP,
+    SIGMOID,
+    Frontier,
+    ModelView,
+    RowSearch,
+    SearchParams,
+    pad_ranking,
+    search_rows,
+)
 from ._sparse import (
     CSRView,
     csr_check,
@@ -54,12 +66,17 @@ __all__ = [
     "FOR_ALL",
     "FOR_OTHERS",
     "FOR_POSITIVES",
+    "HINGE",
+    "INT",
     "ISA",
+    "LOG_HINGE",
+    "LOG_SIGMOID",
     "LOSSES",
+    "MAX_INT",
     "MOST_TEXT",
+    "NOOP",
     "NORMS",
-    "POST_PROCESSORS",
-    "PRODUCTS",
+    "SIGMOID",
     "WEIGHT_DTYPES",
     "AppendableArray",
     "CSRView",
@@ -68,17 +85,19 @@ __all__ = [
     "Chunk",
     "Frontier",
     "Layer",
+    "LabelRestrictionView",
     "Learner",
-    "Model",
+    "ModelView",
     "NGramBlock",
     "NGramModel",
     "NGramWeights",
     "NeighborRows",
     "NodeExamples",
-    "Restriction",
+    "RestrictionView",
     "RowCombiner",
+    "RowSearch",
+    "SearchParams",
     "SiblingWeights",
-    "SingleRowRankerCache",
     "SortedPositions",
     "Texts",
     "TrainParams",
@@ -97,7 +116,9 @@ __all__ = [
     "joined_rows",
     "kmeans",
     "pack_rows",
+    "pad_ranking",
     "read_chunk",
+    "search_rows",
     "sort_texts",
     "stop_if_cancelled",
     "train_columns",

@@ -192,12 +192,11 @@ class RowCombiner:
         self._rows = rows
         self._search = ffi.new("skx_neighbor_params *", [n_neighbors, n_candidates])
         self._k_asked, self._k = k, min(k, n_labels)
-        self._params = _combine_params(
-            n_neighbors, power, weight, -np.inf, self._k, 1, n_head, logarithms
-        )
+        self._values = [n_neighbors, power, weight, -np.inf, self._k, 1, n_head, logarithms]
+        self._params = _combine_params(self._values, None)
         self._n_query_labels = n_query_labels
 
-    def combine(self, indices, values, listed, listed_scores):
+    def combine(self, indices, values, listed, listed_scores, restriction=None):
         """Combine a row's ranking, of shape (1, n), with its neighbors.
 
         Parameters
@@ -207,13 +206,18 @@ class RowCombiner:
             The row's nonzeros, which must be valid.
         listed, listed_scores : ndarray of shape (1, n)
             As for `combine`.
+        restriction : LabelRestrictionView of one row, optional
         """
+        params = self._params
+        if restriction is not None:
+            _check_restriction(restriction, self._rows.n_labels, 1)
+            params = _combine_params(self._values, restriction)
         labels, scores = np.empty((1, self._k), INT), np.empty((1, self._k), FLOAT)
         n_listed = listed.shape[1]
         status = _combine_row(
             self._rows._struct(),
             self._search,
-            self._params,
+            params,
             _from_buffer(_INTS, indices),
             _from_buffer(_FLOATS, values),
             len(values),
@@ -277,9 +281,32 @@ def pack_rows(X):
     return word_ptr, words
 
 
-def _combine_params(n_neighbors, power, weight, floor, k, n_lists, n_head, logarithms):
-    values = [n_neighbors, power, weight, floor, k, n_lists, n_head, logarithms]
-    return ffi.new("skx_combine_params *", values)
+class LabelRestrictionView:
+    """The C struct of a restriction of rows to labels of consecutive positions.
+
+    Parameters
+    ----------
+    position : ndarray of int32, shape (n_labels,)
+        Position of each label in an order.
+    ranges : ndarray of int64, shape (n_rows, 2)
+        Half-open range of positions of each row.
+    """
+
+    def __init__(self, position, ranges):
+        self.n_labels = len(position)
+        self.n_rows = len(ranges)
+        self._buffers = pointer(position, INT), pointer(ranges, LONG)
+        self.struct = ffi.new("skx_label_restriction *", self._buffers)
+
+
+def _check_restriction(restriction, n_labels, n_rows):
+    if (restriction.n_labels, restriction.n_rows) != (n_labels, n_rows):
+        raise ValueError("the restriction must be of the model's labels and of the same rows")
+
+
+def _combine_params(values, restriction):
+    within = ffi.NULL if restriction is None else restriction.struct
+    return ffi.new("skx_combine_params *", [*values, within])
 
 
 def combine(
@@ -293,6 +320,7 @@ def combine(
     logarithms=False,
     floor=-np.inf,
     neighbors=None,
+    restriction=None,
 ):
     """Combine rankings, and the labels of nearest neighbors.
 
@@ -318,6 +346,9 @@ def combine(
     neighbors : tuple (rows, neighbors, similarity, power, weight), optional
         NeighborRows and what their `find` returned. A neighbor counts its similarity to the power,
         divided by the sum over all neighbors; `weight` is what that is multiplied by.
+    restriction : LabelRestrictionView, optional
+        Labels that the neighbors of each row may contribute to. The rankings are restricted
+        already.
 
     Returns
     -------
@@ -334,8 +365,11 @@ def combine(
         rows, found, similarity, power, weight = neighbors
         n_neighbors = found.shape[1]
         rows, found, similarity = rows._struct(), pointer(found, INT), pointer(similarity, FLOAT)
+    if restriction is not None:
+        _check_restriction(restriction, n_labels, n)
     kept = min(k, n_labels)
-    params = _combine_params(n_neighbors, power, weight, floor, kept, n_lists, n_head, logarithms)
+    values = [n_neighbors, power, weight, floor, kept, n_lists, n_head, logarithms]
+    params = _combine_params(values, restriction)
     labels, out = np.empty((n, kept), INT), np.empty((n, kept), FLOAT)
     check(
         lib.skx_combine(

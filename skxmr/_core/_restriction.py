@@ -55,8 +55,8 @@ class SortedPositions:
         return view.array
 
 
-class Restriction:
-    """Rows of a search, each restricted to labels of consecutive sorted positions.
+class RestrictionView:
+    """The C struct of a restriction of rows to labels of consecutive sorted positions.
 
     Parameters
     ----------

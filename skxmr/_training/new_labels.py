@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from .._core import CHUNK_WIDTH, Layer, Model, compile_chunk, divide_into_chunks, read_chunk
+from .._core import CHUNK_WIDTH, Layer, compile_chunk, divide_into_chunks, read_chunk
 from .._data.examples import Examples
+from .._ranking.tree_ranker import TreeRanker
 from .._utils.folder import check_unread
 from .._utils.matrices import check_indicator
 from .._utils.targets import check_classes, holds_text
@@ -100,7 +101,7 @@ def place_by_search(examples, new, model, tree, params, *, n_clusters, n_jobs=No
         Those that have a new label.
     new : ndarray of int32
         The new labels.
-    model : Model
+    model : TreeRanker
     tree : LabelTree
         The model's.
     params : TrainParams
@@ -226,7 +227,7 @@ def extended_model(model, tree, examples, params, *, retrain_siblings, **options
 
     Parameters
     ----------
-    model : Model
+    model : TreeRanker
     tree : LabelTree
         As of `extended_tree`.
     examples : Examples
@@ -239,7 +240,7 @@ def extended_model(model, tree, examples, params, *, retrain_siblings, **options
 
     Returns
     -------
-    model : Model
+    model : TreeRanker
     n_iter : int
         The largest number of passes the solver made.
     """
@@ -266,7 +267,7 @@ def extended_model(model, tree, examples, params, *, retrain_siblings, **options
             yield from new if retrain_siblings and new else _joined(list(known), new, n_features)
 
     layers = [*model.layers[:-1], Layer.from_chunks(pointers, chunks())]
-    return Model(layers, tree.slot_label, tree.n_labels, n_features), n_iter
+    return TreeRanker(layers, tree.slot_label, tree.n_labels, n_features), n_iter
 
 
 def warn_of_absent(examples, tree, new, *, retrain_siblings):

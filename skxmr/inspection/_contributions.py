@@ -99,7 +99,7 @@ def _heading_style(ax):
 
 def _heading(tree, level, row):
     margin, factor = tree.margins[row, level], tree.factors[row, level]
-    lost = level < tree.n_levels - 1 and tree.places[row, level] < 0
+    lost = level < tree.n_levels - 1 and tree.ranks[row, level] < 0
     beam = ", lost by the beam" if lost else ""
     return f" level {level + 1}, node {tree.nodes[row, level]}: {margin:.2f} → {factor:.3f}{beam}"
 

@@ -94,7 +94,7 @@ def test_contributions_add_up_to_margins_as_the_search_adds_them(params):
             assert_array_equal(added + tree.bias[:, level], tree.margins[:, level])
 
 
-def test_places_are_those_in_the_beam():
+def test_ranks_are_those_in_the_beam():
     rng = np.random.default_rng(3)
     tree = fixed_tree()
     dense = random_model(rng, tree, n_features=15)
@@ -115,7 +115,7 @@ def test_places_are_those_in_the_beam():
                 beam = sorted(children, key=lambda pair: (-pair[1], pair[0]))[:4]
                 kept = [node for node, _ in beam]
                 node = found.nodes[i, level]
-                assert found.places[i, level] == (kept.index(node) if node in kept else -1)
+                assert found.ranks[i, level] == (kept.index(node) if node in kept else -1)
 
 
 # ---- beside ranking ----
