@@ -1,6 +1,6 @@
 """The only place that touches C: checked pointers in, status codes out as exceptions."""
 
-from ._arrays import AppendableArray
+from ._arrays import AppendableArray, indptr_of
 from ._cancel import CancelFlag, stop_if_cancelled
 from ._clustering import kmeans
 from ._layers import (
@@ -94,6 +94,7 @@ __all__ = [
     "csr_transpose",
     "divide_into_chunks",
     "find_prefixes",
+    "indptr_of",
     "joined_rows",
     "kmeans",
     "pack_rows",

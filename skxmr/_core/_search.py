@@ -9,6 +9,7 @@ import numpy as np
 from ._layers import Layer, LayerView
 from ._library import FLOAT, INT, KERNELS, LONG, MAX_INT, check, check_array, ffi, lib, pointer
 from ._restriction import Restriction
+from ._view import CStruct, CView
 
 #: name -> (code, power)
 POST_PROCESSORS = {
@@ -76,10 +77,8 @@ class SingleRowRankerCache:
             return None
 
 
-class Model(SingleRowRankerCache):
+class Model(CView, SingleRowRankerCache):
     """Layers joined into something that can be searched.
-
-    Holds the arrays and, made on first use and never pickled, the C view of them.
 
     Parameters
     ----------
@@ -109,15 +108,11 @@ class Model(SingleRowRankerCache):
         self.n_features = n_features
         self.max_copies = int(np.bincount(slot_label).max()) if max_copies is None else max_copies
         self.checksums = checksums or {}
-        self._view = None
         super().__init__()
         self._check()
 
-    def __getstate__(self):
-        return {**super().__getstate__(), "_view": None}
-
     def __setstate__(self, state):
-        vars(self).update({"checksums": {}, **state})  # none where an earlier release pickled
+        super().__setstate__({"checksums": {}, **state})  # none where an earlier release pickled
         self._check()
 
     def _check(self):
@@ -132,9 +127,6 @@ class Model(SingleRowRankerCache):
             value = getattr(self, name)
             if not isinstance(value, numbers.Integral) or not 1 <= value <= MAX_INT:
                 raise ValueError(f"the model's {name} is {value!r:.80}")
-
-    def __sizeof__(self):
-        return super().__sizeof__() + self.nbytes  # dask sends what is large once, not per task
 
     @property
     def nbytes(self):
@@ -187,13 +179,12 @@ class Model(SingleRowRankerCache):
         k_asked, k = k, min(k, self.n_labels)
         labels = np.empty((hi - lo, k), dtype=INT)
         scores = np.empty((hi - lo, k), dtype=FLOAT)
-        model = self._c_model()  # held here: another thread may replace the one that is kept
         start = _FrontierView(frontier) if frontier is not None else None
         limits = Restriction(*within) if within is not None else None
         check(
             lib.skx_rank(
                 KERNELS,
-                model.struct,
+                self._c_view().struct,
                 view.struct,
                 start.struct if start else ffi.NULL,
                 limits.struct_for(self.widths, hi) if limits else ffi.NULL,
@@ -221,11 +212,13 @@ class Model(SingleRowRankerCache):
         sizes = [min(beam_width, self.max_level_width), min(k, self.n_labels)]
         return ffi.new("skx_search_params *", [*sizes, code, power, floor, root])
 
-    def _c_model(self):
-        view = self._view
-        if view is None:
-            view = self._view = _ModelView(self)
-        return view
+    def _make_view(self):
+        layers = [LayerView(layer) for layer in self.layers]
+        structs = ffi.new("skx_layer[]", [layer.struct[0] for layer in layers])
+        slot_label = pointer(self.slot_label, INT)
+        sizes = self.n_labels, self.max_copies
+        struct = ffi.new("skx_model *", [self.n_features, len(layers), structs, slot_label, *sizes])
+        return CStruct(struct, (layers, structs, slot_label))
 
 
 class RowRanker:
@@ -237,7 +230,8 @@ class RowRanker:
 
     def __init__(self, model, k, beam_width, post_processor, weight=1.0):
         self.n_features = model.n_features
-        self._view, self._widths = model._c_model(), model.widths
+        self._view = model._c_view()
+        self._widths = model.widths
         self._params = model._search_params(k, beam_width, post_processor, weight=weight)
         self._k_asked, self._k = k, min(k, model.n_labels)
 
@@ -282,24 +276,6 @@ class RowRanker:
 
     def _pad(self, labels, scores):
         return pad_ranking(labels, scores, self._k_asked)
-
-
-class _ModelView:
-    def __init__(self, model):
-        self._layers = [LayerView(layer) for layer in model.layers]
-        self._array = ffi.new("skx_layer[]", [view.struct[0] for view in self._layers])
-        self._slot_label = pointer(model.slot_label, INT)
-        self.struct = ffi.new(
-            "skx_model *",
-            [
-                model.n_features,
-                len(self._layers),
-                self._array,
-                self._slot_label,
-                model.n_labels,
-                model.max_copies,
-            ],
-        )
 
 
 class _FrontierView:
