@@ -1,6 +1,6 @@
 """The only place that touches C: checked pointers in, status codes out as exceptions."""
 
-from ._arrays import AppendableArray
+from ._arrays import AppendableArray, indptr_of
 from ._cancel import CancelFlag, stop_if_cancelled
 from ._clustering import kmeans
 from ._layers import (
@@ -59,6 +59,7 @@ from ._training import (
     TrainParams,
     train_columns,
 )
+from ._view import CView
 
 __all__ = [
     "ANALYZERS",
@@ -80,12 +81,13 @@ __all__ = [
     "WEIGHT_DTYPES",
     "AppendableArray",
     "CSRView",
+    "CView",
     "CancelFlag",
     "Cancelled",
     "Chunk",
     "Frontier",
-    "Layer",
     "LabelRestrictionView",
+    "Layer",
     "Learner",
     "ModelView",
     "NGramBlock",
@@ -113,6 +115,7 @@ __all__ = [
     "csr_transpose",
     "divide_into_chunks",
     "find_prefixes",
+    "indptr_of",
     "joined_rows",
     "kmeans",
     "pack_rows",

@@ -5,17 +5,17 @@ import numpy as np
 from ._library import FLOAT, INT, LONG, WORD, check, check_array, ffi, lib, pointer
 from ._search import pad_ranking
 from ._sparse import csr_fault
+from ._view import CStruct, CView
 
 # Looked up once: a row's search takes microseconds.
 _INTS, _FLOATS = ffi.typeof("int32_t[]"), ffi.typeof("float[]")
 _from_buffer, _combine_row, _OK = ffi.from_buffer, lib.skx_combine_row, lib.SKX_OK
 
 
-class NeighborRows:
+class NeighborRows(CView):
     """Training rows among which nearest neighbors are found, and their labels.
 
-    Holds the arrays and, made on first use and never pickled, the C view of them. Any content of
-    the arrays is safe as long as their lengths fit each other, which is checked.
+    Any content of the arrays is safe as long as their lengths fit each other, which is checked.
 
     Parameters
     ----------
@@ -54,11 +54,8 @@ class NeighborRows:
         self.arrays, self.checksums = arrays, checksums or {}
         self._check_lengths()
 
-    def __getstate__(self):
-        return {name: value for name, value in vars(self).items() if name != "_view"}
-
     def __setstate__(self, state):
-        vars(self).update({"checksums": {}, **state})  # none where an earlier release pickled
+        super().__setstate__({"checksums": {}, **state})  # none where an earlier release pickled
         self._check_lengths()
 
     def _check_lengths(self):
@@ -135,7 +132,7 @@ class NeighborRows:
         params = ffi.new("skx_neighbor_params *", [n_neighbors, n_candidates])
         check(
             lib.skx_find_neighbors(
-                self._struct(),
+                self._c_view().struct,
                 view.struct,
                 params,
                 lo,
@@ -148,11 +145,25 @@ class NeighborRows:
         )
         return neighbors, similarity
 
-    def _struct(self):
-        view = vars(self).get("_view")
-        if view is None:  # once there, it stays: other threads may be using it
-            view = vars(self).setdefault("_view", _NeighborRowsView(self))
-        return view.struct
+    def _make_view(self):
+        pointers = {name: pointer(self.arrays[name], t) for name, t in self.DTYPES.items()}
+        struct = ffi.new(
+            "skx_neighbor_rows *",
+            [
+                self.n_rows,
+                len(self.arrays["words"]),
+                pointers["word_ptr"],
+                pointers["words"],
+                self.n_labels,
+                len(self.arrays["labels"]),
+                pointers["label_ptr"],
+                pointers["labels"],
+                pointers["posting_ptr"],
+                pointers["postings"],
+                pointers["weight"],
+            ],
+        )
+        return CStruct(struct, (pointers,))
 
 
 class RowCombiner:
@@ -215,7 +226,7 @@ class RowCombiner:
         labels, scores = np.empty((1, self._k), INT), np.empty((1, self._k), FLOAT)
         n_listed = listed.shape[1]
         status = _combine_row(
-            self._rows._struct(),
+            self._rows._c_view().struct,
             self._search,
             params,
             _from_buffer(_INTS, indices),
@@ -231,24 +242,6 @@ class RowCombiner:
         if status != _OK:
             check(status)
         return pad_ranking(labels, scores, self._k_asked)
-
-
-class _NeighborRowsView:
-    def __init__(self, rows):
-        pointers = {name: pointer(rows.arrays[name], t) for name, t in rows.DTYPES.items()}
-        others = ("label_ptr", "labels", "posting_ptr", "postings", "weight")
-        self._owners = pointers
-        self.struct = ffi.new(
-            "skx_neighbor_rows *",
-            [
-                rows.n_rows,
-                len(rows.arrays["words"]),
-                *(pointers[name] for name in ("word_ptr", "words")),
-                rows.n_labels,
-                len(rows.arrays["labels"]),
-                *(pointers[name] for name in others),
-            ],
-        )
 
 
 def pack_rows(X):
@@ -364,7 +357,9 @@ def combine(
     else:
         rows, found, similarity, power, weight = neighbors
         n_neighbors = found.shape[1]
-        rows, found, similarity = rows._struct(), pointer(found, INT), pointer(similarity, FLOAT)
+        rows = rows._c_view().struct
+        found = pointer(found, INT)
+        similarity = pointer(similarity, FLOAT)
     if restriction is not None:
         _check_restriction(restriction, n_labels, n)
     kept = min(k, n_labels)

@@ -88,7 +88,7 @@ class Ranker(ABC):
         self._row_rankers = {}
 
     def __getstate__(self):
-        return {**self.__dict__, "_row_rankers": {}}
+        return {**super().__getstate__(), "_row_rankers": {}}
 
     @property
     @abstractmethod

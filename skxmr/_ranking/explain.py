@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from .._core import CSRView, Frontier, Layer, compile_chunk, indptr_of
+from .._core import CSRView, Frontier, Layer, compile_chunk
 from .base import SearchOptions
 from .ensemble import N_SUMMED_LABELS, TreeEnsemble
 from .explanation import NeighborExplanation, TreeExplanation

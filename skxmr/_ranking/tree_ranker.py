@@ -7,6 +7,7 @@ import numpy as np
 from .._core import (
     INT,
     MAX_INT,
+    CView,
     Layer,
     ModelView,
     RestrictionView,
@@ -20,7 +21,7 @@ from .base import Ranker
 from .post_processors import POST_PROCESSORS
 
 
-class TreeRanker(Ranker):
+class TreeRanker(CView, Ranker):
     """Ranks labels with a beam search through the layers of one label tree.
 
     Parameters
@@ -51,16 +52,12 @@ class TreeRanker(Ranker):
         self.n_features = n_features
         self.max_copies = int(np.bincount(slot_label).max()) if max_copies is None else max_copies
         self.checksums = checksums or {}
-        self._view = None
         super().__init__()
         self._check()
 
-    def __getstate__(self):
-        return {**super().__getstate__(), "_view": None}
-
     def __setstate__(self, state):
         # Earlier releases pickled no checksums.
-        vars(self).update({"checksums": {}, **state})
+        super().__setstate__({"checksums": {}, **state})
         self._check()
 
     def _check(self):
@@ -75,9 +72,6 @@ class TreeRanker(Ranker):
             value = getattr(self, name)
             if not isinstance(value, numbers.Integral) or not 1 <= value <= MAX_INT:
                 raise ValueError(f"the model's {name} is {value!r:.80}")
-
-    def __sizeof__(self):
-        return super().__sizeof__() + self.nbytes  # dask sends what is large once, not per task
 
     @property
     def trees(self):
@@ -123,9 +117,8 @@ class TreeRanker(Ranker):
             k, options.beam_width, post_processor, options.floor, post_processor.root_score(weight)
         )
         frontier = None if options.frontier is None else options.frontier[tree]
-        model = self._c_model()  # held here: another thread may replace the one that is kept
         limits = _restriction_view(options.restriction, tree)
-        ranking = search_rows(model, view, begin, end, params, frontier, limits)
+        ranking = search_rows(self._c_view(), view, begin, end, params, frontier, limits)
         return pad_ranking(*ranking, k)
 
     def _make_row_ranker(self, k, beam_width, post_processor):
@@ -136,7 +129,7 @@ class TreeRanker(Ranker):
         post_processor = POST_PROCESSORS[post_processor]
         root_score = post_processor.root_score(weight)
         params = self._search_params(k, beam_width, post_processor, -np.inf, root_score)
-        return _TreeRowRanker(RowSearch(self._c_model(), params), k, params.k, tree)
+        return _TreeRowRanker(RowSearch(self._c_view(), params), k, params.k, tree)
 
     def _search_params(self, k, beam_width, post_processor, floor, root_score):
         return SearchParams(
@@ -149,13 +142,10 @@ class TreeRanker(Ranker):
             root_score=root_score,
         )
 
-    def _c_model(self):
-        view = self._view
-        if view is None:
-            view = self._view = ModelView(
-                self.layers, self.slot_label, self.n_labels, self.n_features, self.max_copies
-            )
-        return view
+    def _make_view(self):
+        return ModelView(
+            self.layers, self.slot_label, self.n_labels, self.n_features, self.max_copies
+        )
 
 
 class _TreeRowRanker:
