@@ -224,32 +224,12 @@ class PropensityReranker(RankerWrapper):
             Padded with -inf.
         """
         check_integer(k, "k", 1, np.iinfo(np.int32).max)
-        labels, scores = top_k_of_doubles(self._reached_scores(X), k)
+        labels, scores = top_k_of_doubles(self._reached_scores(self._check_rows(X)), k)
         return labels.astype(np.int32), scores
 
-    @consistent
-    def decision_function(self, X):
-        """Give the new scores of the candidates.
-
-        Parameters
-        ----------
-        X : as the estimator takes it
-
-        Returns
-        -------
-        scores : {ndarray, sparse matrix} of float64, shape (n_samples, n_labels)
-            In the container of y. In dense output, labels that are no candidates score 0 where the
-            scale is "ratio", and the lowest float32 else. For two classes, shape (n_samples,): the
-            second class's score minus the first's.
-        """
-        scores = self._reached_scores(X)
-        if self._container in ("spmatrix", "sparray"):
-            return self._to_container(scores)
-        found = np.full(scores.shape, 0.0 if self.scale_ == "ratio" else np.finfo(np.float32).min)
-        found[row_of_entries(scores), scores.indices] = scores.data
-        if not self.multilabel_ and self.n_labels_ == 2:
-            return found[:, 1] - found[:, 0]
-        return found
+    @property
+    def _unreached_score(self):
+        return 0.0 if self.scale_ == "ratio" else float(np.finfo(np.float32).min)
 
 
 def _scale_of(estimator):

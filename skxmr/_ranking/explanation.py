@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
-from .._utils.estimators import RenamedAttribute
 from .._utils.params import check_integer
 from .._utils.texts import check_texts
 
@@ -175,8 +174,6 @@ class Explanation:
     neighbors: NeighborExplanation | None
     feature_names: np.ndarray | None
     post_processor: str
-
-    votes = RenamedAttribute("neighbors")
 
     def __setstate__(self, state):
         if "votes" in state:  # of an earlier release, where all contributions were added up
@@ -404,8 +401,10 @@ def find_label(label, classes):
         return int(label)
     if strings:
         fits = isinstance(label, str)
+    elif classes.dtype.kind == "b":
+        fits = truth
     else:
-        fits = truth if classes.dtype.kind == "b" else number
+        fits = number
     found = np.flatnonzero(classes == label) if fits else []
     if len(found) == 0:
         raise ValueError(f"label must be one of the {len(classes)} classes, got {label!r:.80}")

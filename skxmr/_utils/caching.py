@@ -43,6 +43,11 @@ def open_memory(memory):
         return joblib.Memory(None)
 
 
+def remembers(memory):
+    """Return whether a memory keeps anything. A joblib.Memory without a folder does not."""
+    return getattr(memory, "store_backend", memory) is not None
+
+
 def key_of(given, params):
     """Return a name for all that a result depends on, or None where it has none.
 
@@ -89,7 +94,7 @@ def cache(memory, function, ignore):
     ignore : list of str
         Arguments that the result does not depend on.
     """
-    if getattr(memory, "store_backend", memory) is None:  # hashing, too, takes time
+    if not remembers(memory):  # hashing takes time
         return function
     signature, name = inspect.signature(function), f"{function.__module__}.{function.__qualname__}"
 

@@ -3,6 +3,7 @@
 import numbers
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 
 def check_boolean(value, name):
@@ -21,8 +22,8 @@ def check_integer(value, name, least, most=None):
         raise ValueError(f"{name} must be at most {most}, got {value!r}")
 
 
-def check_real(value, name, least, *, above=False):
-    """Check that a parameter is a finite number of at least (or above) `least`."""
+def check_real(value, name, least, *, above=False, most=None):
+    """Check that a parameter is a finite number of at least (or above) `least`, at most `most`."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
     try:
@@ -35,6 +36,18 @@ def check_real(value, name, least, *, above=False):
         raise ValueError(
             f"{name} must be finite and {bound} {least} in single precision, got {value!r:.40}"
         )
+    if most is not None and value > most:
+        raise ValueError(f"{name} must be at most {most}, got {value!r}")
+
+
+def check_seed(value, name):
+    """Check that a parameter is a random state as scikit-learn takes it."""
+    try:
+        check_random_state(value)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} must be None, an integer in [0, 2**32) or a RandomState, got {value!r:.80}"
+        ) from error
 
 
 def check_n_jobs(n_jobs):

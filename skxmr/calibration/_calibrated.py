@@ -249,29 +249,12 @@ class CalibratedRanker(RankerWrapper):
         probabilities[reached] = self._changed(scores[reached], labels[reached])
         return labels, probabilities
 
-    @consistent
-    def predict_proba(self, X):
-        """Give the probabilities of the labels that the estimator reaches.
+    def _check_gives_probabilities(self):
+        return True
 
-        Parameters
-        ----------
-        X : as the estimator takes it
-
-        Returns
-        -------
-        probabilities : {ndarray, sparse matrix} of float64, shape (n_samples, n_labels)
-            In the container of y, 0 for labels not reached. For one-dimensional y, rows are scaled
-            to sum to one; where no class is reached, the predicted one has it all.
-        """
-        probabilities = self._reached_scores(X)
-        if self.multilabel_:
-            return self._to_container(probabilities)
-        probabilities = probabilities.toarray()
-        lost = np.flatnonzero(probabilities.sum(axis=1) == 0)
-        if len(lost):
-            best = self._best_classes(take_rows(X, lost))
-            probabilities[lost, np.searchsorted(self.classes_, best)] = 1
-        return probabilities / probabilities.sum(axis=1, keepdims=True)
+    @property
+    def _unreached_score(self):
+        return 0.0
 
     @available_if(_decides)
     @consistent

@@ -10,6 +10,7 @@ from .._core import Layer
 from .._utils.folder import pack_strings
 from ..indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from ..tree import LabelTree
+from ._params import check_params
 
 #: Indexers that are saved by their parameters.
 INDEXERS = {cls.__name__: cls for cls in (KMeansIndexer, TrieHybridIndexer, TrieIndexer)}
@@ -49,9 +50,9 @@ def classifier_state(estimator):
     TypeError, ValueError
         If its classes are neither numbers nor strings, or if `load` would refuse a parameter.
     """
-    estimator._check_params()
+    check_params(estimator)
     arrays, checksums, fitted = {}, {}, estimator._fitted
-    trees = [_pack_tree(arrays, checksums, t, m) for t, m in enumerate(fitted.models)]
+    trees = [_pack_tree(arrays, checksums, t, m) for t, m in enumerate(fitted.rankers)]
     params = _plain_params(estimator)
     if isinstance(estimator.indexer, LabelTree):
         params["indexer"] = _pack_indexer(arrays, estimator.indexer, fitted.trees[0])
