@@ -166,7 +166,7 @@ def canonical_csr(matrix, name, *, keep_zeros=False):
             matrix = sp.csr_matrix(matrix, dtype=np.float32)
     fault, unsorted = csr_check(matrix)
     if unsorted:
-        matrix = _summed_copy(matrix, name)
+        matrix = summed_csr(matrix, name)  # checks all indices: there may be a second fault
         fault, _ = csr_check(matrix)
     if fault:
         raise ValueError(f"{name} {fault}")
@@ -182,10 +182,15 @@ def canonical_csr(matrix, name, *, keep_zeros=False):
     return matrix
 
 
-def _summed_copy(matrix, name):
-    check_sparse_structure(matrix, name)  # the fault found first need not be the only one
-    arrays = (matrix.data.copy(), matrix.indices.copy(), matrix.indptr.copy())
-    copy = sp.csr_matrix(arrays, shape=matrix.shape)
+def summed_csr(matrix, name):
+    """Copy a sparse matrix to CSR of its own dtype, with sorted indices and summed duplicates.
+
+    SciPy's flags of the matrix are not used: they may be out of date.
+    """
+    check_sparse_structure(matrix, name)
+    csr = widened(matrix).tocsr()
+    arrays = (csr.data.copy(), csr.indices.copy(), csr.indptr.copy())
+    copy = sp.csr_matrix(arrays, shape=csr.shape)
     copy.sum_duplicates()
     return copy
 
