@@ -1,4 +1,4 @@
-"""Model folders: ``.npy`` arrays and one JSON manifest, written atomically and validated on reading.
+"""Model folders: ``.npy`` arrays and a JSON manifest, replaced in one step and read with checks.
 
 The arrays of one save are in their own sub-folder, whose name is in the manifest. A save writes the
 sub-folder under a temporary name, renames it, and then replaces the manifest in one step. At any
