@@ -168,7 +168,7 @@ def check_matrix(matrix, name, n_rows=None, *, keep_zeros=False):
 
 
 def canonical_csr(matrix, name, *, keep_zeros=False):
-    """Convert a matrix to canonical CSR: float32, int32 indices, sorted, without duplicates or zeros.
+    """Convert a matrix to canonical CSR: float32, int32 indices, sorted, no duplicates or zeros.
 
     Raises
     ------
