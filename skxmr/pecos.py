@@ -23,7 +23,8 @@ from ._core import (
     compile_chunk,
 )
 from ._ranking.ensemble import EnsembleCache
-from ._utils.folder import check_folder, read_text
+from ._utils.files import read_text
+from ._utils.folder import check_folder
 from ._utils.matrices import canonical_csr
 from ._utils.npz import read_npz_matrix
 from ._utils.params import check_option

@@ -8,7 +8,8 @@ import numpy as np
 
 from ._core import Layer, Model, NeighborRows
 from ._ranking.ensemble import EnsembleCache, NeighborWeighting
-from ._utils.folder import FolderReader, check_unread, unpack_strings
+from ._utils.folder import FolderReader, check_unread
+from ._utils.texts import unpack_strings
 from .linear._classifier import XRLinearClassifier
 from .linear._fitted import FittedState, Names
 from .linear._saving import INDEXERS, KEYS, TREE_KEYS, neighbor_file

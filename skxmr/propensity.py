@@ -8,11 +8,10 @@ from ._meta.held_out import fitted_to
 from ._ranking.wrapped import best_scores, last_ranker, ranking_csr
 from ._utils.cloning import draw_seed
 from ._utils.estimators import consistent, fitted_in_one_step
-from ._utils.pairs import row_of_entries
+from ._utils.pairs import row_of_entries, top_k
 from ._utils.params import check_integer, check_option, check_real
 from ._utils.targets import known_truth
 from ._utils.weights import rows_counted, weight_array
-from .metrics._inputs import top_k_of_doubles
 from .metrics._propensity import propensities_of_counts
 
 __all__ = ["PropensityReranker"]
@@ -224,7 +223,7 @@ class PropensityReranker(RankerWrapper):
             Padded with -inf.
         """
         check_integer(k, "k", 1, np.iinfo(np.int32).max)
-        labels, scores = top_k_of_doubles(self._reached_scores(self._check_rows(X)), k)
+        labels, scores = top_k(self._reached_scores(self._check_rows(X)), k)
         return labels.astype(np.int32), scores
 
     @property

@@ -1,4 +1,4 @@
-"""Checks of parameters."""
+"""Validation of parameters."""
 
 import numbers
 
@@ -51,17 +51,17 @@ def check_seed(value, name):
 
 
 def check_n_jobs(n_jobs):
-    """Check that n_jobs is what joblib takes."""
+    """Check that `n_jobs` is valid for joblib."""
     if n_jobs is None:
         return
     if isinstance(n_jobs, (bool, np.bool_)) or not isinstance(n_jobs, numbers.Integral):
         raise TypeError(f"n_jobs must be an integer or None, got {n_jobs!r}")
     if n_jobs == 0:
-        raise ValueError("n_jobs must not be 0: a positive number, or -1 for all processors")
+        raise ValueError("n_jobs must be at least 1, or negative (-1 for all processors), got 0")
 
 
 def check_option(value, name, options):
-    """Check that a parameter is one of a few strings."""
+    """Check that a parameter is one of several strings."""
     if not isinstance(value, str) or value not in options:
         expected = ", ".join(map(repr, options))
         raise ValueError(f"{name} must be one of {expected}, got {value!r}")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._core import SortedPositions, Texts, check_array, find_prefixes, sort_texts
-from .._utils.folder import pack_strings
+from .._utils.texts import pack_strings
 from ..indexers._texts import code_points
 
 

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from .._core import Layer
-from .._utils.folder import pack_strings
+from .._utils.texts import pack_strings
 from ..indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from ..tree import LabelTree
 from ._params import check_params

@@ -141,7 +141,7 @@ def test_what_is_lost_is_done_again_and_nothing_else(n_tasks):
 
 
 def test_who_loses_too_many_workers_is_told(monkeypatch):
-    monkeypatch.setattr(parallel, "_MOST_LOSSES", 1)
+    monkeypatch.setattr(parallel, "_MAX_LOSSES", 1)
     with pytest.raises(CancelledError):
         list(parallel._persistently(losing([]), range(7), CancelledError))
 

@@ -203,7 +203,7 @@ def test_examples_of_labels_beside_relevance_and_negatives():
     ("rows", "match"),
     [
         (np.ones((11, 30)), "label_examples must have 12 rows, got 11"),
-        (np.ones((12, 29)), "label_examples must have X's 30 features, got 29"),
+        (np.ones((12, 29)), "label_examples must have 30 features as X, got 29"),
         (np.full((12, 30), np.nan), "label_examples"),
         (np.array(["a"] * 12), "label_examples"),
     ],

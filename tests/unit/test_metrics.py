@@ -577,7 +577,7 @@ class TestPropensities:
     @pytest.mark.parametrize("name", ["A", "B"])
     @pytest.mark.parametrize("value", [0, -1.0, np.inf, np.nan])
     def test_parameter_out_of_range(self, name, value):
-        with pytest.raises(ValueError, match=rf"{name} must be positive and finite, got {value}"):
+        with pytest.raises(ValueError, match=rf"{name} must be finite and above 0 .* got {value}"):
             metrics.propensities(np.eye(4), **{name: value})
 
     @pytest.mark.parametrize("name", ["A", "B"])
