@@ -11,10 +11,11 @@ from .._core import CHUNK_WIDTH, Layer, Model, compile_chunk, divide_into_chunks
 from .._data.examples import Examples
 from .._utils.folder import check_unread
 from .._utils.matrices import check_indicator
+from .._utils.sparse import group_pointers
 from .._utils.targets import check_classes, holds_text
 from ..embeddings import embed_labels, split_kind
 from ..indexers._base import takes_text
-from ..tree import LabelTree, group_pointers
+from ..tree import LabelTree
 from .disentangle import matched_clusters
 from .trainer import train_leaf_chunks
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from .._core import SortedPositions, Texts, check_array, find_prefixes, sort_texts
 from .._utils.folder import pack_strings
-from ..indexers._texts import code_points
+from .._utils.texts import code_points
 
 
 class PrefixIndex:

@@ -69,8 +69,14 @@ from .._utils.targets import (
 from .._utils.texts import check_texts
 from .._utils.weights import check_sample_weight, check_weight_ratios
 from ..embeddings import embed_labels, split_kind
-from ..indexers import KMeansIndexer, _clusters
-from ..indexers._base import check_indexer, takes_text
+from ..indexers import KMeansIndexer
+from ..indexers._base import (
+    CLUSTERING_COST,
+    CLUSTERING_PHASE,
+    check_indexer,
+    takes_text,
+    tree_depth,
+)
 from ..tree import LabelTree
 from ._fitted import FittedAttribute, FittedState, Names, converted_state, names_of_features
 from ._saving import classifier_state
@@ -1268,12 +1274,13 @@ def _estimated_seconds(examples, indexer, n_rounds):
     lengths = np.diff(examples.X.indptr)[examples.source] + 1
     n_entries = int(lengths.sum())
     n_summed = int((lengths * np.diff(examples.Y.indptr)).sum())
-    n_levels = _clusters.depth(examples.Y.shape[1], _DEFAULT_INDEXER)
+    default = _DEFAULT_INDEXER
+    n_levels = tree_depth(examples.Y.shape[1], default.branching, default.max_leaf_size)
     training = trainer.COST * (100 * n_levels * n_entries + 90 * n_summed)
     phases = {}
     if not isinstance(indexer, LabelTree):
         embedding = {} if takes_text(indexer) else {embeddings.PHASE: embeddings.COST * n_summed}
-        phases = {**embedding, _clusters.PHASE: _clusters.COST * n_summed * n_levels}
+        phases = {**embedding, CLUSTERING_PHASE: CLUSTERING_COST * n_summed * n_levels}
     if not n_rounds:
         return {**phases, trainer.PHASE: training}
     seconds_matching = matching.COST * n_entries * n_levels
