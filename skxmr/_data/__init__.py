@@ -1,1 +1,1 @@
-"""What fit is given, checked and in canonical order."""
+"""What fit is given, checked and in canonical order, and the label embeddings of it."""

@@ -13,9 +13,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from .. import embeddings
 from .._core import LOSSES, POST_PROCESSORS, PRODUCTS, WEIGHT_DTYPES, Frontier, Model, TrainParams
 from .._data.examples import distinct_examples
+from .._data.label_embeddings import (
+    EMBEDDING_COST,
+    EMBEDDING_PHASE,
+    embed_examples,
+    split_kind,
+)
 from .._data.label_examples import check_label_examples, with_label_examples
 from .._ranking.ensemble import EnsembleCache, NeighborWeighting, without_logarithm
 from .._ranking.explain import explain_label
@@ -68,7 +73,6 @@ from .._utils.targets import (
 )
 from .._utils.texts import check_texts
 from .._utils.weights import check_sample_weight, check_weight_ratios
-from ..embeddings import embed_labels, split_kind
 from ..indexers import KMeansIndexer
 from ..indexers._base import (
     CLUSTERING_COST,
@@ -1279,7 +1283,7 @@ def _estimated_seconds(examples, indexer, n_rounds):
     training = trainer.COST * (100 * n_levels * n_entries + 90 * n_summed)
     phases = {}
     if not isinstance(indexer, LabelTree):
-        embedding = {} if takes_text(indexer) else {embeddings.PHASE: embeddings.COST * n_summed}
+        embedding = {} if takes_text(indexer) else {EMBEDDING_PHASE: EMBEDDING_COST * n_summed}
         phases = {**embedding, CLUSTERING_PHASE: CLUSTERING_COST * n_summed * n_levels}
     if not n_rounds:
         return {**phases, trainer.PHASE: training}
@@ -1336,7 +1340,7 @@ def _index(problem, indexer, label_embedding, n_jobs):
         features = {"label_features": problem.label_features} if given else {}
         indexer.fit(problem.label_text, **features)
         return getattr(indexer, "tree_", None)
-    Z = embed_labels(
+    Z = embed_examples(
         label_embedding,
         problem.examples,
         label_features=problem.label_features,
