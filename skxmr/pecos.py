@@ -28,9 +28,10 @@ from ._utils.folder import check_folder
 from ._utils.matrices import canonical_csr
 from ._utils.npz import read_npz_matrix
 from ._utils.params import check_option
+from ._utils.sparse import group_pointers
 from .linear._classifier import XRLinearClassifier
 from .linear._fitted import FittedState, Names
-from .tree import LabelTree, group_pointers
+from .tree import LabelTree
 
 #: The bias of a label that the PECOS tree does not lead to: it scores lowest, and its fourth power
 #: is still finite.

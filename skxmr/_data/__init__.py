@@ -1,1 +1,1 @@
-"""Validated training data in a canonical order."""
+"""Validated training data in a canonical order, and label embeddings."""

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._core import SortedPositions
+from .._core import SortedPositions, check_array
 
 
 class LabelOrder:
@@ -24,6 +24,25 @@ class LabelOrder:
     def __init__(self, trees, position):
         self.position = position
         self.by_tree = tuple(SortedPositions(_positions_by_level(tree, position)) for tree in trees)
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        check_array(self.position, np.dtype(np.int32), "position")
+        if not all(isinstance(positions, SortedPositions) for positions in self.by_tree):
+            raise ValueError("the arrays of the order of labels contradict each other")
+
+    @classmethod
+    def from_sorted(cls, position, by_tree):
+        """Return an order whose SortedPositions are known.
+
+        Parameters
+        ----------
+        position : ndarray of int32, shape (n_labels,)
+        by_tree : sequence of SortedPositions
+        """
+        order = object.__new__(cls)
+        order.__setstate__({"position": position, "by_tree": tuple(by_tree)})
+        return order
 
     @property
     def nbytes(self) -> int:

@@ -9,7 +9,8 @@ import scipy.sparse as sp
 from .._core import csr_transpose
 from .._utils import caching, progress
 from .._utils.pairs import row_of_entries
-from ..tree import LabelTree, group_pointers
+from .._utils.sparse import group_pointers
+from ..tree import LabelTree
 from . import matching
 from .trainer import PHASE as TRAINING_PHASE
 

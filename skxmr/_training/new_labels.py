@@ -9,13 +9,14 @@ import scipy.sparse as sp
 
 from .._core import CHUNK_WIDTH, Layer, compile_chunk, divide_into_chunks, read_chunk
 from .._data.examples import Examples
+from .._data.label_embeddings import embed_examples, split_kind
 from .._ranking.tree_ranker import TreeRanker
 from .._utils.folder import check_unread
 from .._utils.matrices import check_indicator
+from .._utils.sparse import group_pointers
 from .._utils.targets import check_classes, holds_text
-from ..embeddings import embed_labels, split_kind
 from ..indexers._base import takes_text
-from ..tree import LabelTree, group_pointers
+from ..tree import LabelTree
 from .disentangle import matched_clusters
 from .trainer import train_leaf_chunks
 
@@ -185,7 +186,7 @@ def assign_by_indexer(
             np.concatenate(([0], np.cumsum(n_rows))),
         )
         label_features = sp.csr_matrix(entries, (len(n_rows), label_features.shape[1]))
-    Z = embed_labels(kind, examples, label_features=label_features, n_jobs=n_jobs)[new]
+    Z = embed_examples(kind, examples, label_features=label_features, n_jobs=n_jobs)[new]
     return _checked_assignment(new, indexer.predict(Z), indexer)
 
 

@@ -1,4 +1,4 @@
-"""Sums of rows by group, in parallel."""
+"""Pointers to groups of items, and sums of rows by group."""
 
 from itertools import pairwise
 
@@ -10,6 +10,23 @@ from . import parallel
 
 #: Number of nonzeros summed per task, unless a group has more. A task takes well below a second.
 _TASK_NONZEROS = 1 << 22
+
+
+def group_pointers(groups, n_groups):
+    """Return the row pointers of items that are sorted by group.
+
+    Parameters
+    ----------
+    groups : ndarray of int, shape (n_items,)
+        Group of each item, in any order.
+    n_groups : int
+
+    Returns
+    -------
+    pointers : ndarray of int64, shape (n_groups + 1,)
+    """
+    counts = np.bincount(groups, minlength=n_groups)
+    return np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
 
 
 def group_sums(matrix, group_ptr, member, weight, *, normalize, n_jobs, what):

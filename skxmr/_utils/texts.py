@@ -1,4 +1,4 @@
-"""Checks of texts, and their storage in arrays."""
+"""Checks of texts, their code points, and their storage in arrays."""
 
 from collections.abc import Iterable, Mapping, Set, ValuesView
 from itertools import pairwise
@@ -71,3 +71,22 @@ def unpack_strings(data, pointers):
     for i, (begin, end) in enumerate(pairwise(pointers.tolist())):
         strings[i] = encoded[begin:end].decode("utf-8", "surrogatepass")
     return strings
+
+
+def code_points(texts):
+    """Join the code points of strings.
+
+    Parameters
+    ----------
+    texts : list of str
+
+    Returns
+    -------
+    pointers : ndarray of int64, shape (n + 1,)
+        String i has the code points ``points[pointers[i]:pointers[i + 1]]``.
+    points : ndarray of uint32
+        A lone surrogate is a code point like any other.
+    """
+    lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+    points = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    return np.concatenate(([0], np.cumsum(lengths))), points.astype(np.uint32, copy=False)
