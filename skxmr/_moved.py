@@ -4,8 +4,10 @@ import sys
 from types import ModuleType
 
 from . import metrics
+from ._core import _search
 from ._ranking.ensemble import EnsembleCache, NeighborWeighting
 from ._ranking.explanation import Explanation, NeighborExplanation, TreeExplanation
+from ._ranking.tree_ranker import TreeRanker
 from .calibration._maps import SigmoidMap
 from .completion._prefixes import PrefixIndex
 from .completion._query_features import QueryFeatures, QueryNormalizer
@@ -28,5 +30,6 @@ for name, classes in _MOVED.items():
     vars(module).update(classes)
     sys.modules[module.__name__] = module
 
+_search.Model = TreeRanker
 metrics._JoinedScorer = JoinedScorer
 metrics._RankingScorer = RankingScorer

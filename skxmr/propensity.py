@@ -8,7 +8,7 @@ from ._meta.held_out import fitted_to
 from ._ranking.wrapped import best_scores, last_ranker, ranking_csr
 from ._utils.cloning import draw_seed
 from ._utils.estimators import consistent, fitted_in_one_step
-from ._utils.pairs import row_of_entries, top_k
+from ._utils.pairs import top_k
 from ._utils.params import check_integer, check_option, check_real
 from ._utils.targets import known_truth
 from ._utils.weights import rows_counted, weight_array

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 from sklearn import get_config
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
+from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection._search import BaseSearchCV
@@ -12,11 +12,8 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from .._ranking.classifier import RankingClassifierMixin
 from .._ranking.wrapped import reached_scores, take_rows
-from .._utils.estimators import consistent
 from .._utils.matrices import widened
-from .._utils.pairs import is_true, select
-from .._utils.targets import encode_targets, known_truth, target_array
-from .._utils.weights import check_weight_ratios
+from .._utils.targets import encode_targets, target_array
 
 #: What a wrapper notes of the estimator inside, which may not change from then on.
 _NOTED = "n_features_in_", "feature_names_in_", "classes_"

@@ -8,10 +8,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import has_fit_parameter
 
 from .._core import TrainParams
+from .._data.label_embeddings import embed_examples
 from .._ranking.tree_ranker import TreeRanker
 from .._utils import caching
 from .._utils.cloning import clone_with, draw_seed
-from ..embeddings import embed_labels
 from ..indexers._base import takes_text
 from ..tree import LabelTree
 from .negatives import Sampling
@@ -125,7 +125,7 @@ def _index(data, indexer, label_embedding, n_jobs):
     else:
         # The embeddings are not kept: they are as large as X.
         indexer.fit(
-            embed_labels(
+            embed_examples(
                 label_embedding,
                 data.examples,
                 label_features=data.label_features,

@@ -2,7 +2,6 @@
 
 import os
 import threading
-import warnings
 import weakref
 from contextlib import contextmanager
 from functools import wraps
@@ -56,34 +55,6 @@ def fitted_in_one_step(estimator):
     vars(estimator).update(learned)
     for name in before.keys() - after.keys():
         vars(estimator).pop(name, None)
-
-
-def warn_of_old_name(old, new):
-    """Warn that a public name was replaced in 0.2."""
-    warnings.warn(f"{old} was renamed to {new} in 0.2", FutureWarning, stacklevel=3)
-
-
-class RenamedAttribute:
-    """Descriptor of an attribute under its name of version 0.1, with a FutureWarning.
-
-    Parameters
-    ----------
-    new : str
-        Name since 0.2.
-    """
-
-    def __init__(self, new):
-        self._new = new
-
-    def __set_name__(self, owner, name):
-        self._old = name
-
-    def __get__(self, obj, owner=None):
-        if obj is None:
-            return self
-        value = getattr(obj, self._new)
-        warn_of_old_name(self._old, self._new)
-        return value
 
 
 _locks = weakref.WeakKeyDictionary()

@@ -29,7 +29,7 @@ MANIFEST = "skxmr.json"
 FORMAT = "skxmr model"
 
 #: Version of the format that is written. Every additional parameter needs a new version.
-VERSION = 5
+VERSION = 6
 
 #: Oldest version that is read. Manifests of version 4 have no checksum and may lack parameters.
 _OLDEST = 4

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._core import SortedPositions, Texts, check_array, find_prefixes, sort_texts
+from .._core import Texts, check_array, find_prefixes, sort_texts
 from .._ranking.restriction import LabelOrder
 from .._utils.texts import code_points, pack_strings
 
@@ -81,7 +81,7 @@ def _positions(order):
         If the order is not a permutation, as in a damaged pickle.
     """
     n_labels = len(order)
-    if n_labels and not (np.bincount(order.clip(0), minlength=n_labels) == 1).all():
+    if not np.array_equal(np.sort(order), np.arange(n_labels)):
         raise ValueError("the order of the prefixes must be a permutation of the labels")
     positions = np.empty(n_labels, dtype=np.int32)
     positions[order] = np.arange(n_labels, dtype=np.int32)

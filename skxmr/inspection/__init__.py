@@ -6,7 +6,6 @@
 """
 
 from .._ranking.explanation import Explanation, NeighborExplanation, TreeExplanation
-from .._utils.estimators import warn_of_old_name
 from ._contributions import ExplanationDisplay
 from ._explain import explain
 from ._latency import LatencyDisplay
@@ -29,8 +28,5 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
-    if name == "VoteExplanation":  # its name in 0.1
-        warn_of_old_name("VoteExplanation", "NeighborExplanation")
-        return NeighborExplanation
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __dir__():
+    return __all__

@@ -4,10 +4,9 @@ import copy
 
 import numpy as np
 
-from .._core import Model
-from .._ranking.ensemble import EnsembleCache
 from .._ranking.wrapped import last_ranker, unwrapped
 from .._utils.params import check_integer, check_real
+from ..linear._fitted import pruned, weight_bytes
 from ._plotting import despine, name_of, take_axes
 
 
@@ -91,9 +90,9 @@ class SearchQualityDisplay:
             prune_thresholds = [ranker.prune_threshold]
         widths, thresholds = _check_grid(ranker, beam_widths, prune_thresholds)
         _, X = unwrapped(estimator, X)
-        pruned = [_pruned(ranker, threshold) for threshold in thresholds]
-        quality = [[_score(p, int(w), scoring, X, y) for w in widths] for p in pruned]
-        nbytes = np.array([sum(model.nbytes for model in p._fitted.models) for p in pruned])
+        copies = [pruned(ranker, threshold) for threshold in thresholds]
+        quality = [[_score(p, int(w), scoring, X, y) for w in widths] for p in copies]
+        nbytes = np.array([weight_bytes(ranker) for ranker in copies])
         names = {"metric_name": _metric_name(scoring, metric_name), "name": name_of(ranker, name)}
         display = cls(widths, thresholds, np.array(quality), nbytes, **names)
         return display.plot(ax, kind=kind, **kwargs)
@@ -166,24 +165,6 @@ def _check_grid(ranker, beam_widths, prune_thresholds):
                 f"weights are gone, got {threshold}"
             )
     return widths, thresholds
-
-
-def _pruned(ranker, threshold):
-    """A copy of a classifier without weights below a threshold, which shares what is the same."""
-    pruned = copy.copy(ranker)
-    if threshold > ranker.prune_threshold:
-        fitted = ranker._fitted
-        models = tuple(_pruned_model(model, threshold, ranker) for model in fitted.models)
-        pruned._fitted = fitted._replace(models=models, ensembles=EnsembleCache())
-    return pruned
-
-
-def _pruned_model(model, threshold, ranker):
-    layers = [
-        layer.prune(model.n_features, threshold, ranker.bias, layer.weight_dtype)
-        for layer in model.layers
-    ]
-    return Model(layers, model.slot_label, model.n_labels, model.n_features, model.max_copies)
 
 
 def _score(ranker, beam_width, scoring, X, y):

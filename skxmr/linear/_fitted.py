@@ -38,6 +38,10 @@ class Names:
             self._values = self._make()
         return self._values
 
+    def decode(self):
+        """Make the array now, so that damage is found now."""
+        return self.values
+
     def __reduce__(self):
         return Names, (None, self.values)
 

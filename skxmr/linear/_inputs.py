@@ -8,6 +8,7 @@ import scipy.sparse as sp
 
 from .._core import Frontier
 from .._data.examples import distinct_examples
+from .._data.label_embeddings import split_kind
 from .._data.label_examples import check_label_examples, with_label_examples
 from .._data.training_data import TrainingInput
 from .._ranking.restriction import Restriction
@@ -17,7 +18,6 @@ from .._utils.matrices import canonical_csr, check_matrix
 from .._utils.params import check_integer
 from .._utils.texts import check_texts
 from .._utils.weights import check_sample_weight
-from ..embeddings import split_kind
 from ..indexers._base import takes_text
 
 

@@ -9,13 +9,13 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._core import LOSSES, WEIGHT_DTYPES, TrainParams
+from .._data.label_embeddings import split_kind
 from .._ranking.ensemble import NeighborWeighting
 from .._ranking.post_processors import POST_PROCESSORS
 from .._training.disentangle import MOST_CLUSTERS
 from .._training.negatives import check_negative_sampling
 from .._utils.cloning import draw_seed
 from .._utils.params import check_integer, check_n_jobs, check_option, check_real, check_seed
-from ..embeddings import split_kind
 from ..indexers import KMeansIndexer
 from ..indexers._base import check_indexer
 

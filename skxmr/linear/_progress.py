@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from .. import embeddings
+from .._data.label_embeddings import EMBEDDING_COST, EMBEDDING_PHASE
 from .._training import matching, trainer
 from .._training.disentangle import estimated_rounds
-from ..indexers import _clusters
-from ..indexers._base import takes_text
+from ..indexers._base import CLUSTERING_COST, CLUSTERING_PHASE, takes_text, tree_depth
 from ..tree import LabelTree
 from ._params import DEFAULT_INDEXER, n_reassignments
 
@@ -27,13 +26,15 @@ def estimated_phases(classifier, examples, indexer):
     lengths = np.diff(examples.X.indptr)[examples.source] + 1
     n_entries = int(lengths.sum())
     n_summed = int((lengths * np.diff(examples.Y.indptr)).sum())
-    n_levels = _clusters.depth(examples.Y.shape[1], DEFAULT_INDEXER)
+    n_levels = tree_depth(
+        examples.Y.shape[1], DEFAULT_INDEXER.branching, DEFAULT_INDEXER.max_leaf_size
+    )
     training = trainer.COST * (100 * n_levels * n_entries + 90 * n_summed)
     phases = {}
     if not isinstance(indexer, LabelTree):
         if not takes_text(indexer):
-            phases[embeddings.PHASE] = embeddings.COST * n_summed
-        phases[_clusters.PHASE] = _clusters.COST * n_summed * n_levels
+            phases[EMBEDDING_PHASE] = EMBEDDING_COST * n_summed
+        phases[CLUSTERING_PHASE] = CLUSTERING_COST * n_summed * n_levels
     n_rounds = n_reassignments(classifier)
     if n_rounds:
         phases |= estimated_rounds(n_rounds, training, matching.COST * n_entries * n_levels)
