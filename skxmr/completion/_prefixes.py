@@ -38,7 +38,8 @@ class PrefixIndex:
         vars(self).update(state)
         check_array(self._data, np.dtype(np.uint8), "the texts")
         check_array(self._pointers, np.dtype(np.int64), "the pointers to texts")
-        if len(self._pointers) != len(self.order) + 1:
+        fits = isinstance(self._label_order, LabelOrder)
+        if not fits or len(self._pointers) != len(self.order) + 1:
             raise ValueError("the arrays of the prefixes contradict each other")
 
     @property

@@ -87,7 +87,8 @@ class FittedRanking(RankingClassifierMixin, BaseEstimator):
         if X.shape[0] == 1 and starts is None:
             # The next row can then do without these checks.
             row = self._ranker.row_ranker(int(k), int(self.beam_width), self.post_processor)
-            return row.sparse(X.indices, X.data, restriction)
+            indices = np.ascontiguousarray(X.indices)
+            return row.sparse(indices, np.ascontiguousarray(X.data), restriction)
         return self._rank(X, k, frontier=starts, restriction=restriction)
 
     def _rank(self, X, k, *, beam_width=None, **options):

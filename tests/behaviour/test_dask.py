@@ -51,7 +51,7 @@ def classifier(**params):
 def assert_same_models(left, right):
     """All trees, bit by bit."""
     assert left.trees_ == right.trees_
-    for one, other in zip(left._fitted.models, right._fitted.models, strict=True):
+    for one, other in zip(left._fitted.rankers, right._fitted.rankers, strict=True):
         for a, b in zip(one.layers, other.layers, strict=True):
             for name in a.DTYPES:
                 assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)

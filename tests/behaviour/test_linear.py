@@ -26,8 +26,9 @@ from sklearn.preprocessing import normalize
 import skxmr._core._search
 import skxmr.linear
 from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier
-from skxmr._core import CSRView, Layer, Model, compile_chunk
+from skxmr._core import CSRView, Layer, compile_chunk
 from skxmr._core._library import ffi
+from skxmr._ranking.tree_ranker import TreeRanker
 from skxmr._utils import progress
 from skxmr.embeddings import label_text_features, pifa, pii
 
@@ -446,7 +447,7 @@ def beam_at(clf, X, level):
     """Nodes of a level that the search keeps: what it finds where the tree ends at that level."""
     width = clf.tree_.n_nodes(level)
     nodes = np.arange(width, dtype=np.int32)
-    top = Model(clf._fitted.models[0].layers[:level], nodes, width, X.shape[1])
+    top = TreeRanker(clf._fitted.rankers[0].layers[:level], nodes, width, X.shape[1])
     k = min(width, clf.beam_width)
     found, scores = top.rank(
         CSRView(X),
@@ -772,7 +773,7 @@ def test_copies_rank_alike(duplicate, weight_dtype):
 def test_pruning_leaves_larger_weights_and_fewer():
     X, Y = noisy()
     sizes = [
-        classifier(prune_threshold=t).fit(X, Y)._fitted.models[0].nbytes for t in (0, 0.1, 0.5)
+        classifier(prune_threshold=t).fit(X, Y)._fitted.rankers[0].nbytes for t in (0, 0.1, 0.5)
     ]
     assert sizes[0] > sizes[1] > sizes[2]
 
@@ -783,7 +784,7 @@ def test_pruning_leaves_larger_weights_and_fewer():
 def rounded_copy(clf):
     """A float32 classifier with its weights rounded by numpy, to be searched in float32."""
     layers = []
-    for layer in clf._fitted.models[0].layers:
+    for layer in clf._fitted.rankers[0].layers:
         m, chunks = clf.n_features_in_, []
         for c in range(layer.n_chunks):
             columns = layer.columns(c, m)
@@ -791,7 +792,7 @@ def rounded_copy(clf):
             chunks.append(compile_chunk(columns._replace(values=values), m))
         layers.append(Layer.from_chunks(layer.child_ptr, chunks))
     tree = clf.tree_
-    return Model(layers, tree.slot_label, tree.n_labels, clf.n_features_in_)
+    return TreeRanker(layers, tree.slot_label, tree.n_labels, clf.n_features_in_)
 
 
 @INDEXERS
@@ -801,8 +802,8 @@ def test_float16_is_float32_with_rounded_weights(tmp_path, indexer, memory):
     params = {"memory": str(tmp_path)} if memory else {}
     single = classifier(indexer, **params).fit(X, Y)
     half = classifier(indexer, weight_dtype="float16", **params).fit(X, Y)
-    assert {layer.weight_dtype for layer in half._fitted.models[0].layers} == {"float16"}
-    assert half._fitted.models[0].nbytes < single._fitted.models[0].nbytes
+    assert {layer.weight_dtype for layer in half._fitted.rankers[0].layers} == {"float16"}
+    assert half._fitted.rankers[0].nbytes < single._fitted.rankers[0].nbytes
     assert (half.rank(X)[1] != single.rank(X)[1]).any()
     expected = copy.deepcopy(half)
     expected._fitted = expected._fitted._replace(models=(rounded_copy(single),))
@@ -1167,7 +1168,7 @@ def test_training_holds_the_compiled_model_about_once(monkeypatch, n_jobs):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 1.6 * clf._fitted.models[0].nbytes
+    assert peak < 1.6 * clf._fitted.rankers[0].nbytes
 
 
 # ---- progress ----

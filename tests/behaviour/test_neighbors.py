@@ -265,7 +265,7 @@ def test_scores_of_trees_are_averaged():
     assert ensemble.trees_[0] == ensemble.tree_ == classifier().fit(X, Y).tree_
     assert len(set(ensemble.trees_)) == 3
     singles = []
-    for model in ensemble._fitted.models:
+    for model in ensemble._fitted.rankers:
         single = clone(ensemble).fit(X, Y)
         single._fitted = with_models(single, (model,))
         singles.append(single.decision_function(X).toarray())
@@ -522,7 +522,7 @@ def test_trees_and_votes_rank_a_catalogue_better():
     clf = XRLinearClassifier(random_state=0, n_jobs=2, n_trees=3, n_neighbors=20)
     clf.fit(X, data.Y_train)
     mixed = precision_at_k(data.Y_test, clf.rank(X_test, 5), k=5)
-    clf._fitted = with_models(clf, clf._fitted.models[:1])
+    clf._fitted = with_models(clf, clf._fitted.rankers[:1])
     votes = precision_at_k(data.Y_test, clf.rank(X_test, 5), k=5)
     clf.set_params(n_neighbors=None)
     assert precision_at_k(data.Y_test, clf.rank(X_test, 5), k=5) + 0.005 < votes < mixed

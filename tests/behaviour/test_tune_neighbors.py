@@ -73,7 +73,7 @@ def test_the_choice_is_the_best_of_all_on_the_rows_held_out(monkeypatch):
 
     def train(kept):
         chosen.append(kept)
-        return clf.fit(kept.X[kept.source], kept.Y)._fitted.models[0]
+        return clf.fit(kept.X[kept.source], kept.Y)._fitted.rankers[0]
 
     real = skxmr._training.tune_neighbors.ndcg_at_k
     monkeypatch.setattr(
