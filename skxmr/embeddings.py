@@ -24,7 +24,7 @@ from sklearn.preprocessing import normalize
 
 from ._core import csr_transpose
 from ._data.examples import distinct_examples
-from ._utils.matrices import canonical_csr, check_matrix, indicator_csr
+from ._utils.matrices import canonical_csr, check_indicator, check_matrix
 from ._utils.sparse import group_sums
 from ._utils.weights import check_sample_weight
 
@@ -67,7 +67,7 @@ def pifa(X, Y, *, sample_weight=None, n_jobs=None):
            [0.  , 1.  ]], dtype=float32)
     """
     X = check_matrix(X, "X")
-    Y = indicator_csr(check_matrix(Y, "Y", X.shape[0]), "Y")
+    Y = check_indicator(Y, "Y", X.shape[0])
     weight = check_sample_weight(sample_weight, X.shape[0])
     return _pifa_of_examples(distinct_examples(X, Y, weight), n_jobs)
 
@@ -111,7 +111,7 @@ def pii(Y, *, sample_weight=None):
     array([[0.71, 0.71],
            [0.  , 1.  ]], dtype=float32)
     """
-    Y = indicator_csr(check_matrix(Y, "Y"), "Y")
+    Y = check_indicator(Y, "Y")
     weight = check_sample_weight(sample_weight, Y.shape[0])
     return _weighted_pii(Y, np.ones(Y.shape[0]) if weight is None else weight)
 
