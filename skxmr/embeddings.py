@@ -26,7 +26,7 @@ from ._data.label_embeddings import (
     pii_of_rows,
     split_kind,
 )
-from ._utils.matrices import check_matrix, indicator_csr
+from ._utils.matrices import check_indicator, check_matrix
 from ._utils.texts import check_texts
 from ._utils.weights import check_sample_weight
 
@@ -75,7 +75,7 @@ def pifa(X, Y, *, sample_weight=None, n_jobs=None):
 
 def _checked_examples(X, Y, sample_weight):
     X = check_matrix(X, "X")
-    Y = indicator_csr(check_matrix(Y, "Y", X.shape[0]), "Y")
+    Y = check_indicator(Y, "Y", X.shape[0])
     return distinct_examples(X, Y, check_sample_weight(sample_weight, X.shape[0]))
 
 
@@ -107,7 +107,7 @@ def pii(Y, *, sample_weight=None):
     array([[0.71, 0.71],
            [0.  , 1.  ]], dtype=float32)
     """
-    Y = indicator_csr(check_matrix(Y, "Y"), "Y")
+    Y = check_indicator(Y, "Y")
     return pii_of_rows(Y, check_sample_weight(sample_weight, Y.shape[0]))
 
 

@@ -841,13 +841,13 @@ def test_bias_zero_scores_empty_rows_alike():
 def trainings(monkeypatch):
     """Count the trainings that really happen."""
     calls = []
-    train = skxmr.linear._classifier.train_layers
+    train = skxmr._training.trees.train_layers
 
     def counted(*args, **kwargs):
         calls.append(1)
         return train(*args, **kwargs)
 
-    monkeypatch.setattr(skxmr.linear._classifier, "train_layers", counted)
+    monkeypatch.setattr(skxmr._training.trees, "train_layers", counted)
     return calls
 
 
@@ -1232,11 +1232,11 @@ def test_silent_by_default(capsys):
 
 def test_threads_may_be_the_first_to_rank(monkeypatch):
     # Slow construction and poisoned memory on release: a view freed while in use is noticed.
-    class SlowView(skxmr._core._search._ModelView):
+    class SlowView(skxmr._core.ModelView):
         made = itertools.count()
 
-        def __init__(self, model):
-            super().__init__(model)
+        def __init__(self, *parts):
+            super().__init__(*parts)
             time.sleep(0.002 * (next(SlowView.made) % 4))
 
         def __del__(self):
@@ -1245,7 +1245,7 @@ def test_threads_may_be_the_first_to_rank(monkeypatch):
     X, Y = noisy(n_rows=2000)
     clf = classifier(max_iter=3).fit(X, Y)
     expected = clf.rank(X)
-    monkeypatch.setattr(skxmr._core._search, "_ModelView", SlowView)
+    monkeypatch.setattr(skxmr._ranking.tree_ranker, "ModelView", SlowView)
     for _ in range(10):
         fresh = pickle.loads(pickle.dumps(clf)).set_params(n_jobs=4)
         assert_same_ranking(fresh.rank(X), expected)

@@ -446,9 +446,9 @@ def test_a_search_over_votes_trains_each_fold_once(tmp_path, monkeypatch):
     grid = {"n_neighbors": [None, 3, 10], "neighbor_weight": [0.2, 0.4]}
     search = GridSearchCV(classifier(memory=tmp_path), grid, cv=2, refit=False)
     trained = []
-    real = skxmr.linear._classifier.train_layers
+    real = skxmr._training.trees.train_layers
     monkeypatch.setattr(
-        "skxmr.linear._classifier.train_layers", lambda *a, **k: trained.append(1) or real(*a, **k)
+        "skxmr._training.trees.train_layers", lambda *a, **k: trained.append(1) or real(*a, **k)
     )
     search.fit(X, np.asarray(Y.argmax(axis=1)).ravel())
     assert len(trained) == 2
@@ -548,18 +548,3 @@ def test_neighbors_pickled_by_an_earlier_release_load():
     for found, expected in zip(loaded.find(*options), rows.find(*options), strict=True):
         assert_array_equal(found, expected)
     assert b"_voters" not in pickle.dumps(loaded)
-
-
-def test_names_of_an_earlier_release_still_work():
-    clf = classifier(n_neighbors=3).fit(X, Y)
-    n_rows = clf._fitted.neighbors.n_rows
-    with pytest.warns(FutureWarning, match="add_neighbors"):
-        clf.add_voters(problem(seed=4)[0][:2], Y[:2])
-    assert clf._fitted.neighbors.n_rows == n_rows + 2
-    with pytest.warns(FutureWarning, match="neighbors_"):
-        assert clf.votes_ == clf.neighbors_ == (3, 3.0, 0.2)
-    explanation = clf.explain(X[:1], 2)
-    with pytest.warns(FutureWarning, match="neighbors"):
-        assert explanation.votes is explanation.neighbors
-    with pytest.warns(FutureWarning, match="NeighborExplanation"):
-        assert skxmr.inspection.VoteExplanation is type(explanation.neighbors)

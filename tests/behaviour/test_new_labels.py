@@ -28,7 +28,7 @@ from skxmr import KMeansIndexer, LabelTree, TrieHybridIndexer, TrieIndexer, XRLi
 from skxmr._core import CHUNK_WIDTH, divide_into_chunks, read_chunk
 from skxmr._ranking.tree_ranker import TreeRanker
 from skxmr._training import new_labels
-from skxmr._training.new_labels import Place, extended_tree
+from skxmr._training.new_labels import ClusterAssignment, extended_tree
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import precision_at_k
 
@@ -104,7 +104,7 @@ def test_new_slots_are_behind_those_of_their_clusters(tree, data):
     numbers = np.array(data.draw(st.permutations(range(tree.n_labels + n_new))), np.int32)
     renumbered, new = np.sort(numbers[n_new:]), np.sort(numbers[:n_new])
     label, leaf = (np.array(part) for part in zip(*pairs, strict=True))
-    extended = extended_tree(tree, renumbered, Place(new[label], leaf))
+    extended = extended_tree(tree, renumbered, ClusterAssignment(new[label], leaf))
     assert extended.n_labels == tree.n_labels + n_new
     for a, b in zip(extended.child_ptr[:-1], tree.child_ptr[:-1], strict=True):
         assert_array_equal(a, b)
@@ -582,9 +582,9 @@ def test_a_failure_leaves_the_model_as_it_was(monkeypatch, error):
         calls.append(args)
         if len(calls) == 2:
             raise error
-        return new_labels.extended_model(*args, **options)
+        return new_labels.extended_ranker(*args, **options)
 
-    monkeypatch.setattr(skxmr.linear._classifier, "extended_model", fail_later)
+    monkeypatch.setattr(skxmr.linear._new_labels, "extended_ranker", fail_later)
     with pytest.raises(error):
         clf.add_labels(X, Y)
     assert vars(clf) == before

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
-from reference import columns_of, dense_weights, layer_of, quantised_csr, random_csr, rounded
+from reference import (
+    columns_of,
+    dense_weights,
+    layer_of,
+    quantised_csr,
+    random_csr,
+    rank_block,
+    rounded,
+)
 from scipy import sparse as sp
 from strategies import seeds
 
@@ -728,8 +736,8 @@ def scores_of(layer, view):
         [compile_chunk(columns_of(np.zeros((N_FEATURES, 5), np.float32), np.zeros(5)), N_FEATURES)],
     )
     model = TreeRanker([top, layer], np.arange(n_children, dtype=np.int32), n_children, N_FEATURES)
-    labels, scores = model.rank(
-        view, 0, view.shape[0], k=n_children, beam_width=5, post_processor="noop"
+    labels, scores = rank_block(
+        model, view, 0, view.shape[0], k=n_children, beam_width=5, post_processor="noop"
     )
     return np.take_along_axis(scores, np.argsort(labels, axis=1), axis=1)
 

@@ -17,6 +17,8 @@ from sklearn.pipeline import make_pipeline
 
 import skxmr
 from skxmr import KMeansIndexer, XRLinearClassifier, pecos
+from skxmr._core import CSRView
+from skxmr._ranking.base import SearchOptions
 from skxmr._ranking.explain import explain_label
 from skxmr._ranking.post_processors import POST_PROCESSORS
 from skxmr.inspection import explain
