@@ -357,8 +357,6 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
     def _check_params(self):
         if not (self.classifier is None or isinstance(self.classifier, XRLinearClassifier)):
             raise TypeError(f"classifier must be an XRLinearClassifier, got {self.classifier!r}")
-        if self.classifier is not None:
-            _check_single(self.classifier)
         for name in ("previous_vectorizer", "prefix_vectorizer"):
             value = getattr(self, name)
             if value is not None and not hasattr(value, "fit_transform"):
@@ -496,12 +494,6 @@ def _merged(labels, scores, sizes, k):
         merged[0][row] = labels[lo:hi].ravel()[order]
         merged[1][row] = scores[lo:hi].ravel()[order]
     return merged
-
-
-def _check_single(classifier):
-    """Refuse what the search within completions cannot restrict."""
-    if classifier.n_trees != 1:
-        raise ValueError(f"classifier must have n_trees=1, got {classifier.n_trees!r}")
 
 
 def _takes_label_features(classifier):

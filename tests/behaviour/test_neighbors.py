@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from reference import best_first, padded, stored_entries
+from reference import assert_same_ranking, best_first, padded, stored_entries
 from scipy import sparse as sp
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
@@ -21,7 +21,9 @@ from skxmr._core import CSRView, NeighborRows, _voters, combine
 from skxmr._data.examples import distinct_examples
 from skxmr._ranking.ensemble import EnsembleCache
 from skxmr._ranking.neighbors import make_neighbor_rows
+from skxmr._utils.targets import known_truth
 from skxmr.datasets import load_catalogue_subjects
+from skxmr.linear import LabelOrder
 from skxmr.metrics import precision_at_k
 from skxmr.text import NGramTfidfVectorizer
 
@@ -257,7 +259,7 @@ def classifier(**params):
 
 def with_models(clf, models):
     """The state of a classifier with other models."""
-    return clf._fitted._replace(models=models, ensembles=EnsembleCache())
+    return clf._fitted._replace(rankers=models, ensembles=EnsembleCache())
 
 
 def test_scores_of_trees_are_averaged():
@@ -428,7 +430,7 @@ def test_rows_added_vote_as_if_they_had_been_there(one_dimensional):
     assert added._fitted.neighbors.n_rows == clf._fitted.neighbors.n_rows + 150
     added._fitted.neighbors.check()
     weight = np.repeat(np.array([1, 2], dtype=np.float32), 150)
-    Y_both = sp.vstack((clf._indicator_of(targets, 150), clf._indicator_of(more_targets, 150)))
+    Y_both = sp.vstack((known_truth(clf, targets), known_truth(clf, more_targets)))
     both = distinct_examples(sp.vstack((X, more), format="csr"), Y_both.tocsr(), weight)
     listed, _ = clf.rank(more, 12)
     options = CSRView(more), 0, 150, listed, 5, 10**6
@@ -494,18 +496,77 @@ def test_wrong_parameters_are_named(params, match):
                 clf.rank(rows, 3)
 
 
-def test_a_frontier_belongs_to_one_tree():
-    start = 0, sp.csr_matrix(np.ones((X.shape[0], 1), dtype=np.float32))
-    voting = classifier(n_neighbors=3).fit(X, Y)
-    assert_array_equal(voting.rank(X, 3, frontier=start)[0], voting.rank(X, 3)[0])
-    with pytest.raises(ValueError, match="frontier needs n_trees=1"):
-        classifier(n_trees=2).fit(X, Y).rank(X, 3, frontier=start)
+KINDS = [{}, {"n_neighbors": 3}, {"n_trees": 2}, {"n_trees": 2, "n_neighbors": 3}]
 
 
-def test_a_completer_wants_a_single_tree():
-    completer = SessionQueryCompleter(XRLinearClassifier(n_trees=2))
-    with pytest.raises(ValueError, match="n_trees"):
-        completer.fit([("", "a"), ("", "b")], ["art", "birds"])
+@pytest.mark.parametrize("params", KINDS)
+def test_every_kind_of_model_starts_at_a_frontier(params):
+    clf = classifier(**params).fit(X, Y)
+    root = 0, sp.csr_matrix(np.ones((X.shape[0], 1), dtype=np.float32))
+    start = [root] * 2 if "n_trees" in params else root
+    assert_same_ranking(clf.rank(X, 3, frontier=start), clf.rank(X, 3))
+    if "n_trees" in params:
+        with pytest.raises(ValueError, match="frontier must be a list of 2 pairs"):
+            clf.rank(X, 3, frontier=root)
+
+
+@pytest.mark.parametrize("params", KINDS)
+def test_every_kind_of_model_is_restricted(params):
+    """A score depends on the row and the label only, and labels outside are left out."""
+    clf = classifier(**params, beam_width=100).fit(X, Y)
+    n_labels = Y.shape[1]
+    position = np.random.default_rng(0).permutation(n_labels).astype(np.int32)
+    order = LabelOrder(clf.trees_, position)
+    begin = np.arange(X.shape[0]) % n_labels
+    ranges = np.stack((begin, np.minimum(begin + 4, n_labels)), axis=1).astype(np.int64)
+    labels, scores = clf.rank(X, n_labels, restriction=order.restricted_to(ranges))
+    for i, (first, end) in enumerate(ranges.tolist()):
+        permitted = np.flatnonzero((position >= first) & (position < end))
+        found = labels[i][labels[i] >= 0]
+        assert set(found.tolist()) == set(permitted.tolist())
+        one = order.restricted_to(ranges[[i]])
+        for row in (X[i], (X[i].indices, X[i].data), X[i].toarray()):
+            for _ in range(2):  # the second time without checks
+                ranking = clf.rank(row, n_labels, restriction=one)
+                assert_array_equal(ranking[0][0], labels[i])
+                assert_array_equal(ranking[1][0], scores[i])
+    every = order.restricted_to(np.tile([0, n_labels], (X.shape[0], 1)).astype(np.int64))
+    assert_same_ranking(clf.rank(X, 5, restriction=every), clf.rank(X, 5))
+    if "n_neighbors" not in params:
+        whole = clf.decision_function(X).toarray()
+        reached = labels >= 0
+        rows = np.nonzero(reached)[0]
+        assert_allclose(scores[reached], whole[rows, labels[reached]], rtol=1e-6)
+
+
+def test_restrictions_are_checked():
+    clf = classifier(n_trees=2).fit(X, Y)
+    n_labels = Y.shape[1]
+    order = LabelOrder(clf.trees_, np.arange(n_labels, dtype=np.int32))
+    everything = np.tile([0, n_labels], (X.shape[0], 1)).astype(np.int64)
+    with pytest.raises(TypeError, match="restriction must be what LabelOrder"):
+        clf.rank(X, 3, restriction=everything)
+    with pytest.raises(ValueError, match="restriction must have int64 ranges"):
+        clf.rank(X, 3, restriction=order.restricted_to(everything[:3]))
+    with pytest.raises(ValueError, match="restriction must have int64 ranges"):
+        clf.rank(X[0], 3, restriction=order.restricted_to(everything[:1].astype(float)))
+    other = LabelOrder([clf.tree_], np.arange(n_labels, dtype=np.int32))
+    for rows in (X, X[0]):
+        one = other.restricted_to(everything[: rows.shape[0]])
+        with pytest.raises(ValueError, match="restriction must be made for the trees"):
+            clf.rank(rows, 3, restriction=one)
+
+
+def test_a_completer_may_have_several_trees():
+    pairs = [("", "a"), ("birds", "b"), ("", "ar"), ("art", "bi"), ("", "bo")]
+    queries = ["art", "birds", "artists", "birch", "books"]
+    completer = SessionQueryCompleter(XRLinearClassifier(n_trees=2, random_state=0))
+    completer.fit(pairs * 3, queries * 3)
+    assert {query for query, _ in completer.complete("b")} == {"birds", "birch", "books"}
+    labels, _ = completer.rank(pairs, 5)
+    for (_, prefix), row in zip(pairs, labels, strict=True):
+        found = completer.classes_[row[row >= 0]]
+        assert sorted(found) == sorted(q for q in queries if q.startswith(prefix))
 
 
 def test_nobody_votes_in_a_completer():

@@ -802,8 +802,8 @@ def margins(chunk, X):
     n_children = len(chunk.bias)
     layer = Layer.from_chunks(np.array([0, n_children], dtype=np.int64), [chunk])
     model = TreeRanker([layer], np.arange(n_children, dtype=np.int32), n_children, X.shape[1])
-    labels, scores = model.rank(
-        CSRView(X), 0, X.shape[0], k=n_children, beam_width=1, post_processor="noop"
+    labels, scores = rank_block(
+        model, CSRView(X), 0, X.shape[0], k=n_children, beam_width=1, post_processor="noop"
     )
     return np.take_along_axis(scores, np.argsort(labels, axis=1), axis=1)
 
