@@ -409,6 +409,13 @@ typedef struct {
 int skx_find_neighbors(const skx_neighbor_rows *rows, const skx_csr *queries, const skx_neighbor_params *params, int64_t begin,
                        int64_t end, int64_t n_listed, const int32_t *labels, int32_t *neighbor, float *similarity);
 
+/* What the rows of a combined ranking are restricted to: row i has only labels l whose position[l] lies in
+ * [range[2 * i], range[2 * i + 1]). */
+typedef struct {
+    const int32_t *position; /* of each label */
+    const int64_t *range;
+} skx_label_restriction;
+
 typedef struct {
     int64_t n_neighbors;   /* 0 for none */
     float power;           /* a neighbor counts similarity^power times its weight, divided by the sum over the neighbors */
@@ -418,6 +425,7 @@ typedef struct {
     int64_t n_lists;       /* at least 1: how many rankings of equal length are listed, one behind the other */
     int64_t n_head;        /* labels of each ranking whose scores are added up */
     int logarithms;        /* scores are logarithms: the logarithm of what sums give without them is computed */
+    const skx_label_restriction *within; /* restricts the labels of neighbors; the rankings are restricted already. May be NULL */
 } skx_combine_params;
 
 /* Combine several rankings and the labels of nearest neighbors. Row i has n_listed labels and scores, best first in each

@@ -1,8 +1,8 @@
 """Many machines: a dask cluster
 =============================
 
-Trains and ranks on two worker processes here, or any number of machines elsewhere. The model is
-that of a single process, bit by bit, and survives the death of a worker.
+This example trains and ranks on two local worker processes, or on any number of machines. The model
+is bitwise equal to that of a single process. The fit also completes if a worker is killed.
 
 .. code-block:: sh
 
@@ -25,7 +25,7 @@ from skxmr.metrics import precision_at_k
 
 
 def kill_a_worker(client, seconds):
-    """Kill one worker process, as running out of memory or a power cut would."""
+    """Kill one worker process, as after a lack of memory or a power cut."""
     pid = next(iter(client.run(os.getpid).values()))
 
     def kill():
@@ -36,7 +36,7 @@ def kill_a_worker(client, seconds):
 
 
 def timed(what, function):
-    """Call a function and say how long it took."""
+    """Call a function and print the time."""
     start = time.perf_counter()
     result = function()
     print(f"{what}: {time.perf_counter() - start:.1f} s")
@@ -44,14 +44,15 @@ def timed(what, function):
 
 
 def main():
-    """Fit on a cluster and in one process, and compare."""
+    """Fit on a cluster and in one process, and compare the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--workers", type=int, default=2, help="processes of a cluster made here")
-    parser.add_argument("--scheduler", help="address of a cluster that is there already")
+    parser.add_argument("--workers", type=int, default=2, help="number of local worker processes")
+    parser.add_argument("--scheduler", help="address of an existing cluster")
     args = parser.parse_args()
     data = load_catalogue_subjects()
     vectorizer = TfidfVectorizer(min_df=3, dtype=np.float32)
-    X, X_test = vectorizer.fit_transform(data.text_train), vectorizer.transform(data.text_test)
+    X = vectorizer.fit_transform(data.text_train)
+    X_test = vectorizer.transform(data.text_test)
     clf = XRLinearClassifier(random_state=0)
     here = timed("fit in one process", lambda: clf.fit(X, data.Y_train).rank(X_test, 5))
     local = {"n_workers": args.workers, "threads_per_worker": 1, "dashboard_address": None}

@@ -1,17 +1,17 @@
-"""Labels that mean two things
-===========================
+"""Labels with two meanings
+========================
 
-A label tree puts every label into one cluster. A label that means two things is then out of reach
-for those rows that are led to the company of its other meaning. With two clusters per label it is
-found in both. Shown first on planted data, where "apple" is a fruit and a computer, then on titles
-of a library catalogue: some labels and their neighbours in either cluster, and how well unseen
-titles are ranked with one cluster per label and with two.
+A label tree puts every label into one cluster. A label with two meanings is then not found for rows
+that the search leads to the cluster of its other meaning. With two clusters per label, it is found
+in both. This example uses synthetic data, where "apple" is a fruit and a computer, and titles of a
+library catalog. It prints some labels with their neighbors in both clusters, and the quality on
+unseen titles with one cluster per label and with two.
 
 .. code-block:: sh
 
     python examples/label_disentanglement.py [--data FOLDER] [--clusters M] [--n-jobs N]
 
-Without a folder it takes the sample that comes with skxmr.
+Without a folder, it uses the sample of skxmr.
 """
 
 import argparse
@@ -36,45 +36,46 @@ WORDS = {
 
 
 # %%
-# Texts in which apple is a fruit and a computer
-# ----------------------------------------------
+# Texts in which apple is a fruit or a computer
+# ---------------------------------------------
 def planted_texts(n=3000, seed=0):
-    """Draw texts about fruits and computers with their labels; apple is either."""
+    """Draw texts about fruits and computers with their labels; apple is both."""
     rng = np.random.default_rng(seed)
     texts, labels = [], []
     for _ in range(n):
         kind, names = (("fruit", FRUITS), ("computer", COMPUTERS))[rng.integers(2)]
         subject = rng.choice(["apple", *names], p=[0.2, *[0.08] * 10])
-        company = rng.choice(names)
-        texts.append(" ".join([subject, company, *rng.choice(WORDS[kind], 4)]))
-        labels.append({subject, company})
+        second = rng.choice(names)
+        texts.append(" ".join([subject, second, *rng.choice(WORDS[kind], 4)]))
+        labels.append({subject, second})
     names = np.array(sorted({"apple", *FRUITS, *COMPUTERS}), dtype=object)
     return texts, sp.csr_matrix([[float(n in row) for n in names] for row in labels]), names
 
 
 # %%
-# The company that a label keeps
-# ------------------------------
-# What its clusters hold beside it, and how much these companies have in common.
+# The neighbors of a label in its clusters
+# ----------------------------------------
+# The other labels of each cluster, and the similarity of these groups.
 def clusters_of(tree, label):
-    """List the labels of each cluster that holds a label."""
+    """List the labels of each cluster that contains a label."""
     pointers = tree.child_ptr[-1]
     leaves = tree.parents(tree.n_levels)[tree.slot_label == label]
     return [tree.slot_label[pointers[leaf] : pointers[leaf + 1]] for leaf in leaves]
 
 
-def companies(tree, Z, label, size=4):
-    """The labels most like this one that only one of its clusters holds, cluster by cluster."""
+def groups_of(tree, Z, label, size=4):
+    """Return, per cluster of a label, the most similar labels that are in no other of them."""
     clusters = clusters_of(tree, label)
     held = np.bincount(np.concatenate(clusters), minlength=tree.n_labels)
     alone = [cluster[held[cluster] == 1] for cluster in clusters]
-    likeness = [(Z[others] @ Z[label].T).toarray().ravel() for others in alone]
-    return [c[np.argsort(-like)[:size]] for c, like in zip(alone, likeness, strict=True)]
+    similarities = [(Z[others] @ Z[label].T).toarray().ravel() for others in alone]
+    pairs = zip(alone, similarities, strict=True)
+    return [labels[np.argsort(-similarity)[:size]] for labels, similarity in pairs]
 
 
 def ambiguity(tree, Z, label):
-    """How much closer a label is to its two companies than these are to one another."""
-    groups = companies(tree, Z, label)
+    """Return how much more similar a label is to its two groups than the groups to each other."""
+    groups = groups_of(tree, Z, label)
     if len(groups) != 2 or min(map(len, groups)) < 3:
         return -np.inf
     first, second = (normalize(sp.csr_matrix(Z[group].sum(axis=0))) for group in groups)
@@ -82,24 +83,24 @@ def ambiguity(tree, Z, label):
     return min(to_first, to_second) - (first @ second.T).toarray().item()
 
 
-def show_companies(tree, Z, names, labels):
-    """Print the neighbours of labels, cluster by cluster."""
+def show_groups(tree, Z, names, labels):
+    """Print the neighbors of labels, per cluster."""
     for label in labels:
         print(f"  {names[label]}")
-        for i, group in enumerate(companies(tree, Z, label), 1):
+        for i, group in enumerate(groups_of(tree, Z, label), 1):
             print(f"    cluster {i}: " + "; ".join(names[group]))
 
 
 # %%
 # One cluster per label, and two
 # ------------------------------
-# First on the planted texts, then on titles.
+# First with the synthetic texts, then with titles.
 def planted(n_jobs):
-    """Show that the planted label ends in two clusters."""
+    """Show that the planted label is in two clusters."""
     texts, Y, names = planted_texts()
     X = TfidfVectorizer(dtype=np.float32).fit_transform(texts)
     apple = names.tolist().index("apple")
-    print("planted: apple is a fruit and a computer")
+    print("synthetic: apple is a fruit and a computer")
     for n_clusters in (1, 2):
         clf = XRLinearClassifier(
             KMeansIndexer(branching=2, max_leaf_size=11),
@@ -115,11 +116,11 @@ def planted(n_jobs):
             f"  {n_clusters} per label: apple is in {len(clusters_of(clf.tree_, apple))}, ", end=""
         )
         print(f"and found for {found:.0%} of its rows by a beam of one cluster")
-    show_companies(clf.tree_, pifa(X, Y), names, [apple])
+    show_groups(clf.tree_, pifa(X, Y), names, [apple])
 
 
 def train(data, X, n_clusters, n_jobs):
-    """Fit a classifier and print how well and fast it ranks."""
+    """Fit a classifier and print its quality and speed."""
     clf = XRLinearClassifier(max_clusters_per_label=n_clusters, n_jobs=n_jobs, random_state=0)
     start = time.perf_counter()
     clf.fit(X[0], data.Y_train)
@@ -153,11 +154,11 @@ def main():
         if n_clusters == 2:
             two = clf.tree_
 
-    print("\nlabels whose two companies have least in common")
+    print("\nlabels with the least similar groups")
     Z = pifa(X[0], data.Y_train)
     often = np.flatnonzero(data.Y_train.getnnz(axis=0) >= 20)
     scores = np.array([ambiguity(two, Z, label) for label in often])
-    show_companies(two, Z, data.label_names, often[np.argsort(-scores)[:12]])
+    show_groups(two, Z, data.label_names, often[np.argsort(-scores)[:12]])
 
 
 if __name__ == "__main__":

@@ -1,17 +1,16 @@
-"""Retrieval: features, and what a quicker search costs
-====================================================
+"""Product retrieval: features, speed and quality
+==============================================
 
-Product search as ranking of very many labels (KDD 2021), on titles of a library catalogue whose
-subject headings stand for the products. Compares tf-idf features of three kinds, alone and
-together; then searches pruning thresholds and beam widths with all of them, and plots what comes
-out.
+Product search as ranking of many labels (KDD 2021), on titles of a library catalog. The subject
+headings are the products. This example compares three kinds of tf-idf features, alone and combined.
+It then searches pruning thresholds and beam widths with all features, and plots the results.
 
 .. code-block:: sh
 
     python examples/product_retrieval.py [--data FOLDER] [--rows N] [--plot FILE] [--n-jobs N]
 
-Without a folder it takes the sample that comes with skxmr. The search takes a random part of N
-training rows, where there are more.
+Without a folder, it uses the sample of skxmr. The search uses N random training rows, if there are
+more.
 """
 
 import argparse
@@ -38,15 +37,15 @@ FEATURES = {
 }
 GRID = {"rank__prune_threshold": [0.05, 0.1, 0.2, 0.4], "rank__beam_width": [1, 2, 5, 10, 20]}
 N_FOLDS = 3
-SLACK = 0.005  # recall that a setting may lose against the best one and be chosen if quicker
+SLACK = 0.005  # maximum difference to the best recall of the setting that is chosen
 HEADER = f"{'':24}{'columns':>9}{'P@1':>8}{'R@10':>8}{'R@100':>8}{'fit s':>8}{'µs':>7}"
 
 
 # %%
 # From texts to ranked labels
 # ---------------------------
-# `memory` caches features and training: a search over what only matters for ranking trains each
-# fold once.
+# `memory` caches features and training. A search over ranking parameters then trains each fold
+# once.
 def make_pipeline(features, n_jobs, memory=None):
     """Make the pipeline from texts to ranked labels."""
     steps = [
@@ -57,7 +56,7 @@ def make_pipeline(features, n_jobs, memory=None):
 
 
 def microseconds(model, texts, Y=None, n_calls=1000, n_warm=50):
-    """Measure the median time of ranking one text's features, a row per call."""
+    """Measure the median time to rank the features of one text per call."""
     X = model[:-1].transform(texts[:: max(1, len(texts) // n_calls)])
     rows = [X[i] for i in range(X.shape[0])]
     for row in rows[:n_warm]:
@@ -71,10 +70,10 @@ def microseconds(model, texts, Y=None, n_calls=1000, n_warm=50):
 
 
 # %%
-# Which features help
-# -------------------
+# Comparison of features
+# ----------------------
 def measure(name, model, data):
-    """Fit on all training rows and print a line with what the test rows say; returns R@10."""
+    """Fit on all training rows, print the results on the test rows and return R@10."""
     start = time.perf_counter()
     model.fit(data.text_train, data.Y_train)
     fit_seconds = time.perf_counter() - start
@@ -94,15 +93,15 @@ def compare_features(data, n_jobs):
     """Print a table of the features."""
     print(f"\n{HEADER}")
     recalls = {name: measure(name, make_pipeline(name, n_jobs), data) for name in FEATURES}
-    print(f"Most recall at 10: {max(recalls, key=recalls.get)}.")
+    print(f"Highest recall at 10: {max(recalls, key=recalls.get)}.")
 
 
 # %%
 # Thresholds and beams
 # --------------------
-# A scorer may be any callable, so that one grid measures recall and time.
+# A scorer can be any callable, so that one grid measures recall and time.
 def search(texts, Y, n_jobs):
-    """Cross-validate the settings of the search; returns one record per setting."""
+    """Cross-validate the settings of the search; return one record per setting."""
     scoring = {"recall": recall_at_10_scorer, "time": microseconds}
     folds = KFold(N_FOLDS, shuffle=True, random_state=0)
     start = time.perf_counter()
@@ -117,7 +116,7 @@ def search(texts, Y, n_jobs):
 
 
 def report_times(fit_seconds, all_seconds):
-    """Print how long fits took: the memory spares all but the first one of each fold."""
+    """Print the times of fits. Only the first fit of each fold trains."""
     n = len(fit_seconds)
     print(
         f"{n} settings on {N_FOLDS} folds took {all_seconds:.0f} s. The first fit of a fold, which "
@@ -127,13 +126,13 @@ def report_times(fit_seconds, all_seconds):
 
 
 def choose(settings):
-    """Return the parameters of the quickest setting that has about the best recall."""
+    """Return the parameters of the fastest setting whose recall is close to the best."""
     enough = max(recall for _, recall, _ in settings) - SLACK
     return min((s for s in settings if s[1] >= enough), key=lambda s: s[2])[0]
 
 
 def lines(settings):
-    """Group settings by threshold: lists of (beam width, recall, latency)."""
+    """Group settings by threshold, as lists of (beam width, recall, latency)."""
     by_threshold = {threshold: [] for threshold in GRID["rank__prune_threshold"]}
     for params, recall, latency in settings:
         point = params["rank__beam_width"], recall, latency
@@ -193,14 +192,14 @@ def main():
     """Run the experiment."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder of the full data; by default the bundled sample")
-    parser.add_argument("--rows", type=int, default=100_000, help="rows of the search, at most")
+    parser.add_argument("--rows", type=int, default=100_000, help="maximum rows of the search")
     parser.add_argument("--plot", default="product_retrieval.png", help="file of the plot")
     parser.add_argument("--n-jobs", type=int, default=2)
     args = parser.parse_args()
 
     data = load_catalogue_subjects(args.data)
     n_rows, n_labels = data.Y_train.shape
-    print(f"{n_rows:,} titles to learn from, {len(data.text_test):,} unseen, {n_labels:,} labels")
+    print(f"{n_rows:,} training titles, {len(data.text_test):,} test titles, {n_labels:,} labels")
     compare_features(data, args.n_jobs)
 
     texts, Y = some_rows(data, args.rows)
@@ -209,7 +208,7 @@ def main():
     show(settings)
     chosen = choose(settings)
     named = ", ".join(f"{name.removeprefix('rank__')} {value}" for name, value in chosen.items())
-    print(f"\nThe quickest setting within {SLACK} of the best: {named}.")
+    print(f"\nThe fastest setting within {SLACK} of the best: {named}.")
     print(f"Trained on all rows, on the test rows:\n{HEADER}")
     measure("chosen", make_pipeline(ALL, args.n_jobs).set_params(**chosen), data)
     plot(settings, args.plot)

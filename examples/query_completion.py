@@ -1,18 +1,17 @@
-"""Completing queries as they are typed
-====================================
+"""Query completion
+================
 
-The search box of a library catalogue: queries are the names of subjects. In a session somebody
-asks for one subject of a record and then for another subject of the same record. Compares label
-trees (clusters, tries, and hybrids of both), searched with and without the constraint that
-suggestions begin with what was typed, with the most popular completion and with the queries that
-followed most often, on sessions from records that were not learned from.
+The search box of a library catalog: queries are the names of subjects. In a session, a user
+searches for one subject of a record and then for another subject of the same record. This example
+compares label trees (clusters, tries, and hybrids), with and without the constraint that
+suggestions begin with the typed prefix. Baselines are the most popular completions, and the most
+frequent next queries. The test sessions are of other records than the training sessions.
 
 .. code-block:: sh
 
     python examples/query_completion.py [--data FOLDER] [--rows N] [--plot FILE] [--n-jobs N]
 
-Without a folder it takes the sample that comes with skxmr. With --rows it learns from so many of
-the records, drawn at random.
+Without a folder, it uses the sample of skxmr. --rows is the number of random records for training.
 """
 
 import argparse
@@ -37,7 +36,7 @@ from skxmr.metrics import bleu_rr, mean_reciprocal_rank_by_prefix_length
 from skxmr.text import NGramTfidfVectorizer
 
 N_CALLS = 5000
-LONGEST = 10  # longer prefixes are put together
+LONGEST = 10  # longer prefixes are one group
 FREE, CONSTRAINED = "any query", "completions"
 DRAWN = {
     ("most popular", CONSTRAINED): "k.-",
@@ -55,22 +54,21 @@ HEADER = (
 
 
 def sessions(Y, names, n_per_record, rng):
-    """Draw pairs of different subjects of the records that have two or more."""
+    """Draw pairs of different subjects of the records with at least two."""
     n = np.diff(Y.indptr)
     records = np.repeat(np.flatnonzero(n >= 2), n_per_record)
     first = rng.integers(n[records])
     second = (first + rng.integers(1, n[records])) % n[records]
-    subjects = (names[Y.indices[Y.indptr[records] + place]] for place in (first, second))
+    subjects = (names[Y.indices[Y.indptr[records] + offset]] for offset in (first, second))
     return np.column_stack(list(subjects))
 
 
 # %%
-# What completion has to beat
-# ---------------------------
-# The most popular query that begins with what was typed, and what followed the previous query most
-# often.
+# Baselines
+# ---------
+# The most popular queries that begin with the prefix, and the most frequent next queries.
 class MostPopular:
-    """Completes a prefix by the most frequent queries, whatever was asked before."""
+    """Completion by the most frequent queries, without the previous query."""
 
     def fit(self, X, y):
         """Count queries."""
@@ -89,10 +87,10 @@ class MostPopular:
 
 
 class MostFrequentNext(MostPopular):
-    """Completes by what followed the previous query most often, then by what is most popular."""
+    """Completion by the most frequent next queries, then by the most popular queries."""
 
     def fit(self, X, y):
-        """Count which query followed which."""
+        """Count the next queries of each query."""
         super().fit(X, y)
         self.followed = defaultdict(Counter)
         for previous, query in zip(X[:, 0], y, strict=True):
@@ -111,9 +109,9 @@ class MostFrequentNext(MostPopular):
 # %%
 # Label trees
 # -----------
-# Clusters of queries that begin alike, of queries that occur in the same pairs, tries and hybrids.
+# Clusters of queries with equal beginnings or in the same sessions, tries and hybrids.
 def completers(n_jobs):
-    """Make the systems to compare, by name."""
+    """Return the systems to compare, by name."""
 
     def make(indexer, label_embedding="pifa", **params):
         classifier = XRLinearClassifier(indexer, label_embedding=label_embedding)
@@ -135,8 +133,8 @@ def completers(n_jobs):
 
 
 # %%
-# How good suggestions are, and how long they take
-# ------------------------------------------------
+# Quality and speed
+# -----------------
 def suggest(completer, X, queries):
     """Rank 10 suggestions for each row, as positions in `queries`, padded with -1."""
     if isinstance(completer, MostPopular):
@@ -151,10 +149,10 @@ def suggest(completer, X, queries):
 
 def quality(ranking, y, lengths, queries):
     """Compute MRR@10 and BLEU_RR, of all rows and by the length of the prefix."""
-    places = np.searchsorted(queries, y)
+    positions = np.searchsorted(queries, y)
     shape = len(y), len(queries)
-    Y = sp.csr_matrix((np.ones(len(y)), places, np.arange(len(y) + 1)), shape=shape)
-    texts = [[queries[place] for place in row if place >= 0] for row in ranking.tolist()]
+    Y = sp.csr_matrix((np.ones(len(y)), positions, np.arange(len(y) + 1)), shape=shape)
+    texts = [[queries[i] for i in row if i >= 0] for row in ranking.tolist()]
     by_length = mean_reciprocal_rank_by_prefix_length(Y, ranking, lengths)
     rows_of = [np.flatnonzero(lengths == length) for length in by_length.length]
     bleu = [bleu_rr(y[rows], [texts[i] for i in rows]) for rows in rows_of]
@@ -178,7 +176,7 @@ def latency(completer, X):
 
 
 def variants(completer):
-    """Give the ways in which a fitted completer can search, by name."""
+    """Return the variants of the search of a fitted completer, by name."""
     if isinstance(completer, MostPopular):
         return {CONSTRAINED: completer}
     free = copy(completer).set_params(constrained=False)
@@ -186,7 +184,7 @@ def variants(completer):
 
 
 def compare(train, test, n_jobs):
-    """Fit and measure all systems; returns a dict by (name, way of searching)."""
+    """Fit and measure all systems; return a dict by (name, variant of the search)."""
     (X, y), (X_test, y_test) = train, test
     queries = np.unique(np.concatenate((y, y_test)))
     lengths = np.minimum([len(prefix) for prefix in X_test[:, 1]], LONGEST)
@@ -195,7 +193,8 @@ def compare(train, test, n_jobs):
     for name, completer in completers(n_jobs).items():
         start = time.perf_counter()
         completer.fit(X, y)
-        seconds, size = time.perf_counter() - start, len(pickle.dumps(completer)) / 1e6
+        seconds = time.perf_counter() - start
+        size = len(pickle.dumps(completer)) / 1e6
         for way, variant in variants(completer).items():
             found = quality(suggest(variant, X_test, queries), y_test, lengths, queries)
             found |= latency(variant, X_test)
@@ -221,7 +220,7 @@ def show_by_length(results, measure, title):
 
 
 def conclude(results):
-    """Print what the hybrids gain."""
+    """Print the gain of the hybrids."""
     best = max((key for key in results if "hybrid" in key[0]), key=lambda key: results[key]["mrr"])
     print(f"\nBest of the hybrids: {best[0]}, {best[1]}.")
     for other in (("k-means", FREE), ("most popular", CONSTRAINED)):
@@ -261,23 +260,23 @@ def main():
     """Run the example."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder of the full data; by default the bundled sample")
-    parser.add_argument("--rows", type=int, help="records to learn from, at most; by default all")
-    parser.add_argument("--plot", default="query_completion.png", help="where the plot goes")
+    parser.add_argument("--rows", type=int, help="maximum training records; by default all")
+    parser.add_argument("--plot", default="query_completion.png", help="file of the plot")
     parser.add_argument("--n-jobs", type=int, default=2)
     args = parser.parse_args()
 
     data = load_catalogue_subjects(args.data)
     rng = np.random.default_rng(0)
-    learned = data.Y_train
+    Y_train = data.Y_train
     if args.rows is not None:
-        learned = learned[rng.permutation(learned.shape[0])[: args.rows]]
-    # Names that differ only in case or blanks are one query.
-    spelled = {}
-    tidied = [" ".join(name.split()) for name in data.label_names]
-    names = np.array([spelled.setdefault(n.casefold(), n) for n in tidied], dtype=object)
-    pairs = [sessions(Y, names, n, rng) for Y, n in ((learned, 4), (data.Y_test, 1))]
+        Y_train = Y_train[rng.permutation(Y_train.shape[0])[: args.rows]]
+    # Names that differ only in case or spaces are one query.
+    first_forms = {}
+    stripped = [" ".join(name.split()) for name in data.label_names]
+    names = np.array([first_forms.setdefault(n.casefold(), n) for n in stripped], dtype=object)
+    pairs = [sessions(Y, names, n, rng) for Y, n in ((Y_train, 4), (data.Y_test, 1))]
     train, test = (training_pairs(p, kind="pairs", random_state=0) for p in pairs)
-    print(f"{len(train[1]):,} pairs of queries to learn from, {len(test[1]):,} unseen ones")
+    print(f"{len(train[1]):,} training pairs of queries, {len(test[1]):,} test pairs")
     results = compare(train, test, args.n_jobs)
     show_by_length(results, "mrr_by_length", "MRR@10")
     show_by_length(results, "bleu_by_length", "BLEU_RR")

@@ -1,9 +1,9 @@
 """Quick start: subjects for titles
 ================================
 
-Ranks subject headings for titles of a library catalogue. Trains on the sample that comes with skxmr
-(or, given a folder, on the full data), prints how well unseen titles are ranked, how long that
-takes, and what it looks like.
+This example ranks subject headings for titles of a library catalog. It trains on the sample of
+skxmr, or on the full data in a folder. It prints the quality and the speed on test titles, and some
+rankings.
 
 .. code-block:: sh
 
@@ -25,9 +25,10 @@ from skxmr.metrics import ndcg_at_k, precision_at_k
 # %%
 # Train
 # -----
-# The pipeline is scikit-learn's. Y is a sparse matrix: a row per title, a column per subject.
+# The model is a scikit-learn pipeline. Y is a sparse matrix with one row per title and one column
+# per subject.
 def train(data, n_jobs):
-    """Fit a pipeline from text to ranked labels; returns it and the seconds it took."""
+    """Fit a pipeline from text to ranked labels; return it and the seconds of the fit."""
     model = make_pipeline(
         TfidfVectorizer(min_df=3, dtype=np.float32),
         XRLinearClassifier(n_jobs=n_jobs, random_state=0, verbose=1),
@@ -40,22 +41,22 @@ def train(data, n_jobs):
 # %%
 # Rank
 # ----
-# `rank` returns the best labels of each row and their scores, as two arrays, best first.
+# `rank` returns two arrays: the best labels of each row, best first, and their scores.
 def rank(model, texts, k=5):
-    """Rank k labels per text; returns labels, scores and the microseconds per query."""
-    vectorizer, classifier = model[:-1], model[-1]
-    X = vectorizer.transform(texts)
+    """Rank k labels per text; return labels, scores and the microseconds per query."""
+    classifier = model[-1]
+    X = model[:-1].transform(texts)
     start = time.perf_counter()
     labels, scores = classifier.rank(X, k)
     return labels, scores, 1e6 * (time.perf_counter() - start) / len(texts)
 
 
 # %%
-# Look at it
-# ----------
-# How many of the first places hold a true label, and some titles one by one.
+# Results
+# -------
+# Precision and nDCG on the test titles, and the rankings of some titles.
 def report(data, labels, fit_seconds, query_microseconds):
-    """Print the figures."""
+    """Print the metrics."""
     print(f"\ntrained in {fit_seconds:.1f} s, {query_microseconds:.0f} microseconds per query")
     for k in (1, 3, 5):
         print(f"P@{k}     {precision_at_k(data.Y_test, labels, k=k):.4f}")
@@ -63,7 +64,7 @@ def report(data, labels, fit_seconds, query_microseconds):
 
 
 def show(data, labels, scores, rows):
-    """Print ranked beside true subjects; a star marks those that are right."""
+    """Print true and ranked subjects; a star marks the correct ones."""
     for row in rows:
         true = set(data.Y_test[row].indices)
         print(f"\n{data.text_test[row]}")
@@ -86,7 +87,7 @@ def main():
 
     data = load_catalogue_subjects(args.data)
     n_rows, n_labels = data.Y_train.shape
-    print(f"{n_rows:,} titles to learn from, {len(data.text_test):,} unseen, {n_labels:,} labels")
+    print(f"{n_rows:,} training titles, {len(data.text_test):,} test titles, {n_labels:,} labels")
     model, fit_seconds = train(data, args.n_jobs)
     labels, scores, query_microseconds = rank(model, data.text_test)
     report(data, labels, fit_seconds, query_microseconds)

@@ -1,8 +1,8 @@
-"""Seeing why a model ranks as it does, how well, and how fast
-===========================================================
+"""Inspection of a model: explanations, quality and speed
+======================================================
 
-Trains on the sample of library titles that comes with skxmr, prints which words led to the subjects
-of a title it has never seen, and writes pictures into a folder.
+This example trains on the sample of library titles of skxmr. It explains the ranking of a title
+that is not in the training data, and writes plots to a folder.
 
 .. code-block:: sh
 
@@ -35,19 +35,19 @@ from skxmr.metrics import make_ranking_scorer, precision_at_k, propensities
 
 TITLE = "Organ music in the churches of northern Germany"
 
-#: Test titles that are ranked again and again, for other beams and one by one.
+#: Number of test titles in the plots that rank them many times.
 FEW = 1000
 
 
 def train(data):
-    """Fit a pipeline from titles to subjects in which similar titles vote."""
+    """Fit a pipeline from titles to subjects with nearest neighbors."""
     vectorizer = TfidfVectorizer(min_df=3, dtype=np.float32)
     classifier = XRLinearClassifier(n_neighbors=20, n_jobs=2, random_state=0)
     return make_pipeline(vectorizer, classifier).fit(data.text_train, data.Y_train)
 
 
 def show_explanation(model, data):
-    """Print what made the first subject of a title, and who voted; returns the subject's number."""
+    """Print the explanation and the neighbors of the first subject of a title; return its index."""
     labels, _ = model[-1].rank(model[:-1].transform([TITLE]), 1)
     label = int(labels[0, 0])
     explanation = explain(model, [TITLE], label, label_name=data.label_names[label])
@@ -58,8 +58,9 @@ def show_explanation(model, data):
 
 
 def draw_all(model, data, label):
-    """Yield the name of each picture and its display."""
-    texts, Y = data.text_test, data.Y_test
+    """Yield the name of each plot and its display."""
+    texts = data.text_test
+    Y = data.Y_test
     name = data.label_names[label]
     yield "explanation", ExplanationDisplay.from_estimator(model, [TITLE], label, label_name=name)
     options = {"metrics": ("precision", "recall", "ndcg", "psp"), "name": "XR-Linear"}
@@ -80,7 +81,7 @@ def draw_all(model, data, label):
 def main():
     """Run the example."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", nargs="?", help="where the pictures go; by default a new folder")
+    parser.add_argument("folder", nargs="?", help="folder of the plots; by default a new folder")
     args = parser.parse_args()
     matplotlib.use("Agg")
     folder = Path(args.folder or tempfile.mkdtemp(prefix="skxmr-"))

@@ -1,15 +1,17 @@
-"""Where pickles of earlier releases find the classes that were moved or renamed since."""
+"""Old names of classes that were moved or renamed, for pickles of earlier releases."""
 
 import sys
 from types import ModuleType
 
 from . import metrics
+from ._core import _search
 from ._ranking.ensemble import EnsembleCache, NeighborWeighting
 from ._ranking.explanation import Explanation, NeighborExplanation, TreeExplanation
+from ._ranking.tree_ranker import TreeRanker
 from .calibration._maps import SigmoidMap
 from .completion._prefixes import PrefixIndex
 from .completion._query_features import QueryFeatures, QueryNormalizer
-from .metrics._scorers import _JoinedScorer, _RankingScorer
+from .metrics._scorers import JoinedScorer, RankingScorer
 
 _MOVED = {
     "_calibrators": {"SigmoidMap": SigmoidMap},
@@ -28,5 +30,6 @@ for name, classes in _MOVED.items():
     vars(module).update(classes)
     sys.modules[module.__name__] = module
 
-metrics._JoinedScorer = _JoinedScorer
-metrics._RankingScorer = _RankingScorer
+_search.Model = TreeRanker
+metrics._JoinedScorer = JoinedScorer
+metrics._RankingScorer = RankingScorer

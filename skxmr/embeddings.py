@@ -1,15 +1,16 @@
-"""Label embeddings: what an indexer sees of the labels.
+"""Label embeddings: the features of labels from which an indexer builds a tree.
 
-A label's embedding is a sparse row, scaled to unit norm. There are four kinds, which can be joined:
+An embedding of a label is a sparse row of unit norm. There are four kinds, which can be joined:
 
 ``"pifa"``
-    Positive instance feature aggregation [1]_: the sum of the feature vectors of the label's rows.
+    Positive instance feature aggregation [1]_: the sum of the feature vectors of the rows with the
+    label.
 ``"pii"``
-    Positive instance indices: the label's column of y.
+    Positive instance indices: the column of the label in Y.
 ``"features"``
-    Features of the labels, given by the user.
+    Features of the labels that the user provides.
 ``"text"``
-    tf-idf of the character n-grams of the labels' texts.
+    tf-idf of the character n-grams of the label texts.
 
 References
 ----------
@@ -17,44 +18,47 @@ References
    and correlated output spaces", Journal of Machine Learning Research 23 (2022).
 """
 
-import numpy as np
-import scipy.sparse as sp
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.preprocessing import normalize
-
-from ._core import csr_transpose
 from ._data.examples import distinct_examples
-from ._utils.matrices import canonical_csr, check_matrix, indicator_csr
-from ._utils.sparse import group_sums
+from ._data.label_embeddings import (
+    embed_examples,
+    embed_texts,
+    pifa_of_examples,
+    pii_of_rows,
+    split_kind,
+)
+from ._utils.matrices import check_indicator, check_matrix
+from ._utils.texts import check_texts
 from ._utils.weights import check_sample_weight
 
-#: The phase of a fit, and its seconds per nonzero summed, roughly: to estimate the time left.
-PHASE = "embedding labels"
-COST = 40e-9
-
-KINDS = ("pifa", "pii", "features", "text")
+__all__ = ["embed_labels", "label_text_features", "pifa", "pii"]
 
 
 def pifa(X, Y, *, sample_weight=None, n_jobs=None):
     """Embed labels by the features of their rows.
 
-    Label l's embedding is v_l / ||v_l|| with ``v_l = sum_i w_i Y_il x_i / ||Y_i||``, so that a row
-    with many labels counts less for each of them.
+    The embedding of label l is v_l / ||v_l|| with ``v_l = sum_i w_i Y_il x_i / ||Y_i||``. A row
+    with many labels therefore contributes less to each of them.
 
     Parameters
     ----------
     X : {array-like, sparse matrix} of shape (n, m)
+        Features of the rows.
     Y : {array-like, sparse matrix} of shape (n, n_labels)
         0/1 indicator of the labels.
-    sample_weight : array-like of shape (n,), optional
-        w above.
-    n_jobs : int, optional
-        As in joblib.
+    sample_weight : array-like of shape (n,), default=None
+        Weights w of the rows. By default, all are 1.
+    n_jobs : int, default=None
+        Number of jobs, as in joblib.
 
     Returns
     -------
     Z : csr_matrix of float32, shape (n_labels, m)
-        Rows of unit norm; a label without rows has an empty one.
+        Rows of unit norm. The row of a label without rows is empty.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an input is invalid. The message names it.
 
     Examples
     --------
@@ -66,42 +70,34 @@ def pifa(X, Y, *, sample_weight=None, n_jobs=None):
     array([[0.82, 0.58],
            [0.  , 1.  ]], dtype=float32)
     """
+    return pifa_of_examples(_checked_examples(X, Y, sample_weight), n_jobs)
+
+
+def _checked_examples(X, Y, sample_weight):
     X = check_matrix(X, "X")
-    Y = indicator_csr(check_matrix(Y, "Y", X.shape[0]), "Y")
-    weight = check_sample_weight(sample_weight, X.shape[0])
-    return _pifa_of_examples(distinct_examples(X, Y, weight), n_jobs)
-
-
-def _pifa_of_examples(examples, n_jobs):
-    X, Y, source, weight, *_ = examples
-    group_ptr, member = csr_transpose(Y)
-    row_weight = _row_weight(Y, weight)[member]
-    member = source[member]
-    return group_sums(X, group_ptr, member, row_weight, normalize=True, n_jobs=n_jobs, what=PHASE)
-
-
-def _row_weight(Y, sample_weight):
-    counts = np.maximum(np.diff(Y.indptr), 1)
-    weight = 1 / np.sqrt(counts)
-    if sample_weight is not None:
-        weight *= sample_weight / np.max(sample_weight)  # the scale is lost in the norm anyway
-    return weight.astype(np.float32)
+    Y = check_indicator(Y, "Y", X.shape[0])
+    return distinct_examples(X, Y, check_sample_weight(sample_weight, X.shape[0]))
 
 
 def pii(Y, *, sample_weight=None):
-    """Embed labels by the rows that carry them.
+    """Embed labels by the indices of their rows.
 
     Parameters
     ----------
     Y : {array-like, sparse matrix} of shape (n, n_labels)
         0/1 indicator of the labels.
-    sample_weight : array-like of shape (n,), optional
-        Weighs the rows.
+    sample_weight : array-like of shape (n,), default=None
+        Weights of the rows. By default, all are 1.
 
     Returns
     -------
     Z : csr_matrix of float32, shape (n_labels, n)
-        Rows of unit norm.
+        Rows of unit norm. The row of a label without rows is empty.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an input is invalid. The message names it.
 
     Examples
     --------
@@ -111,21 +107,8 @@ def pii(Y, *, sample_weight=None):
     array([[0.71, 0.71],
            [0.  , 1.  ]], dtype=float32)
     """
-    Y = indicator_csr(check_matrix(Y, "Y"), "Y")
-    weight = check_sample_weight(sample_weight, Y.shape[0])
-    return _weighted_pii(Y, np.ones(Y.shape[0]) if weight is None else weight)
-
-
-def _pii_of_examples(examples):
-    weight = examples.weight if examples.weight is not None else np.ones(examples.Y.shape[0])
-    return _weighted_pii(examples.Y, weight)
-
-
-def _weighted_pii(Y, weight):
-    # By the root, so that a row of weight 2 adds to products as the row given twice would.
-    Z = sp.csr_matrix(Y.T @ sp.diags_array(np.sqrt(weight / np.max(weight))))
-    Z.eliminate_zeros()
-    return normalize(canonical_csr(Z, "y"))
+    Y = check_indicator(Y, "Y")
+    return pii_of_rows(Y, check_sample_weight(sample_weight, Y.shape[0]))
 
 
 def label_text_features(label_text):
@@ -134,11 +117,17 @@ def label_text_features(label_text):
     Parameters
     ----------
     label_text : sequence of str, length n_labels
+        Texts of the labels. At least one must not be blank.
 
     Returns
     -------
     Z : csr_matrix of float32, shape (n_labels, n_ngrams)
-        Rows of unit norm.
+        Rows of unit norm. The row of a blank text is empty.
+
+    Raises
+    ------
+    ValueError
+        If all texts are blank.
 
     Examples
     --------
@@ -146,52 +135,75 @@ def label_text_features(label_text):
     >>> label_text_features(["cat", "cats"]).shape[0]
     2
     """
-    vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 3), dtype=np.float32)
-    return canonical_csr(vectorizer.fit_transform(label_text), "label_text")
+    return embed_texts(label_text)
 
 
-def embed_labels(kind, examples, *, label_features=None, label_text=None, n_jobs=None):
-    """Embed labels by one kind, or by several joined with ``+``, such as ``"pifa+features"``.
-
-    Each kind's rows have unit norm, and so have those of the result.
+def embed_labels(
+    kind, X, Y, *, sample_weight=None, label_features=None, label_text=None, n_jobs=None
+):
+    """Embed labels as XRLinearClassifier does for its parameter `label_embedding`.
 
     Parameters
     ----------
     kind : str
-    examples : Examples
-        The distinct training examples.
-    label_features : csr_matrix of float32, shape (n_labels, d), optional
-        For the kind "features".
-    label_text : sequence of str, optional
-        For the kind "text".
-    n_jobs : int, optional
+        "pifa", "pii", "features" or "text", or several of them joined by ``+``, such as
+        ``"pifa+features"``. Each kind contributes equally.
+    X : {array-like, sparse matrix} of shape (n, m)
+        Features of the rows.
+    Y : {array-like, sparse matrix} of shape (n, n_labels)
+        0/1 indicator of the labels.
+    sample_weight : array-like of shape (n,), default=None
+        Weights of the rows. By default, all are 1.
+    label_features : {array-like, sparse matrix} of shape (n_labels, d), default=None
+        Features of the labels. Required for the kind "features".
+    label_text : sequence of str, length n_labels, default=None
+        Texts of the labels. Required for the kind "text".
+    n_jobs : int, default=None
+        Number of jobs, as in joblib.
 
     Returns
     -------
-    Z : csr_matrix of float32, shape (n_labels, ...)
+    Z : csr_matrix of float32, shape (n_labels, n_features)
+        Rows of unit norm. The row of a label without rows, features or text is empty.
 
     Raises
     ------
-    ValueError
-        If a kind is unknown.
+    TypeError, ValueError
+        If a kind is unknown, or if an input is missing or invalid. The message names it.
+
+    Notes
+    -----
+    As in training, equal rows of X and Y are one row with the sum of their weights. The columns of
+    the kind "pii" are these distinct rows, in an order that does not depend on the order of X.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skxmr import KMeansIndexer
+    >>> from skxmr.embeddings import embed_labels
+    >>> X = np.eye(3, 4)
+    >>> Y = np.array([[1, 0], [1, 1], [0, 1]])
+    >>> Z = embed_labels("pifa+text", X, Y, label_text=["cat", "dog"])
+    >>> Z.shape
+    (2, 25)
+    >>> KMeansIndexer(max_leaf_size=1, random_state=0).fit(Z).tree_
+    LabelTree(1-2-2, n_labels=2)
     """
-    makers = {
-        "pifa": lambda: _pifa_of_examples(examples, n_jobs),
-        "pii": lambda: _pii_of_examples(examples),
-        "features": lambda: normalize(label_features),
-        "text": lambda: label_text_features(label_text),
-    }
-    blocks = [makers[part]() for part in split_kind(kind)]
-    return blocks[0] if len(blocks) == 1 else normalize(sp.hstack(blocks, format="csr"))
-
-
-def split_kind(kind):
-    """Split and check the name of a label embedding."""
-    parts = kind.split("+") if isinstance(kind, str) else [kind]
-    if any(part not in KINDS for part in parts) or len(set(parts)) < len(parts):
-        expected = ", ".join(map(repr, KINDS))
-        raise ValueError(
-            f"label_embedding must be one of {expected}, or several of them joined by '+', "
-            f"got {kind!r}"
-        )
-    return parts
+    parts = split_kind(kind)
+    examples = _checked_examples(X, Y, sample_weight)
+    n_labels = examples.Y.shape[1]
+    if "features" in parts:
+        if label_features is None:
+            raise ValueError(f"kind={kind!r} needs label_features, got None")
+        label_features = check_matrix(label_features, "label_features", n_labels)
+    if "text" in parts:
+        if label_text is None:
+            raise ValueError(f"kind={kind!r} needs label_text, got None")
+        label_text = check_texts(label_text, "label_text")
+        if len(label_text) != n_labels:
+            raise ValueError(
+                f"label_text must be {n_labels} strings, one per label, got {len(label_text)}"
+            )
+    return embed_examples(
+        kind, examples, label_features=label_features, label_text=label_text, n_jobs=n_jobs
+    )

@@ -15,21 +15,22 @@ import scipy.sparse as sp
 
 from ._core import (
     CHUNK_WIDTH,
-    POST_PROCESSORS,
     WEIGHT_DTYPES,
     Layer,
-    Model,
     SiblingWeights,
     compile_chunk,
 )
-from ._ranking.ensemble import EnsembleCache
-from ._utils.folder import check_folder, read_text
+from ._ranking.post_processors import POST_PROCESSORS
+from ._ranking.tree_ranker import TreeRanker
+from ._utils.files import read_text
+from ._utils.folder import check_folder
 from ._utils.matrices import canonical_csr
 from ._utils.npz import read_npz_matrix
 from ._utils.params import check_option
-from .linear._classifier import XRLinearClassifier
-from .linear._fitted import FittedState, Names
-from .tree import LabelTree, group_pointers
+from ._utils.sparse import group_pointers
+from .linear import XRLinearClassifier
+from .linear._fitted import Names, set_fitted
+from .tree import LabelTree
 
 #: The bias of a label that the PECOS tree does not lead to: it scores lowest, and its fourth power
 #: is still finite.
@@ -178,10 +179,10 @@ def _to_estimator(levels, n_features, n_labels, weight_dtype):
         beam_width=levels[0].beam_width,
         n_neighbors=None,
     )
-    model = Model(layers, tree.slot_label, n_labels, n_features)
-    estimator._fitted = FittedState(
+    set_fitted(
+        estimator,
         trees=(tree,),
-        models=(model,),
+        rankers=(TreeRanker(layers, tree.slot_label, n_labels, n_features),),
         indexer=None,
         neighbors=None,
         weighting=None,
@@ -190,7 +191,6 @@ def _to_estimator(levels, n_features, n_labels, weight_dtype):
         n_iter=1,
         n_features=n_features,
         feature_names=None,
-        ensembles=EnsembleCache(),
     )
     return estimator
 

@@ -1,17 +1,17 @@
 """Rankings that give labels with few rows their due."""
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 from ._meta.base import RankerWrapper, weight_params
 from ._meta.held_out import fitted_to
 from ._ranking.wrapped import best_scores, last_ranker, ranking_csr
 from ._utils.cloning import draw_seed
 from ._utils.estimators import consistent, fitted_in_one_step
-from ._utils.pairs import row_of_entries
-from ._utils.params import check_integer, check_option, check_random_state, check_real
+from ._utils.pairs import top_k
+from ._utils.params import check_integer, check_option, check_real, check_seed
 from ._utils.targets import known_truth
 from ._utils.weights import rows_counted, weight_array
-from .metrics._inputs import top_k_of_doubles
 from .metrics._propensity import propensities_of_counts
 
 __all__ = ["PropensityReranker"]
@@ -185,6 +185,7 @@ class PropensityReranker(RankerWrapper):
             check_integer(self.n_candidates, "n_candidates", 1)
         check_option(self.scale, "scale", ("auto", "ratio", "log"))
         check_real(self.threshold, "threshold", -np.inf)
+        check_seed(self.random_state, "random_state")
 
     def _changed(self, scores, labels):
         scores = scores.astype(np.float64)
@@ -223,32 +224,12 @@ class PropensityReranker(RankerWrapper):
             Padded with -inf.
         """
         check_integer(k, "k", 1, np.iinfo(np.int32).max)
-        labels, scores = top_k_of_doubles(self._reached_scores(X), k)
+        labels, scores = top_k(self._reached_scores(self._check_rows(X)), k)
         return labels.astype(np.int32), scores
 
-    @consistent
-    def decision_function(self, X):
-        """Give the new scores of the candidates.
-
-        Parameters
-        ----------
-        X : as the estimator takes it
-
-        Returns
-        -------
-        scores : {ndarray, sparse matrix} of float64, shape (n_samples, n_labels)
-            In the container of y. In dense output, labels that are no candidates score 0 where the
-            scale is "ratio", and the lowest float32 else. For two classes, shape (n_samples,): the
-            second class's score minus the first's.
-        """
-        scores = self._reached_scores(X)
-        if self._container in ("spmatrix", "sparray"):
-            return self._to_container(scores)
-        found = np.full(scores.shape, 0.0 if self.scale_ == "ratio" else np.finfo(np.float32).min)
-        found[row_of_entries(scores), scores.indices] = scores.data
-        if not self.multilabel_ and self.n_labels_ == 2:
-            return found[:, 1] - found[:, 0]
-        return found
+    @property
+    def _unreached_score(self):
+        return 0.0 if self.scale_ == "ratio" else float(np.finfo(np.float32).min)
 
 
 def _scale_of(estimator):

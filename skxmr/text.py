@@ -22,6 +22,7 @@ from ._core import (
     NGramBlock,
     NGramModel,
     NGramWeights,
+    indptr_of,
     joined_rows,
     stop_if_cancelled,
 )
@@ -572,8 +573,7 @@ def _encode(batch, encoding):
         lengths[others] = 0
         blob = _insert(blob, np.cumsum(lengths)[others].tolist(), normalised)
         lengths[others] = list(map(len, normalised))
-    ptr = np.zeros(len(texts) + 1, dtype=np.int64)
-    lengths.cumsum(out=ptr[1:])
+    ptr = indptr_of(lengths)
     if len(blob) > MOST_TEXT:
         _check_lengths(ptr, first)
     return blob, ptr

@@ -3,6 +3,8 @@
 import numpy as np
 from scipy import sparse as sp
 
+from ._utils.sparse import group_pointers
+
 _MAX_NODES = np.iinfo(np.int32).max
 
 
@@ -271,12 +273,6 @@ class LabelTree:
         for pointers in reversed(self.child_ptr[1:]):
             nodes.append(int(np.searchsorted(pointers, nodes[-1], side="right")) - 1)
         return tuple(reversed(nodes))
-
-
-def group_pointers(groups, n_groups):
-    """Row pointers of items sorted by group, ndarray of int64 of shape (n_groups + 1,)."""
-    counts = np.bincount(groups, minlength=n_groups)
-    return np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
 
 
 def _as_integers(values, name):

@@ -14,11 +14,14 @@ from skxmr._core import (
     CSRView,
     Frontier,
     Layer,
-    Model,
     NodeExamples,
     SiblingWeights,
     compile_chunk,
 )
+from skxmr._ranking.base import SearchOptions
+from skxmr._ranking.post_processors import POST_PROCESSORS
+from skxmr._ranking.restriction import LabelOrder, Restriction
+from skxmr._ranking.tree_ranker import TreeRanker
 
 HALVES = np.arange(-4, 5) / 2
 
@@ -180,7 +183,7 @@ class DenseModel:
         n_features = self.weights[0].shape[0]
         levels = zip(self.tree.child_ptr, self.weights, self.biases, strict=True)
         layers = [layer_of(*level, weight_dtype) for level in levels]
-        return Model(layers, self.tree.slot_label, self.tree.n_labels, n_features)
+        return TreeRanker(layers, self.tree.slot_label, self.tree.n_labels, n_features)
 
 
 def quantized_model(rng, tree, n_features, density=0.5):
@@ -301,8 +304,25 @@ def beam_search(
     return best_first(best.items())[:k], closest
 
 
+def rank_block(ranker, view, begin, end, *, k, within=None, frontier=None, **options):
+    """Rank rows with options by name. `within` may be a pair (SortedPositions, ranges)."""
+    restriction = within if isinstance(within, Restriction) else None
+    if restriction is None and within is not None:
+        positions, ranges = within
+        order = LabelOrder.from_sorted(np.zeros(ranker.n_labels, np.int32), [positions])
+        restriction = order.restricted_to(ranges)
+    search = SearchOptions(
+        options["beam_width"],
+        POST_PROCESSORS[options["post_processor"]],
+        options.get("floor", -np.inf),
+        None if frontier is None else (frontier,),
+        restriction,
+    )
+    return ranker.rank(view, begin, end, k, search)
+
+
 def rank_all(model, X, **options):
-    return model.rank(CSRView(X), 0, X.shape[0], **options)
+    return rank_block(model, CSRView(X), 0, X.shape[0], **options)
 
 
 def frontier_of(starts):
@@ -352,7 +372,7 @@ def assert_same_ranking(left, right):
 def assert_same_model(left, right):
     """Bit by bit."""
     assert left.tree_ == right.tree_
-    for a, b in zip(left._fitted.models[0].layers, right._fitted.models[0].layers, strict=True):
+    for a, b in zip(left._fitted.rankers[0].layers, right._fitted.rankers[0].layers, strict=True):
         assert a.weight_dtype == b.weight_dtype
         for name in a.DTYPES:
             assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)

@@ -31,7 +31,7 @@ TEXT_CLASSES = np.array([f"label {i}" for i in range(N_LABELS)])
 FEATURE_NAMES = [f"f{j}" for j in range(N_FEATURES)]
 
 LAYER = ["bias", "child_ptr", "chunk_ptr", "index", "index_ptr", "payload", "payload_ptr"]
-NEIGHBORS = ["carrier_ptr", "carriers", "label_ptr", "labels"]
+NEIGHBORS = ["label_ptr", "labels", "posting_ptr", "postings"]
 NEIGHBORS += ["source", "weight", "word_ptr", "words"]
 #: The arrays of the saved model.
 ARRAYS = [
@@ -42,14 +42,14 @@ ARRAYS = [
     ),
     *(f"tree.{t}.layer.{level}.{part}" for t in range(2) for level in range(2) for part in LAYER),
     *(f"tree.{t}.slot_label" for t in range(2)),
-    *(f"voters.{part}" for part in NEIGHBORS),
+    *(f"neighbors.{part}" for part in NEIGHBORS),
 ]
 #: One array of each kind.
 SAMPLED = [
     "classes.pointers",
     "tree.0.slot_label",
     *(f"tree.1.layer.1.{part}" for part in ("index", "payload", "payload_ptr")),
-    *(f"voters.{part}" for part in ("labels", "word_ptr")),
+    *(f"neighbors.{part}" for part in ("labels", "word_ptr")),
 ]
 
 

@@ -63,9 +63,17 @@ static double weigh_neighbors(const skx_neighbor_rows *v, const skx_combine_para
     return sum;
 }
 
-/* Contribute what the neighbors of a row give their labels. @return SKX_OK, or SKX_ENOMEM. */
-static int add_neighbors(const skx_neighbor_rows *v, const skx_combine_params *p, const int32_t *neighbor, const float *similarity,
-                         double *weights, contributions *c)
+/* Whether row i may have a label. */
+static bool is_permitted(const skx_label_restriction *within, int64_t i, int32_t label)
+{
+    if (!within) return true;
+    int64_t position = within->position[label];
+    return position >= within->range[2 * i] && position < within->range[2 * i + 1];
+}
+
+/* Contribute what the neighbors of row i give their labels. @return SKX_OK, or SKX_ENOMEM. */
+static int add_neighbors(const skx_neighbor_rows *v, const skx_combine_params *p, int64_t i, const int32_t *neighbor,
+                         const float *similarity, double *weights, contributions *c)
 {
     if (!(p->neighbor_weight > 0.0f)) return SKX_OK; /* labels that nothing contributes to are not reached */
     double sum = weigh_neighbors(v, p, neighbor, similarity, weights);
@@ -76,8 +84,10 @@ static int add_neighbors(const skx_neighbor_rows *v, const skx_combine_params *p
         if (status != SKX_OK) return status;
         double part = p->neighbor_weight * weights[j] / sum;
         float score = (float)(p->logarithms ? log(part) : part);
-        for (int64_t e = s.begin; e < s.end; e++)
-            if (v->label[e] >= 0 && v->label[e] < v->n_labels) contribute(c, v->label[e], score, false);
+        for (int64_t e = s.begin; e < s.end; e++) {
+            int32_t label = v->label[e];
+            if (label >= 0 && label < v->n_labels && is_permitted(p->within, i, label)) contribute(c, label, score, false);
+        }
     }
     return SKX_OK;
 }
@@ -143,7 +153,7 @@ int skx_combine(const skx_neighbor_rows *rows, const skx_combine_params *params,
         for (int64_t j = 0; j < n_listed; j++)
             if (listed[i * n_listed + j] >= 0)
                 contribute(&c, listed[i * n_listed + j], listed_scores[i * n_listed + j], j % length >= params->n_head);
-        if (q > 0) status = add_neighbors(rows, params, neighbor + i * q, similarity + i * q, weights, &c);
+        if (q > 0) status = add_neighbors(rows, params, i, neighbor + i * q, similarity + i * q, weights, &c);
         selector best = selector_make(keys, k);
         if (status == SKX_OK) keep_best(&c, params, &best);
         skx_selector_write(&best, k, labels + i * k, scores + i * k);

@@ -1,6 +1,6 @@
-"""Run skxmr beside other libraries, one thread and one process at a time, and write JSON.
+"""Measure skxmr and other libraries, with one thread and one process at a time, and write JSON.
 
-One file per data set. What a file already holds of libraries that are not run now is kept.
+There is one file per data set. Results in the file of libraries that are not measured are kept.
 """
 
 import argparse
@@ -22,7 +22,7 @@ THREAD_VARIABLES = ("OMP", "OPENBLAS", "MKL", "NUMBA", "RAYON")
 
 
 def run(measurement, python, work, timeout):
-    """Run one measurement in a process of its own; returns its result, or how it failed."""
+    """Run one measurement in its own process; return its result or the failure."""
     script = HERE / f"run_{measurement.peer}.py"
     environment = dict(os.environ)
     environment |= {f"{name}_NUM_THREADS": "1" for name in THREAD_VARIABLES}
@@ -48,7 +48,7 @@ def run(measurement, python, work, timeout):
 
 
 def _reason(error):
-    """Last words of a process, unless a signal ended it."""
+    """Return the last line of output of a process, or the signal that ended it."""
     lines = error.stderr.strip().splitlines()
     if error.returncode < 0 or not lines:
         return f"exit status {error.returncode}"
@@ -56,7 +56,7 @@ def _reason(error):
 
 
 class Comparison:
-    """The measurements of one data set, written down as they are made."""
+    """Measurements of one data set, written to a file after each of them."""
 
     def __init__(self, data, peers, pythons, args):
         self.work = args.work / data
@@ -69,7 +69,7 @@ class Comparison:
 
     def _start(self, data, peers, corpora):
         prepare(data, self.work, corpora)
-        # What an earlier comparison left would pass for a result of this one.
+        # Rankings of an earlier comparison would be taken for results of this one.
         for path in (self.work / "rankings").glob("*.npy"):
             path.unlink()
         return {
@@ -82,7 +82,7 @@ class Comparison:
         }
 
     def _kept(self, peers):
-        """What the file holds of libraries that are not run now."""
+        """Return the results in the file of libraries that are not measured now."""
         old = json.loads(self.path.read_text()) if self.path.exists() else {}
         kept = {
             part: {name: v for name, v in old.get(part, {}).items() if not name.startswith(peers)}
@@ -92,7 +92,7 @@ class Comparison:
         return kept
 
     def measure(self):
-        """Alternate the libraries, round by round."""
+        """Run the measurements in rounds, alternating the libraries."""
         for i in range(max(self.repeats.values())):
             for measurement in self.plan:
                 if i < self.repeats[measurement.extra]:
@@ -115,7 +115,7 @@ class Comparison:
         return any("failed" in found for found in self.result["runs"].get(name, ()))
 
     def evaluate(self):
-        """Evaluate the rankings that the measurements left."""
+        """Evaluate the rankings that the measurements wrote."""
         self.result["quality"] |= quality(self.work)
         self._write()
 
@@ -133,18 +133,18 @@ def _summary(found):
 
 
 def make_environments(peers, folder):
-    """Pythons of the libraries that can be installed."""
+    """Return the Python of each library that can be installed."""
     pythons = {}
     for peer in peers:
         try:
             pythons[peer] = make_environment(peer, folder)
         except subprocess.CalledProcessError as error:
-            print(f"{peer} is left out: {error}", flush=True)
+            print(f"{peer} is skipped: {error}", flush=True)
     return pythons
 
 
 def cpu_model():
-    """Name of the processor, as the system tells it."""
+    """Return the name of the processor."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -160,7 +160,12 @@ def parse_arguments():
     parser.add_argument("--work", type=Path, required=True, help="matrices, models, environments")
     parser.add_argument("--out", type=Path, default=HERE / "results")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--slow-repeats", type=int, default=1, help="of extras and other libraries")
+    parser.add_argument(
+        "--slow-repeats",
+        type=int,
+        default=1,
+        help="repeats of other runs",
+    )
     parser.add_argument("--timeout", type=float, default=1200, help="seconds per measurement")
     return parser.parse_args()
 

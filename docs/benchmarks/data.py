@@ -12,10 +12,10 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from skxmr.datasets import load_catalogue_subjects, save_xc_text
 
-#: The last one, where labels have names, is what these are in the features of X.
+#: The last matrix holds the features of the names of the labels, if they have names.
 MATRICES = ("X_train", "X_test", "Y_train", "Y_test", "X_labels")
 
-#: Folder of the corpus, what reads it, and how its texts become features.
+#: Folder of the corpus, its reader, and the vectorizer of its texts.
 TEXTS = {
     "sample": (None, load_catalogue_subjects, {"min_df": 3}),
     "catalogue": ("yso-finna-en", load_catalogue_subjects, {"min_df": 3}),
@@ -31,7 +31,7 @@ POWER_LAW = "power-law-"
 
 
 def prepare(name, work, corpora=None):
-    """Write the matrices of a data set to a folder, and last their sizes, unless all is there."""
+    """Write the matrices of a data set to a folder, then their sizes, unless they exist."""
     sizes = work / "sizes.json"
     if sizes.exists():
         return
@@ -45,7 +45,7 @@ def prepare(name, work, corpora=None):
 
 
 def _write_text(path, X, Y):
-    """Write the rows that have features: omikuji takes no others."""
+    """Write the rows that have features; omikuji does not accept others."""
     rows = np.flatnonzero(np.diff(X.indptr))
     save_xc_text(path, X[rows], Y[rows])
 

@@ -1,4 +1,4 @@
-"""A virtual environment for each library, with nothing in it that the library does not need."""
+"""A virtual environment for each library, with only its own dependencies."""
 
 import json
 import subprocess
@@ -7,10 +7,10 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 
-#: What pip installs, call by call.
+#: Arguments of each call of pip.
 PACKAGES = {
-    # Its metadata asks for PyTorch and more, which the linear models do not use; that they are
-    # there would show in its memory.
+    # Its metadata requires PyTorch and more, which the linear models do not use. They would
+    # increase its memory.
     "libpecos": [["--no-deps", "libpecos==1.2.8"], ["numpy<2", "scipy<1.14", "scikit-learn"]],
     "omikuji": [["omikuji==0.5.2", "numpy", "scipy"]],
     "napkinxc": [["napkinxc==0.7.2", "numpy", "scipy"]],
@@ -21,10 +21,10 @@ SHOWN = ("numpy", "scipy", "scikit-learn")
 
 
 def make_environment(peer, folder):
-    """Make the environment of a library unless it is there; returns its Python."""
+    """Create the environment of a library unless it exists; return its Python."""
     folder = folder / peer
     python, done = folder / "bin" / "python", folder / "packages.json"
-    # skxmr is installed again each time: its sources may have changed.
+    # skxmr is always installed again, because its sources may have changed.
     if peer == "skxmr" or not done.exists() or json.loads(done.read_text()) != PACKAGES[peer]:
         venv.create(folder, with_pip=True)
         for packages in PACKAGES[peer]:
@@ -34,7 +34,7 @@ def make_environment(peer, folder):
 
 
 def versions(peer, python):
-    """Versions of the library and of what it builds on."""
+    """Return the versions of the library and of its dependencies."""
     result = subprocess.run(
         [python, "-m", "pip", "list", "--format=json"], check=True, capture_output=True, text=True
     )

@@ -2,19 +2,19 @@
 
     python make_catalogue_sample.py FULL_FOLDER OUTPUT_FOLDER
 
-FULL_FOLDER holds train.jsonl.xz, test.jsonl.xz and labels.json; the three files of the sample are
-written to OUTPUT_FOLDER under the same names. No step depends on the machine or on a random
-number generator, so every run writes the same bytes (given the same release line of liblzma).
+FULL_FOLDER has the files train.jsonl.xz, test.jsonl.xz and labels.json. The sample is written to
+OUTPUT_FOLDER under the same names. No step depends on the machine or on a random number generator,
+so every run writes the same bytes with the same release line of liblzma.
 
 1. Keep the rows with 2 to 10 labels and a text of at most 160 characters. Rows with one label are
-   left out because they are the likeliest to lack some: the corpus lists at most 339 texts per
+   dropped, because they are most likely to lack labels: the corpus lists at most 339 texts per
    subject.
-2. Choose the labels from the train rows alone: drop, again and again, the label with the fewest
-   rows left (the first id in string order if several have as few), and with it every row that has
-   it, until 5,000 labels are left. Thus each row that is left has all its labels among the 5,000.
+2. Select the labels from the train rows only. Repeatedly drop the label with the fewest remaining
+   rows (the first id in string order among equals) and all rows that have it, until 5,000 labels
+   are left. All labels of the remaining rows are then among the 5,000.
 3. Keep the test rows whose labels are all among the 5,000, except those whose text equals that of
-   a kept train row but for case, spacing and punctuation.
-4. Of these, keep the 5,000 whose text has the smallest SHA-256 after the seed.
+   a kept train row except for case, spacing and punctuation.
+4. Of these, keep the 5,000 rows with the smallest SHA-256 of the seed and the text.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def write_names(path, names):
 
 
 def peel(rows, n_labels):
-    """Drop the rarest label with all its rows until `n_labels` are left; return rows, labels."""
+    """Drop the rarest label and its rows until `n_labels` are left; return rows and labels."""
     rows_of = defaultdict(list)
     for i, row in enumerate(rows):
         for label in row["labels"]:
@@ -67,7 +67,7 @@ def peel(rows, n_labels):
     heapq.heapify(heap)
     while len(count) > n_labels:
         n, label = heapq.heappop(heap)
-        if count.get(label) != n:  # an entry from before the count last fell
+        if count.get(label) != n:  # an outdated entry: the count has decreased since
             continue
         del count[label]
         for i in (i for i in rows_of[label] if kept[i]):

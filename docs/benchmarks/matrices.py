@@ -1,4 +1,4 @@
-"""What the runners read and write: matrices and rankings. Needs NumPy and SciPy alone."""
+"""Matrices and rankings that the runners read and write. Needs only NumPy and SciPy."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,7 +13,7 @@ def load(work, name):
 
 
 def sample(matrix, n_rows):
-    """Take rows at equal distances: the rows of a corpus are in alphabetical order."""
+    """Take rows at equal distances, because the rows of a corpus are in alphabetical order."""
     return matrix[np.linspace(0, matrix.shape[0] - 1, min(n_rows, matrix.shape[0])).astype(int)]
 
 
@@ -24,14 +24,14 @@ def single_rows(X, n_rows=1000):
 
 
 def save_ranking(work, name, labels):
-    """Leave a ranking, padded with -1, to be evaluated."""
+    """Write a ranking, padded with -1, for the evaluation."""
     folder = work / "rankings"
     folder.mkdir(exist_ok=True)
     np.save(folder / f"{name}.npy", padded(labels))
 
 
 def padded(rankings):
-    """Make a matrix of rankings that may be shorter than TOP_K."""
+    """Return a matrix of rankings, padded to TOP_K."""
     if isinstance(rankings, np.ndarray):
         return rankings
     labels = np.full((len(rankings), TOP_K), -1, dtype=np.int32)
@@ -41,6 +41,6 @@ def padded(rankings):
 
 
 def ranking_of_scores(P):
-    """Labels of each row of a sparse score matrix, best first, ties by lower label."""
+    """Return the labels of each row of a sparse score matrix, best first, ties by lower label."""
     rows = (slice(*P.indptr[i : i + 2]) for i in range(P.shape[0]))
     return [P.indices[row][np.lexsort((P.indices[row], -P.data[row]))] for row in rows]

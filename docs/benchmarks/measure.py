@@ -17,7 +17,7 @@ class Stopwatch:
         self.seconds = {}
 
     def time(self, step, function):
-        """Call a function and note what it took, with its threads and finished children."""
+        """Call a function and record its times, with its threads and finished children."""
         wall, cpu = time.perf_counter(), _cpu_seconds()
         result = function()
         cpu, wall = _cpu_seconds() - cpu, time.perf_counter() - wall
@@ -42,7 +42,7 @@ def call_seconds(function, arguments):
 
 
 def size_on_disk(folder):
-    """Bytes of all files in a folder."""
+    """Return the bytes of all files in a folder."""
     return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
 
 
@@ -56,7 +56,7 @@ def run_task(tasks):
 
 
 def _peak_bytes():
-    """Peak resident memory of this process; ru_maxrss would include that of its parent."""
+    """Return the peak resident memory of this process; ru_maxrss would include its parent."""
     lines = Path("/proc/self/status").read_text().splitlines()
     fields = dict(line.split(":", 1) for line in lines)
     return 1024 * int(fields["VmHWM"].split()[0])

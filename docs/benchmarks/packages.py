@@ -1,6 +1,6 @@
-"""Debian's packages as a data set: which packages does one depend on, by its description?
+"""Debian packages as a data set: the dependencies of a package from its description.
 
-Takes a folder with two files of a Debian release, as its mirrors have them:
+Input is a folder with two files of a Debian release from one of its mirrors:
 
     curl -O http://deb.debian.org/debian/dists/bookworm/main/binary-amd64/Packages.xz
     curl -O http://deb.debian.org/debian/dists/bookworm/main/i18n/Translation-en.xz
@@ -16,14 +16,14 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import Bunch
 
-FEWEST = 2  # rows of training of a label
+MIN_ROWS = 2  # training rows of a label
 
 
 def load_packages(folder):
-    """Return texts and dependencies, a tenth of the packages set apart by the md5 of their names.
+    """Return texts and dependencies. A tenth of the packages is held out by the md5 of the name.
 
-    A label is a package that two others of the training part depend on at least; what it says of
-    itself are its name and, if it is in the release, its description.
+    A label is a package on which at least two packages of the training part depend. Its text is its
+    name and, if it is in the release, its description.
     """
     folder = Path(folder)
     described = {p["Package"]: _text(p) for p in _paragraphs(folder / "Translation-en.xz")}
@@ -33,7 +33,7 @@ def load_packages(folder):
     for name in names:
         parts[hashlib.md5(name.encode()).digest()[0] < 26].append(name)
     count = Counter(label for name in parts[False] for label in needs[name])
-    labels = sorted(label for label, n in count.items() if n >= FEWEST)
+    labels = sorted(label for label, n in count.items() if n >= MIN_ROWS)
     number = {label: i for i, label in enumerate(labels)}
     found = {"label_names": [f"{label} {described.get(label, '')}" for label in labels]}
     for part, of_part in zip(("train", "test"), (parts[False], parts[True]), strict=True):
@@ -45,7 +45,7 @@ def load_packages(folder):
 
 
 def _paragraphs(path):
-    """Fields of each paragraph of a control file; continued lines are joined."""
+    """Yield the fields of each paragraph of a control file, with continued lines joined."""
     with lzma.open(path, "rt", encoding="utf-8") as file:
         paragraphs = file.read().split("\n\n")
     for paragraph in paragraphs:
@@ -59,7 +59,7 @@ def _text(paragraph):
 
 
 def _needed(paragraph):
-    """Names of the packages depended on; of alternatives, the first one."""
+    """Return the names of the dependencies, and of alternatives the first one."""
     depends = paragraph.get("Depends", "")
     return {re.split(r"[ (:|]", part.strip())[0] for part in depends.split(",") if part.strip()}
 

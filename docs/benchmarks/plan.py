@@ -1,43 +1,43 @@
-"""What is measured on each data set, in which order."""
+"""The measurements of each data set, in their order."""
 
 from dataclasses import dataclass
 
 PEERS = ("libpecos", "skxmr", "omikuji", "napkinxc", "libmultilabel")
 
-#: Libraries that would take too long or too much memory elsewhere.
+#: Data sets of libraries that take too long or too much memory on others.
 ONLY_ON = {
     "napkinxc": ("sample", "catalogue", "records", "power-law-10000", "power-law-100000"),
     "libmultilabel": ("sample", "catalogue", "records", "power-law-10000"),
 }
-#: Data sets where everything is looked at, and where the beams are.
+#: Data sets with all measurements, and data sets with several beam widths.
 THOROUGH = ("sample", "catalogue")
 WITH_BEAMS = ("sample", "catalogue", "records")
 
 ALL_ROWS = 1_000_000
-FEW_ROWS = 2_000  # for what is slowest
+FEW_ROWS = 2_000  # for the slowest library
 OTHER_ROWS = 5_000  # for other libraries
 BEAM_ROWS = 10_000
 BEAMS = (1, 2, 3, 5, 10, 20, 50)
 PASSES = 2  # over the test rows, per process
-FASTEST = "HASH_CHUNKED"  # of libpecos's weight types
+FASTEST = "HASH_CHUNKED"  # fastest weight type of libpecos
 DEFAULT = "BINARY_SEARCH_CHUNKED"
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One process of one library."""
+    """One measurement: one process of one library."""
 
     peer: str
     task: str
     options: tuple = ()
-    needs: str = ""  # the measurement that leaves what this one reads
+    needs: str = ""  # name of the measurement that writes the input of this one
     isa: str = ""
     threads: int = 1
     extra: bool = False  # repeated less often
 
     @property
     def name(self):
-        """What results are filed under."""
+        """Return the name of the result."""
         words = [self.peer, self.task, *(o for o in self.options[:1] if isinstance(o, str))]
         words += [self.isa] if self.isa else []
         words += [f"{self.threads} threads"] if self.threads > 1 else []
@@ -45,7 +45,7 @@ class Measurement:
 
 
 def plan(data):
-    """List the measurements of a data set; what a library leaves for another comes first."""
+    """Yield the measurements of a data set, each after the measurements that it needs."""
     measurements = [*_training(), *_ranking()]
     if data in WITH_BEAMS:
         measurements += _beams()

@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from plan import FASTEST
 from results import Result
 
-COLOURS = {
+COLORS = {
     "skxmr": "#1f5fbf",
     "libpecos": "#d9730d",
     "omikuji": "#2f8f5b",
@@ -28,7 +28,7 @@ NAMES = {
 VARIANTS = ("balanced", "defaults", "wide")
 POWER_LAW = "power-law-"
 MEGABYTE = 1e6
-CROWDED = 10  # from this beam on, points lie close together
+CROWDED = 10  # from this beam width on, points are close together
 STYLE = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -44,13 +44,13 @@ STYLE = {
 
 
 def draw(results: list[Result], folder):
-    """Draw everything there is data for; returns the files by title."""
+    """Draw all plots that have data; return the files by title."""
     folder.mkdir(parents=True, exist_ok=True)
     plt.rcParams.update(STYLE)
     figures = {
         "Quality over training time": ("training", _training(results)),
         "Quality over latency": ("latency", _latency(results)),
-        "Growing with the labels": ("labels", _labels(results)),
+        "Time over the number of labels": ("labels", _labels(results)),
         "Memory": ("memory", _memory(results)),
     }
     paths = {}
@@ -70,7 +70,7 @@ def _panels(n, height=3.8):
 
 
 def _logarithmic(axis):
-    """Scale an axis by logarithm, with plain numbers at 1, 2, 5, 10 and so on."""
+    """Use a logarithmic scale with plain numbers at 1, 2, 5, 10 and so on."""
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
@@ -82,14 +82,14 @@ def _real(results):
 
 
 def _training(results):
-    """P@1 over CPU seconds of the whole fit."""
+    """Plot P@1 over CPU seconds of the whole fit."""
     results = [result for result in _real(results) if _fits(result)]
     if not results:
         return None
     figure, axes = _panels(len(results))
     for axis, result in zip(axes, results, strict=True):
         for peer, variant, seconds, precision in _fits(result):
-            axis.plot(seconds, precision, "o", color=COLOURS[peer], markersize=8)
+            axis.plot(seconds, precision, "o", color=COLORS[peer], markersize=8)
             text = f"{NAMES[peer]} {variant}".strip()
             axis.annotate(
                 text, (seconds, precision), (8, 0), textcoords="offset points", va="center"
@@ -101,7 +101,7 @@ def _training(results):
 
 
 def _fits(result):
-    """Library, variant, seconds and precision of every whole fit."""
+    """Return library, variant, seconds and precision of every whole fit."""
     models = [("skxmr", variant, f"skxmr {variant}") for variant in VARIANTS]
     models += [("libpecos", "", f"libpecos {FASTEST}")]
     models += [(peer, "", peer) for peer in ("omikuji", "napkinxc", "libmultilabel")]
@@ -114,7 +114,7 @@ def _fits(result):
 
 
 def _latency(results):
-    """P@5 over the latency of one row per call, for beams of several widths."""
+    """Plot P@5 over the latency of one row per call, for several beam widths."""
     results = [result for result in results if result.beams("skxmr beams libpecos")]
     if not results:
         return None
@@ -135,7 +135,7 @@ def _beam_line(axis, result, peer, model):
     points = [(1e6 * t, 100 * result.quality[f"{prefix} {w}"]["P@5"]) for w, t in beams.items()]
     if not points:
         return
-    axis.plot(*zip(*points, strict=True), "o-", color=COLOURS[peer], label=NAMES[peer])
+    axis.plot(*zip(*points, strict=True), "o-", color=COLORS[peer], label=NAMES[peer])
     below = True
     for width, point in zip(beams, points, strict=True):
         below = not below if int(width) >= CROWDED else below
@@ -144,18 +144,18 @@ def _beam_line(axis, result, peer, model):
 
 
 def _labels(results):
-    """Training time and latency over the number of labels."""
+    """Plot training time and latency over the number of labels."""
     results = [result for result in results if result.data.startswith(POWER_LAW)]
     results.sort(key=lambda result: result.sizes["Y_train"][1])
     if not results:
         return None
     figure, axes = _panels(2)
-    for peer in COLOURS:
+    for peer in COLORS:
         variant = {"skxmr": "defaults"}.get(peer, "")
         rows = {"skxmr": "skxmr rows defaults", "libpecos": f"libpecos rows {FASTEST}"}
         name = rows.get(peer, f"{peer} rows")
-        _growth(axes[0], results, peer, lambda r, p=peer, v=variant: r.whole_fit(p, v), 1)
-        _growth(axes[1], results, peer, lambda r, n=name: r.latencies(n), 1e6)
+        _line(axes[0], results, peer, lambda r, p=peer, v=variant: r.whole_fit(p, v), 1)
+        _line(axes[1], results, peer, lambda r, n=name: r.latencies(n), 1e6)
     axes[0].set(title="training", ylabel="CPU s of the whole fit")
     axes[1].set(title="ranking", ylabel="median µs of a call with one row")
     for axis in axes:
@@ -165,23 +165,23 @@ def _labels(results):
     return figure
 
 
-def _growth(axis, results, peer, values, scale):
+def _line(axis, results, peer, values, scale):
     points = [(r.sizes["Y_train"][1], scale * median(values(r))) for r in results if values(r)]
     if points:
-        axis.plot(*zip(*points, strict=True), "o-", color=COLOURS[peer], label=NAMES[peer])
+        axis.plot(*zip(*points, strict=True), "o-", color=COLORS[peer], label=NAMES[peer])
 
 
 def _memory(results):
-    """Bars of peak memory and of models on disk."""
+    """Draw bars of peak memory and of models on disk."""
     results = [result for result in _real(results) if result.runs("libpecos train")]
     if not results:
         return None
     figure, axes = _panels(len(results))
     for axis, result in zip(axes, results, strict=True):
-        for i, peer in enumerate(COLOURS):
+        for i, peer in enumerate(COLORS):
             bars = _bytes(result, peer)
             positions = [group + (i - 2) * 0.16 for group in range(len(bars))]
-            drawn = axis.bar(positions, bars, 0.15, color=COLOURS[peer], label=NAMES[peer])
+            drawn = axis.bar(positions, bars, 0.15, color=COLORS[peer], label=NAMES[peer])
             texts = [f"{bar:,.0f}" if bar else "" for bar in bars]
             axis.bar_label(drawn, texts, fontsize=7, padding=2, rotation=90)
         axis.set(title=result.data, ylabel="MB")
@@ -189,7 +189,7 @@ def _memory(results):
         axis.grid(axis="x", visible=False)
         axis.margins(y=0.2)
     handles = axes[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=len(COLOURS))
+    figure.legend(*handles, loc="outside lower center", ncols=len(COLORS))
     return figure
 
 

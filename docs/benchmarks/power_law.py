@@ -1,9 +1,9 @@
-"""Made-up data with as many labels as one likes, the same bytes for the same number every time.
+"""Synthetic data with any number of labels. The same number always gives the same bytes.
 
-Labels come in groups, and groups in families: a label's words are partly its own, partly its
-group's and partly its family's, so that a tree of labels can find something to divide by. How
-often a label occurs follows a power law, and so do words. Half of the rows take their labels from
-one group, the others from anywhere. Rows hold some words of each of their labels, and noise.
+Labels belong to groups, and groups to families. A label has its own words, words of its group and
+words of its family, so that a tree of labels can find clusters. The frequencies of labels and of
+words follow a power law. Half of the rows have labels of one group, the others of any group. A row
+consists of some words of each of its labels, and noise.
 """
 
 import numpy as np
@@ -14,9 +14,12 @@ GROUP = 32  # labels
 FAMILY = 32  # groups
 N_TEST = 10_000
 LABELS_PER_ROW = (1, 2, 3)
-OWN_WORDS, GROUP_WORDS, FAMILY_WORDS = 2, 3, 3  # of a label
-GROUP_POOL, FAMILY_POOL = 8, 16  # words that a group or a family has to choose from
-WORDS_PER_LABEL = 6  # drawn for a row, with repetition
+OWN_WORDS = 2  # of a label, as the next two
+GROUP_WORDS = 3
+FAMILY_WORDS = 3
+GROUP_POOL = 8  # number of words of a group, from which labels draw
+FAMILY_POOL = 16  # number of words of a family
+WORDS_PER_LABEL = 6  # number of words drawn for a row, with replacement
 NOISE_WORDS = 9
 
 
@@ -38,25 +41,25 @@ def power_law(n_labels, seed=0):
 
 
 def _draw_labels(rng, n_labels, n_rows):
-    """Return pairs of row and label; every label occurs, if perhaps in a test row only."""
+    """Return pairs of row and label. Every label occurs, possibly only in a test row."""
     per_row = rng.choice(LABELS_PER_ROW, size=n_rows)
     deck = _deck(rng, n_labels, per_row.sum())
     related = rng.random(len(deck)) < 0.5
-    # Sorted by group, in random order within one: neighbours go into the same row.
+    # Sorted by group, and in random order within a group. Adjacent labels are in the same row.
     grouped = deck[related]
     deck = np.concatenate([grouped[np.argsort(grouped // GROUP, kind="stable")], deck[~related]])
     return np.repeat(rng.permutation(n_rows), per_row), deck
 
 
 def _deck(rng, n_labels, size):
-    """Return labels in random order, each once and the rest by a power law."""
-    share = (np.arange(n_labels) + 10.0) ** -0.8
-    extra = rng.multinomial(size - n_labels, share / share.sum())
+    """Return labels in random order: each once, and more by a power law."""
+    probability = (np.arange(n_labels) + 10.0) ** -0.8
+    extra = rng.multinomial(size - n_labels, probability / probability.sum())
     return rng.permutation(np.repeat(rng.permutation(n_labels), 1 + extra))
 
 
 def _label_words(rng, n_labels, n_features):
-    """Return the words of each label, a row of equal length each."""
+    """Return the words of each label, as rows of equal length."""
     label = np.arange(n_labels)[:, None]
     group = label // GROUP
     groups = _common_words(rng, (n_labels // GROUP + 1, GROUP_POOL), n_features, 2)
@@ -68,12 +71,12 @@ def _label_words(rng, n_labels, n_features):
 
 
 def _common_words(rng, shape, n_features, power):
-    """Draw words whose frequency falls with their number, the faster the higher the power."""
+    """Draw words whose frequency decreases with their number, faster with a higher power."""
     return (n_features * rng.random(shape) ** power).astype(np.int32)
 
 
 def _draw_words(rng, rows, labels, words, n_rows, n_features):
-    """Return how often each word occurs in each row."""
+    """Return the counts of the words in each row."""
     chosen = rng.integers(words.shape[1], size=(len(rows), WORDS_PER_LABEL))
     noise = _common_words(rng, (n_rows, NOISE_WORDS), n_features, 4)
     row = np.concatenate([np.repeat(rows, WORDS_PER_LABEL), np.repeat(range(n_rows), NOISE_WORDS)])

@@ -1,4 +1,4 @@
-"""Precision of the rankings that the runners left."""
+"""Precision of the rankings that the runners wrote."""
 
 import numpy as np
 from matrices import load, sample
@@ -7,7 +7,7 @@ from skxmr.metrics import ndcg_at_k, precision_at_k, propensities, psp_at_k
 
 
 def quality(work):
-    """Evaluate every ranking; those of fewer rows belong to a sample of the test rows."""
+    """Evaluate all rankings. Rankings of fewer rows are for a sample of the test rows."""
     p, Y_test = propensities(load(work, "Y_train")), load(work, "Y_test")
     paths = sorted((work / "rankings").glob("*.npy"))
     return {path.stem: _evaluate(Y_test, np.load(path), p) for path in paths}

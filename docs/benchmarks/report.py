@@ -1,4 +1,4 @@
-"""Write RESULTS.md and its plots from what compare.py measured: python report.py RESULT.json ..."""
+"""Write RESULTS.md and its plots from results of compare.py: python report.py RESULT.json ..."""
 
 import sys
 from pathlib import Path
@@ -13,8 +13,8 @@ ORDER = ("catalogue", "catalogue-bigrams", "records")
 
 
 def report(results, plots):
-    """The whole text."""
-    parts = ["# Results\n\n", _circumstances(results), "## Targets\n\n", summary(results)]
+    """Return the text of the page."""
+    parts = ["# Results\n\n", _conditions(results), "## Targets\n\n", summary(results)]
     parts.append((HERE / "shortfalls.md").read_text() + "\n")
     for title, path in plots.items():
         parts.append(f"## {title}\n\n![{title}]({path.relative_to(HERE).as_posix()})\n\n")
@@ -22,8 +22,8 @@ def report(results, plots):
     return "".join(parts).rstrip() + "\n"
 
 
-def _circumstances(results):
-    """What was run, on which machine."""
+def _conditions(results):
+    """Describe the machine and the versions of the libraries."""
     machine = results[0].machine
     versions = {}
     for result in results:
@@ -32,8 +32,8 @@ def _circumstances(results):
     lines = [f"- {text}\n" for text in versions.values()]
     return (
         f"{machine['cpu']}, {machine['cores']} cores. One thread and one process at a time; median "
-        "(range) over alternating runs. CPU seconds, unless wall time is named. A dependency that "
-        "is listed for one library need not have the same version for another:\n\n"
+        "(range) over alternating runs. Times are CPU seconds unless the table says wall time. "
+        "Each library has its own environment, so the versions of dependencies differ:\n\n"
         + "".join(lines)
         + "\n"
     )
@@ -42,7 +42,7 @@ def _circumstances(results):
 def _section(result):
     n_train, n_features, n_nonzeros = result.sizes["X_train"]
     n_test, n_labels, _ = result.sizes["Y_test"]
-    makers = (
+    sections = (
         tables.training,
         tables.ranking,
         tables.quality,
@@ -55,7 +55,7 @@ def _section(result):
         f"{n_train:,} training rows of {n_nonzeros / n_train:.1f} nonzeros, {n_test:,} test rows, "
         f"{n_features:,} features, {n_labels:,} labels. {result.date}, load "
         f"{result.machine['load']:.1f} at the start; {_repeats(result)}.\n\n"
-        + "".join(make(result) for make in makers)
+        + "".join(section(result) for section in sections)
     )
 
 
@@ -65,15 +65,15 @@ def _repeats(result):
 
 
 def main(paths):
-    """Write the report beside this file."""
-    results = sorted(map(Result, paths), key=_place)
+    """Write the page and the plots next to this file."""
+    results = sorted(map(Result, paths), key=_sort_key)
     (HERE / "RESULTS.md").write_text(report(results, draw(results, HERE / "plots")))
 
 
-def _place(result):
-    """Real data first, then made-up data by the number of labels."""
-    known = ORDER.index(result.data) if result.data in ORDER else len(ORDER)
-    return known, result.sizes["Y_train"][1]
+def _sort_key(result):
+    """Return the sort key: real data first, then synthetic data by the number of labels."""
+    position = ORDER.index(result.data) if result.data in ORDER else len(ORDER)
+    return position, result.sizes["Y_train"][1]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What compare.py wrote about one data set, ready for tables and plots."""
+"""Results of compare.py on one data set, for tables and plots."""
 
 import json
 from pathlib import Path
@@ -19,31 +19,31 @@ class Result:
         self._runs = content["runs"]
 
     def has(self, name):
-        """Whether a measurement was tried."""
+        """Return whether a measurement was started."""
         return name in self._runs
 
     def runs(self, name):
-        """Runs that did not fail."""
+        """Return the runs that did not fail."""
         return [run for run in self._runs.get(name, ()) if "failed" not in run]
 
     def failure(self, name):
-        """Why a measurement has no values."""
+        """Return the reason why a measurement has no values."""
         messages = [run["failed"] for run in self._runs.get(name, ()) if "failed" in run]
         return messages[0] if messages else "not measured"
 
     def bound(self, name):
-        """Seconds after which a measurement was stopped, or None."""
+        """Return the seconds after which a measurement was stopped, or None."""
         return next((run["over"] for run in self._runs.get(name, ()) if "over" in run), None)
 
     def totals(self, name, clock="cpu"):
-        """Seconds of all steps together, run by run."""
+        """Return the total seconds of all steps of each run."""
         return [
             sum(seconds[clock] for passes in run["seconds"].values() for seconds in passes)
             for run in self.runs(name)
         ]
 
     def per_query(self, name, step="predict", clock="cpu"):
-        """Seconds per query of every pass of every run."""
+        """Return the seconds per query of every pass of every run."""
         return [
             seconds[clock] / run["n_queries"]
             for run in self.runs(name)
@@ -51,32 +51,32 @@ class Result:
         ]
 
     def latencies(self, name, which="p50"):
-        """Wall seconds of a call with one row, run by run."""
+        """Return the wall seconds of a call with one row of each run."""
         return [run["latency"][which] for run in self.runs(name)]
 
     def beams(self, name):
-        """Widths, and for each the median latency of a call with one row."""
+        """Return the median latency of a call with one row for each beam width."""
         runs = self.runs(name)
         widths = runs[0]["latency"] if runs else ()
         return {w: median(run["latency"][w]["p50"] for run in runs) for w in widths}
 
     def fields(self, name, key):
-        """A number that each run noted."""
+        """Return a number of each run."""
         return [run[key] for run in self.runs(name)]
 
     def openings(self, name):
-        """Wall seconds to open a model, but for the first time in each process."""
+        """Return the wall seconds to open a model, without the first time in each process."""
         return [s["wall"] for run in self.runs(name) for s in run["seconds"]["open"][1:]]
 
     def whole_fit(self, peer, variant=""):
-        """CPU seconds of embedding, tree and rankers, run by run."""
+        """Return the CPU seconds of embedding, tree and rankers of each run."""
         name = f"{peer} train {variant}".strip()
         if peer != "libpecos":
             return self.totals(name)
         return list(map(sum, zip(self.totals("libpecos index"), self.totals(name), strict=False)))
 
     def training_peak(self, peer, variant=""):
-        """Peak bytes of the processes that trained."""
+        """Return the peak bytes of the training processes."""
         peaks = self.fields(f"{peer} train {variant}".strip(), "peak_bytes")
         if peer == "libpecos" and peaks:
             peaks = [max(peaks + self.fields("libpecos index", "peak_bytes"))]
@@ -84,5 +84,5 @@ class Result:
 
 
 def ratio(numerator, denominator):
-    """Median over median, or None if either is missing."""
+    """Return the ratio of the medians, or None if one is missing."""
     return median(numerator) / median(denominator) if numerator and denominator else None

@@ -1,10 +1,10 @@
-"""Measure what each way to rank better gains and costs, and write the tables of ABLATION.md.
+"""Measure the gain and the cost of each option, and write the tables of ABLATION.md.
 
     python docs/benchmarks/run_ablation.py --work WORK [--corpora CORPORA] [--data NAME ...]
 
-Data sets are those of compare.py, made under WORK if they are not there. All test rows are ranked;
-training and ranking use one thread. What other libraries reach on the same matrices is taken from
-results/NAME.json, where compare.py left it.
+The data sets are those of compare.py. They are created in WORK if they do not exist. All test rows
+are ranked; training and ranking use one thread. Results of other libraries on the same matrices are
+read from results/NAME.json, which compare.py writes.
 """
 
 import argparse
@@ -24,16 +24,18 @@ from skxmr import KMeansIndexer, XRLinearClassifier
 from skxmr.metrics import ndcg_at_k, precision_at_k, propensities, psp_at_k, recall_at_k
 
 WIDE = KMeansIndexer(branching=32, max_leaf_size=400, balanced=False)
-CLUSTERS, TREES, PLAIN = {"max_clusters_per_label": 2}, {"n_trees": 3}, {"n_neighbors": None}
-NAMES = "names"  # stands for examples made of the labels' names
+CLUSTERS = {"max_clusters_per_label": 2}
+TREES = {"n_trees": 3}
+PLAIN = {"n_neighbors": None}
+NAMES = "names"  # key of label examples made from the names
 
-#: name -> parameters. How votes count was settled on rows held out of training.
+#: name -> parameters. The settings of the neighbors were tuned on held-out training rows.
 SETTINGS = {
     "no neighbors": PLAIN,
     "defaults: 20 neighbors": {},
     "neighbors tuned on held-out rows": {"n_neighbors": "auto"},
     "wide tree": {"indexer": WIDE},
-    "matcher's negatives too": {"negative_sampling": "tfn+man"},
+    "matcher-aware negatives": {"negative_sampling": "tfn+man"},
     "2 clusters, no neighbors": {**CLUSTERS, **PLAIN},
     "2 clusters": CLUSTERS,
     "3 trees, no neighbors": {**TREES, **PLAIN},
@@ -46,8 +48,7 @@ SETTINGS = {
     "names, 3 trees, 2 clusters": {**TREES, **CLUSTERS, NAMES: "rows"},
 }
 
-#: name -> process that trains and ranks, and the ranking that it leaves. All else is the library's
-#: default.
+#: name -> measurement of another library. All other parameters have their defaults.
 PEERS = {
     "libpecos": Measurement("libpecos", "whole", ("tfn", "1")),
     "libpecos, 3 trees": Measurement("libpecos", "whole", ("tfn", "3")),
@@ -94,7 +95,7 @@ def measure(params, work):
 
 
 def measure_peer(name, pythons, work):
-    """Measure another library in an environment of its own."""
+    """Measure another library in its own environment."""
     measurement = PEERS[name]
     found = run(measurement, pythons[measurement.peer], work, TIMEOUT)
     if "failed" in found:
@@ -136,7 +137,7 @@ def line(name, found, n_rows):
 
 
 def write_report(results, path):
-    """Replace the tables of the report, which follow its text."""
+    """Replace the tables after the text of the page."""
     text = path.read_text().split("\n## ")[0] if path.exists() else "# Ablation\n"
     tables = [line for name, found in results.items() for line in table(name, found)]
     path.write_text(text.rstrip("\n") + "\n" + "\n".join(tables) + "\n")

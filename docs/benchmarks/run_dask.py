@@ -1,7 +1,7 @@
-"""One fit and one ranking by a local dask cluster, beside one process: python run_dask.py N_LABELS.
+"""Fit and ranking on a local dask cluster and in one process: python run_dask.py N_LABELS.
 
-Prints the peak memory of every process and whether both models are the same. With --kill one worker
-is killed in the midst of training.
+Prints the peak memory of every process, and whether both models are equal. --kill kills one worker
+during training.
 """
 
 import argparse
@@ -18,13 +18,13 @@ from skxmr import XRLinearClassifier
 
 
 def memory(field="VmHWM"):
-    """Resident memory of this process in MB; at its peak, unless told otherwise."""
+    """Return the resident memory of this process in MB, by default at its peak."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(dict(line.split(":", 1) for line in lines)[field].split()[0]) / 1024
 
 
 def kill_one(client, seconds):
-    """Kill a worker once that many seconds have passed."""
+    """Kill a worker after some seconds."""
     pids = list(client.run(os.getpid).values())
     timer = threading.Timer(seconds, lambda: os.kill(pids[0], 9))
     timer.start()
@@ -32,7 +32,7 @@ def kill_one(client, seconds):
 
 
 def same(left, right):
-    """Whether two models agree bit by bit."""
+    """Return whether two models are bitwise equal."""
     arrays = [
         [
             *(
@@ -57,7 +57,7 @@ def timed(what, function):
 
 
 def main():
-    """Fit and rank on a cluster, then here."""
+    """Fit and rank on a cluster, then in this process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("n_labels", type=int)
     parser.add_argument("--workers", type=int, default=2)

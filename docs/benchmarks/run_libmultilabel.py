@@ -9,13 +9,13 @@ from libmultilabel.linear import train_tree
 from matrices import BEAM, TOP_K, load, sample, save_ranking, single_rows
 from measure import call_seconds, run_task
 
-BATCH = 256  # rows: scores come dense, for all labels
+BATCH = 256  # rows: the scores are dense, for all labels
 
 
 def train(work, watch):
-    """Train a tree with the library's defaults."""
+    """Train a tree with the defaults of the library."""
     X, Y = sp.csr_matrix(load(work, "X_train"), dtype=float), load(work, "Y_train")
-    np.random.seed(0)  # noqa: NPY002, the library takes its seeds from here
+    np.random.seed(0)  # noqa: NPY002, the library uses this generator
     path = work / "libmultilabel.pickle"
     path.unlink(missing_ok=True)
     model = watch.time("train", lambda: train_tree(Y, X, verbose=False))
@@ -59,6 +59,6 @@ def _scores(model, X):
 
 
 if __name__ == "__main__":
-    # Whatever one asks, the library starts a thread per core that the machine has.
+    # The library always starts one thread per core.
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     run_task({"train": train, "predict": predict, "rows": rows})

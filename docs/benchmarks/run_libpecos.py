@@ -14,7 +14,7 @@ DEFAULT = "BINARY_SEARCH_CHUNKED"  # weight type
 
 
 def index(work, watch):
-    """Build the tree with the library's defaults, and leave it for the others."""
+    """Build the tree with the defaults of the library, and save it for other measurements."""
     X, Y = load(work, "X_train"), load(work, "Y_train")
     Z = watch.time("embed", lambda: LabelEmbeddingFactory.create(Y, X, method="pifa", threads=1))
     chain = watch.time("index", lambda: Indexer.gen(Z, threads=1))
@@ -25,7 +25,7 @@ def index(work, watch):
 
 
 def train(work, watch):
-    """Train the rankers with the library's defaults, and leave the model for the others."""
+    """Train the rankers with the defaults of the library, and save the model."""
     X, Y = load(work, "X_train"), load(work, "Y_train")
     chain = [sp.csc_matrix(sp.load_npz(path)) for path in sorted((work / "chain").iterdir())]
     folder = work / "libpecos"
@@ -51,7 +51,7 @@ def rows(work, watch, kind):
 
 
 def beams(work, watch, kind, n_rows, *widths):
-    """Rank with beams of several widths."""
+    """Rank with several beam widths."""
     X, model = sample(load(work, "X_test"), int(n_rows)), _model(work, kind)
     latency = {}
     for width in widths:
@@ -64,9 +64,9 @@ def beams(work, watch, kind, n_rows, *widths):
 
 
 def whole(work, watch, variant, n_trees):
-    """Train one tree or several from different seeds, and rank all rows with what they average.
+    """Train one or several trees with different seeds, and rank all rows with their mean scores.
 
-    A variant is the negatives, or "names" where labels' names are further rows of theirs.
+    A variant is the kind of negatives, or "names": the names of the labels are additional rows.
     """
     X, Y, X_test = (load(work, name) for name in ("X_train", "Y_train", "X_test"))
     negatives = "tfn" if variant == "names" else variant

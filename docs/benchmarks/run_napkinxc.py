@@ -6,11 +6,11 @@ from matrices import TOP_K, load, sample, save_ranking, single_rows
 from measure import call_seconds, run_task, size_on_disk
 from napkinxc.models import PLT
 
-N_ROWS = 20_000  # are ranked of a test part that has more
+N_ROWS = 20_000  # maximum number of test rows
 
 
 def train(work, watch):
-    """Train a probabilistic label tree with the library's defaults."""
+    """Train a probabilistic label tree with the defaults of the library."""
     X, Y, folder = load(work, "X_train"), load(work, "Y_train"), work / "napkinxc"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -21,7 +21,7 @@ def train(work, watch):
 
 
 def whole(work, watch):
-    """Train with the library's defaults and rank all rows."""
+    """Train with the defaults of the library, and rank all rows."""
     size = train(work, watch)
     X, model = load(work, "X_test"), _model(work)
     few = sample(X, N_ROWS)

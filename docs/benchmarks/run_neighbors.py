@@ -1,8 +1,9 @@
-"""Compare rows that carry a highly ranked label with all rows as voters, and write NEIGHBORS.md.
+"""Compare neighbors with one of the best labels with neighbors among all rows; write NEIGHBORS.md.
 
     python docs/benchmarks/run_neighbors.py --work WORK [--corpora CORPORA] [--data NAME ...]
 
-"All rows" are exact cosines of a query with every row of training, by SciPy. Both vote alike.
+"All rows" uses exact cosines of a query with all training rows, computed by SciPy. The scores of
+the neighbors are combined in the same way.
 """
 
 import argparse
@@ -19,15 +20,16 @@ from skxmr._core import combine
 from skxmr._ranking import ensemble
 from skxmr.metrics import precision_at_k
 
-N_ROWS = 2000  # of the test part, at equal distances
-BLOCK = 100  # queries compared with all rows at once
+N_ROWS = 2000  # test rows, at equal distances
+BLOCK = 100  # number of queries that are compared with all rows at once
 N_NEIGHBOR_LABELS = (5, 10, 20, 50)
 
 
 def exact_neighbors(clf, X, queries, n_neighbors):
-    """The most similar of all rows, and what finding them took per query, in microseconds."""
+    """Return the most similar of all rows, and the time per query in microseconds."""
     rows = normalize(X[clf._fitted.neighbors.source]).T.tocsr()
-    queries, parts = normalize(queries), []
+    queries = normalize(queries)
+    parts = []
     start = time.process_time()
     for lo in range(0, queries.shape[0], BLOCK):
         similarity = (queries[lo : lo + BLOCK] @ rows).toarray()
@@ -42,7 +44,7 @@ def exact_neighbors(clf, X, queries, n_neighbors):
 
 
 def measure(work):
-    """Rows of the table: candidate rows, precision at 1, 3 and 5, and microseconds per query."""
+    """Return table rows: candidate rows, precision at 1, 3 and 5, and microseconds per query."""
     X, Y = load(work, "X_train"), load(work, "Y_train")
     queries, Y_test = (sample(load(work, name), N_ROWS) for name in ("X_test", "Y_test"))
     clf = XRLinearClassifier(random_state=0, n_jobs=1).fit(X, Y)
@@ -65,21 +67,21 @@ def measure(work):
     labels, scores = clf.rank(queries, 50)
     ranking_us = 1e6 * (time.process_time() - start) / queries.shape[0]
     *exact, us = exact_neighbors(clf, X, queries, weighting.n_neighbors)
-    neighbors = clf._fitted.neighbors, *exact, weighting.power, weighting.weight
+    neighbors = (clf._fitted.neighbors, *exact, weighting.power, weighting.weight)
     weighted = scores * np.float32(1 - weighting.weight)
     mixed, _ = combine(
         labels, weighted, 5, Y.shape[1], n_head=ensemble.N_NEIGHBOR_LABELS, neighbors=neighbors
     )
     found["all rows"] = mixed, us + ranking_us
     lines = []
-    for who, (ranking, us) in found.items():
+    for name, (ranking, us) in found.items():
         p = [f"{100 * precision_at_k(Y_test, ranking, k=k):.2f}" for k in (1, 3, 5)]
-        lines.append(f"| {who} | {' | '.join(p)} | {us:,.0f} |")
+        lines.append(f"| {name} | {' | '.join(p)} | {us:,.0f} |")
     return lines, bytes_held / 1e6, X.shape[0]
 
 
 def main():
-    """Measure and write the page."""
+    """Measure, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--corpora", type=Path)

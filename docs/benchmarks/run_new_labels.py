@@ -1,10 +1,10 @@
-"""Measure labels that are added later beside fitting again, and write the tables of NEW_LABELS.md.
+"""Compare labels added to a model with a new fit, and write the tables of NEW_LABELS.md.
 
     python docs/benchmarks/run_new_labels.py --work WORK [--corpora CORPORA] [--data NAME ...]
 
-Data sets are those of compare.py, made under WORK if they are not there. Some labels, drawn at
-random, are left out of a fit and then added. All test rows are ranked, one thread. Nobody votes, as
-votes know new labels without any training.
+The data sets are those of compare.py. They are created in WORK if they do not exist. Labels drawn
+at random are omitted from a fit and then added. All test rows are ranked, with one thread. Nearest
+neighbors are disabled, because they include new labels without any training.
 """
 
 import argparse
@@ -24,15 +24,15 @@ from measure import Stopwatch
 from skxmr import XRLinearClassifier
 from skxmr.metrics import precision_at_k
 
-SHARES = (0.01, 0.1)
+FRACTIONS = (0.01, 0.1)
 
-#: name -> options of add_labels, and which rows it is given
+#: name -> options of add_labels, and its rows
 SETTINGS = {
     "add_labels": ({}, "all"),
     "1 cluster": ({"clusters_per_label": 1}, "all"),
     "6 clusters": ({"clusters_per_label": 6}, "all"),
-    "siblings, too": ({"retrain_siblings": True}, "all"),
-    "the indexer's cluster": ({"placement": "indexer"}, "all"),
+    "retrain_siblings=True": ({"retrain_siblings": True}, "all"),
+    "cluster of the indexer": ({"placement": "indexer"}, "all"),
     "new rows and a tenth of the others": ({}, "some"),
     "new rows only": ({}, "new"),
 }
@@ -40,13 +40,13 @@ MEASURES = ("P@1", "P@3", "P@5", "new R@5", "new R@10", "old R@5")
 
 
 class Task:
-    """Matrices whose last columns of Y are the labels to be added."""
+    """Matrices of a data set; the last columns of Y are the labels to be added."""
 
-    def __init__(self, work, share):
+    def __init__(self, work, fraction):
         X, Y, X_test, Y_test = (load(work, n) for n in ("X_train", "Y_train", "X_test", "Y_test"))
         rng = np.random.default_rng(0)
         order = rng.permutation(Y.shape[1])
-        self.n_known = Y.shape[1] - max(1, round(share * Y.shape[1]))
+        self.n_known = Y.shape[1] - max(1, round(fraction * Y.shape[1]))
         self.X, self.Y, self.X_test, self.Y_test = X, Y[:, order], X_test, Y_test[:, order]
         is_new = np.diff(self.Y[:, self.n_known :].indptr) > 0
         some = is_new | (rng.random(len(is_new)) < 0.1)
@@ -63,7 +63,7 @@ class Task:
         return found
 
     def recalls(self, labels):
-        """Shares of the old and of the new labels' occurrences that are ranked."""
+        """Return the fractions of the occurrences of old and of new labels that are ranked."""
         pointers = np.arange(0, labels.size + 1, labels.shape[1])
         ones = np.ones(labels.size, dtype=np.float32)
         ranked = sp.csr_matrix((ones, labels.ravel().clip(0), pointers), shape=self.Y_test.shape)
@@ -81,8 +81,8 @@ def measured(task, name, step, make):
     return clf, found
 
 
-def measure(work, share):
-    task = Task(work, share)
+def measure(work, fraction):
+    task = Task(work, fraction)
     params = {"random_state": 0, "n_jobs": 1, "n_neighbors": None}
     n_rows = {name: len(rows) for name, rows in task.rows.items()}
     found = {"n_labels": task.Y.shape[1], "n_new": task.Y.shape[1] - task.n_known, "rows": n_rows}
@@ -90,8 +90,10 @@ def measure(work, share):
     def fit(n_labels):
         return XRLinearClassifier(**params).fit(task.X, task.Y[:, :n_labels])
 
-    _, found["fitting again"] = measured(task, "fitting again", "fit", lambda: fit(None))
-    old, found["without them"] = measured(task, "without", "fit", lambda: fit(task.n_known))
+    _, found["new fit"] = measured(task, "new fit", "fit", lambda: fit(None))
+    old, found["fit without them"] = measured(
+        task, "fit without them", "fit", lambda: fit(task.n_known)
+    )
     for name, (options, which) in SETTINGS.items():
         rows = task.rows[which]
         add = partial(copy.deepcopy(old).add_labels, task.X[rows], task.Y[rows], **options)
@@ -99,16 +101,16 @@ def measure(work, share):
     return found
 
 
-def table(name, share, found):
+def table(name, fraction, found):
     rows = found["rows"]
     lines = [
-        f"\n## {name}, {100 * share:g} % of the labels\n",
+        f"\n## {name}, {100 * fraction:g} % of the labels\n",
         f"{found['n_new']:,} of {found['n_labels']:,} labels are new; {rows['new']:,} of "
         f"{rows['all']:,} training rows have one.\n",
         "| | " + " | ".join(MEASURES) + " | CPU s |",
         "| --- |" + " ---: |" * (len(MEASURES) + 1),
     ]
-    for setting in ("fitting again", "without them", *SETTINGS):
+    for setting in ("new fit", "fit without them", *SETTINGS):
         values = found[setting]
         cells = [f"{100 * values[m]:.2f}" for m in MEASURES]
         lines.append(f"| {setting} | " + " | ".join([*cells, f"{values['cpu_s']:.2f}"]) + " |")
@@ -116,13 +118,13 @@ def table(name, share, found):
 
 
 def write_report(results, path):
-    """Replace the tables of the report, which follow its text."""
+    """Replace the tables after the text of the page."""
     text = path.read_text().split("\n## ")[0] if path.exists() else "# New labels\n"
     tables = [
         line
-        for name, shares in results.items()
-        for share, found in shares.items()
-        for line in table(name, float(share), found)
+        for name, fractions in results.items()
+        for fraction, found in fractions.items()
+        for line in table(name, float(fraction), found)
     ]
     path.write_text(text.rstrip("\n") + "\n" + "\n".join(tables) + "\n")
 
@@ -134,14 +136,14 @@ def main():
     parser.add_argument("--data", nargs="*", default=["sample"])
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     options = parser.parse_args()
-    warnings.simplefilter("ignore", UserWarning)  # rows are left out on purpose
+    warnings.simplefilter("ignore", UserWarning)  # rows are omitted on purpose
     path = options.out / "new_labels.json"
     results = json.loads(path.read_text()) if path.exists() else {}
     for name in options.data:
         prepare(name, options.work / name, options.corpora)
-        for share in SHARES:
-            print(name, share)
-            results.setdefault(name, {})[str(share)] = measure(options.work / name, share)
+        for fraction in FRACTIONS:
+            print(name, fraction)
+            results.setdefault(name, {})[str(fraction)] = measure(options.work / name, fraction)
             path.write_text(json.dumps(results, indent=1) + "\n")
     write_report(results, options.out / "NEW_LABELS.md")
 

@@ -6,11 +6,11 @@ import omikuji
 from matrices import BEAM, TOP_K, load, sample, save_ranking, single_rows
 from measure import call_seconds, run_task, size_on_disk
 
-N_ROWS = 20_000  # are ranked of a test part that has more
+N_ROWS = 20_000  # maximum number of test rows
 
 
 def train(work, watch):
-    """Train one tree with the library's defaults; it reads a text file itself."""
+    """Train one tree with the defaults of the library, which reads a text file."""
     params = omikuji.Model.default_hyper_param()
     params.n_trees = 1
     path, folder = str(work / "train.txt"), work / "omikuji"
@@ -21,7 +21,7 @@ def train(work, watch):
 
 
 def whole(work, watch, n_trees, k):
-    """Train trees, balanced ones of two children or unbalanced ones of k, and rank all rows."""
+    """Train balanced trees with two children per node or unbalanced with k; rank all rows."""
     params = omikuji.Model.default_hyper_param()
     params.n_trees = int(n_trees)
     if int(k):
@@ -41,7 +41,7 @@ def whole(work, watch, n_trees, k):
 
 
 def predict(work, watch, n_rows):
-    """Rank a sample of the test rows; the library takes one at a time."""
+    """Rank a sample of the test rows. The library accepts one row at a time."""
     queries = _pairs(sample(load(work, "X_test"), int(n_rows)))
     model = _model(work)
     labels = watch.time("predict", lambda: [_predict(model, query) for query in queries])
@@ -63,7 +63,7 @@ def _model(work):
 
 
 def _pairs(X):
-    """The features of each row as the library wants them."""
+    """Return the features of each row in the format of the library."""
     rows = (slice(*X.indptr[i : i + 2]) for i in range(X.shape[0]))
     return [list(zip(X.indices[r].tolist(), X.data[r].tolist(), strict=True)) for r in rows]
 

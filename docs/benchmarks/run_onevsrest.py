@@ -1,8 +1,8 @@
-"""Measures OneVsRestClassifier beside a tree of XRLinearClassifier on the bundled sample.
+"""Measure OneVsRestClassifier and a tree of XRLinearClassifier on the bundled sample.
 
     python docs/benchmarks/run_onevsrest.py xr|ovr [--labels N]
 
-Each in a process of its own, on one thread. With --labels, the N most frequent labels only.
+Each runs in its own process with one thread. --labels selects the N most frequent labels.
 """
 
 import argparse
@@ -24,7 +24,7 @@ N_SINGLE = 200
 
 
 def load(n_labels):
-    """Features and labels of training and test rows; rows that lose all their labels stay."""
+    """Return features and labels. Rows whose labels are all removed are kept."""
     data = load_catalogue_subjects()
     vectorizer = TfidfVectorizer(min_df=3, dtype=np.float32)
     X = vectorizer.fit_transform(data.text_train), vectorizer.transform(data.text_test)
@@ -33,14 +33,14 @@ def load(n_labels):
 
 
 def make(kind):
-    """The estimator."""
+    """Return the estimator."""
     if kind == "ovr":
         return OneVsRestClassifier(LinearSVC())
     return XRLinearClassifier(n_neighbors=None, random_state=0)
 
 
 def top(estimator, X, k=5):
-    """The k best labels of each row; without a ranking, from the scores of all labels."""
+    """Return the k best labels of each row, from `rank` or from the scores of all labels."""
     if hasattr(estimator, "rank"):
         return estimator.rank(X, k)[0]
     scores = estimator.decision_function(X)
@@ -50,14 +50,14 @@ def top(estimator, X, k=5):
 
 
 def cpu_seconds(function, *args):
-    """What a call returns, and its CPU time."""
+    """Return the result of a call, and its CPU seconds."""
     start = time.process_time()
     result = function(*args)
     return result, time.process_time() - start
 
 
 def main():
-    """Measure one of the two."""
+    """Measure one of the two estimators."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kind", choices=["xr", "ovr"])
     parser.add_argument("--labels", type=int, default=5000)
@@ -66,7 +66,7 @@ def main():
     estimator, fit = cpu_seconds(make(args.kind).fit, X, Y)
     ranking, batch = cpu_seconds(top, estimator, X_test)
     _, single = cpu_seconds(lambda: [top(estimator, X_test[i]) for i in range(N_SINGLE)])
-    shares = {"propensities": propensities(Y)}
+    options = {"propensities": propensities(Y)}
     print(
         json.dumps(
             {
@@ -75,7 +75,7 @@ def main():
                 "P@1,3,5": [
                     round(100 * precision_at_k(Y_test, ranking, k=k), 2) for k in (1, 3, 5)
                 ],
-                "PSP@5": round(100 * psp_at_k(Y_test, ranking, k=5, **shares), 2),
+                "PSP@5": round(100 * psp_at_k(Y_test, ranking, k=5, **options), 2),
                 "fit, CPU s": round(fit, 1),
                 "batch, µs a row": round(1e6 * batch / len(ranking), 1),
                 "one row, µs": round(1e6 * single / N_SINGLE),

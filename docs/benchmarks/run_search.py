@@ -1,6 +1,6 @@
-"""What a search over what only matters for ranking costs, beside its fits: python run_search.py.
+"""Cost of a search over ranking parameters, compared with its fits: python run_search.py.
 
-Matrices first, then texts through a pipeline, in one process and spread by joblib's backends.
+First with matrices, then with texts and a pipeline, in one process and with the backends of joblib.
 """
 
 import argparse
@@ -24,30 +24,30 @@ GRID = {"beam_width": [3, 5, 10, 15, 20], "prune_threshold": [0.05, 0.1, 0.15, 0
 
 
 class NotedIndexer(KMeansIndexer):
-    """Notes in a file that a tree was built, whichever process did it."""
+    """Indexer that records each tree it builds in a file, from any process."""
 
     def __init__(self, note=None, branching=16, max_leaf_size=200, balanced=False, spherical=True):
         super().__init__(branching, max_leaf_size, balanced, spherical, random_state=0)
         self.note = note
 
     def fit(self, X, y=None):
-        """Cluster, and say so."""
+        """Build a tree and record it."""
         with open(self.note, "a") as file:
             file.write("fit\n")
         return super().fit(X, y)
 
 
 class Timed(XRLinearClassifier):
-    """Adds up the CPU seconds of fitting and of ranking; of use in one process only."""
+    """Classifier that sums the CPU seconds of fitting and of ranking, in one process only."""
 
     spent = {"fit": 0.0, "rank": 0.0}
 
     def fit(self, *args, **kwargs):
-        """Fit against the clock."""
+        """Fit and measure the time."""
         return self._timed("fit", super().fit, *args, **kwargs)
 
     def rank(self, *args, **kwargs):
-        """Rank against the clock."""
+        """Rank and measure the time."""
         return self._timed("rank", super().rank, *args, **kwargs)
 
     def _timed(self, what, method, *args, **kwargs):
@@ -59,7 +59,7 @@ class Timed(XRLinearClassifier):
 
 
 def plain_fits(model, X, Y, folds):
-    """Fit to the training rows of each fold, as if nothing else were to be done."""
+    """Fit to the training rows of each fold without a search."""
     watch = Stopwatch()
     for rows, _ in folds.split(np.zeros(Y.shape[0])):
         part = X[rows] if hasattr(X, "indptr") else [X[i] for i in rows]
@@ -68,7 +68,7 @@ def plain_fits(model, X, Y, folds):
 
 
 def searched(model, grid, X, Y, folds, note, backend=None):
-    """Search; returns wall seconds and how often a tree was built."""
+    """Search; return wall seconds and the number of trees that were built."""
     note.write_text("")
     search = GridSearchCV(model, grid, cv=folds, refit=False, scoring=precision_at_1_scorer)
     start, cpu = time.perf_counter(), time.process_time()
@@ -98,7 +98,7 @@ def on_matrices(X, Y, folds, options):
 
 
 def on_texts(texts, Y, folds, options):
-    """Do the same with a vectoriser in a pipeline."""
+    """Compare a search over a pipeline with a vectorizer with its fits, in CPU seconds."""
     with tempfile.TemporaryDirectory() as folder:
         note = Path(folder) / "note"
         indexer = NotedIndexer(str(note))
@@ -117,11 +117,11 @@ def on_texts(texts, Y, folds, options):
                 f"search {cpu:.1f} s ({n_trees} trees), of these fits {spent['fit']:.1f} s",
                 end=", ",
             )
-            print(f"ranking {spent['rank']:.1f} s, the rest is texts", flush=True)
+            print(f"ranking {spent['rank']:.1f} s, the rest for text features", flush=True)
 
 
 def on_backends(X, Y, folds, options):
-    """Count the trainings of searches by two workers."""
+    """Count the trees that searches with two workers build."""
     for backend in ("threading", "loky", "dask"):
         with tempfile.TemporaryDirectory() as folder:
             note = Path(folder) / "note"
@@ -131,11 +131,11 @@ def on_backends(X, Y, folds, options):
 
 
 def main():
-    """Run what was asked for."""
+    """Run the selected measurements."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--corpus", help="a corpus folder; the bundled sample without")
+    parser.add_argument("--corpus", help="folder of the corpus; by default the bundled sample")
     parser.add_argument(
-        "--held-out", type=int, help="rows held out of each fit, instead of a third"
+        "--held-out", type=int, help="number of rows held out of each fit; by default a third"
     )
     parser.add_argument("--no-neighbors", action="store_true")
     parser.add_argument("--only", choices=("matrices", "texts", "backends"))

@@ -13,9 +13,9 @@ import skxmr
 from skxmr import KMeansIndexer, XRLinearClassifier
 from skxmr.embeddings import pifa
 
-OPENINGS = 11  # the first warms the page cache
+OPENINGS = 11  # the first one fills the page cache
 
-#: As libpecos builds its trees.
+#: Settings of the trees of libpecos.
 BALANCED = KMeansIndexer(branching=16, max_leaf_size=100, balanced=True)
 
 VARIANTS = {
@@ -28,7 +28,7 @@ VARIANTS = {
 
 
 def index(work, watch):
-    """Build a tree of the kind that libpecos builds."""
+    """Build a tree with the settings of libpecos."""
     X, Y = load(work, "X_train"), load(work, "Y_train")
     Z = watch.time("embed", lambda: pifa(X, Y, n_jobs=1))
     indexer = KMeansIndexer(**BALANCED.get_params()).set_params(random_state=0, n_jobs=1)
@@ -36,7 +36,7 @@ def index(work, watch):
 
 
 def train(work, watch, variant, n_jobs):
-    """Fit, and leave the model for prediction."""
+    """Fit, and save the model for the ranking."""
     X, Y = load(work, "X_train"), load(work, "Y_train")
     clf = XRLinearClassifier(
         **VARIANTS[variant](work), n_neighbors=None, random_state=0, n_jobs=int(n_jobs)
@@ -64,7 +64,7 @@ def rows(work, watch, variant):
 
 
 def beams(work, watch, variant, n_rows, *widths):
-    """Rank with beams of several widths."""
+    """Rank with several beam widths."""
     X, clf = sample(load(work, "X_test"), int(n_rows)), _model(work, variant)
     latency = {}
     for width in widths:
@@ -76,14 +76,14 @@ def beams(work, watch, variant, n_rows, *widths):
 
 
 def opening(work, watch, variant):
-    """Map a saved model into memory, again and again."""
+    """Open a saved model with mmap, several times."""
     folder = _folder(work, variant)
     for _ in range(OPENINGS):
         watch.time("open", lambda: skxmr.load(folder, mmap=True))
 
 
 def _libpecos_tree(work):
-    """Read the cluster matrices that libpecos made; children are contiguous there."""
+    """Read the cluster matrices of libpecos, where the children of a node are contiguous."""
     chain = [sp.csc_matrix(sp.load_npz(path)) for path in sorted((work / "chain").iterdir())]
     return skxmr.LabelTree([C.indptr for C in chain], chain[-1].indices)
 

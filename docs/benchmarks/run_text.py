@@ -1,9 +1,9 @@
-"""Time NGramTfidfVectorizer beside scikit-learn's vectorisers, and write a table of it.
+"""Time NGramTfidfVectorizer and the vectorizers of scikit-learn, and write a table.
 
     python docs/benchmarks/run_text.py [CORPUS] [--repeats 3] [--out docs/benchmarks]
 
-CORPUS is a folder that `skxmr.datasets.load_catalogue_subjects` reads; by default the sample that
-comes with the package. Both libraries run in this process, one thread, turn by turn.
+CORPUS is a folder for `skxmr.datasets.load_catalogue_subjects`. The default is the sample of the
+package. Both libraries run in this process with one thread, in alternating runs.
 """
 
 import argparse
@@ -26,13 +26,13 @@ from skxmr.text import NGramTfidfVectorizer
 
 N_CALLS = 1000
 
-#: name -> parameters that both libraries take, block by block
+#: name -> parameters of each block of features, for both libraries
 SETTINGS = {
     "words": [{"analyzer": "word"}],
     "words, pairs of words": [{"analyzer": "word", "ngram_range": (1, 2)}],
     "character trigrams of words": [{"analyzer": "char_wb", "ngram_range": (3, 3)}],
     "1 to 3 characters of words": [{"analyzer": "char_wb", "ngram_range": (1, 3)}],
-    "words beside trigrams": [
+    "words and trigrams": [
         {"analyzer": "word"},
         {"analyzer": "char_wb", "ngram_range": (3, 3)},
     ],
@@ -64,7 +64,7 @@ def cpu_seconds(function, *arguments):
 
 
 def measure(blocks, texts, titles, repeats):
-    """Seconds of both libraries for one setting, turn by turn."""
+    """Measure one setting with both libraries in alternating runs, in seconds."""
     seconds = {name: [] for name in MAKERS}
     calls, fitted = {}, {}
     for make in MAKERS.values():
@@ -85,12 +85,12 @@ def measure(blocks, texts, titles, repeats):
 
 def markdown(result):
     lines = [
-        "# Text to features",
+        "# Text features",
         "",
-        f"`fit_transform` of {result['n_texts']:,} titles, CPU seconds on one thread, the median "
-        f"of {result['repeats']}; and `transform` of one title, microseconds. skxmr "
-        f"{result['versions']['skxmr']}, scikit-learn {result['versions']['scikit-learn']}, "
-        f"{result['processor']}.",
+        f"The table reports `fit_transform` of {result['n_texts']:,} titles in CPU seconds on one "
+        f"thread (median of {result['repeats']} runs) and `transform` of one title in "
+        f"microseconds. It uses skxmr {result['versions']['skxmr']} and scikit-learn "
+        f"{result['versions']['scikit-learn']} on an {result['processor']}.",
         "",
         "| | features | skxmr | scikit-learn | | one title, p50 / p99 | scikit-learn "
         "| largest difference |",
@@ -107,9 +107,9 @@ def markdown(result):
         )
     lines += [
         "",
-        "The largest difference is that of any weight of the two matrices, whose columns are the "
-        "same. N-grams that occur in a single title are left out. Made by "
-        "`docs/benchmarks/run_text.py`.",
+        "The columns of the two matrices are the same. The last column of the table is the largest "
+        "difference of a weight. N-grams that occur in a single title are ignored. "
+        "`docs/benchmarks/run_text.py` makes this page.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -21,13 +21,13 @@ QUALITY = ("P@1", "P@3", "P@5", "nDCG@5", "PSP@5")
 
 
 def table(header, rows):
-    """Lines of a table, or nothing if it has no rows."""
+    """Return the lines of a table, or an empty string without rows."""
     lines = [header, ("---",) + ("---:",) * (len(header) - 1), *rows] if rows else []
     return "".join("| " + " | ".join(line) + " |\n" for line in lines) + "\n" * bool(rows)
 
 
 def spread(values, scale=1.0):
-    """Median and range, as text."""
+    """Return median and range as text."""
     if not values:
         return ""
     middle = scale * median(values)
@@ -37,14 +37,14 @@ def spread(values, scale=1.0):
 
 
 def times(value):
-    """How many times as fast, as text."""
+    """Return a ratio of speeds as text."""
     if not value:
         return ""
     return f"{value:.1f}" if value >= 1 else f"{value:.2f}"
 
 
 def training(result):
-    """CPU seconds of training."""
+    """Return the table of training times."""
     peer = result.totals("libpecos train")
     same = result.totals("skxmr train same tree")
     index, own_index = result.totals("libpecos index"), result.totals("skxmr index")
@@ -84,7 +84,7 @@ def _seconds(result, name, values):
 
 
 def ranking(result):
-    """Microseconds per query, in a batch and one row per call."""
+    """Return the table of ranking times, in a batch and with one row per call."""
     kinds = [kind for kind in (DEFAULT, FASTEST, "CSC") if result.has(f"libpecos predict {kind}")]
     models = [(f"libpecos {kind}", f"libpecos, {kind}") for kind in kinds]
     models += [("skxmr libpecos", "skxmr, the model of libpecos")]
@@ -102,7 +102,7 @@ def ranking(result):
 
 
 def fastest_batch(result):
-    """Seconds per query of libpecos's fastest weight type on this data."""
+    """Return the seconds per query of the fastest weight type of libpecos on this data."""
     found = [result.per_query(f"libpecos predict {kind}") for kind in (DEFAULT, FASTEST)]
     return min(filter(None, found), key=median, default=[])
 
@@ -124,12 +124,12 @@ def _ranking_row(result, model, text, best):
 
 
 def megabytes(values):
-    """Median, as text."""
+    """Return the median as text."""
     return f"{median(values) / 1e6:,.0f}" if values else ""
 
 
 def quality(result):
-    """Precision and the rest."""
+    """Return the table of the quality."""
     names = {f"libpecos {FASTEST}": "libpecos", "skxmr libpecos": "skxmr, the model of libpecos"}
     names |= {f"skxmr {variant}": text for variant, text in VARIANTS.items()} | OTHERS
     rows = []
@@ -142,7 +142,7 @@ def quality(result):
 
 
 def memory(result):
-    """Peak memory of training, and models on disk."""
+    """Return the table of peak memory in training and of models on disk."""
     fits = [("libpecos", "", "libpecos")]
     fits += [("skxmr", variant, text) for variant, text in VARIANTS.items()]
     fits += [(peer, "", text) for peer, text in OTHERS.items()]
@@ -161,7 +161,7 @@ def memory(result):
 
 
 def instruction_sets(result):
-    """What the instruction set matters."""
+    """Return the table of the instruction sets."""
     rows = []
     for isa in ("baseline", "avx2", "avx512"):
         train, predict = f"skxmr train same tree {isa}", f"skxmr predict libpecos {isa}"
@@ -173,7 +173,7 @@ def instruction_sets(result):
 
 
 def threads(result):
-    """Wall time on one and on two threads."""
+    """Return the table of wall times with one and two threads."""
     rows = []
     for task, values in (
         ("training on the tree of libpecos, s", _walls(result, "skxmr train same tree")),

@@ -1,4 +1,4 @@
-"""What skxmr set out to reach beside its peers, and what it reached."""
+"""Targets of skxmr compared with other libraries, and the results."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,21 +13,21 @@ PEER_MODEL = "skxmr predict libpecos"
 
 
 class AtLeast(float):
-    """A number of which only a lower bound is known."""
+    """A number with a known lower bound only."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A number to reach: at least, or at most."""
+    """A goal: a number to reach, at least or at most."""
 
     text: str
     wanted: float
     value: Callable[[Result], float | None]
     at_most: bool = False
-    special: dict = field(default_factory=dict)  # another number for a data set
+    special: dict = field(default_factory=dict)  # other numbers of some data sets
 
     def cell(self, result):
-        """What was reached, marked."""
+        """Return the result as text, with a mark."""
         value = self.value(result)
         if value is None:
             return ""
@@ -37,7 +37,7 @@ class Target:
         return f"{sign}{value:.2f} {'✓' if reached else '✗'}"
 
     def aim(self):
-        """The wanted number, as text."""
+        """Return the goal as text."""
         sign = "≤" if self.at_most else "≥"
         others = "".join(f", {data} {number:g}" for data, number in self.special.items())
         return f"{sign} {self.wanted:g}{others}"
@@ -103,7 +103,7 @@ def _opening(r):
 
 
 def _precision_lost(variant):
-    """Points of precision that libpecos is ahead by, for the k where that is most."""
+    """Return a function of the largest loss of precision against libpecos, in points."""
 
     def lost(r):
         ours, peer = r.quality.get(f"skxmr {variant}"), r.quality.get(f"libpecos {FASTEST}")
@@ -141,8 +141,8 @@ TARGETS = (
 
 
 def summary(results):
-    """Table of all targets on all data sets."""
+    """Return the table of all targets on all data sets."""
     rows = []
     for target in TARGETS:
         rows.append((target.text, target.aim(), *(target.cell(result) for result in results)))
-    return table(("target", "wanted", *(result.data for result in results)), rows)
+    return table(("target", "goal", *(result.data for result in results)), rows)

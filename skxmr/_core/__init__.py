@@ -1,6 +1,6 @@
 """The only place that touches C: checked pointers in, status codes out as exceptions."""
 
-from ._arrays import AppendableArray
+from ._arrays import AppendableArray, indptr_of
 from ._cancel import CancelFlag, stop_if_cancelled
 from ._clustering import kmeans
 from ._layers import (
@@ -14,8 +14,8 @@ from ._layers import (
     divide_into_chunks,
     read_chunk,
 )
-from ._library import ISA, Cancelled, check_array
-from ._neighbors import NeighborRows, RowCombiner, combine, pack_rows
+from ._library import INT, ISA, MAX_INT, Cancelled, check_array
+from ._neighbors import LabelRestrictionView, NeighborRows, RowCombiner, combine, pack_rows
 from ._ngrams import (
     ANALYZERS,
     MOST_TEXT,
@@ -26,8 +26,20 @@ from ._ngrams import (
     NGramWeights,
     joined_rows,
 )
-from ._restriction import Restriction, SortedPositions
-from ._search import POST_PROCESSORS, PRODUCTS, Frontier, Model, SingleRowRankerCache
+from ._restriction import RestrictionView, SortedPositions
+from ._search import (
+    HINGE,
+    LOG_HINGE,
+    LOG_SIGMOID,
+    NOOP,
+    SIGMOID,
+    Frontier,
+    ModelView,
+    RowSearch,
+    SearchParams,
+    pad_ranking,
+    search_rows,
+)
 from ._sparse import (
     CSRView,
     csr_check,
@@ -47,6 +59,7 @@ from ._training import (
     TrainParams,
     train_columns,
 )
+from ._view import CView
 
 __all__ = [
     "ANALYZERS",
@@ -54,31 +67,39 @@ __all__ = [
     "FOR_ALL",
     "FOR_OTHERS",
     "FOR_POSITIVES",
+    "HINGE",
+    "INT",
     "ISA",
+    "LOG_HINGE",
+    "LOG_SIGMOID",
     "LOSSES",
+    "MAX_INT",
     "MOST_TEXT",
+    "NOOP",
     "NORMS",
-    "POST_PROCESSORS",
-    "PRODUCTS",
+    "SIGMOID",
     "WEIGHT_DTYPES",
     "AppendableArray",
     "CSRView",
+    "CView",
     "CancelFlag",
     "Cancelled",
     "Chunk",
     "Frontier",
+    "LabelRestrictionView",
     "Layer",
     "Learner",
-    "Model",
+    "ModelView",
     "NGramBlock",
     "NGramModel",
     "NGramWeights",
     "NeighborRows",
     "NodeExamples",
-    "Restriction",
+    "RestrictionView",
     "RowCombiner",
+    "RowSearch",
+    "SearchParams",
     "SiblingWeights",
-    "SingleRowRankerCache",
     "SortedPositions",
     "Texts",
     "TrainParams",
@@ -94,10 +115,13 @@ __all__ = [
     "csr_transpose",
     "divide_into_chunks",
     "find_prefixes",
+    "indptr_of",
     "joined_rows",
     "kmeans",
     "pack_rows",
+    "pad_ranking",
     "read_chunk",
+    "search_rows",
     "sort_texts",
     "stop_if_cancelled",
     "train_columns",

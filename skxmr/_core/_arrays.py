@@ -1,6 +1,7 @@
-"""Append-only arrays."""
+"""Append-only arrays, and pointers."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 class AppendableArray:
@@ -32,3 +33,21 @@ class AppendableArray:
         array, self._array = self._array, None
         array.resize(self._ends[-1], refcheck=False)
         return array
+
+
+def indptr_of(lengths: ArrayLike) -> np.ndarray:
+    """Return the pointers of consecutive lists of the given lengths.
+
+    Parameters
+    ----------
+    lengths : array-like of int, shape (n,)
+
+    Returns
+    -------
+    indptr : ndarray of int64, shape (n + 1,)
+        List i has the elements from ``indptr[i]`` up to ``indptr[i + 1]``.
+    """
+    lengths = np.asarray(lengths)
+    indptr = np.zeros(len(lengths) + 1, dtype=np.int64)
+    lengths.cumsum(out=indptr[1:])
+    return indptr

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._arrays import AppendableArray
+from ._arrays import AppendableArray, indptr_of
 from ._library import BYTE, FLOAT, INT, LONG, check, check_array, check_offsets, ffi, lib, pointer
 
 CHUNK_WIDTH = lib.SKX_CHUNK_WIDTH
@@ -133,7 +133,7 @@ def divide_into_chunks(weights):
     features = np.unique(np.concatenate([part.features for part in weights]))
     positions = [np.searchsorted(features, part.features).astype(INT) for part in weights]
     entries = np.concatenate([p[w.entries] for p, w in zip(positions, weights, strict=True)])
-    pointers = _pointers(np.concatenate([np.diff(part.col_ptr) for part in weights]))
+    pointers = indptr_of(np.concatenate([np.diff(part.col_ptr) for part in weights]))
     values = np.concatenate([part.values for part in weights])
     bias = np.concatenate([part.bias for part in weights])
     groups = []
@@ -361,8 +361,4 @@ class LayerView:
 
 def chunk_pointers(child_ptr):
     """Chunks of each node: as many as its children need."""
-    return _pointers(-(-np.diff(child_ptr) // CHUNK_WIDTH))
-
-
-def _pointers(sizes):
-    return np.concatenate(([0], np.cumsum(sizes, dtype=LONG))).astype(LONG)
+    return indptr_of(-(-np.diff(child_ptr) // CHUNK_WIDTH))

@@ -5,17 +5,17 @@ import numpy as np
 from ._library import FLOAT, INT, LONG, WORD, check, check_array, ffi, lib, pointer
 from ._search import pad_ranking
 from ._sparse import csr_fault
+from ._view import CStruct, CView
 
 # Looked up once: a row's search takes microseconds.
 _INTS, _FLOATS = ffi.typeof("int32_t[]"), ffi.typeof("float[]")
 _from_buffer, _combine_row, _OK = ffi.from_buffer, lib.skx_combine_row, lib.SKX_OK
 
 
-class NeighborRows:
+class NeighborRows(CView):
     """Training rows among which nearest neighbors are found, and their labels.
 
-    Holds the arrays and, made on first use and never pickled, the C view of them. Any content of
-    the arrays is safe as long as their lengths fit each other, which is checked.
+    Any content of the arrays is safe as long as their lengths fit each other, which is checked.
 
     Parameters
     ----------
@@ -54,11 +54,8 @@ class NeighborRows:
         self.arrays, self.checksums = arrays, checksums or {}
         self._check_lengths()
 
-    def __getstate__(self):
-        return {name: value for name, value in vars(self).items() if name != "_view"}
-
     def __setstate__(self, state):
-        vars(self).update({"checksums": {}, **state})  # none where an earlier release pickled
+        super().__setstate__({"checksums": {}, **state})  # none where an earlier release pickled
         self._check_lengths()
 
     def _check_lengths(self):
@@ -135,7 +132,7 @@ class NeighborRows:
         params = ffi.new("skx_neighbor_params *", [n_neighbors, n_candidates])
         check(
             lib.skx_find_neighbors(
-                self._struct(),
+                self._c_view().struct,
                 view.struct,
                 params,
                 lo,
@@ -148,11 +145,25 @@ class NeighborRows:
         )
         return neighbors, similarity
 
-    def _struct(self):
-        view = vars(self).get("_view")
-        if view is None:  # once there, it stays: other threads may be using it
-            view = vars(self).setdefault("_view", _NeighborRowsView(self))
-        return view.struct
+    def _make_view(self):
+        pointers = {name: pointer(self.arrays[name], t) for name, t in self.DTYPES.items()}
+        struct = ffi.new(
+            "skx_neighbor_rows *",
+            [
+                self.n_rows,
+                len(self.arrays["words"]),
+                pointers["word_ptr"],
+                pointers["words"],
+                self.n_labels,
+                len(self.arrays["labels"]),
+                pointers["label_ptr"],
+                pointers["labels"],
+                pointers["posting_ptr"],
+                pointers["postings"],
+                pointers["weight"],
+            ],
+        )
+        return CStruct(struct, (pointers,))
 
 
 class RowCombiner:
@@ -192,12 +203,11 @@ class RowCombiner:
         self._rows = rows
         self._search = ffi.new("skx_neighbor_params *", [n_neighbors, n_candidates])
         self._k_asked, self._k = k, min(k, n_labels)
-        self._params = _combine_params(
-            n_neighbors, power, weight, -np.inf, self._k, 1, n_head, logarithms
-        )
+        self._values = [n_neighbors, power, weight, -np.inf, self._k, 1, n_head, logarithms]
+        self._params = _combine_params(self._values, None)
         self._n_query_labels = n_query_labels
 
-    def combine(self, indices, values, listed, listed_scores):
+    def combine(self, indices, values, listed, listed_scores, restriction=None):
         """Combine a row's ranking, of shape (1, n), with its neighbors.
 
         Parameters
@@ -207,13 +217,18 @@ class RowCombiner:
             The row's nonzeros, which must be valid.
         listed, listed_scores : ndarray of shape (1, n)
             As for `combine`.
+        restriction : LabelRestrictionView of one row, optional
         """
+        params = self._params
+        if restriction is not None:
+            _check_restriction(restriction, self._rows.n_labels, 1)
+            params = _combine_params(self._values, restriction)
         labels, scores = np.empty((1, self._k), INT), np.empty((1, self._k), FLOAT)
         n_listed = listed.shape[1]
         status = _combine_row(
-            self._rows._struct(),
+            self._rows._c_view().struct,
             self._search,
-            self._params,
+            params,
             _from_buffer(_INTS, indices),
             _from_buffer(_FLOATS, values),
             len(values),
@@ -227,24 +242,6 @@ class RowCombiner:
         if status != _OK:
             check(status)
         return pad_ranking(labels, scores, self._k_asked)
-
-
-class _NeighborRowsView:
-    def __init__(self, rows):
-        pointers = {name: pointer(rows.arrays[name], t) for name, t in rows.DTYPES.items()}
-        others = ("label_ptr", "labels", "posting_ptr", "postings", "weight")
-        self._owners = pointers
-        self.struct = ffi.new(
-            "skx_neighbor_rows *",
-            [
-                rows.n_rows,
-                len(rows.arrays["words"]),
-                *(pointers[name] for name in ("word_ptr", "words")),
-                rows.n_labels,
-                len(rows.arrays["labels"]),
-                *(pointers[name] for name in others),
-            ],
-        )
 
 
 def pack_rows(X):
@@ -277,9 +274,32 @@ def pack_rows(X):
     return word_ptr, words
 
 
-def _combine_params(n_neighbors, power, weight, floor, k, n_lists, n_head, logarithms):
-    values = [n_neighbors, power, weight, floor, k, n_lists, n_head, logarithms]
-    return ffi.new("skx_combine_params *", values)
+class LabelRestrictionView:
+    """The C struct of a restriction of rows to labels of consecutive positions.
+
+    Parameters
+    ----------
+    position : ndarray of int32, shape (n_labels,)
+        Position of each label in an order.
+    ranges : ndarray of int64, shape (n_rows, 2)
+        Half-open range of positions of each row.
+    """
+
+    def __init__(self, position, ranges):
+        self.n_labels = len(position)
+        self.n_rows = len(ranges)
+        self._buffers = pointer(position, INT), pointer(ranges, LONG)
+        self.struct = ffi.new("skx_label_restriction *", self._buffers)
+
+
+def _check_restriction(restriction, n_labels, n_rows):
+    if (restriction.n_labels, restriction.n_rows) != (n_labels, n_rows):
+        raise ValueError("the restriction must be of the model's labels and of the same rows")
+
+
+def _combine_params(values, restriction):
+    within = ffi.NULL if restriction is None else restriction.struct
+    return ffi.new("skx_combine_params *", [*values, within])
 
 
 def combine(
@@ -293,6 +313,7 @@ def combine(
     logarithms=False,
     floor=-np.inf,
     neighbors=None,
+    restriction=None,
 ):
     """Combine rankings, and the labels of nearest neighbors.
 
@@ -318,6 +339,9 @@ def combine(
     neighbors : tuple (rows, neighbors, similarity, power, weight), optional
         NeighborRows and what their `find` returned. A neighbor counts its similarity to the power,
         divided by the sum over all neighbors; `weight` is what that is multiplied by.
+    restriction : LabelRestrictionView, optional
+        Labels that the neighbors of each row may contribute to. The rankings are restricted
+        already.
 
     Returns
     -------
@@ -333,9 +357,14 @@ def combine(
     else:
         rows, found, similarity, power, weight = neighbors
         n_neighbors = found.shape[1]
-        rows, found, similarity = rows._struct(), pointer(found, INT), pointer(similarity, FLOAT)
+        rows = rows._c_view().struct
+        found = pointer(found, INT)
+        similarity = pointer(similarity, FLOAT)
+    if restriction is not None:
+        _check_restriction(restriction, n_labels, n)
     kept = min(k, n_labels)
-    params = _combine_params(n_neighbors, power, weight, floor, kept, n_lists, n_head, logarithms)
+    values = [n_neighbors, power, weight, floor, kept, n_lists, n_head, logarithms]
+    params = _combine_params(values, restriction)
     labels, out = np.empty((n, kept), INT), np.empty((n, kept), FLOAT)
     check(
         lib.skx_combine(

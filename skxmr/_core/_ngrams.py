@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._arrays import indptr_of
 from ._cancel import cancel_pointer
 from ._library import BYTE, FLOAT, INT, LONG, MAX_INT, check, check_array, ffi, lib, pointer
 from ._texts import Texts
+from ._view import CView
 
 #: One slot of a hash table of terms, as skx_term_slot in the C header.
 TERM_SLOT = np.dtype([("word", "<u8"), ("tag", "<u4"), ("term", "<i4")])
@@ -296,9 +298,7 @@ class _GrowingRows:
 
     def arrays(self):
         """Return indptr, indices and counts of the rows."""
-        indptr = np.zeros(self.n_rows + 1, dtype=LONG)
-        if self._lengths:
-            np.cumsum(np.concatenate(self._lengths), out=indptr[1:])
+        indptr = indptr_of(np.concatenate(self._lengths) if self._lengths else [])
         return indptr, self._indices[: self.n_entries], self._counts[: self.n_entries]
 
     def take(self):
@@ -309,23 +309,20 @@ class _GrowingRows:
         return indptr, *arrays
 
 
-class NGramModel:
-    """Known n-grams and their weights.
-
-    Holds the arrays and, made on first use and never pickled, the C view of them.
-    """
+class NGramModel(CView):
+    """Known n-grams and their weights."""
 
     def __init__(self, blocks, terms, weights):
         self.blocks = tuple(blocks)
         self.terms = tuple(terms)
         self.weights = weights
-        self._view = self._vocabulary = None
+        self._vocabulary = None
 
     def __getstate__(self):
-        return {**self.__dict__, "_view": None, "_vocabulary": None}
+        return {**super().__getstate__(), "_vocabulary": None}
 
     def __setstate__(self, state):
-        vars(self).update(state)
+        super().__setstate__(state)
         for block in self.blocks:
             block.check()
         for terms in self.terms:
@@ -336,9 +333,13 @@ class NGramModel:
         if len(self.blocks) != len(self.terms) or (idf is not None and len(idf) != self.n_features):
             raise ValueError("the vocabulary's arrays contradict each other")
 
-    def __sizeof__(self):
-        # dask sends what is large once, not per task
-        return super().__sizeof__() + sum(array.nbytes for terms in self.terms for array in terms)
+    @property
+    def nbytes(self):
+        """Bytes in the arrays of terms."""
+        return sum(array.nbytes for terms in self.terms for array in terms)
+
+    def _make_view(self):
+        return _ModelView(self)
 
     @property
     def block_ends(self):
@@ -371,9 +372,7 @@ class NGramModel:
         -------
         indptr, indices, data : ndarray
         """
-        view = self._view  # held here: another thread may replace it
-        if view is None:
-            view = self._view = _ModelView(self)
+        view = self._c_view()
         texts = Texts(blob, ptr)
         capacity = min(_CAPACITY, 64 + len(blob) * view.entries_per_byte)
         rows, n_more = view.rows(texts, 0, capacity)
@@ -427,10 +426,8 @@ def _progress():
 def joined_rows(parts):
     """Join rows (indptr, indices, data)."""
     lengths = np.concatenate([np.diff(indptr) for indptr, _, _ in parts])
-    indptr = np.zeros(len(lengths) + 1, dtype=LONG)
-    np.cumsum(lengths, out=indptr[1:])
     return (
-        indptr,
+        indptr_of(lengths),
         np.concatenate([indices for _, indices, _ in parts]),
         np.concatenate([data for _, _, data in parts]),
     )
@@ -514,7 +511,7 @@ def _index(n_terms, ptr, blob, n_slots=None):
 def _index_strings(strings):
     """Make the `Terms` of distinct strings, none of them empty."""
     encoded = [text.encode("utf-8", "surrogatepass") for text in strings]
-    ptr = np.array([0, *itertools.accumulate(map(len, encoded))], dtype=LONG)
+    ptr = indptr_of([len(text) for text in encoded])
     blob = np.frombuffer(b"".join(encoded) + bytes(_SLACK), dtype=BYTE)
     return Terms(ptr, blob, _index(len(encoded), ptr, blob))
 

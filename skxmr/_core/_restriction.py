@@ -1,12 +1,11 @@
 """Searches restricted to labels that follow one another in some order."""
 
 from ._library import INT, LONG, check_array, check_offsets, ffi, pointer
+from ._view import CStruct, CView
 
 
-class SortedPositions:
+class SortedPositions(CView):
     """Where labels stand once they are sorted in some order, node by node.
-
-    Holds the arrays and, made on first use and never pickled, the C view of them.
 
     Parameters
     ----------
@@ -22,13 +21,14 @@ class SortedPositions:
     """
 
     def __init__(self, levels):
-        self.__setstate__({"levels": tuple(levels)})
-
-    def __getstate__(self):
-        return {"levels": self.levels}
+        self.levels = tuple(levels)
+        self._check()
 
     def __setstate__(self, state):
-        self.levels = state["levels"]
+        super().__setstate__(state)
+        self._check()
+
+    def _check(self):
         for pointers, positions in self.levels:
             check_array(positions, INT, "positions")
             if pointers is not None:
@@ -48,15 +48,16 @@ class SortedPositions:
         arrays = {id(a): a for level in self.levels for a in level if a is not None}
         return sum(array.nbytes for array in arrays.values())
 
-    def _c_levels(self):
-        view = vars(self).get("_view")
-        if view is None:  # once there, it stays: other threads may be searching with it
-            view = vars(self).setdefault("_view", _PositionsView(self.levels))
-        return view.array
+    def _make_view(self):
+        buffers = [
+            (ffi.NULL if pointers is None else pointer(pointers, LONG), pointer(positions, INT))
+            for pointers, positions in self.levels
+        ]
+        return CStruct(ffi.new("skx_sorted_positions[]", buffers), tuple(buffers))
 
 
-class Restriction:
-    """Rows of a search, each restricted to labels of consecutive sorted positions.
+class RestrictionView:
+    """The C struct of a restriction of rows to labels of consecutive sorted positions.
 
     Parameters
     ----------
@@ -68,21 +69,14 @@ class Restriction:
     def __init__(self, positions, ranges):
         if ranges.ndim != 2 or ranges.shape[1] != 2:
             raise ValueError(f"ranges must have two columns, got shape {ranges.shape}")
-        self._owners = positions, pointer(ranges, LONG)
-        self._n_rows, self._widths = len(ranges), positions.widths
-        self._struct = ffi.new("skx_restriction *", [positions._c_levels(), self._owners[1]])
+        view = positions._c_view()
+        bounds = pointer(ranges, LONG)
+        self._n_rows = len(ranges)
+        self._widths = positions.widths
+        self._view = CStruct(ffi.new("skx_restriction *", [view.struct, bounds]), (view, bounds))
 
     def struct_for(self, widths, n_rows):
         """Hand out the C struct, for a tree of these widths and as many rows at the most."""
         if widths != self._widths or n_rows > self._n_rows:
             raise ValueError("a search is restricted by the labels of another tree, or other rows")
-        return self._struct
-
-
-class _PositionsView:
-    def __init__(self, levels):
-        self._buffers = [
-            (ffi.NULL if pointers is None else pointer(pointers, LONG), pointer(positions, INT))
-            for pointers, positions in levels
-        ]
-        self.array = ffi.new("skx_sorted_positions[]", self._buffers)
+        return self._view.struct

@@ -1,40 +1,27 @@
 """Beam search in C."""
 
-import math
-import numbers
 from typing import NamedTuple
 
 import numpy as np
 
-from ._layers import Layer, LayerView
-from ._library import FLOAT, INT, KERNELS, LONG, MAX_INT, check, check_array, ffi, lib, pointer
-from ._restriction import Restriction
+from ._layers import LayerView
+from ._library import FLOAT, INT, KERNELS, LONG, check, ffi, lib, pointer
 
-#: name -> (code, power)
-POST_PROCESSORS = {
-    "noop": (lib.SKX_NOOP, 1),
-    "sigmoid": (lib.SKX_SIGMOID, 1),
-    "log-sigmoid": (lib.SKX_LOG_SIGMOID, 1),
-    **{f"l{p}-hinge": (lib.SKX_HINGE, p) for p in (1, 2, 3, 4)},
-    **{f"log-l{p}-hinge": (lib.SKX_LOG_HINGE, p) for p in (1, 2, 3, 4)},
-}
+#: Codes of the formulas of post-processors.
+NOOP, SIGMOID, LOG_SIGMOID = lib.SKX_NOOP, lib.SKX_SIGMOID, lib.SKX_LOG_SIGMOID
+HINGE, LOG_HINGE = lib.SKX_HINGE, lib.SKX_LOG_HINGE
 
-
-#: Post-processors that multiply a child's score with its parent's; others add to it, or replace it.
-PRODUCTS = ("sigmoid", "l1-hinge", "l2-hinge", "l3-hinge", "l4-hinge")
-
-#: Options whose rankers a model keeps.
-_MOST_ROW_RANKERS = 64
-
-# Looked up once: a row's search takes microseconds.
-_INTS, _FLOATS = ffi.typeof("int32_t[]"), ffi.typeof("float[]")
-_from_buffer, _rank_row = ffi.from_buffer, lib.skx_rank_row
+# Looked up once: the search of a row takes microseconds.
+_INTS = ffi.typeof("int32_t[]")
+_FLOATS = ffi.typeof("float[]")
+_from_buffer = ffi.from_buffer
+_rank_row = lib.skx_rank_row
 _OK = lib.SKX_OK
 _BAD_ROW = (lib.SKX_EINDEX, lib.SKX_EORDER, lib.SKX_EFINITE)
 
 
 class Frontier(NamedTuple):
-    """Where the search of each row begins.
+    """Where the search of each row starts.
 
     Row i starts at the nodes ``node[ptr[i]:ptr[i + 1]]`` of tree level ``level``, whose scores so
     far are ``score``. Level 0 is the root.
@@ -46,40 +33,33 @@ class Frontier(NamedTuple):
     score: np.ndarray
 
 
-class SingleRowRankerCache:
-    """Keeps the rankers of single rows that were made, one for each set of options.
+class SearchParams(NamedTuple):
+    """What the search of one tree is given besides the rows.
 
-    Pickled without them. Subclasses have `_make_row_ranker`, which takes the options.
+    Attributes
+    ----------
+    k : int
+        Number of labels, at most that of the tree.
+    beam_width : int
+        Number of nodes kept per level, at most the number of nodes of the widest level.
+    code, power : int
+        Formula of the post-processor.
+    floor : float
+        Labels of lower scores are left out.
+    root_score : float
+        Score of the root, which the scores of all nodes are joined to.
     """
 
-    def __init__(self):
-        self._row_rankers = {}
-
-    def __getstate__(self):
-        return {**self.__dict__, "_row_rankers": {}}
-
-    def row_ranker(self, k, beam_width, post_processor):
-        """Return the ranker of single rows with these options, which must be valid."""
-        key = k, beam_width, post_processor
-        ranker = self._row_rankers.get(key)
-        if ranker is None:
-            if len(self._row_rankers) >= _MOST_ROW_RANKERS:
-                self._row_rankers = {}
-            ranker = self._row_rankers[key] = self._make_row_ranker(*key)
-        return ranker
-
-    def cached_row_ranker(self, k, beam_width, post_processor):
-        """Return the ranker of single rows with these options, or None if it was not made yet."""
-        try:
-            return self._row_rankers.get((k, beam_width, post_processor))
-        except TypeError:  # not hashable, so never valid
-            return None
+    k: int
+    beam_width: int
+    code: int
+    power: int
+    floor: float = -np.inf
+    root_score: float = 1.0
 
 
-class Model(SingleRowRankerCache):
-    """Layers joined into something that can be searched.
-
-    Holds the arrays and, made on first use and never pickled, the C view of them.
+class ModelView:
+    """The C struct of a tree's layers, which owns the memory that it points to.
 
     Parameters
     ----------
@@ -87,219 +67,142 @@ class Model(SingleRowRankerCache):
         From the root down, checked.
     slot_label : ndarray of int32
         The label of each child of the last layer.
-    n_labels : int
-    n_features : int
-    max_copies : int, optional
-        The largest number of slots that hold the same label; counted where it is not given.
-    checksums : dict of str to int, optional
-        Of `slot_label`, as those of a Layer.
-
-    Raises
-    ------
-    ValueError
-        If the sizes of levels contradict each other, or a number is none.
+    n_labels, n_features : int
+    max_copies : int
+        The largest number of slots that hold the same label.
     """
 
-    def __init__(
-        self, layers, slot_label, n_labels, n_features, max_copies=None, *, checksums=None
-    ):
-        self.layers = tuple(layers)
-        self.slot_label = slot_label
-        self.n_labels = n_labels
+    def __init__(self, layers, slot_label, n_labels, n_features, max_copies):
+        self.widths = tuple(len(layer.bias) for layer in layers)
         self.n_features = n_features
-        self.max_copies = int(np.bincount(slot_label).max()) if max_copies is None else max_copies
-        self.checksums = checksums or {}
-        self._view = None
-        super().__init__()
-        self._check()
-
-    def __getstate__(self):
-        return {**super().__getstate__(), "_view": None}
-
-    def __setstate__(self, state):
-        vars(self).update({"checksums": {}, **state})  # none where an earlier release pickled
-        self._check()
-
-    def _check(self):
-        """Check what a search relies on besides each layer's own arrays."""
-        check_array(self.slot_label, INT, "slot_label")
-        if not all(isinstance(layer, Layer) for layer in self.layers):
-            raise ValueError("the model has levels that are none")
-        n_nodes = [len(layer.child_ptr) - 1 for layer in self.layers]
-        if [*n_nodes, len(self.slot_label)] != [1, *self.widths]:
-            raise ValueError("the sizes of the model's levels contradict each other")
-        for name in ("n_labels", "n_features", "max_copies"):
-            value = getattr(self, name)
-            if not isinstance(value, numbers.Integral) or not 1 <= value <= MAX_INT:
-                raise ValueError(f"the model's {name} is {value!r:.80}")
-
-    def __sizeof__(self):
-        return super().__sizeof__() + self.nbytes  # dask sends what is large once, not per task
-
-    @property
-    def nbytes(self):
-        """Bytes in all arrays."""
-        return sum(layer.nbytes for layer in self.layers) + self.slot_label.nbytes
-
-    @property
-    def widths(self):
-        """Number of nodes of each level below the root."""
-        return tuple(len(layer.bias) for layer in self.layers)
-
-    @property
-    def max_level_width(self):
-        """Number of nodes of the widest level: a beam that loses nothing."""
-        return max(self.widths)
-
-    def max_results(self, beam_width):
-        """Bound how many labels one row's search can reach."""
-        widths = np.sort(np.diff(self.layers[-1].child_ptr))[::-1]
-        return int(min(self.n_labels, widths[:beam_width].sum()))
-
-    def rank(
-        self,
-        view,
-        lo,
-        hi,
-        *,
-        k,
-        beam_width,
-        post_processor,
-        floor=-np.inf,
-        frontier=None,
-        within=None,
-        weight=1.0,
-    ):
-        """Rank labels for the rows lo to hi of a checked matrix.
-
-        `within` may be a pair (SortedPositions, ranges) that restricts each row of the matrix. All
-        scores are multiplied by `weight`, whose logarithm is added where they are logarithms.
-        Labels that tie are those that tie with their weighted scores.
-
-        Returns
-        -------
-        labels : ndarray of int32, shape (hi - lo, k)
-            Best first, ties by lower label, padded with -1.
-        scores : ndarray of float32, shape (hi - lo, k)
-            Padded with -inf.
-        """
-        params = self._search_params(k, beam_width, post_processor, floor, weight)
-        k_asked, k = k, min(k, self.n_labels)
-        labels = np.empty((hi - lo, k), dtype=INT)
-        scores = np.empty((hi - lo, k), dtype=FLOAT)
-        model = self._c_model()  # held here: another thread may replace the one that is kept
-        start = _FrontierView(frontier) if frontier is not None else None
-        limits = Restriction(*within) if within is not None else None
-        check(
-            lib.skx_rank(
-                KERNELS,
-                model.struct,
-                view.struct,
-                start.struct if start else ffi.NULL,
-                limits.struct_for(self.widths, hi) if limits else ffi.NULL,
-                params,
-                lo,
-                hi,
-                pointer(labels, INT),
-                pointer(scores, FLOAT),
-            )
+        self._layers = [LayerView(layer) for layer in layers]
+        self._array = ffi.new("skx_layer[]", [view.struct[0] for view in self._layers])
+        self._slot_label = pointer(slot_label, INT)
+        self.struct = ffi.new(
+            "skx_model *",
+            [n_features, len(layers), self._array, self._slot_label, n_labels, max_copies],
         )
-        return pad_ranking(labels, scores, k_asked)
-
-    def _make_row_ranker(self, k, beam_width, post_processor):
-        return RowRanker(self, k, beam_width, post_processor)
-
-    def weighted_row_ranker(self, k, beam_width, post_processor, weight):
-        """Return what ranks one row at a time with weighted scores; see `rank`."""
-        return RowRanker(self, k, beam_width, post_processor, weight)
-
-    def _search_params(self, k, beam_width, post_processor, floor=-np.inf, weight=1.0):
-        code, power = POST_PROCESSORS[post_processor]
-        # What all scores are joined to. The search then orders labels by what it returns.
-        root = weight if post_processor in PRODUCTS else math.log(weight)
-        # Widths beyond what the tree holds change nothing, and fit no C integer.
-        sizes = [min(beam_width, self.max_level_width), min(k, self.n_labels)]
-        return ffi.new("skx_search_params *", [*sizes, code, power, floor, root])
-
-    def _c_model(self):
-        view = self._view
-        if view is None:
-            view = self._view = _ModelView(self)
-        return view
 
 
-class RowRanker:
-    """Ranks one row at a time in one C call, which checks the row.
+def search_rows(model, view, begin, end, params, frontier=None, restriction=None):
+    """Rank labels for the rows from `begin` up to `end` of a checked matrix.
+
+    Parameters
+    ----------
+    model : ModelView
+    view : CSRView
+    begin, end : int
+    params : SearchParams
+    frontier : Frontier, optional
+    restriction : RestrictionView, optional
+
+    Returns
+    -------
+    labels : ndarray of int32, shape (end - begin, params.k)
+        Best first, ties by lower label, padded with -1.
+    scores : ndarray of float32, shape (end - begin, params.k)
+        Padded with -inf.
+    """
+    labels = np.empty((end - begin, params.k), dtype=INT)
+    scores = np.empty((end - begin, params.k), dtype=FLOAT)
+    start = None if frontier is None else _FrontierView(frontier)
+    check(
+        lib.skx_rank(
+            KERNELS,
+            model.struct,
+            view.struct,
+            ffi.NULL if start is None else start.struct,
+            ffi.NULL if restriction is None else restriction.struct_for(model.widths, end),
+            _params_struct(params),
+            begin,
+            end,
+            pointer(labels, INT),
+            pointer(scores, FLOAT),
+        )
+    )
+    return labels, scores
+
+
+class RowSearch:
+    """Searches one row at a time in one C call, which checks the row.
 
     What a call needs besides the row is made once. Calls share nothing they write to, so that any
     number of threads may make them at once.
+
+    Parameters
+    ----------
+    model : ModelView
+    params : SearchParams
     """
 
-    def __init__(self, model, k, beam_width, post_processor, weight=1.0):
+    def __init__(self, model, params):
         self.n_features = model.n_features
-        self._view, self._widths = model._c_model(), model.widths
-        self._params = model._search_params(k, beam_width, post_processor, weight=weight)
-        self._k_asked, self._k = k, min(k, model.n_labels)
+        self._model = model
+        self._k = params.k
+        self._params = _params_struct(params)
 
-    def sparse(self, indices, values, within=None):
-        """Rank for a row's nonzeros, two contiguous one-dimensional arrays of equal length.
+    def sparse(self, indices, values, restriction=None):
+        """Rank for a row's nonzeros, two contiguous one-dimensional arrays.
 
-        `within` may be a Restriction of one row.
+        Parameters
+        ----------
+        indices : ndarray of int32, shape (n_nonzeros,)
+        values : ndarray of float32, shape (n_nonzeros,)
+        restriction : RestrictionView of one row, optional
 
         Returns
         -------
         ranking : tuple (labels, scores), each of shape (1, k), or None
-            None where the arrays are no canonical row of this model's features.
+            None if the arrays are not a canonical row of the model's features.
         """
         if indices.dtype != INT or values.dtype != FLOAT or len(indices) != len(values):
             return None
+        limits = ffi.NULL
+        if restriction is not None:
+            limits = restriction.struct_for(self._model.widths, 1)
         row = _from_buffer(_INTS, indices), _from_buffer(_FLOATS, values), len(values)
-        return self._rank(*row, ffi.NULL if within is None else within.struct_for(self._widths, 1))
+        return self._rank(*row, limits)
 
-    def dense(self, row):
+    def dense(self, row, restriction=None):
         """Rank for a dense row of float32; see `sparse`."""
-        return self._rank(ffi.NULL, _from_buffer(_FLOATS, row), row.size, ffi.NULL)
+        limits = ffi.NULL
+        if restriction is not None:
+            limits = restriction.struct_for(self._model.widths, 1)
+        return self._rank(ffi.NULL, _from_buffer(_FLOATS, row), row.size, limits)
 
-    def _rank(self, indices, values, n, restriction):
+    def _rank(self, indices, values, n, limits):
         labels = np.empty((1, self._k), dtype=INT)
         scores = np.empty((1, self._k), dtype=FLOAT)
         status = _rank_row(
             KERNELS,
-            self._view.struct,
+            self._model.struct,
             indices,
             values,
             n,
-            restriction,
+            limits,
             self._params,
             _from_buffer(_INTS, labels),
             _from_buffer(_FLOATS, scores),
         )
         if status == _OK:
-            return (labels, scores) if self._k == self._k_asked else self._pad(labels, scores)
+            return labels, scores
         if status in _BAD_ROW:
             return None
         return check(status)
 
-    def _pad(self, labels, scores):
-        return pad_ranking(labels, scores, self._k_asked)
 
-
-class _ModelView:
-    def __init__(self, model):
-        self._layers = [LayerView(layer) for layer in model.layers]
-        self._array = ffi.new("skx_layer[]", [view.struct[0] for view in self._layers])
-        self._slot_label = pointer(model.slot_label, INT)
-        self.struct = ffi.new(
-            "skx_model *",
-            [
-                model.n_features,
-                len(self._layers),
-                self._array,
-                self._slot_label,
-                model.n_labels,
-                model.max_copies,
-            ],
-        )
+def _params_struct(params):
+    return ffi.new(
+        "skx_search_params *",
+        [
+            params.beam_width,
+            params.k,
+            params.code,
+            params.power,
+            params.floor,
+            params.root_score,
+        ],
+    )
 
 
 class _FrontierView:
@@ -313,7 +216,7 @@ class _FrontierView:
 
 
 def pad_ranking(labels, scores, k):
-    """Widen a result to k columns."""
+    """Widen a ranking to k columns."""
     missing = k - labels.shape[1]
     if missing <= 0:
         return labels, scores

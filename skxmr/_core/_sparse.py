@@ -3,6 +3,7 @@
 import numpy as np
 import scipy.sparse as sp
 
+from ._arrays import indptr_of
 from ._library import BYTE, FLOAT, INT, LONG, check, ffi, lib, pointer
 
 _FAULTS = {
@@ -148,7 +149,7 @@ def csr_group_sum(matrix, group_ptr, member, weight, lo, hi, *, normalize):
 def _group_capacity(indptr, group_ptr, member, n_columns):
     """Bound the number of nonzeros of the groups' sums."""
     member = member[group_ptr[0] : group_ptr[-1]]
-    total = np.concatenate(([0], np.cumsum(indptr[member + 1] - indptr[member])))
+    total = indptr_of(indptr[member + 1] - indptr[member])
     per_group = np.diff(total[group_ptr - group_ptr[0]])
     return int(np.minimum(per_group, n_columns).sum())
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._arrays import indptr_of
 from ._cancel import cancel_pointer
 from ._layers import SiblingWeights
 from ._library import BYTE, FLOAT, INT, KERNELS, LONG, MAX_INT, check, ffi, lib, pointer
@@ -143,6 +144,6 @@ def _join_parts(features, parts):
     if len(parts) == 1:
         return SiblingWeights(features, *parts[0])
     counts = np.concatenate([np.diff(part[0]) for part in parts])
-    col_ptr = np.concatenate(([0], np.cumsum(counts))).astype(LONG)
+    col_ptr = indptr_of(counts)
     joined = (np.concatenate([part[i] for part in parts]) for i in (1, 2, 3))
     return SiblingWeights(features, col_ptr, *joined)

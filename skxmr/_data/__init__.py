@@ -1,1 +1,1 @@
-"""What fit is given, checked and in canonical order."""
+"""Validated training data in a canonical order, and label embeddings."""

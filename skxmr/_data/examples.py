@@ -1,4 +1,4 @@
-"""Training examples in a canonical order, equal ones merged."""
+"""Training examples in a canonical order, with equal examples merged."""
 
 from typing import NamedTuple
 
@@ -11,18 +11,19 @@ from .._core import csr_hash_rows, csr_rows_equal
 class Examples(NamedTuple):
     """Distinct training examples.
 
-    Example i has the features of row ``source[i]`` of X, the labels of row i of `Y` and the weight
-    ``weight[i]``. X itself is not copied.
+    Example i has the features of row ``source[i]`` of `X`, the labels of row i of `Y` and the
+    weight ``weight[i]``. `X` is not copied.
 
     Attributes
     ----------
     X : csr_matrix of float32, shape (n_rows, n_features)
     Y : csr_matrix of float32, shape (n_examples, n_labels)
     source : ndarray of int32, shape (n_examples,)
-    weight : ndarray of float32, shape (n_examples,), or None where all are 1
-    relevance : csr_matrix of float32 with the pattern of `Y`, or None where all are 1
+    weight : ndarray of float32, shape (n_examples,), or None if all are 1
+    relevance : csr_matrix of float32 with the pattern of `Y`, or None if all are 1
     negatives : csr_matrix of float32, shape (n_examples, n_labels), or None
-        Labels whose rankers are to see the example, whether or not it has any label near them.
+        Labels whose rankers learn from the example even if none of its labels is below the same
+        parent.
     """
 
     X: sp.csr_matrix
@@ -34,10 +35,10 @@ class Examples(NamedTuple):
 
 
 def distinct_examples(X, Y, sample_weight=None, relevance=None, negatives=None):
-    """Order the rows by their content, merge equal ones and drop those of weight zero.
+    """Order the rows by their content, merge equal rows and drop rows of weight zero.
 
-    Whatever is trained on the result does not depend on the order of the rows, and a row of weight
-    2 is exactly the same as the row given twice.
+    A model trained on the result does not depend on the order of the rows. A row of weight 2 is
+    equivalent to two equal rows.
 
     Parameters
     ----------
@@ -55,7 +56,8 @@ def distinct_examples(X, Y, sample_weight=None, relevance=None, negatives=None):
     examples : Examples
     """
     content = [Y if relevance is None else relevance, X]
-    content = content if negatives is None else [negatives, *content]
+    if negatives is not None:
+        content.insert(0, negatives)
     hashes = None
     for matrix in content:
         hashes = csr_hash_rows(matrix, hashes)
@@ -69,18 +71,23 @@ def distinct_examples(X, Y, sample_weight=None, relevance=None, negatives=None):
     with np.errstate(over="ignore"):
         weight = np.add.reduceat(weight.astype(np.float64), starts).astype(np.float32)
     if not np.isfinite(weight).all():
-        raise ValueError("sample_weight adds up beyond single precision over equal rows")
+        raise ValueError(
+            "sample_weight must have a finite sum over equal rows, got an infinite sum"
+        )
     weight = None if (weight == 1).all() else weight
-    labels = (None if m is None else sp.csr_matrix(m[source]) for m in (Y, relevance, negatives))
-    Y, relevance, negatives = labels
-    return Examples(X, Y, source, weight, relevance, negatives)
+    if relevance is not None:
+        relevance = sp.csr_matrix(relevance[source])
+    if negatives is not None:
+        negatives = sp.csr_matrix(negatives[source])
+    return Examples(X, sp.csr_matrix(Y[source]), source, weight, relevance, negatives)
 
 
 def _repeats(content, hashes, order):
-    """Whether each row in the order equals the one before in all matrices."""
+    """Return whether each row in this order equals the previous row in all matrices."""
     same = np.zeros(len(order), dtype=bool)
     after = np.flatnonzero(hashes[order[1:]] == hashes[order[:-1]]) + 1
-    left, right = order[after - 1], order[after]
+    left = order[after - 1]
+    right = order[after]
     equal = [csr_rows_equal(matrix, left, right) for matrix in content]
     same[after] = np.logical_and.reduce(equal)
     return same

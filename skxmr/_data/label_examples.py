@@ -1,4 +1,4 @@
-"""What labels say of themselves, as further training rows."""
+"""Label examples: additional training rows made from the labels."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -7,15 +7,17 @@ from .._utils.matrices import check_matrix
 
 
 def check_label_examples(label_examples, n_labels, n_features):
-    """Validate rows that stand for labels, one each, and return them as CSR."""
+    """Validate one additional training row per label and return the rows as canonical CSR."""
     rows = check_matrix(label_examples, "label_examples", n_labels)
     if rows.shape[1] != n_features:
-        raise ValueError(f"label_examples must have X's {n_features} features, got {rows.shape[1]}")
+        raise ValueError(
+            f"label_examples must have {n_features} features as X, got {rows.shape[1]}"
+        )
     return rows
 
 
 def with_label_examples(X, targets, rows):
-    """Append rows that stand for labels to the training rows. Those without features are left out.
+    """Append one row per label to the training rows. Rows without features are left out.
 
     Parameters
     ----------
@@ -43,7 +45,8 @@ def with_label_examples(X, targets, rows):
 
 
 def _one_each(labels, n_labels):
-    ones, pointers = np.ones(len(labels), dtype=np.float32), np.arange(len(labels) + 1)
+    ones = np.ones(len(labels), dtype=np.float32)
+    pointers = np.arange(len(labels) + 1)
     return sp.csr_matrix((ones, labels, pointers), shape=(len(labels), n_labels))
 
 

@@ -3,29 +3,27 @@
 import numpy as np
 from scipy import sparse
 from sklearn import get_config
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
+from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import check_array, get_tags
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
+from .._ranking.classifier import RankingClassifierMixin
 from .._ranking.wrapped import reached_scores, take_rows
-from .._utils.estimators import consistent
 from .._utils.matrices import widened
-from .._utils.pairs import is_true, select
-from .._utils.targets import encode_targets, known_truth, target_array
-from .._utils.weights import check_weight_ratios
+from .._utils.targets import encode_targets, target_array
 
 #: What a wrapper notes of the estimator inside, which may not change from then on.
 _NOTED = "n_features_in_", "feature_names_in_", "classes_"
 
 
-class RankerWrapper(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class RankerWrapper(MetaEstimatorMixin, RankingClassifierMixin, BaseEstimator):
     """A ranker that changes the scores of `estimator_`.
 
-    Subclasses have the parameters `estimator` and `threshold`, and define ``rank`` and
-    ``_changed(scores, labels)``: what becomes of the scores of labels.
+    Subclasses have the parameters `estimator` and `threshold`, and implement `rank` and
+    `_changed`, which takes the scores of labels and the labels, and returns new scores.
     """
 
     def _take_targets(self, X, y):
@@ -76,9 +74,11 @@ class RankerWrapper(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                     "since, as by add_labels or another fit: fit again"
                 )
 
-    def _reached_scores(self, X):
-        """Scores that `rank` shows, of all labels that it can show, as CSR."""
+    def _check_rows(self, X):
         self._check_fitted()
+        return X
+
+    def _reached_scores(self, X):
         scores = self._estimated_scores(X)
         changed = self._changed(scores.data, scores.indices)
         return sparse.csr_matrix((changed, scores.indices, scores.indptr), shape=scores.shape)
@@ -87,68 +87,16 @@ class RankerWrapper(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         sparse_y = self._container in ("spmatrix", "sparray")
         return reached_scores(self.estimator_, X, self.n_labels_, sparse_y=sparse_y)
 
-    def _to_container(self, matrix):
-        """Return a CSR matrix in the container of a multilabel y."""
-        if self._container == "dense":
-            return matrix.toarray()
-        return sparse.csr_array(matrix) if self._container == "sparray" else matrix
-
-    @consistent
-    def predict(self, X):
-        """Predict labels.
-
-        Parameters
-        ----------
-        X : as the estimator takes it
-
-        Returns
-        -------
-        y : {ndarray, sparse matrix}
-            0/1 indicator of the labels whose scores, as ``rank`` shows them, are above `threshold`,
-            in the container of y; or, for one-dimensional y, the highest ranked class of each row.
-        """
-        if not self._is_multilabel():
-            return self._best_classes(X)
-        scores = self._reached_scores(X)
-        predicted = select(scores, scores.data > self.threshold)
-        predicted.data = np.ones(predicted.nnz, dtype=np.int64)
-        return self._to_container(predicted)
-
-    @consistent
-    def score(self, X, y, sample_weight=None):
-        """Precision at 1, which for one-dimensional y is the accuracy.
-
-        Parameters
-        ----------
-        X : as the estimator takes it
-        y : {array-like, sparse matrix} of shape (n_samples, n_labels) or (n_samples,)
-        sample_weight : array-like of shape (n_samples,), optional
-
-        Returns
-        -------
-        score : float
-            Share of rows whose highest ranked label is one of theirs.
-        """
-        multilabel = self._is_multilabel()
-        weight = check_weight_ratios(sample_weight, _num_samples(X))
-        if not multilabel:
-            return super().score(X, target_array(y, "y"), weight)
-        truth = known_truth(self, y, _num_samples(X))
+    def _best_labels(self, X):
         best = self.rank(X, 1)[0][:, 0]
-        hits = is_true(truth, np.arange(len(best)), best) & (best >= 0)
-        return float(np.average(hits, weights=weight))
-
-    def _is_multilabel(self):
-        self._check_fitted()
-        return self.multilabel_
-
-    def _best_classes(self, X):
-        best = self.rank(X, 1)[0][:, 0]
-        classes = self.classes_[best]
         lost = np.flatnonzero(best < 0)
-        if len(lost):
-            classes[lost] = self.estimator_.predict(take_rows(X, lost))
-        return classes
+        if len(lost) and not self.multilabel_:
+            predicted = self.estimator_.predict(take_rows(X, lost))
+            best[lost] = np.searchsorted(self.classes_, predicted)
+        return best
+
+    def _take_rows(self, X, rows):
+        return take_rows(X, rows)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,11 +1,12 @@
 """Ranking with several trees and with nearest neighbors among the training rows."""
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
-from .._core import PRODUCTS, NeighborRows, RowCombiner, SingleRowRankerCache, combine
+from .._core import LabelRestrictionView, NeighborRows, RowCombiner, combine
+from .base import Ranker
+from .post_processors import POST_PROCESSORS
 
 #: Labels that each of several trees ranks first, and whose scores are added up.
 N_SUMMED_LABELS = 50
@@ -49,18 +50,18 @@ class WeightedNeighbors(NamedTuple):
     weighting: NeighborWeighting
 
 
-class TreeEnsemble(SingleRowRankerCache):
+class TreeEnsemble(Ranker):
     """Ranks labels by the average score of several trees and by nearest neighbors.
 
-    It is used in place of a single Model. Contributions to a label's score are added up for labels
-    that are ranked high: among the first N_SUMMED_LABELS of each tree, and, if there are neighbors,
-    among the first N_SUMMED_LABELS of the average (of one tree: N_NEIGHBOR_LABELS). For a label
-    that a tree ranks lower, the tree's contribution replaces the sum if it is larger. Therefore a
-    score depends on the row only, and a few labels of each tree suffice to rank.
+    Contributions to a label's score are added up for labels that are ranked high: among the first
+    N_SUMMED_LABELS of each tree, and, if there are neighbors, among the first N_SUMMED_LABELS of
+    the average (of one tree: N_NEIGHBOR_LABELS). For a label that a tree ranks lower, the tree's
+    contribution replaces the sum if it is larger. Therefore a score depends on the row only, and a
+    few labels of each tree suffice to rank.
 
     Parameters
     ----------
-    trees : sequence of Model
+    trees : sequence of TreeRanker
         Of the same labels and features.
     neighbors : WeightedNeighbors, optional
     """
@@ -71,12 +72,17 @@ class TreeEnsemble(SingleRowRankerCache):
         super().__init__()
 
     def __sizeof__(self):
+        return super().__sizeof__() + self.nbytes
+
+    @property
+    def nbytes(self):
+        """Bytes in all arrays."""
         held = 0 if self.neighbors is None else self.neighbors.rows.nbytes
-        return super().__sizeof__() + held + sum(tree.nbytes for tree in self.trees)
+        return held + sum(tree.nbytes for tree in self.trees)
 
     @property
     def max_level_width(self):
-        """Number of nodes of the widest level: a beam that loses nothing."""
+        """Number of nodes of the widest level. A beam of this width loses no label."""
         return max(tree.max_level_width for tree in self.trees)
 
     @property
@@ -85,83 +91,130 @@ class TreeEnsemble(SingleRowRankerCache):
         return self.trees[0].n_labels
 
     @property
+    def n_features(self):
+        """Number of features."""
+        return self.trees[0].n_features
+
+    @property
     def tree_weight(self):
-        """What the scores of each tree are multiplied by."""
+        """Weight of the scores of each tree."""
         weight = 0.0 if self.neighbors is None else self.neighbors.weighting.weight
         return max(1.0 - weight, _LEAST_WEIGHT) / len(self.trees)
 
     @property
     def n_head(self):
-        """Labels that the trees rank first, whose scores are added to those of the neighbors."""
+        """Number of labels ranked first by the trees whose scores are added to the neighbors'."""
         return N_SUMMED_LABELS if len(self.trees) > 1 else N_NEIGHBOR_LABELS
 
     def max_results(self, beam_width):
-        """Bound how many labels one row's search can reach."""
+        """Return an upper bound of the number of labels that the search of a row reaches."""
         reached = sum(tree.max_results(beam_width) for tree in self.trees)
         if self.neighbors is not None:
             most = int(np.diff(self.neighbors.rows.arrays["label_ptr"]).max(initial=0))
             reached += self.neighbors.weighting.n_neighbors * most
         return min(self.n_labels, reached)
 
-    def rank(self, view, lo, hi, *, k, beam_width, post_processor, floor=-np.inf, frontier=None):
-        """Rank labels for the rows lo to hi of a checked matrix, as Model does."""
-        logarithms = is_logarithmic(post_processor)
-        if frontier is not None:
-            frontier = _weighted(frontier, self.tree_weight, post_processor)
-        options = {"beam_width": beam_width, "post_processor": post_processor, "frontier": frontier}
+    def rank(self, view, begin, end, k, options):
+        """Rank labels; see Ranker."""
+        if options.frontier is not None:
+            frontier = [
+                f._replace(score=options.post_processor.weighted(f.score, self.tree_weight))
+                for f in options.frontier
+            ]
+            options = options._replace(frontier=tuple(frontier))
         if self.neighbors is None:
-            return self.averaged_ranking(view, lo, hi, k, floor=floor, **options)
-        ranking = self.averaged_ranking(view, lo, hi, self.n_listed(k), **options)
-        found = self.find_neighbors(ranking[0], view, lo, hi)
-        return self.mixed(*ranking, found, k, logarithms=logarithms, floor=floor)
+            return self.averaged_ranking(view, begin, end, k, options)
+        ranked = options._replace(floor=-np.inf)
+        ranking = self.averaged_ranking(view, begin, end, self.n_listed(k), ranked)
+        found = self.find_neighbors(ranking[0], view, begin, end)
+        return self.mixed(
+            *ranking,
+            found,
+            k,
+            logarithms=options.post_processor.is_log,
+            floor=options.floor,
+            restriction=_label_restriction(options.restriction, begin, end),
+        )
 
-    def averaged_ranking(self, view, lo, hi, k, *, floor=-np.inf, **options):
+    def averaged_ranking(self, view, begin, end, k, options):
         """Rank the k labels that are best by the trees' weighted scores alone."""
-        options["weight"] = self.tree_weight
+        weight = self.tree_weight
         if len(self.trees) == 1:
-            return self.trees[0].rank(view, lo, hi, k=k, floor=floor, **options)
-        lists = [tree.rank(view, lo, hi, k=self.n_listed(k), **options) for tree in self.trees]
-        logarithms = is_logarithmic(options["post_processor"])
-        return self.averaged(lists, k, logarithms=logarithms, floor=floor)
+            return self.trees[0].rank(view, begin, end, k, options, weight=weight)
+        listed = options._replace(floor=-np.inf)
+        lists = [
+            tree.rank(view, begin, end, self.n_listed(k), listed, weight=weight, tree=t)
+            for t, tree in enumerate(self.trees)
+        ]
+        logarithms = options.post_processor.is_log
+        return self.averaged(lists, k, logarithms=logarithms, floor=options.floor)
 
     def _make_row_ranker(self, k, beam_width, post_processor):
-        return _RowRanker(self, k, beam_width, post_processor)
+        return _EnsembleRowRanker(self, k, beam_width, post_processor)
 
-    def mixer(self, k, post_processor):
+    def row_combiner(self, k, logarithms):
         """Return what adds the neighbors to the ranking of one row."""
-        n_neighbors, power, weight = self.neighbors.weighting
-        how = n_neighbors, _MOST_CANDIDATES, power, weight, N_NEIGHBOR_LABELS
         return RowCombiner(
             self.neighbors.rows,
-            *how,
+            self.neighbors.weighting.n_neighbors,
+            _MOST_CANDIDATES,
+            self.neighbors.weighting.power,
+            self.neighbors.weighting.weight,
+            N_NEIGHBOR_LABELS,
             k=k,
             n_labels=self.n_labels,
             n_head=self.n_head,
-            logarithms=is_logarithmic(post_processor),
+            logarithms=logarithms,
         )
 
     def averaged(self, lists, k, *, logarithms, floor=-np.inf, n_head=N_SUMMED_LABELS):
-        """Add up the trees' weighted rankings, each of several, and keep the k best labels."""
+        """Add up the trees' weighted rankings, one of each tree, and keep the k best labels."""
         labels, scores = (np.concatenate(part, axis=1) for part in zip(*lists, strict=True))
-        how = {"n_lists": len(lists), "n_head": n_head, "logarithms": logarithms, "floor": floor}
-        return combine(labels, scores, k, self.n_labels, **how)
+        return combine(
+            labels,
+            scores,
+            k,
+            self.n_labels,
+            n_lists=len(lists),
+            n_head=n_head,
+            logarithms=logarithms,
+            floor=floor,
+        )
 
-    def mixed(self, labels, scores, found, k, *, logarithms, floor=-np.inf, n_head=None):
+    def mixed(
+        self,
+        labels,
+        scores,
+        found,
+        k,
+        *,
+        logarithms,
+        floor=-np.inf,
+        n_head=None,
+        restriction=None,
+    ):
         """Add the neighbors found to an averaged, weighted ranking."""
-        rows, (_, power, weight) = self.neighbors
-        n_head = self.n_head if n_head is None else n_head
-        how = {"n_head": n_head, "logarithms": logarithms, "floor": floor}
-        neighbors = rows, *found, power, weight
-        return combine(labels, scores, k, self.n_labels, neighbors=neighbors, **how)
+        weighting = self.neighbors.weighting
+        return combine(
+            labels,
+            scores,
+            k,
+            self.n_labels,
+            n_head=self.n_head if n_head is None else n_head,
+            logarithms=logarithms,
+            floor=floor,
+            neighbors=(self.neighbors.rows, *found, weighting.power, weighting.weight),
+            restriction=restriction,
+        )
 
-    def find_neighbors(self, labels, view, lo, hi):
+    def find_neighbors(self, labels, view, begin, end):
         """Find the nearest rows that have one of the labels ranked highest."""
         best = np.ascontiguousarray(labels[:, :N_NEIGHBOR_LABELS])
         n_neighbors = self.neighbors.weighting.n_neighbors
-        return self.neighbors.rows.find(view, lo, hi, best, n_neighbors, _MOST_CANDIDATES)
+        return self.neighbors.rows.find(view, begin, end, best, n_neighbors, _MOST_CANDIDATES)
 
     def n_listed(self, k):
-        """Labels that must be listed for the k best to be known."""
+        """Number of labels that a ranking must have so that the k best are known."""
         return min(self.n_labels, max(k, self.n_head))
 
 
@@ -193,49 +246,46 @@ class EnsembleCache:
         return ensemble
 
 
-class _RowRanker:
-    """Ranks one row at a time, as RowRanker does."""
+class _EnsembleRowRanker:
+    """Ranks one row at a time; see RowRanker."""
 
     def __init__(self, ensemble, k, beam_width, post_processor):
-        self._logarithms = is_logarithmic(post_processor)
-        self._k, self._n_listed = k, ensemble.n_listed(k)
-        options = self._n_listed, beam_width, post_processor, ensemble.tree_weight
-        self._rankers = [tree.weighted_row_ranker(*options) for tree in ensemble.trees]
+        self._logarithms = POST_PROCESSORS[post_processor].is_log
+        self._k = k
+        self._n_listed = ensemble.n_listed(k)
+        self._rankers = [
+            tree.weighted_row_ranker(
+                self._n_listed, beam_width, post_processor, ensemble.tree_weight, t
+            )
+            for t, tree in enumerate(ensemble.trees)
+        ]
         self._averaged = ensemble.averaged
-        self._mixer = None if ensemble.neighbors is None else ensemble.mixer(k, post_processor)
-        self.n_features = self._rankers[0].n_features
+        self._combiner = None
+        if ensemble.neighbors is not None:
+            self._combiner = ensemble.row_combiner(k, self._logarithms)
+        self.n_features = ensemble.n_features
 
-    def sparse(self, indices, values):
-        """Rank for a row's nonzeros, two contiguous one-dimensional arrays of equal length."""
-        lists = [ranker.sparse(indices, values) for ranker in self._rankers]
+    def sparse(self, indices, values, restriction=None):
+        lists = [ranker.sparse(indices, values, restriction) for ranker in self._rankers]
         if lists[0] is None:
             return None
-        if self._mixer is None:
+        if self._combiner is None:
             return self._averaged(lists, self._k, logarithms=self._logarithms)
         ranking = lists[0]
         if len(lists) > 1:
             ranking = self._averaged(lists, self._n_listed, logarithms=self._logarithms)
-        return self._mixer.combine(indices, values, *ranking)
+        limits = None if restriction is None else _label_restriction(restriction, 0, 1)
+        return self._combiner.combine(indices, values, *ranking, limits)
 
-    def dense(self, row):
-        """Rank for a dense row of float32."""
+    def dense(self, row, restriction=None):
         row = row.ravel()
         indices = np.flatnonzero(row).astype(np.int32)
-        return self.sparse(indices, row[indices])
+        return self.sparse(indices, row[indices], restriction)
 
 
-def is_logarithmic(post_processor):
-    """Whether a post-processor makes logarithms of scores that could be mixed."""
-    return post_processor.startswith("log-")
-
-
-def without_logarithm(post_processor):
-    """The post-processor whose scores are mixed, before any logarithm is taken."""
-    return post_processor.removeprefix("log-")
-
-
-def _weighted(frontier, weight, post_processor):
-    """The same frontier, with scores weighted like that of the root."""
-    if post_processor in PRODUCTS:
-        return frontier._replace(score=frontier.score * np.float32(weight))
-    return frontier._replace(score=frontier.score + np.float32(math.log(weight)))
+def _label_restriction(restriction, begin, end):
+    """The C view of a restriction for the rows from `begin` up to `end`."""
+    if restriction is None:
+        return None
+    ranges = np.ascontiguousarray(restriction.ranges[begin:end])
+    return LabelRestrictionView(restriction.order.position, ranges)

@@ -5,9 +5,12 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from .._core import CSRView, Frontier, Layer, Model, compile_chunk
-from .ensemble import N_SUMMED_LABELS, TreeEnsemble, is_logarithmic
+from .._core import CSRView, Frontier, Layer, compile_chunk
+from .base import SearchOptions
+from .ensemble import N_SUMMED_LABELS, TreeEnsemble
 from .explanation import NeighborExplanation, TreeExplanation
+from .post_processors import POST_PROCESSORS
+from .tree_ranker import TreeRanker
 
 
 class _Path(NamedTuple):
@@ -24,18 +27,18 @@ class _Path(NamedTuple):
     columns: list
 
 
-def explain_label(model, trees, X, label, *, beam_width, post_processor):
+def explain_label(ranker, trees, X, label, options):
     """Take a label's scores apart, row by row.
 
     Parameters
     ----------
-    model : Model or TreeEnsemble
+    ranker : Ranker
     trees : sequence of LabelTree
     X : csr_matrix of float32, shape (n_rows, n_features)
         Canonical.
     label : int
-    beam_width : int
-    post_processor : str
+    options : SearchOptions
+        Without frontier and restriction.
 
     Returns
     -------
@@ -45,21 +48,21 @@ def explain_label(model, trees, X, label, *, beam_width, post_processor):
     trees : tuple of TreeExplanation
     neighbors : NeighborExplanation or None
     """
-    ensemble = model if isinstance(model, TreeEnsemble) else TreeEnsemble([model])
-    search = {"beam_width": beam_width, "post_processor": post_processor}
+    ensemble = TreeEnsemble(ranker.trees, ranker.neighbors)
+    weight = ensemble.tree_weight
     explained = []
     parts = []
     for single, tree in zip(ensemble.trees, trees, strict=True):
         paths = [_read_path(single, nodes) for nodes in tree.path(label)]
-        explained.append(_explain_tree(single, paths, X, weight=ensemble.tree_weight, **search))
-        parts.append(_weighted_scores(paths, X, ensemble.tree_weight, post_processor))
-    scores, summed, found = _join(ensemble, X, label, parts, search)
+        explained.append(_explain_tree(single, paths, X, weight, options))
+        parts.append(_weighted_scores(paths, X, weight, options.post_processor))
+    scores, summed, found = _join(ensemble, X, label, parts, options)
     neighbors = None if found is None else _explain_neighbors(ensemble.neighbors, found, label)
     return scores, summed, tuple(explained), neighbors
 
 
-def _join(ensemble, X, label, parts, search):
-    """Join what each tree says of a label as the ensemble joins rankings.
+def _join(ensemble, X, label, parts, options):
+    """Join the contributions of the trees to a label as the ensemble joins rankings.
 
     Returns
     -------
@@ -68,15 +71,16 @@ def _join(ensemble, X, label, parts, search):
     found : tuple
         The nearest rows and their similarities; None without neighbors.
     """
-    view, n_rows = CSRView(X), X.shape[0]
-    logarithms = is_logarithmic(search["post_processor"])
+    view = CSRView(X)
+    n_rows = X.shape[0]
+    logarithms = options.post_processor.is_log
     summed = np.ones(n_rows, dtype=bool)
     scores = parts[0]
     if len(parts) > 1:
-        options = {**search, "weight": ensemble.tree_weight}
         lists = []
         for single, part in zip(ensemble.trees, parts, strict=True):
-            ranking = single.rank(view, 0, n_rows, k=ensemble.n_listed(1), **options)
+            n_listed = ensemble.n_listed(1)
+            ranking = single.rank(view, 0, n_rows, n_listed, options, weight=ensemble.tree_weight)
             first = _ranks_among(ranking, label, part, N_SUMMED_LABELS)
             summed &= first
             lists.append(_listed(label, part, first))
@@ -84,15 +88,16 @@ def _join(ensemble, X, label, parts, search):
         scores = averaged[1][:, 0]
     if ensemble.neighbors is None:
         return scores, summed, None
-    ranking = ensemble.averaged_ranking(view, 0, n_rows, ensemble.n_listed(1), **search)
+    ranking = ensemble.averaged_ranking(view, 0, n_rows, ensemble.n_listed(1), options)
     first = _ranks_among(ranking, label, scores, ensemble.n_head)
     found = ensemble.find_neighbors(ranking[0], view, 0, n_rows)
     listed = _listed(label, scores, first)
     # The neighbors have other labels as well.
     lengths = np.diff(ensemble.neighbors.rows.arrays["label_ptr"])
-    k = 1 + ensemble.neighbors.weighting.n_neighbors * int(lengths.max(initial=0))
-    how = {"logarithms": logarithms, "n_head": 1}
-    labels, mixed = ensemble.mixed(*listed, found, min(k, ensemble.n_labels), **how)
+    n_mixed = 1 + ensemble.neighbors.weighting.n_neighbors * int(lengths.max(initial=0))
+    labels, mixed = ensemble.mixed(
+        *listed, found, min(n_mixed, ensemble.n_labels), logarithms=logarithms, n_head=1
+    )
     return np.where(labels == label, mixed, -np.inf).max(axis=1), summed & first, found
 
 
@@ -105,33 +110,37 @@ def _ranks_among(ranking, label, scores, n):
 
 
 def _listed(label, scores, first):
-    """A list of two places per row: the first one for what is added up, else the second one."""
-    places = np.array([0, 1])
-    there = places == np.where(first, 0, 1)[:, np.newaxis]
-    labels = np.where(there, label, -1).astype(np.int32)
-    return labels, np.where(there, scores[:, np.newaxis], -np.inf).astype(np.float32)
+    """Return a ranking of two labels per row: the label is the first one if it is to be added."""
+    chosen = np.where(first, 0, 1)
+    is_there = np.array([0, 1]) == chosen[:, np.newaxis]
+    labels = np.where(is_there, label, -1).astype(np.int32)
+    return labels, np.where(is_there, scores[:, np.newaxis], -np.inf).astype(np.float32)
 
 
 # ---- one tree ----
 
 
-def _explain_tree(model, paths, X, *, weight, beam_width, post_processor):
+def _explain_tree(model, paths, X, weight, options):
     """Explain the score that a tree gives to a label: that of the best of its slots."""
-    followed = np.array([_follow(path, X, post_processor) for path in paths])
-    best = np.argmax(followed[:, 2, :, -1], axis=0)
-    margins, factors, scores = np.moveaxis(followed[best, :, np.arange(len(best))], 1, 0)
+    followed = [_follow(path, X, options.post_processor) for path in paths]
+    margins, factors, scores = (np.stack(part) for part in zip(*followed, strict=True))
+    best = np.argmax(scores[:, :, -1], axis=0)
+    rows = np.arange(len(best))
     nodes = np.array([path.nodes for path in paths], dtype=np.int32)[best]
-    levels = range(len(model.layers))
-    met = [_features_met(X, [path.columns[level] for path in paths], best) for level in levels]
+    biases = np.array([[column.bias[0] for column in path.columns] for path in paths])
+    met = [
+        _features_met(X, [path.columns[level] for path in paths], best)
+        for level in range(len(model.layers))
+    ]
     weights, contributions = zip(*met, strict=True)
     return TreeExplanation(
         weight=weight,
         nodes=nodes,
-        bias=np.array([[c.bias[0] for c in path.columns] for path in paths])[best],
-        margins=margins,
-        factors=factors,
-        scores=scores,
-        places=_places(model, nodes, X, beam_width, post_processor),
+        bias=biases[best],
+        margins=margins[best, rows],
+        factors=factors[best, rows],
+        scores=scores[best, rows],
+        ranks=_ranks_in_beam(model, nodes, X, options),
         weights=weights,
         contributions=contributions,
     )
@@ -143,49 +152,55 @@ def _read_path(model, nodes):
 
 
 def _follow(path, X, post_processor):
-    """Margins, what they are processed to, and scores, as the search computes them bit by bit.
+    """Return margins, processed margins and scores, bit by bit as the search computes them.
 
     Returns
     -------
     margins, factors, scores : ndarray of float32, shape (n_rows, n_levels)
     """
-    margins, factors = [], []
+    margins = []
+    factors = []
     for columns in path.columns:
         model = _single(columns, X.shape[1])
-        margins.append(_score(model, X, "noop"))
+        margins.append(_score(model, X, POST_PROCESSORS["noop"]))
         factors.append(_score(model, X, post_processor))
     scores = _path_scores(path, X, 1.0, post_processor)
     return [np.stack(part, axis=1) for part in (margins, factors, scores)]
 
 
 def _path_scores(path, X, weight, post_processor):
-    """The scores of a path's nodes, level by level, with that of the root weighted."""
+    """Return the scores of a path's nodes, level by level, with that of the root weighted."""
     scores = []
     for columns in path.columns:
-        start = {"parent": scores[-1]} if scores else {"weight": weight}
-        scores.append(_score(_single(columns, X.shape[1]), X, post_processor, **start))
+        model = _single(columns, X.shape[1])
+        if scores:
+            scores.append(_score(model, X, post_processor, parent=scores[-1]))
+        else:
+            scores.append(_score(model, X, post_processor, weight=weight))
     return scores
 
 
 def _weighted_scores(paths, X, weight, post_processor):
-    """The weighted score that a tree gives to a label, as the search computes it bit by bit."""
+    """Return the weighted scores of a label in a tree, bit by bit as the search computes them."""
     return np.max([_path_scores(path, X, weight, post_processor)[-1] for path in paths], axis=0)
 
 
 def _single(columns, n_features):
-    """A model of a single label, ranked by these weights."""
+    """Return a ranker of a single label with these weights."""
     chunk = compile_chunk(columns, n_features)
     layer = Layer.from_chunks(np.array([0, 1], dtype=np.int64), [chunk])
-    return Model([layer], np.zeros(1, dtype=np.int32), 1, n_features)
+    return TreeRanker([layer], np.zeros(1, dtype=np.int32), 1, n_features)
 
 
 def _score(model, X, post_processor, *, parent=None, weight=1.0):
-    n = X.shape[0]
-    options = {"k": 1, "beam_width": 1, "post_processor": post_processor, "weight": weight}
+    n_rows = X.shape[0]
+    frontier = None
     if parent is not None:
-        begin = np.arange(n + 1, dtype=np.int64), np.zeros(n, dtype=np.int32)
-        options["frontier"] = Frontier(0, *begin, np.ascontiguousarray(parent))
-    return model.rank(CSRView(X), 0, n, **options)[1][:, 0]
+        pointers = np.arange(n_rows + 1, dtype=np.int64)
+        root = np.zeros(n_rows, dtype=np.int32)
+        frontier = (Frontier(0, pointers, root, np.ascontiguousarray(parent)),)
+    options = SearchOptions(1, post_processor, frontier=frontier)
+    return model.rank(CSRView(X), 0, n_rows, 1, options, weight=weight)[1][:, 0]
 
 
 def _features_met(X, columns, best):
@@ -211,19 +226,25 @@ def _features_met(X, columns, best):
     return [sp.csr_matrix((part, X.indices[met], indptr), shape=X.shape) for part in parts]
 
 
-def _places(model, nodes, X, beam_width, post_processor):
-    """Places of nodes in the beams of the levels above the last: from 0, and -1 where lost."""
-    places = np.full((X.shape[0], len(model.layers) - 1), -1, dtype=np.int32)
-    for level in range(places.shape[1]):
+def _ranks_in_beam(model, nodes, X, options):
+    """Return the ranks of nodes in the beams of the levels above the last.
+
+    Returns
+    -------
+    ranks : ndarray of int32, shape (n_rows, n_levels - 1)
+        From 0; -1 if the beam does not hold the node.
+    """
+    ranks = np.full((X.shape[0], len(model.layers) - 1), -1, dtype=np.int32)
+    for level in range(ranks.shape[1]):
         layers = model.layers[: level + 1]
-        n = len(layers[-1].bias)
-        width = min(beam_width, n)
-        beam = Model(layers, np.arange(n, dtype=np.int32), n, X.shape[1], max_copies=1)
-        options = {"k": width, "beam_width": beam_width, "post_processor": post_processor}
-        kept, _ = beam.rank(CSRView(X), 0, X.shape[0], **options)
-        row, place = np.nonzero(kept == nodes[:, [level]])
-        places[row, level] = place
-    return places
+        n_nodes = len(layers[-1].bias)
+        every_node = np.arange(n_nodes, dtype=np.int32)
+        beam = TreeRanker(layers, every_node, n_nodes, X.shape[1], max_copies=1)
+        width = min(options.beam_width, n_nodes)
+        kept, _ = beam.rank(CSRView(X), 0, X.shape[0], width, options)
+        row, rank = np.nonzero(kept == nodes[:, [level]])
+        ranks[row, level] = rank
+    return ranks
 
 
 # ---- nearest neighbors ----

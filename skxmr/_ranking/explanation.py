@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
-from .._utils.estimators import RenamedAttribute
 from .._utils.params import check_integer
 from .._utils.texts import check_texts
 
@@ -23,20 +22,22 @@ class TreeExplanation:
     weight : float
         Weight of the tree in the label's score.
     nodes : ndarray of int32, shape (n_rows, n_levels)
-        The way to the label, as `LabelTree.path` has it; where the label has several slots, to the
-        one that scores highest in the row.
+        Nodes on the path to the label, as in `LabelTree.path`. If the label has several slots, the
+        path leads to the slot with the highest score in the row.
     bias : ndarray of float32, shape (n_rows, n_levels)
+        Bias of each node's ranker.
     margins : ndarray of float32, shape (n_rows, n_levels)
-        The contributions of all features, and the bias.
+        Sum of the contributions of all features and the bias.
     factors : ndarray of float32, shape (n_rows, n_levels)
-        What the post-processor makes of each margin by itself.
+        Each margin after the post-processor.
     scores : ndarray of float32, shape (n_rows, n_levels)
-        The same joined with what was before; the last column is the tree's score of the label.
-    places : ndarray of int32, shape (n_rows, n_levels - 1)
-        The place of the node in the beam, from 0, and -1 where it was lost.
+        Factors joined with the scores of the parents. The last column is the tree's score of the
+        label.
+    ranks : ndarray of int32, shape (n_rows, n_levels - 1)
+        Rank of the node in the beam, from 0. It is -1 if the beam does not hold the node.
     weights, contributions : tuple of csr_matrix of float32, shape (n_rows, n_features)
-        For each level the weights that the row's features meet, and what comes of it. Features
-        without a weight, as those whose weights were pruned, have no entry.
+        Weights of the row's features at each level, and their products with the features. Features
+        without a weight have no entry. Their weights may have been pruned.
     """
 
     weight: float
@@ -45,7 +46,7 @@ class TreeExplanation:
     margins: np.ndarray
     factors: np.ndarray
     scores: np.ndarray
-    places: np.ndarray
+    ranks: np.ndarray
     weights: tuple
     contributions: tuple
 
@@ -54,8 +55,14 @@ class TreeExplanation:
         """Levels below the root."""
         return self.nodes.shape[1]
 
+    def __setstate__(self, state):
+        state = dict(state)
+        if "places" in state:  # its name in 0.1
+            state["ranks"] = state.pop("places")
+        vars(self).update(state)
+
     def __getitem__(self, rows):
-        """Take some rows; the arrays are those of a slice."""
+        """Return the explanation of the rows of a slice."""
         levels = {name: [m[rows] for m in getattr(self, name)] for name in _LEVELS}
         arrays = {name: getattr(self, name)[rows] for name in _ARRAYS}
         return replace(self, **arrays, **{name: tuple(level) for name, level in levels.items()})
@@ -65,29 +72,29 @@ class TreeExplanation:
 
 
 _LEVELS = "weights", "contributions"
-_ARRAYS = "nodes", "bias", "margins", "factors", "scores", "places"
+_ARRAYS = "nodes", "bias", "margins", "factors", "scores", "ranks"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NeighborExplanation:
-    """What training rows say of a label.
+    """Contributions of the nearest training rows to a label's score.
 
     Attributes
     ----------
     weight : float
         Weight of all neighbors in the label's score.
     rows : ndarray of int32, shape (n_rows, n_neighbors)
-        Which rows of the X given to fit voted, the most similar first; of several equal ones, the
-        first of them. Those of `add_neighbors` are numbered on from there. -1 beyond the last, and
-        where the model was saved by a release that did not keep them.
+        Row numbers of the neighbors in the X of fit, most similar first. The first one of several
+        equal rows. The numbers of the rows of `add_neighbors` follow those of fit. The padding is
+        -1, and so are all numbers if an old release saved the model without them.
     similarities : ndarray of float32, shape (n_rows, n_neighbors)
-        Cosines; 0 beyond the last.
+        Cosine similarities, padded with 0.
     parts : ndarray of float64, shape (n_rows, n_neighbors)
         Weight of each neighbor, divided by the sum over the neighbors.
     carries : ndarray of bool, shape (n_rows, n_neighbors)
         Whether the row has the label.
     scores : ndarray of float64, shape (n_rows,)
-        The parts of those that have it, summed.
+        Sum of the parts of the rows that have the label.
     """
 
     weight: float
@@ -98,7 +105,7 @@ class NeighborExplanation:
     scores: np.ndarray
 
     def __getitem__(self, rows):
-        """Take some rows."""
+        """Return the explanation of some rows."""
         names = "rows", "similarities", "parts", "carries", "scores"
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
@@ -108,10 +115,11 @@ class NeighborExplanation:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
-    """What made the scores of one label, in one or several rows.
+    """Contributions to the scores of one label, in one or several rows.
 
-    Made by `XRLinearClassifier.explain` and `skxmr.inspection.explain`. Printed, it shows the
-    largest contributions in the first row; ``explanation[i]`` is that of row i alone.
+    `XRLinearClassifier.explain` and `skxmr.inspection.explain` return it. ``print(explanation)``
+    shows the largest contributions in the first row. ``explanation[i]`` is the explanation of row
+    i.
 
     Attributes
     ----------
@@ -167,8 +175,6 @@ class Explanation:
     feature_names: np.ndarray | None
     post_processor: str
 
-    votes = RenamedAttribute("neighbors")
-
     def __setstate__(self, state):
         if "votes" in state:  # of an earlier release, where all contributions were added up
             state = {
@@ -198,7 +204,7 @@ class Explanation:
     @property
     def reached(self):
         """Whether the beams of all trees lead to the label; ndarray of bool, shape (n_rows,)."""
-        return np.all([(tree.places >= 0).all(axis=1) for tree in self.trees], axis=0)
+        return np.all([(tree.ranks >= 0).all(axis=1) for tree in self.trees], axis=0)
 
     def name(self, feature):
         """Name a feature; without names, its number."""
@@ -304,14 +310,17 @@ class Explanation:
 
 def _features_of(X, t, tree, level):
     """The table of features that contributed at a level."""
-    weights, contributions = tree.weights[level], tree.contributions[level]
+    weights = tree.weights[level]
+    contributions = tree.contributions[level]
     row = np.repeat(np.arange(X.shape[0]), np.diff(weights.indptr))
     of_entry = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
-    keys = (rows * np.int64(X.shape[1]) + m.indices for rows, m in ((of_entry, X), (row, weights)))
+    n_features = np.int64(X.shape[1])
+    entries = of_entry * n_features + X.indices
+    weighted = row * n_features + weights.indices
     return {
         **_heads(t, tree, level, row),
         "feature": weights.indices.astype(np.int64),
-        "value": X.data[np.searchsorted(*keys)],
+        "value": X.data[np.searchsorted(entries, weighted)],
         "weight": weights.data,
         "contribution": contributions.data,
     }
@@ -341,10 +350,11 @@ def _heads(t, tree, level, row):
 
 def _level_lines(tree, level, row, largest):
     """Lines about a level: the node, its largest contributions, and what is left."""
-    margin, factor = tree.margins[row, level], tree.factors[row, level]
-    bias, place = tree.bias[row, level], _place(tree, level, row)
-    lines = [f"  level {level + 1}, node {tree.nodes[row, level]}{place}: "]
-    lines[0] += f"margin {margin:.4f} gives {factor:.4f}"
+    margin = tree.margins[row, level]
+    factor = tree.factors[row, level]
+    bias = tree.bias[row, level]
+    node = f"node {tree.nodes[row, level]}{_rank_in_beam(tree, level, row)}"
+    lines = [f"  level {level + 1}, {node}: margin {margin:.4f} gives {factor:.4f}"]
     lines += [f"    {value:+9.4f}  {name}" for name, value in largest]
     others = tree.contributions[level][row].nnz - len(largest)
     if others:
@@ -353,12 +363,12 @@ def _level_lines(tree, level, row, largest):
     return [*lines, f"    {bias:+9.4f}  (bias)"]
 
 
-def _place(tree, level, row):
-    """What to say of the node's place in the beam; of the last level there is none."""
+def _rank_in_beam(tree, level, row):
+    """Describe the node's rank in the beam. There is none at the last level."""
     if level == tree.n_levels - 1:
         return ""
-    place = tree.places[row, level]
-    return ", lost by the beam" if place < 0 else f", place {place + 1} in the beam"
+    rank = tree.ranks[row, level]
+    return ", lost by the beam" if rank < 0 else f", rank {rank + 1} in the beam"
 
 
 def _neighbor_lines(neighbors, row, k):
@@ -375,18 +385,26 @@ def _neighbor_lines(neighbors, row, k):
 
 
 def find_label(label, classes):
-    """Position of a label in the classes; of strings, also of one given by its position.
+    """Return the position of a label in the classes.
+
+    If the classes are strings, a label may be given by its position as well.
 
     Raises
     ------
     ValueError
         If there is no such label.
     """
-    strings, truth = classes.dtype.kind in "UO", isinstance(label, (bool, np.bool_))
+    strings = classes.dtype.kind in "UO"
+    truth = isinstance(label, (bool, np.bool_))
     number = isinstance(label, numbers.Real) and not truth
     if strings and isinstance(label, numbers.Integral) and number and 0 <= label < len(classes):
         return int(label)
-    fits = isinstance(label, str) if strings else truth if classes.dtype.kind == "b" else number
+    if strings:
+        fits = isinstance(label, str)
+    elif classes.dtype.kind == "b":
+        fits = truth
+    else:
+        fits = number
     found = np.flatnonzero(classes == label) if fits else []
     if len(found) == 0:
         raise ValueError(f"label must be one of the {len(classes)} classes, got {label!r:.80}")

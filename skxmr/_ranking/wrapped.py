@@ -10,6 +10,7 @@ from sklearn.utils.validation import _num_samples
 
 from .._core import csr_top_k
 from .._utils.matrices import canonical_csr
+from .classifier import RankingClassifierMixin
 
 #: Estimators whose scores are those of their ``estimator_``.
 _PASSING_ON = FixedThresholdClassifier, TunedThresholdClassifierCV, SelfTrainingClassifier
@@ -88,8 +89,8 @@ def reached_scores(estimator, X, n_labels, *, sparse_y=True):
     not say which labels were reached; `rank` does.
     """
     estimator, X = unwrapped(estimator, X)
-    if hasattr(estimator, "_reached_scores"):
-        return estimator._reached_scores(X)
+    if isinstance(estimator, RankingClassifierMixin):
+        return estimator._scores_of(X)
     ranks, scores = hasattr(estimator, "rank"), None
     if not ranks or (sparse_y and hasattr(estimator, "decision_function")):
         scores = _score_matrix(estimator, X)
@@ -135,7 +136,7 @@ def _score_matrix(estimator, X):
     if sparse.issparse(scores):
         return scores
     scores = np.asarray(scores)
-    # WeightedNeighbors may be counted in integers, which the metrics would take for a ranking.
+    # Votes may be counted in integers, which the metrics would take for a ranking.
     scores = scores.astype(np.result_type(scores, np.float32), copy=False)
     # Of two classes scikit-learn gives the score of the second one only.
     return np.column_stack([-scores, scores]) if scores.ndim == 1 else scores

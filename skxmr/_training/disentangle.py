@@ -9,8 +9,10 @@ import scipy.sparse as sp
 from .._core import csr_transpose
 from .._utils import caching, progress
 from .._utils.pairs import row_of_entries
-from ..tree import LabelTree, group_pointers
-from . import matching, trainer
+from .._utils.sparse import group_pointers
+from ..tree import LabelTree
+from . import matching
+from .trainer import PHASE as TRAINING_PHASE
 
 #: A label belongs to this many clusters at most.
 MOST_CLUSTERS = 6
@@ -19,48 +21,48 @@ MOST_CLUSTERS = 6
 _BLOCK = 1 << 24
 
 
-def disentangle(train, problem, indexer, options, *, n_most, n_rounds, width, memory, n_jobs):
-    """Find the clusters that each label is to have.
+def disentangle(trainer, data, indexer, options, *, n_most, n_rounds, width):
+    """Find the clusters of each label.
 
     Parameters
     ----------
-    train : callable
-        Takes a problem, an indexer (or a LabelTree) and options; returns what was trained.
-    problem : object with the attribute `examples`
+    trainer : TreeTrainer
+        Its memory keeps what a round finds, for any `n_most`.
+    data : TrainingData
     indexer : estimator or LabelTree
-    options : namedtuple with the attribute `params`, a TrainParams
+    options : TrainingOptions
     n_most : int
-        Clusters per label.
+        Number of clusters per label, at most.
     n_rounds : int
         How often a tree is trained and labels are moved.
     width : int
-        Nodes kept per level while matching.
-    memory : joblib.Memory
-        What a round finds is cached for any `n_most`.
-    n_jobs : int or None
+        Number of nodes kept per level while matching.
 
     Returns
     -------
     indexer : estimator or None
-        As first fitted.
+        The indexer as fitted in the first round.
     tree : LabelTree
-        Yet to be trained.
+        Not trained yet.
 
     References
     ----------
     .. [1] X. Liu, W.-C. Chang, H.-F. Yu, C.-J. Hsieh and I. S. Dhillon, "Label disentanglement in
        partition-based extreme multilabel classification", NeurIPS 34 (2021).
     """
-    find = caching.cache(memory, _train_and_match, ["train", "n_jobs"])
-    fitted = []
+    ignored = ["data", "trainer"]
+    find = caching.cache(trainer.memory, _train_and_match, ignored)
+    first_indexer = None
     for i in range(n_rounds):
-        # A copy of a RandomState stays as it is, whether or not the memory knows the result.
-        given = problem, indexer, copy.deepcopy(options), width
+        # A copy of a RandomState stays as it is, whether or not the memory has the result.
+        fresh = copy.deepcopy(options)
         with progress.part(round_name(i, n_rounds)):
-            found, tree, clusters = find(*given, train=train, n_jobs=n_jobs)
-        fitted.append(found)
+            found = find(trainer.key_of(data), data, indexer, fresh, width, trainer=trainer)
+        fitted, tree, clusters = found
+        if i == 0:
+            first_indexer = fitted
         indexer = reassigned(tree, clusters, n_most)
-    return fitted[0], indexer
+    return first_indexer, indexer
 
 
 def round_name(i, n_rounds):
@@ -73,16 +75,22 @@ def estimated_rounds(n_rounds, seconds_training, seconds_matching):
     phases = {}
     for i in range(n_rounds + 1):
         name = round_name(i, n_rounds)
-        phases[f"{trainer.PHASE}, {name}"] = seconds_training
+        phases[f"{TRAINING_PHASE}, {name}"] = seconds_training
         if i < n_rounds:
             phases[f"{matching.PHASE}, {name}"] = seconds_matching
     return phases
 
 
-def _train_and_match(problem, indexer, options, width, *, train, n_jobs):
-    trained = train(problem, indexer, *options)
-    found = trained.tree, trained.layers, options.params, width
-    clusters = matched_clusters(problem.examples, *found, n_jobs=n_jobs)
+def _train_and_match(data_key, data, indexer, options, width, *, trainer):
+    trained = trainer.train(data, indexer, options)
+    clusters = matched_clusters(
+        data.examples,
+        trained.tree,
+        trained.layers,
+        options.params,
+        width,
+        n_jobs=trainer.n_jobs,
+    )
     return trained.indexer, trained.tree, clusters
 
 

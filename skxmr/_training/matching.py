@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from .._core import CSRView, Model
+from .._ranking.base import SearchOptions
+from .._ranking.batch import rank_all
+from .._ranking.post_processors import POST_PROCESSORS
+from .._ranking.tree_ranker import TreeRanker
 from .._ranking.wrapped import ranking_csr
-from .._utils import parallel
 
 #: The phase of a fit, and its seconds per nonzero of X, level and node kept, roughly.
 PHASE = "matching rows"
@@ -14,10 +16,10 @@ COST = 40e-9
 #: trained must not depend on parameters that only matter for ranking.
 THRESHOLD = 0.1
 
-_POST_PROCESSORS = {"squared_hinge": "l3-hinge", "log_loss": "sigmoid"}
-
-#: Rows times nodes kept of what is matched at a time: an interruption waits for its end.
-_BRIEF = 1 << 18
+_POST_PROCESSORS = {
+    "squared_hinge": POST_PROCESSORS["l3-hinge"],
+    "log_loss": POST_PROCESSORS["sigmoid"],
+}
 
 
 def matcher_layer(layer, n_features, params):
@@ -48,19 +50,10 @@ def beams(examples, layers, loss, width, *, n_jobs=None, what=""):
         Scores of the nodes in the beam at the level below the last layer, by rising node. A score
         may be a stored zero.
     """
-    X, n_nodes = examples.X, len(layers[-1].bias)
+    n_nodes = len(layers[-1].bias)
     width = min(width, n_nodes)
-    model = Model(layers, np.arange(n_nodes, dtype=np.int32), n_nodes, X.shape[1])
-    options = {"k": width, "beam_width": width, "post_processor": _POST_PROCESSORS[loss]}
-    n_parts = max(X.shape[0] * width // _BRIEF + 1, 4 * parallel.n_workers(n_jobs))
-    parts = parallel.ranges(X.shape[0], n_parts)
-    tasks = [(model, X, lo, hi, options) for lo, hi in parts]
-    costs = [hi - lo for lo, hi in parts]
-    results = parallel.run(rank_rows, tasks, costs, n_jobs=n_jobs, what=what, brief=True)
-    nodes, scores = (np.concatenate(arrays) for arrays in zip(*results, strict=True))
-    return ranking_csr(nodes[examples.source], scores[examples.source], n_nodes)
-
-
-def rank_rows(model, X, lo, hi, options):
-    """Rank some rows of a matrix: a task for any worker."""
-    return model.rank(CSRView(X), lo, hi, **options)
+    nodes = np.arange(n_nodes, dtype=np.int32)
+    ranker = TreeRanker(layers, nodes, n_nodes, examples.X.shape[1])
+    options = SearchOptions(width, _POST_PROCESSORS[loss])
+    kept, scores = rank_all(ranker, examples.X, width, options, n_jobs=n_jobs, what=what)
+    return ranking_csr(kept[examples.source], scores[examples.source], n_nodes)

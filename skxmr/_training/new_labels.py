@@ -7,14 +7,16 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from .._core import CHUNK_WIDTH, Layer, Model, compile_chunk, divide_into_chunks, read_chunk
+from .._core import CHUNK_WIDTH, Layer, compile_chunk, divide_into_chunks, read_chunk
 from .._data.examples import Examples
+from .._data.label_embeddings import embed_examples, split_kind
+from .._ranking.tree_ranker import TreeRanker
 from .._utils.folder import check_unread
 from .._utils.matrices import check_indicator
+from .._utils.sparse import group_pointers
 from .._utils.targets import check_classes, holds_text
-from ..embeddings import embed_labels, split_kind
 from ..indexers._base import takes_text
-from ..tree import LabelTree, group_pointers
+from ..tree import LabelTree
 from .disentangle import matched_clusters
 from .trainer import train_leaf_chunks
 
@@ -74,8 +76,8 @@ def extended_classes(y, n_rows, known):
     return ExtendedTargets(Y, classes, new, renumbered)
 
 
-class Place(NamedTuple):
-    """Where labels go: label ``label[i]`` into the leaf cluster ``leaf[i]``."""
+class ClusterAssignment(NamedTuple):
+    """Assigns label ``label[i]`` to the leaf cluster ``leaf[i]``."""
 
     label: np.ndarray
     leaf: np.ndarray
@@ -91,7 +93,7 @@ def rows_with(examples, labels):
     return Examples(X, Y, np.arange(len(rows), dtype=np.int32), weight)
 
 
-def place_by_search(examples, new, model, tree, params, *, n_clusters, n_jobs=None):
+def assign_by_search(examples, new, ranker, tree, params, *, n_clusters, n_jobs=None):
     """Find the leaf clusters that a search reaches for most of each new label's examples.
 
     Parameters
@@ -100,9 +102,9 @@ def place_by_search(examples, new, model, tree, params, *, n_clusters, n_jobs=No
         Those that have a new label.
     new : ndarray of int32
         The new labels.
-    model : Model
+    ranker : TreeRanker
     tree : LabelTree
-        The model's.
+        The ranker's.
     params : TrainParams
     n_clusters : int
         Clusters per label, at most, and nodes kept per level: in a wider beam there are more
@@ -111,21 +113,21 @@ def place_by_search(examples, new, model, tree, params, *, n_clusters, n_jobs=No
 
     Returns
     -------
-    place : Place
+    assignment : ClusterAssignment
         A label without examples goes into the smallest cluster.
     """
     examples = examples._replace(Y=sp.csr_matrix(examples.Y[:, new]))
     if tree.n_levels == 1:
-        return Place(new, np.zeros(len(new), dtype=np.int32))
-    clusters = matched_clusters(examples, tree, model.layers, params, n_clusters, n_jobs=n_jobs)
+        return ClusterAssignment(new, np.zeros(len(new), dtype=np.int32))
+    clusters = matched_clusters(examples, tree, ranker.layers, params, n_clusters, n_jobs=n_jobs)
     clusters = clusters[:, :n_clusters].copy()
     lost = clusters[:, 0] < 0
     clusters[lost, 0] = np.argmin(np.diff(tree.child_ptr[-1]))
     row, _ = np.nonzero(clusters >= 0)
-    return Place(new[row], clusters[clusters >= 0])
+    return ClusterAssignment(new[row], clusters[clusters >= 0])
 
 
-def check_indexer_places(indexer, kind, n_trees):
+def check_indexer_assigns(indexer, kind, n_trees):
     """Refuse an indexer that cannot say where new labels belong."""
     can = callable(getattr(indexer, "predict", None))
     if not can:
@@ -145,7 +147,7 @@ def check_indexer_places(indexer, kind, n_trees):
         )
 
 
-def place_by_indexer(
+def assign_by_indexer(
     examples, new, indexer, kind, *, label_features=None, label_text=None, n_jobs=None
 ):
     """Ask an indexer for the leaf cluster of each new label.
@@ -167,14 +169,14 @@ def place_by_indexer(
 
     Returns
     -------
-    place : Place
+    assignment : ClusterAssignment
     """
     if takes_text(indexer):
         given = (
             label_features is not None and "label_features" in signature(indexer.predict).parameters
         )
         features = {"label_features": label_features} if given else {}
-        return _checked_place(new, indexer.predict(label_text, **features), indexer)
+        return _checked_assignment(new, indexer.predict(label_text, **features), indexer)
     if label_features is not None:  # with an empty row for each known label
         n_rows = np.zeros(examples.Y.shape[1], dtype=np.int64)
         n_rows[new] = np.diff(label_features.indptr)
@@ -184,11 +186,11 @@ def place_by_indexer(
             np.concatenate(([0], np.cumsum(n_rows))),
         )
         label_features = sp.csr_matrix(entries, (len(n_rows), label_features.shape[1]))
-    Z = embed_labels(kind, examples, label_features=label_features, n_jobs=n_jobs)[new]
-    return _checked_place(new, indexer.predict(Z), indexer)
+    Z = embed_examples(kind, examples, label_features=label_features, n_jobs=n_jobs)[new]
+    return _checked_assignment(new, indexer.predict(Z), indexer)
 
 
-def _checked_place(new, leaf, indexer):
+def _checked_assignment(new, leaf, indexer):
     """Refuse what no leaf clusters' numbers are."""
     leaf, n_leaves = np.asarray(leaf), len(indexer.tree_.child_ptr[-1]) - 1
     integers = leaf.shape == new.shape and leaf.dtype.kind in "iu"
@@ -197,10 +199,10 @@ def _checked_place(new, leaf, indexer):
             f"indexer_.predict must give a leaf cluster in [0, {n_leaves}) for each of {len(new)} "
             f"new labels, got {leaf!r:.80}"
         )
-    return Place(new, leaf)
+    return ClusterAssignment(new, leaf)
 
 
-def extended_tree(tree, renumbered, place):
+def extended_tree(tree, renumbered, assignment):
     """Give labels slots behind those that their leaf clusters have.
 
     Parameters
@@ -208,53 +210,65 @@ def extended_tree(tree, renumbered, place):
     tree : LabelTree
     renumbered : ndarray of int32, shape (n_labels,)
         The number that each label of the tree is to have.
-    place : Place
+    assignment : ClusterAssignment
 
     Returns
     -------
     tree : LabelTree
         With the same nodes above the slots.
     """
-    leaf = np.concatenate((tree.parents(tree.n_levels), place.leaf))
-    label = np.concatenate((renumbered[tree.slot_label], place.label))
+    leaf = np.concatenate((tree.parents(tree.n_levels), assignment.leaf))
+    label = np.concatenate((renumbered[tree.slot_label], assignment.label))
     pointers = group_pointers(leaf, tree.n_nodes(tree.n_levels - 1))
     return LabelTree([*tree.child_ptr[:-1], pointers], label[np.argsort(leaf, kind="stable")])
 
 
-def extended_model(model, tree, examples, params, *, retrain_siblings, **options):
-    """Train the rankers of a tree's new slots, and put them among those that a model has.
+def extended_ranker(ranker, tree, examples, params, *, retrain_siblings, sampling, seed, n_jobs):
+    """Train the weights of a tree's new slots, and put them among those that a ranker has.
 
     Parameters
     ----------
-    model : Model
+    ranker : TreeRanker
     tree : LabelTree
         As of `extended_tree`.
     examples : Examples
-        All that the new rankers are to learn from.
+        All that the new weights are to be learned from.
     params : TrainParams
     retrain_siblings : bool
-        Whether all rankers of the clusters that get a slot are trained again.
-    **options
-        sampling, seed, n_jobs : as for `train_leaf_chunks`.
+        Whether all weights of the clusters that get a slot are trained again.
+    sampling : Sampling
+    seed : int
+    n_jobs : int or None
 
     Returns
     -------
-    model : Model
+    ranker : TreeRanker
     n_iter : int
-        The largest number of passes the solver made.
+        The largest number of passes of the solver.
     """
-    layer, n_features = model.layers[-1], model.n_features
+    layer = ranker.layers[-1]
+    n_features = ranker.n_features
     check_unread(vars(layer), layer.checksums)
-    pointers, n_before = tree.child_ptr[-1], np.diff(layer.child_ptr)
+    pointers = tree.child_ptr[-1]
+    n_before = np.diff(layer.child_ptr)
     touched = np.flatnonzero(np.diff(pointers) > n_before)
-    kept = np.zeros_like(n_before) if retrain_siblings else n_before
+    n_kept = np.zeros_like(n_before) if retrain_siblings else n_before
     todo = [
         (leaf, first, min(first + CHUNK_WIDTH, int(pointers[leaf + 1])))
         for leaf in touched.tolist()
-        for first in range(int(pointers[leaf] + kept[leaf]), int(pointers[leaf + 1]), CHUNK_WIDTH)
+        for first in range(int(pointers[leaf] + n_kept[leaf]), int(pointers[leaf + 1]), CHUNK_WIDTH)
     ]
-    options["weight_dtype"] = layer.weight_dtype
-    trained, n_iter = train_leaf_chunks(examples, tree, todo, model.layers[:-1], params, **options)
+    trained, n_iter = train_leaf_chunks(
+        examples,
+        tree,
+        todo,
+        ranker.layers[:-1],
+        params,
+        sampling=sampling,
+        weight_dtype=layer.weight_dtype,
+        seed=seed,
+        n_jobs=n_jobs,
+    )
     trained_of = {leaf: [] for leaf in touched.tolist()}
     for (leaf, _, _), chunk in zip(todo, trained, strict=True):
         trained_of[leaf].append(chunk)
@@ -265,8 +279,8 @@ def extended_model(model, tree, examples, params, *, retrain_siblings, **options
             new = trained_of.get(leaf, [])
             yield from new if retrain_siblings and new else _joined(list(known), new, n_features)
 
-    layers = [*model.layers[:-1], Layer.from_chunks(pointers, chunks())]
-    return Model(layers, tree.slot_label, tree.n_labels, n_features), n_iter
+    layers = [*ranker.layers[:-1], Layer.from_chunks(pointers, chunks())]
+    return TreeRanker(layers, tree.slot_label, tree.n_labels, n_features), n_iter
 
 
 def warn_of_absent(examples, tree, new, *, retrain_siblings):

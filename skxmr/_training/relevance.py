@@ -5,7 +5,7 @@ import scipy.sparse as sp
 
 from .._core import FOR_ALL, FOR_OTHERS, FOR_POSITIVES, NodeExamples
 from .._utils.matrices import check_matrix
-from ..tree import group_pointers
+from .._utils.sparse import group_pointers
 
 
 def check_relevance(relevance, indicator, weight, C):

@@ -21,7 +21,7 @@ _HELD_OUT, _FEWEST = 3000, 30
 _NUMBERS, _POWERS, _SHARES = (10, 20, 40), (1.0, 2.0, 3.0, 5.0), (0.1, 0.2, 0.3, 0.4, 0.5)
 
 
-def choose_weighting(examples, n_rows, train, search, otherwise):
+def choose_weighting(examples, n_rows, train, options, default):
     """Choose the settings of nearest neighbors by nDCG@5 of held-out examples.
 
     Parameters
@@ -30,11 +30,11 @@ def choose_weighting(examples, n_rows, train, search, otherwise):
     n_rows : int
         Examples of later rows are not held out: they stand for labels.
     train : callable
-        Makes a Model of examples.
-    search : dict
-        Keywords of the model's `rank`.
-    otherwise : NeighborWeighting
-        What is chosen where there are too few examples to hold any out.
+        Returns a TreeRanker trained on examples.
+    options : SearchOptions
+        Of a post-processor whose scores are not logarithms.
+    default : NeighborWeighting
+        Returned if there are too few examples to hold any out.
 
     Returns
     -------
@@ -43,11 +43,14 @@ def choose_weighting(examples, n_rows, train, search, otherwise):
     """
     held, kept = _parted(examples, n_rows)
     if len(held) < _FEWEST:
-        return otherwise
+        return default
     others = _taken(examples, kept)
-    model, rows = train(others), make_neighbor_rows(others)
-    n, view, Y = len(held), CSRView(examples.X[examples.source[held]]), examples.Y[held]
-    labels, scores = model.rank(view, 0, n, k=N_NEIGHBOR_LABELS, **search)
+    model = train(others)
+    rows = make_neighbor_rows(others)
+    n = len(held)
+    view = CSRView(examples.X[examples.source[held]])
+    Y = examples.Y[held]
+    labels, scores = model.rank(view, 0, n, N_NEIGHBOR_LABELS, options)
     weightings = [NeighborWeighting(*values) for values in product(_NUMBERS, _POWERS, _SHARES)]
     widest = max(weightings)
     found = TreeEnsemble([model], WeightedNeighbors(rows, widest)).find_neighbors(

@@ -1,7 +1,7 @@
-"""Fits that are remembered: found again by what was given, and made once by all who ask at once.
+"""Caching of fits by their input. Concurrent fits of the same input compute the result once.
 
-A memory saves time and nothing else depends on it: where it fails, as on a full disk, the result is
-computed, and a warning says so.
+A cache only saves time. If it fails, for example on a full disk, the result is computed, with a
+warning.
 """
 
 import copy
@@ -23,17 +23,22 @@ from sklearn.utils.validation import check_memory
 
 from .locks import exclusive
 
-#: Files that those wait for who are about to do the same work: few, so that none need ever be
-#: deleted. Who waits for another work by chance merely waits.
+#: Number of lock files of a cache. They are few, so that they need not be deleted. Two different
+#: computations may share a lock; one then waits for the other.
 _N_LOCKS = 256
 
 
 def open_memory(memory):
-    """Return what was given as `memory` as something that caches; where it cannot, with a warning.
+    """Return the cache for a parameter `memory`.
 
     Parameters
     ----------
     memory : None, str, path or joblib.Memory
+
+    Returns
+    -------
+    memory : joblib.Memory or similar
+        Without a cache if the folder cannot be used, with a warning.
     """
     memory = os.fspath(memory) if isinstance(memory, os.PathLike) else memory
     try:
@@ -43,25 +48,35 @@ def open_memory(memory):
         return joblib.Memory(None)
 
 
+def remembers(memory):
+    """Return whether a memory keeps anything. A joblib.Memory without a folder does not."""
+    return getattr(memory, "store_backend", memory) is not None
+
+
 def key_of(given, params):
-    """Return a name for all that a result depends on, or None where it has none.
+    """Return a key of everything that a result depends on.
 
     Parameters
     ----------
     given : sequence
-        Matrices, arrays, lists of strings, None. Two matrices are the same if their arrays are.
+        Matrices, arrays, lists of strings, None. Two matrices are equal if their arrays are.
     params : dict
-        Whatever joblib can hash.
+        Values that joblib can hash.
+
+    Returns
+    -------
+    key : str or None
+        None if a value cannot be hashed.
     """
     try:
         content = [_content(value) for value in given], sorted(params.items())
         return joblib.hash(content, hash_name="sha1")
-    except Exception:  # whatever an object that cannot be pickled, or is no array, raises
+    except Exception:  # objects that cannot be pickled raise errors of any type
         return None
 
 
 def _content(value):
-    """What counts of an input: not what scipy notes on an object as it learns it."""
+    """Return the part of an input to be hashed, without the flags that SciPy sets on a matrix."""
     if sp.issparse(value):
         kind = isinstance(value, sp.sparray), value.shape, value.dtype.str
         value = value if value.format == "csr" else value.tocsr()
@@ -72,7 +87,7 @@ def _content(value):
 
 
 def _text_digest(texts):
-    """Joblib takes microseconds for each string."""
+    """Hash texts at once; joblib takes microseconds for each string."""
     lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
     digest = hashlib.sha1(lengths)
     digest.update("".join(texts).encode("utf-8", "surrogatepass"))
@@ -80,18 +95,23 @@ def _text_digest(texts):
 
 
 def cache(memory, function, ignore):
-    """Return a function whose results a memory keeps, and that are mapped where they can be.
+    """Return a function whose results are cached, and memory-mapped if possible.
 
     Parameters
     ----------
-    memory : joblib.Memory or alike
+    memory : joblib.Memory or similar
     function : callable
     ignore : list of str
-        Arguments that the result does not depend on.
+        Arguments that do not affect the result.
+
+    Returns
+    -------
+    cached : callable
     """
-    if getattr(memory, "store_backend", memory) is None:  # hashing, too, takes time
+    if not remembers(memory):  # hashing takes time
         return function
-    signature, name = inspect.signature(function), f"{function.__module__}.{function.__qualname__}"
+    signature = inspect.signature(function)
+    name = f"{function.__module__}.{function.__qualname__}"
 
     def cached(*args, **kwargs):
         given = signature.bind(*args, **kwargs).arguments
@@ -103,35 +123,37 @@ def cache(memory, function, ignore):
 
 
 def _mapping(memory):
-    """The same memory, but one that maps what it has: its store decides, not what `cache` takes."""
+    """Return the same cache, but with memory-mapped results if it can map them."""
     plain = isinstance(memory, joblib.Memory) and _folder(memory) is not None
     if not plain or memory.compress or memory.mmap_mode is not None:
         return memory
     memory = copy.copy(memory)
     memory.mmap_mode = "r"
+    # The store decides whether results are mapped, not the argument of Memory.cache.
     memory.store_backend = copy.copy(memory.store_backend)
     memory.store_backend.mmap_mode = "r"
     return memory
 
 
 def recall(memory, key, work, compute):
-    """Return what is computed, from the memory if it has it.
+    """Return a cached result, or compute and cache it.
 
     Parameters
     ----------
-    memory : joblib.Memory or alike
+    memory : joblib.Memory or similar
     key : str or None
-        Names the result. With None it is not remembered.
+        Key of the result. None: it is not cached.
     work : str
-        Names the dear part of the work: only one of all threads and processes that share a memory
-        and name the same work computes at a time, lest each does what the next would find.
+        Key of the expensive part of the computation. Of all threads and processes that share a
+        cache, only one at a time computes with the same `work`; the others can then use its result.
     compute : callable
-        Takes nothing.
+        Called without arguments.
 
     Returns
     -------
     result : object
-        Its arrays may be mapped, and read-only, but do not say so: it outlives the memory.
+        Its arrays may be memory-mapped and read-only. They are ordinary arrays, not
+        ``numpy.memmap``, and stay valid after the cache is deleted.
     """
     if key is None:
         return compute()
@@ -145,15 +167,23 @@ def _is_known(memory, key):
     try:
         found = _mapping(memory).cache(_computed, ignore=["compute"])
         return getattr(found, "check_call_in_cache", lambda *_: False)(key, None)
-    except Exception:  # the memory is asked once more, and its failure told then
+    except Exception:  # the cache is used once more, and its failure is reported then
         return False
 
 
 class _Once:
-    """Computes something once, and knows what came of it."""
+    """A computation that runs at most once.
+
+    Attributes
+    ----------
+    error : BaseException or None
+        Raised by the computation.
+    """
 
     def __init__(self, compute):
-        self._compute, self._results, self.error = compute, [], None
+        self._compute = compute
+        self._results = []
+        self.error = None
 
     def __call__(self):
         if not self._results:
@@ -166,12 +196,12 @@ class _Once:
 
 
 def _remembered(memory, key, once):
-    """Return what is computed, from the memory if it has it; without it if it fails."""
+    """Return a cached result, or compute it, also if the cache fails."""
     if key is None:
         return once()
     try:
         return _mapping(memory).cache(_computed, ignore=["compute"])(key, once)
-    except Exception as error:  # a full disk, no permission, a damaged entry and what else befalls
+    except Exception as error:  # a full disk, no permission, a damaged entry
         if once.error is not None:
             raise
         _warn(error)
@@ -180,7 +210,7 @@ def _remembered(memory, key, once):
 
 def _warn(error):
     warnings.warn(
-        f"memory cannot be used, so this fit is not remembered: {type(error).__name__}: {error}",
+        f"memory cannot be used, so this fit is not cached: {type(error).__name__}: {error}",
         stacklevel=2,
     )
 
@@ -190,26 +220,27 @@ def _computed(key, compute):
 
 
 class _Pickler(pickle.Pickler):
-    """Hands out the memory of mapped arrays, too, instead of a copy."""
+    """Pickler that shares the memory of mapped arrays instead of copying it."""
 
     def reducer_override(self, obj):
         return np.asarray(obj).__reduce_ex__(5) if isinstance(obj, np.memmap) else NotImplemented
 
 
 def _anonymous(result):
-    """Rebuild an object on the memory of its arrays.
+    """Rebuild an object with ordinary arrays on the same memory.
 
-    joblib would send mapped arrays to other processes by the name of a file, which by then may be
-    gone.
+    joblib sends mapped arrays to other processes by the name of their file, which may have been
+    deleted by then.
     """
-    frame, buffers = io.BytesIO(), []
+    frame = io.BytesIO()
+    buffers = []
     _Pickler(frame, protocol=5, buffer_callback=buffers.append).dump(result)
     return pickle.loads(frame.getbuffer(), buffers=[memoryview(buffer) for buffer in buffers])
 
 
 @contextmanager
 def _alone(memory, work):
-    """Wait until nobody else who shares the memory does this work."""
+    """Wait until no other thread or process that shares the cache does this work."""
     folder = _folder(memory)
     if folder is None:
         yield
@@ -219,20 +250,23 @@ def _alone(memory, work):
     with ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(exclusive(path, os.O_RDWR | os.O_CREAT, _stepping_aside))
-        except OSError:  # as in a file system without locks: work is done twice, no more
+            stack.enter_context(exclusive(path, os.O_RDWR | os.O_CREAT, _releasing_worker))
+        except OSError:  # file systems without locks: the work may be done twice
             pass
         yield
 
 
 def _folder(memory):
-    """Where a memory's locks lie, if it has a folder."""
+    """Return the folder of the locks of a cache, or None if it has no folder."""
     location = getattr(getattr(memory, "store_backend", None), "location", None)
     is_folder = isinstance(location, str) and getattr(memory, "backend", None) == "local"
     return Path(location) / "skxmr" / "locks" if is_folder else None
 
 
-def _stepping_aside():
-    """Whoever holds a lock may need the workers that wait for it: dask lets them step aside."""
+def _releasing_worker():
+    """Return a context in which dask may use this worker for other tasks.
+
+    The task that holds the lock may need it.
+    """
     backend, _ = get_active_backend()
     return backend.retrieval_context()

@@ -1,17 +1,16 @@
-"""Estimators that change in one step, and methods that see one state of them."""
+"""Consistent state of estimators that several threads use."""
 
 import os
 import threading
-import warnings
 import weakref
 from contextlib import contextmanager
 from functools import wraps
 
 
 def snapshot(estimator):
-    """Copy an estimator without copying what it holds.
+    """Make a shallow copy of an estimator.
 
-    Later changes to the estimator, by whatever thread, do not reach the copy.
+    Later changes of the attributes of the estimator, in any thread, do not affect the copy.
     """
     copy = object.__new__(type(estimator))
     copy.__dict__ = dict(vars(estimator))
@@ -19,7 +18,10 @@ def snapshot(estimator):
 
 
 def consistent(method):
-    """Let a method see one state of its estimator, whatever other threads do to it meanwhile."""
+    """Decorate a method so that it uses one state of its estimator.
+
+    Changes by other threads during a call have no effect on the call.
+    """
 
     @wraps(method)
     def on_snapshot(self, *args, **kwargs):
@@ -30,9 +32,14 @@ def consistent(method):
 
 @contextmanager
 def fitted_in_one_step(estimator):
-    """Give a copy of an estimator to fit, and then take over all that the copy has learned.
+    """Fit a copy of an estimator, then replace the fitted attributes of the estimator in one step.
 
-    If fitting fails or is interrupted, the estimator was never touched.
+    If the fit fails or is interrupted, the estimator does not change.
+
+    Yields
+    ------
+    fresh : estimator
+        Copy to be fitted.
     """
     fresh = snapshot(estimator)
     before = dict(vars(fresh))
@@ -43,39 +50,11 @@ def fitted_in_one_step(estimator):
         for name, value in after.items()
         if name not in before or before[name] is not value
     }
-    # While `before` holds the old values, replacing them frees nothing and so runs no other code:
-    # no thread sees a part of it.
+    # `before` still holds the old values, so that the update frees no object and runs no other
+    # Python code. Other threads therefore see either all old or all new attributes.
     vars(estimator).update(learned)
     for name in before.keys() - after.keys():
         vars(estimator).pop(name, None)
-
-
-def warn_of_old_name(old, new):
-    """Warn that something public has another name since 0.2."""
-    warnings.warn(f"{old} was renamed to {new} in 0.2", FutureWarning, stacklevel=3)
-
-
-class RenamedAttribute:
-    """An attribute under the name that it had in 0.1.
-
-    Parameters
-    ----------
-    new : str
-        Its name since 0.2.
-    """
-
-    def __init__(self, new):
-        self._new = new
-
-    def __set_name__(self, owner, name):
-        self._old = name
-
-    def __get__(self, obj, owner=None):
-        if obj is None:
-            return self
-        value = getattr(obj, self._new)
-        warn_of_old_name(self._old, self._new)
-        return value
 
 
 _locks = weakref.WeakKeyDictionary()
@@ -83,13 +62,13 @@ _lock_of_locks = threading.Lock()
 
 
 def change_lock(estimator):
-    """Return a lock that lets one thread at a time change an estimator."""
+    """Return the lock that a thread holds while it changes an estimator."""
     with _lock_of_locks:
         return _locks.setdefault(estimator, threading.RLock())
 
 
 def _forget_locks():
-    """Begin without locks in a forked child: the threads that hold them are not there."""
+    """Drop all locks in a forked child process, which has no threads to release them."""
     global _locks, _lock_of_locks
     _locks = weakref.WeakKeyDictionary()
     _lock_of_locks = threading.Lock()

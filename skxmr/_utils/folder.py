@@ -1,12 +1,12 @@
-"""Folders of ``.npy`` arrays and one JSON manifest: written as a whole, read with suspicion.
+"""Model folders: ``.npy`` arrays and a JSON manifest, replaced in one step and read with checks.
 
-The arrays of one save lie in a sub-folder of their own, which the manifest names. A save writes
-that sub-folder under a temporary name, renames it, and then replaces the manifest in one step; so
-at any moment the folder holds a complete old model or a complete new one. Saves in the same folder
-wait for each other.
+The arrays of one save are in their own sub-folder, whose name is in the manifest. A save writes the
+sub-folder under a temporary name, renames it, and then replaces the manifest in one step. At any
+time, the folder therefore holds either the complete old model or the complete new one. Saves to the
+same folder wait for each other.
 
-The manifest has a checksum, and holds one for each array. Only regular files are read, perhaps
-through symbolic links; what is written is always a new file, and never lies behind a link.
+The manifest has a checksum, and contains a checksum of each array. Only regular files are read, or
+symbolic links to them. A save always writes new files, and does not follow links.
 """
 
 import errno
@@ -15,7 +15,6 @@ import os
 import re
 import secrets
 import shutil
-import stat
 import zlib
 from contextlib import suppress
 from importlib.metadata import version
@@ -23,39 +22,36 @@ from pathlib import Path
 
 import numpy as np
 
+from .files import MAX_HEADER_BYTES, MAX_TEXT_BYTES, open_regular, read_text
 from .locks import exclusive
 
 MANIFEST = "skxmr.json"
 FORMAT = "skxmr model"
 
-#: The format that is written, and the oldest one that is read. Before 5, manifests had no checksum
-#: and need not have all parameters. A parameter that is added needs a new version.
-VERSION, _OLDEST = 5, 4
+#: Version of the format that is written. Every additional parameter needs a new version.
+VERSION = 6
+
+#: Oldest version that is read. Manifests of version 4 have no checksum and may lack parameters.
+_OLDEST = 4
 
 _ARRAYS_NAME = re.compile(r"arrays-[0-9a-f]{16}")
 _OUR_FOLDERS = re.compile(rf"{_ARRAYS_NAME.pattern}(\.tmp)?")
 _OUR_FILES = re.compile(rf"{re.escape(MANIFEST)}(\.[0-9a-f]{{16}})?\.tmp")
 _CHECKSUM_BLOCK = 1 << 24
 
-#: Bytes of an array's header. Python's parser calls what is nested too deep a lack of memory.
-MOST_HEADER = 1000
-
-#: Bytes of a manifest; one of a thousand trees has some millions.
-_MOST_MANIFEST = 1 << 26
-
-#: Errors that mean that a file is not there, or is none; others may befall a sound model.
+#: Errors that mean that a file is missing or not a file. Other errors can occur with a valid model.
 _NO_FILE = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}
 
 _FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 
 
 def check_folder(folder):
-    """Return the path of a folder that is yet to be opened, after checking that it is a name.
+    """Check the name of a folder, which need not exist, and return it as a path.
 
     Raises
     ------
     TypeError, ValueError
-        If it is none.
+        If it is not a name.
     """
     if not isinstance(folder, (str, os.PathLike)):
         raise TypeError(f"folder must be a str or a path, got {folder!r}")
@@ -70,30 +66,30 @@ def check_folder(folder):
 
 
 def write_folder(folder, content, arrays, expected):
-    """Write a model folder, replacing the model that lies there, if any.
+    """Write a model folder. A model in this folder is replaced.
 
     Parameters
     ----------
     folder : path
-        Made if absent. What else it holds stays.
+        Created if it does not exist. Other files in it are kept.
     content : dict
-        What else the manifest says; JSON types only.
+        Content of the manifest, of JSON types.
     arrays : dict of str to ndarray
-        Keys become file names.
+        The keys become file names.
     expected : dict of str to int
-        The checksums that some of the arrays must have.
+        Expected checksums of some of the arrays.
 
     Raises
     ------
     FileExistsError
         If the folder is a file.
     ValueError
-        If an array does not have its checksum.
+        If an array does not match its expected checksum.
     """
     folder = check_folder(folder)
     _check_target(folder)
     content = {"format": FORMAT, "version": VERSION, "skxmr": version("skxmr"), **content}
-    _canonical(content)  # what is no JSON is refused before anything is written
+    _canonical(content)  # raises an error for values that JSON cannot hold, before any writing
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive(folder, _FOLDER_FLAGS):
         _replace_model(folder, content, arrays, expected)
@@ -101,13 +97,15 @@ def write_folder(folder, content, arrays, expected):
 
 def _replace_model(folder, content, arrays, expected):
     name = f"arrays-{secrets.token_hex(8)}"
-    scratch, manifest = folder / f"{name}.tmp", folder / f"{MANIFEST}.{secrets.token_hex(8)}.tmp"
+    scratch = folder / f"{name}.tmp"
+    manifest = folder / f"{MANIFEST}.{secrets.token_hex(8)}.tmp"
     try:
         scratch.mkdir()
         specs = {}
         for key, array in arrays.items():
-            specs[key] = spec = _write_array(scratch, key, array)
-            if spec["crc32"] != expected.get(key, spec["crc32"]):
+            specs[key] = _write_array(scratch, key, array)
+            found = specs[key]["crc32"]
+            if found != expected.get(key, found):
                 raise ValueError(
                     "the saved model that this one was mapped from is damaged: array "
                     f"{key!r} does not match its checksum"
@@ -140,7 +138,7 @@ def _write_array(scratch, key, array):
     with open(scratch / f"{key}.npy", "xb") as file:
         header = np.lib.format.header_data_from_array_1_0(array)
         np.lib.format.write_array_header_1_0(file, header)
-        # NumPy itself would write past Python's file and not be told that the disk is full.
+        # NumPy would bypass Python's file object and miss the error of a full disk.
         file.write(_as_bytes(array))
         file.flush()
         os.fsync(file.fileno())
@@ -155,24 +153,24 @@ def checksum(array):
     """Compute the CRC-32 of an array's bytes."""
     data = _as_bytes(np.ascontiguousarray(array))
     value = 0
-    for lo in range(0, len(data), _CHECKSUM_BLOCK):
-        value = zlib.crc32(data[lo : lo + _CHECKSUM_BLOCK], value)
+    for begin in range(0, len(data), _CHECKSUM_BLOCK):
+        value = zlib.crc32(data[begin : begin + _CHECKSUM_BLOCK], value)
     return value
 
 
 def check_unread(arrays, checksums):
-    """Refuse arrays of a saved model that are mapped and are not what they were when it was saved.
+    """Compare mapped arrays of a saved model with their checksums.
 
     Parameters
     ----------
     arrays : dict of str to ndarray
     checksums : dict of str to int
-        Of those that nobody has looked at yet.
+        Checksums of the arrays that have not been verified.
 
     Raises
     ------
     ValueError
-        If one does not have its checksum.
+        If an array does not match its checksum.
     """
     for name, expected in checksums.items():
         if checksum(arrays[name]) != expected:
@@ -180,21 +178,23 @@ def check_unread(arrays, checksums):
 
 
 def _canonical(content):
-    """The one text, in bytes, that stands for a manifest's content."""
+    """Return the canonical JSON of a manifest's content, as bytes."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return text.encode()
 
 
 def seal(content):
-    """Return a manifest's content with the checksum of all else in it."""
+    """Return the content of a manifest with its checksum added or replaced."""
     content = {key: value for key, value in content.items() if key != "crc32"}
     return {**content, "crc32": zlib.crc32(_canonical(content))}
 
 
 def _write_manifest(path, content):
     text = json.dumps(seal(content), indent=1, allow_nan=False).encode()
-    if len(text) > _MOST_MANIFEST:
-        raise ValueError(f"the manifest would have {len(text)} bytes, at most {_MOST_MANIFEST} fit")
+    if len(text) > MAX_TEXT_BYTES:
+        raise ValueError(
+            f"the manifest must have at most {MAX_TEXT_BYTES} bytes, got {len(text)} bytes"
+        )
     with open(path, "xb") as file:
         file.write(text)
         file.flush()
@@ -202,7 +202,7 @@ def _write_manifest(path, content):
 
 
 def _is_current(folder, name):
-    """Whether the manifest names these arrays: it may, even if replacing it was interrupted."""
+    """Whether the manifest has this name of arrays, even if replacing it was interrupted."""
     try:
         return name.encode() in read_text(folder / MANIFEST)
     except (FileNotFoundError, ValueError):
@@ -212,7 +212,7 @@ def _is_current(folder, name):
 
 
 def _sync(folder):
-    """Make renames inside a folder durable, where the system lets folders be opened."""
+    """Make renames in a folder durable, on systems that can open folders."""
     if os.name == "nt":
         return
     handle = os.open(folder, _FOLDER_FLAGS)
@@ -223,7 +223,7 @@ def _sync(folder):
 
 
 def _remove_stale(folder, current):
-    """Remove what other saves have left, and nothing that a save does not make."""
+    """Remove the files and folders of other saves, and no others."""
     with os.scandir(folder) as entries:
         entries = [entry for entry in entries if entry.name != current]
     for entry in entries:
@@ -237,50 +237,6 @@ def _remove_stale(folder, current):
                 os.unlink(entry.path)
 
 
-def open_regular(path):
-    """Open a regular file, or one that a symbolic link leads to, for reading.
-
-    Anything else might never end, or be waited for without end.
-
-    Raises
-    ------
-    ValueError
-        If it is something else.
-    """
-    _check_regular(os.stat(path), path)  # before it is opened, as that alone may change a device
-    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 (it is given away)
-    try:
-        _check_regular(os.fstat(file.fileno()), path)
-    except BaseException:
-        file.close()
-        raise
-    return file
-
-
-def _open_at_once(path, flags):
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
-def _check_regular(status, path):
-    if not stat.S_ISREG(status.st_mode):
-        raise ValueError(f"{str(path)!r} is not a regular file")
-
-
-def read_text(path):
-    """Read a regular file of a sane size, as bytes.
-
-    Raises
-    ------
-    ValueError
-        If it is something else, or longer than any file that describes a model.
-    """
-    with open_regular(path) as file:
-        text = file.read(_MOST_MANIFEST + 1)
-    if len(text) > _MOST_MANIFEST:
-        raise ValueError(f"{str(path)!r} has more than {_MOST_MANIFEST} bytes")
-    return text
-
-
 class FolderReader:
     """A model folder opened for reading.
 
@@ -288,20 +244,28 @@ class FolderReader:
     ----------
     folder : path
     mmap : bool
-        Whether arrays are mapped read-only instead of read.
+        Whether to map arrays read-only instead of reading them.
     verify : bool
-        Whether the checksums of all arrays are checked, and not of small ones only.
+        Whether to verify the checksums of all arrays. Small arrays are always verified.
+
+    Attributes
+    ----------
+    manifest : dict
+    is_intact : bool
+        Whether the manifest matches its checksum.
 
     Raises
     ------
     FileNotFoundError
         If there is no manifest.
     ValueError
-        If the manifest is not one of ours.
+        If the manifest is not that of a skxmr model.
     """
 
     def __init__(self, folder, *, mmap, verify):
-        self.folder, self.mmap, self.verify = check_folder(folder), mmap, verify
+        self.folder = check_folder(folder)
+        self.mmap = mmap
+        self.verify = verify
         self._text = self._manifest_bytes()
         self.manifest = self._parse_manifest()
         self.is_intact = self._is_intact()
@@ -313,11 +277,11 @@ class FolderReader:
         self._unverified = {}
 
     def fail(self, reason, cause=None):
-        """Raise the ValueError that every damage ends in."""
+        """Raise ValueError for a damaged model."""
         raise ValueError(f"the saved model {str(self.folder)!r} is damaged: {reason}") from cause
 
     def fail_as_later(self, what):
-        """Raise the ValueError for what a later version of skxmr alone can have written."""
+        """Raise ValueError for content that only a later version of skxmr can have written."""
         damage = "" if self.is_intact else f", or it is damaged: {MANIFEST} was changed"
         raise ValueError(
             f"the saved model {str(self.folder)!r} was saved by a later version of skxmr "
@@ -326,33 +290,33 @@ class FolderReader:
         )
 
     def check_known(self, mapping, names, what):
-        """Refuse a mapping in the manifest that has other keys than these names."""
+        """Check that a mapping in the manifest has no other keys than these names."""
         for key in mapping.keys() - set(names):
             self.fail_as_later(f"it has the {what} {key!r:.80}")
 
     def check_manifest(self):
-        """Refuse a manifest that was changed after it was written."""
+        """Check that the manifest was not changed after it was written."""
         if not self.is_intact:
             self.fail(f"{MANIFEST} does not match its checksum")
 
     @property
     def is_complete(self):
-        """Whether the manifest's format wants every parameter to be there."""
+        """Whether the version of the manifest requires all parameters."""
         return self.manifest["version"] >= 5
 
     def get(self, key, kind):
-        """Take a value of the manifest, of the given type."""
+        """Return a value of the manifest after checking its type."""
         return self.field(self.manifest, key, kind)
 
     def field(self, mapping, key, kind):
-        """Take a value of a mapping in the manifest, of the given type."""
+        """Return a value of a mapping in the manifest after checking its type."""
         value = mapping.get(key)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
             self.fail(f"{key!r} is {value!r}, expected {getattr(kind, '__name__', kind)}")
         return value
 
     def was_replaced(self):
-        """Whether another model has been saved in the folder since this one was opened."""
+        """Whether another model was saved in the folder after this one was opened."""
         return self._manifest_bytes() != self._text
 
     def array(self, key, dtype, *, small=False):
@@ -361,10 +325,14 @@ class FolderReader:
         Parameters
         ----------
         key : str
-        dtype : dtype, or str
-            What it must be; as a string, the kinds of dtype allowed ("biuf").
+        dtype : dtype or str
+            Expected dtype. A string holds the allowed kinds of dtype, such as "biuf".
         small : bool
-            Always read the array and check its checksum, since that costs next to nothing.
+            Whether to always read the array and verify its checksum, because it is small.
+
+        Returns
+        -------
+        array : ndarray, one-dimensional
         """
         path = self._arrays / f"{key}.npy"
         spec = self.field(self._specs, key, dict)
@@ -372,9 +340,9 @@ class FolderReader:
             array = self._open(path, dtype, self.mmap and not small)
         except MemoryError:
             raise
-        except Exception as error:  # NumPy's parser of headers raises nearly anything
+        except Exception as error:  # NumPy's parser of headers raises errors of many types
             if isinstance(error, OSError) and error.errno not in _NO_FILE:
-                raise  # no access, too many open files: the model may be sound
+                raise  # no access, or too many open files: the model may be valid
             self.fail(f"array {key!r} cannot be read: {error}", error)
         if array.ndim != 1 or list(array.shape) != spec.get("shape"):
             self.fail(f"array {key!r} has shape {array.shape}, expected {spec.get('shape')}")
@@ -385,14 +353,18 @@ class FolderReader:
         return array
 
     def unverified(self, prefix, names):
-        """The checksums, by name, that those arrays must have which nobody has read yet.
+        """Return the checksums, by name, of those arrays that were not verified.
 
         Parameters
         ----------
         prefix : str
-            What the arrays' keys begin with.
+            First part of the keys of the arrays.
         names : iterable of str
-            How the keys go on.
+            Second parts of the keys.
+
+        Returns
+        -------
+        checksums : dict of str to int
         """
         found = {name: self._unverified.get(prefix + name) for name in names}
         return {name: crc for name, crc in found.items() if prefix + name in self._unverified}
@@ -402,7 +374,7 @@ class FolderReader:
             npy_version = np.lib.format.read_magic(file)
             if npy_version != (1, 0):
                 raise ValueError(f"unexpected npy version {npy_version}")
-            header = np.lib.format.read_array_header_1_0(file, max_header_size=MOST_HEADER)
+            header = np.lib.format.read_array_header_1_0(file, max_header_size=MAX_HEADER_BYTES)
             shape, fortran, found = header
             offset = file.tell()
             _check_kind(found, dtype)
@@ -449,17 +421,17 @@ class FolderReader:
         return manifest
 
     def _is_intact(self):
-        """Whether the manifest has its checksum; before version 5 there was none."""
+        """Whether the manifest matches its checksum. Before version 5, there was none."""
         if "crc32" not in self.manifest:
             return not self.is_complete
         try:
             return seal(self.manifest)["crc32"] == self.manifest["crc32"]
-        except (ValueError, RecursionError):  # no numbers of JSON, or nested too deep
+        except (ValueError, RecursionError):  # NaN or infinity, or nested too deep
             return False
 
 
 def _filled(file, array):
-    """Read an array: numpy.fromfile turns an interruption into a TypeError."""
+    """Read the bytes of an array. numpy.fromfile raises TypeError if interrupted."""
     if file.readinto(_as_bytes(array)) != array.nbytes:
         raise ValueError("the file was cut short")
     return array
@@ -471,28 +443,3 @@ def _check_kind(found, expected):
             raise ValueError(f"dtype {found} is not of kind {expected!r}")
     elif found != expected:
         raise ValueError(f"dtype {found} is not {expected}")
-
-
-def pack_strings(strings):
-    """Pack strings into (bytes, pointers): UTF-8, one after the other."""
-    encoded = [s.encode("utf-8", "surrogatepass") for s in strings]
-    pointers = np.concatenate(([0], np.cumsum([len(e) for e in encoded], dtype=np.int64)))
-    return np.frombuffer(b"".join(encoded), dtype=np.uint8), pointers.astype(np.int64)
-
-
-def unpack_strings(data, pointers):
-    """Undo pack_strings; an object array of str.
-
-    Raises
-    ------
-    ValueError
-        If the pointers fall or lead outside the data, or the bytes are not UTF-8.
-    """
-    falls = len(pointers) < 1 or pointers[0] != 0 or (np.diff(pointers) < 0).any()
-    if falls or pointers[-1] != len(data):
-        raise ValueError("the pointers of packed strings do not fit their bytes")
-    whole = data.tobytes()
-    out = np.empty(len(pointers) - 1, dtype=object)
-    for i, (lo, hi) in enumerate(zip(pointers[:-1].tolist(), pointers[1:].tolist(), strict=True)):
-        out[i] = whole[lo:hi].decode("utf-8", "surrogatepass")
-    return out

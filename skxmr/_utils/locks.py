@@ -1,4 +1,4 @@
-"""Locks on files and folders, for which threads and processes wait."""
+"""Locks on files and folders, between threads and processes."""
 
 import os
 from contextlib import contextmanager, nullcontext, suppress
@@ -12,14 +12,14 @@ _held = set()
 
 
 class _Lock:
-    """An open file whose lock ends with it, however the process ends."""
+    """A lock on an open file. It ends with the process, also after a crash."""
 
     def __init__(self, path, flags):
         self._handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
         _held.add(self)
 
     def acquire(self, waiting):
-        """Lock the file; where the file system has no locks, do nothing."""
+        """Lock the file. Without locks in the file system, do nothing."""
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -31,19 +31,19 @@ class _Lock:
     def release(self):
         """Unlock and close the file, unless this is a child of the process that locked it."""
         if self in _held:
-            # Not by closing it alone: a child that was forked meanwhile has the file open as well.
+            # Closing it is not enough: a child that was forked in the meantime also has it open.
             with suppress(OSError):
                 fcntl.flock(self._handle, fcntl.LOCK_UN)
             self.close()
 
     def close(self):
-        """Close the file. The lock stays with other processes that have the file open."""
+        """Close the file. Other processes that have the file open keep the lock."""
         _held.discard(self)
         os.close(self._handle)
 
 
 def _leave_to_parent():
-    """Close, in a child, what its parent locked: else the child would hold it after the parent."""
+    """Close the locked files of the parent in a child, which would otherwise keep the locks."""
     for lock in tuple(_held):
         lock.close()
 
@@ -54,16 +54,16 @@ if fcntl is not None:
 
 @contextmanager
 def exclusive(path, flags=os.O_RDONLY, waiting=nullcontext):
-    """Hold a lock that one thread of one process at a time can have.
+    """Hold a lock that only one thread of one process at a time can hold.
 
     Parameters
     ----------
     path : path
-        A file or folder.
+        File or folder.
     flags : int
-        What it is opened with.
+        Flags with which it is opened.
     waiting : callable
-        Makes the context to wait in.
+        Returns the context in which to wait.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Checks of arrays and matrices before C reads them."""
+"""Validation of arrays and matrices before C reads them."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,7 +11,8 @@ from .._core import csr_check
 def check_features(estimator, X, *, reset):
     """Validate a feature matrix and return it as canonical float32 CSR with int32 indices.
 
-    The caller's arrays are never changed: unsorted or duplicate entries are put right on a copy.
+    The arrays of the caller are never changed: unsorted or duplicate entries are corrected in a
+    copy.
     """
     if not reset and _is_ready(estimator, X):
         return canonical_csr(X, "X")
@@ -22,10 +23,7 @@ def check_features(estimator, X, *, reset):
 
 
 def _is_ready(estimator, X):
-    """Whether validate_data would have nothing to say or do, and its time can be saved.
-
-    What remains to be checked, the indices and values, is what canonical_csr checks.
-    """
+    """Whether validate_data can be skipped to save time. canonical_csr checks the rest."""
     return (
         isinstance(X, (sp.csr_matrix, sp.csr_array))
         and X.dtype == np.float32
@@ -40,17 +38,19 @@ _CSR = (sp.csr_matrix, sp.csr_array)
 
 
 def bare_row(X, n_features):
-    """Take a single row apart without looking at its content.
+    """Return the arrays of a single row without checking their content.
 
     Returns
     -------
     row : tuple (indices, values), ndarray or None
-        The arrays of a CSR matrix of one row or of a pair; a dense float32 row as it is. None for
-        everything else, and where the arrays could not be handed to C as they are.
+        Arrays of a CSR matrix of one row or of a pair; a dense float32 row as it is. None for other
+        types, and if C could not read the arrays as they are.
     """
     kind = type(X)
     if kind in _CSR:
-        indices, values, indptr = X.indices, X.data, X.indptr
+        indices = X.indices
+        values = X.data
+        indptr = X.indptr
         if X.shape != (1, n_features) or indptr[0] != 0 or indptr[1] != len(values):
             return None
     elif kind is tuple and len(X) == 2:
@@ -67,7 +67,7 @@ def bare_row(X, n_features):
 
 
 def pair_to_csr(pair, n_features):
-    """Make a matrix of one row from a pair (indices, values), after checking it."""
+    """Validate a pair (indices, values) and return it as a CSR matrix of one row."""
     if len(pair) != 2:
         raise ValueError(f"X as a tuple must be a pair (indices, values), got {len(pair)} elements")
     indices, values = (np.atleast_1d(np.asarray(part)) for part in pair)
@@ -87,10 +87,10 @@ def pair_to_csr(pair, n_features):
 
 
 def as_array(values, name):
-    """Return a sparse matrix as it is and everything else as an array, before any other check.
+    """Return a sparse matrix as it is, and other values as an array, before any other check.
 
-    Columns of a data frame may be nullable or of several types, where ``numpy.asarray`` makes
-    objects of numbers.
+    Columns of a data frame may be nullable or of several types; ``numpy.asarray`` would return
+    numbers as objects.
     """
     if sp.issparse(values):
         return values
@@ -99,12 +99,12 @@ def as_array(values, name):
             array = np.asarray(values)
         except ValueError as error:
             raise ValueError(f"{name} must have rows of one length: {error}") from error
-        # NumPy makes the text "nan" of a missing value among strings.
+        # NumPy converts a missing value among strings to the text "nan".
         became_texts = array is not values and array.dtype.kind == "U"
         if became_texts and any_missing(np.asarray(values, dtype=object)):
             raise ValueError(f"{name} must not have missing values")
         return array
-    # A nullable column. As floats, large integers would not be told apart.
+    # A nullable column. Converted to floats, large integers could become equal.
     numpy_dtype = getattr(getattr(values, "dtype", None), "numpy_dtype", None)
     try:
         if numpy_dtype is not None:
@@ -142,7 +142,19 @@ _UNCHECKED = {
 
 
 def check_matrix(matrix, name, n_rows=None, *, keep_zeros=False):
-    """Validate a matrix that is no estimator's X, such as label features."""
+    """Validate a matrix that is not the X of an estimator, such as label features.
+
+    Returns
+    -------
+    matrix : csr_matrix of float32
+        Canonical, see `canonical_csr`.
+
+    Raises
+    ------
+    ValueError
+        If it is not a finite 2-D matrix of real numbers with at least one column, or does not have
+        `n_rows` rows.
+    """
     check_sparse_structure(matrix, name)
     matrix = as_array(matrix, name)
     if matrix.ndim != 2 or matrix.shape[1] == 0 or matrix.dtype.kind not in "fiub":
@@ -156,17 +168,23 @@ def check_matrix(matrix, name, n_rows=None, *, keep_zeros=False):
 
 
 def canonical_csr(matrix, name, *, keep_zeros=False):
-    """Convert to float32 CSR with int32 indices, sorted, without duplicates or zeros, finite."""
+    """Convert a matrix to canonical CSR: float32, int32 indices, sorted, no duplicates or zeros.
+
+    Raises
+    ------
+    ValueError
+        If it has wrong indices, values that are not finite, or more columns than int32 can number.
+    """
     if matrix.shape[1] > np.iinfo(np.int32).max:
         raise ValueError(f"{name} has {matrix.shape[1]} columns, more than int32 can number")
     if not (isinstance(matrix, sp.csr_matrix) and matrix.dtype == np.float32):
         check_sparse_structure(matrix, name)
         matrix = widened(matrix)
-        with np.errstate(over="ignore"):  # what does not fit becomes infinite and is refused below
+        with np.errstate(over="ignore"):  # too large values become infinite, and are rejected below
             matrix = sp.csr_matrix(matrix, dtype=np.float32)
     fault, unsorted = csr_check(matrix)
     if unsorted:
-        matrix = _summed_copy(matrix, name)
+        matrix = summed_csr(matrix, name)  # checks all indices: there may be a second fault
         fault, _ = csr_check(matrix)
     if fault:
         raise ValueError(f"{name} {fault}")
@@ -176,32 +194,40 @@ def canonical_csr(matrix, name, *, keep_zeros=False):
     if matrix.indices.dtype != np.int32:
         indices = matrix.indices.astype(np.int32)
         indptr = matrix.indptr.astype(np.int64)
-        shape, data = matrix.shape, matrix.data
-        matrix = sp.csr_matrix(shape, dtype=np.float32)
-        matrix.data, matrix.indices, matrix.indptr = data, indices, indptr
+        # The constructor would choose the dtype of the indices itself.
+        narrow = sp.csr_matrix(matrix.shape, dtype=np.float32)
+        narrow.data = matrix.data
+        narrow.indices = indices
+        narrow.indptr = indptr
+        return narrow
     return matrix
 
 
-def _summed_copy(matrix, name):
-    check_sparse_structure(matrix, name)  # the fault found first need not be the only one
-    arrays = (matrix.data.copy(), matrix.indices.copy(), matrix.indptr.copy())
-    copy = sp.csr_matrix(arrays, shape=matrix.shape)
+def summed_csr(matrix, name):
+    """Copy a sparse matrix to CSR of its own dtype, with sorted indices and summed duplicates.
+
+    SciPy's flags of the matrix are not used: they may be out of date.
+    """
+    check_sparse_structure(matrix, name)
+    csr = widened(matrix).tocsr()
+    arrays = (csr.data.copy(), csr.indices.copy(), csr.indptr.copy())
+    copy = sp.csr_matrix(arrays, shape=csr.shape)
     copy.sum_duplicates()
     return copy
 
 
 def widened(matrix):
-    """Give a sparse matrix of integers float64 values: sums of duplicates might wrap around."""
+    """Convert a sparse matrix of integers to float64, as sums of duplicates could overflow."""
     if sp.issparse(matrix) and matrix.dtype.kind in "iu":
         return matrix.astype(np.float64)
     return matrix
 
 
 def check_sparse_structure(matrix, name):
-    """Refuse a sparse matrix whose own indices contradict its shape.
+    """Check that the indices of a sparse matrix fit its shape.
 
-    scipy does not check this, and its conversions would read or write outside their arrays.
-    Anything that is not a sparse matrix passes.
+    SciPy does not check this, and its conversions could read or write outside of their arrays.
+    Other values than sparse matrices pass.
     """
     if not sp.issparse(matrix):
         return
@@ -220,8 +246,8 @@ def _check_compressed(matrix, name):
         n_major //= matrix.blocksize[0]
         n_minor //= matrix.blocksize[1]
     indptr, indices = matrix.indptr, matrix.indices
-    falls = len(indptr) != n_major + 1 or indptr[0] != 0 or (indptr[1:] < indptr[:-1]).any()
-    if falls or indptr[-1] > len(indices) or len(matrix.data) != len(indices):
+    wrong = len(indptr) != n_major + 1 or indptr[0] != 0 or (indptr[1:] < indptr[:-1]).any()
+    if wrong or indptr[-1] > len(indices) or len(matrix.data) != len(indices):
         raise ValueError(f"{name} has index pointers that fall or lead outside its arrays")
     kind = "row" if matrix.format == "csc" else "column"
     _check_index(indices[: indptr[-1]], n_minor, name, kind)
@@ -236,7 +262,7 @@ def _check_index(index, size, name, kind):
 
 
 def indicator_csr(matrix, name):
-    """Convert a 0/1 matrix to canonical CSR that stores only its ones."""
+    """Validate a 0/1 matrix and return it as canonical CSR that stores only its ones."""
     Y = canonical_csr(matrix, name)
     bad = Y.data[Y.data != 1]
     if len(bad):
@@ -245,7 +271,7 @@ def indicator_csr(matrix, name):
 
 
 def check_indicator(matrix, name, n_rows=None, n_labels=None):
-    """Validate a 0/1 matrix with a column for each label, and return it as `indicator_csr` does."""
+    """Validate a 0/1 matrix of unknown type with a column per label; see `indicator_csr`."""
     Y = check_matrix(matrix, name, n_rows)
     if n_labels is not None and Y.shape[1] != n_labels:
         raise ValueError(f"{name} must have {n_labels} columns, got {Y.shape[1]}")

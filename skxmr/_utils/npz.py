@@ -1,9 +1,9 @@
-"""Matrices written by ``scipy.sparse.save_npz``, read with suspicion."""
+"""Validated reading of matrices written by ``scipy.sparse.save_npz``."""
 
 import numpy as np
 import scipy.sparse as sp
 
-from .folder import MOST_HEADER, open_regular
+from .files import MAX_HEADER_BYTES, open_regular
 
 _MEMBERS = ("format", "shape", "data", "indices", "indptr")
 _CLASSES = {"csr": sp.csr_matrix, "csc": sp.csc_matrix}
@@ -13,8 +13,8 @@ _MAX_INT32 = np.iinfo(np.int32).max
 def read_npz_matrix(path):
     """Read a CSR or CSC matrix.
 
-    The arrays are checked before anything is built from them, since SciPy itself trusts the
-    indices of such a file. Pickled content is refused.
+    The arrays are validated before a matrix is made of them, because SciPy does not check the
+    indices in such a file. Pickled content is rejected.
 
     Parameters
     ----------
@@ -23,14 +23,14 @@ def read_npz_matrix(path):
     Returns
     -------
     matrix : csr_matrix or csc_matrix
-        Values are float32 or float64; indices lie in range, but may be unsorted or repeated.
+        Values are float32 or float64. Indices are in range, but may be unsorted or repeated.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is damaged or something else, which includes what is no regular file.
+        If the file is damaged, not a regular file, or has other content.
     """
     members = _read_members(path)
     matrix_format = _matrix_format(members["format"], path)
@@ -39,9 +39,9 @@ def read_npz_matrix(path):
     _check_dtypes(data, indices, indptr, path)
     n_major, n_minor = shape if matrix_format == "csr" else shape[::-1]
     _check_structure(data, indices, indptr, n_major, n_minor, path)
-    # SciPy keeps room for more entries than a matrix has, and saves it.
+    # The arrays of SciPy may have unused entries at the end, which are saved as well.
     nnz = int(indptr[-1])
-    # float64 sums repeated entries of any narrower dtype without overflow.
+    # In float64, sums of repeated entries of any narrower dtype do not overflow.
     dtype = np.float32 if data.dtype == np.float32 else np.float64
     with np.errstate(over="ignore"):
         data = data[:nnz].astype(dtype)
@@ -54,18 +54,18 @@ def _read_members(path):
     """Return the arrays of the archive by name."""
     with open_regular(path) as file:
         try:
-            with np.load(file, allow_pickle=False, max_header_size=MOST_HEADER) as archive:
+            with np.load(file, allow_pickle=False, max_header_size=MAX_HEADER_BYTES) as archive:
                 members = {name: archive[name] for name in _MEMBERS}
         except MemoryError:
             raise
-        # A damaged archive makes zipfile, its codecs and NumPy's parser of headers raise
-        # nearly anything: KeyError, OSError, SyntaxError, tokenize.TokenError, zlib.error, ...
+        # For a damaged archive, zipfile, its codecs and NumPy's parser of headers raise errors of
+        # many types: KeyError, OSError, SyntaxError, tokenize.TokenError, zlib.error, ...
         except Exception as error:
             raise ValueError(
                 f"{path}: expected a file written by scipy.sparse.save_npz: {error}"
             ) from error
     for name, member in members.items():
-        # NumPy hands out a member that is not an array as bytes.
+        # NumPy returns a member that is not an array as bytes.
         if not isinstance(member, np.ndarray):
             raise ValueError(f"{path}: expected {name} to be an array")
     return members
@@ -92,7 +92,7 @@ def _shape(member, path):
 
 
 def _check_dtypes(data, indices, indptr, path):
-    """Raise ValueError unless the three are vectors of numbers, of integers, of integers."""
+    """Raise ValueError unless the arrays are vectors of real numbers, integers and integers."""
     expected = (("data", data, "biuf"), ("indices", indices, "iu"), ("indptr", indptr, "iu"))
     for name, array, kinds in expected:
         if array.ndim != 1 or array.dtype.kind not in kinds:
@@ -103,7 +103,7 @@ def _check_dtypes(data, indices, indptr, path):
 
 
 def _check_structure(data, indices, indptr, n_major, n_minor, path):
-    """Raise ValueError unless the vectors describe an (n_major, n_minor) compressed matrix."""
+    """Raise ValueError unless the vectors form an (n_major, n_minor) compressed matrix."""
     if len(indptr) != n_major + 1 or indptr[0] != 0:
         raise ValueError(
             f"{path}: indptr must start at 0 and have {n_major + 1} entries, got {len(indptr)}"

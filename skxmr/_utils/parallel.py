@@ -1,4 +1,4 @@
-"""Work spread over threads, or by joblib over whatever it was told to use."""
+"""Parallel execution in threads, or on the configured backend of joblib."""
 
 import itertools
 import queue
@@ -12,54 +12,58 @@ from joblib.parallel import SequentialBackend, ThreadingBackend, get_active_back
 from .._core import CancelFlag
 from . import progress
 
-#: How often workers may be lost in the midst of a piece of work.
-_MOST_LOSSES = 10
+#: Maximum number of times that workers may be lost during a call.
+_MAX_LOSSES = 10
 
-#: Bytes above which an argument is sent to a cluster once, not with each task.
+#: Number of bytes above which an argument is sent to a cluster once, not with each task.
 _LARGE = 1000
 
-#: Seconds after which a waiting thread looks up, where waiting itself cannot be interrupted.
-_LOOK_UP = 0.5
+#: Seconds between two polls of a waiting thread, on systems where a wait cannot be interrupted.
+_POLL_SECONDS = 0.5
 
-#: Whatever n_jobs says, which a model's file may have said: so many threads do no harm.
-_MOST_WORKERS = 1024
+#: Maximum number of workers. A damaged model file can have any n_jobs.
+_MAX_WORKERS = 1024
 
 
 def n_workers(n_jobs):
-    """How many workers there are for n_jobs.
+    """Return the number of workers for a value of `n_jobs`.
 
-    Not joblib's own number, which is 1, with a warning, in processes that may have no children:
-    these may have threads.
+    joblib.effective_n_jobs returns 1, with a warning, in processes that cannot have children. They
+    can have threads.
     """
     backend, _ = get_active_backend(prefer="threads")
-    _, asked = get_active_backend()  # with a preference, joblib forgets what it was told
-    return min(_MOST_WORKERS, backend.effective_n_jobs(asked if n_jobs is None else n_jobs))
+    _, configured = get_active_backend()  # with a preference, joblib ignores the configured n_jobs
+    return min(_MAX_WORKERS, backend.effective_n_jobs(configured if n_jobs is None else n_jobs))
 
 
 def run(function, tasks, costs, *, n_jobs, what, part=1.0, brief=False):
-    """Call a function on every task, dearest tasks first, and return the results in task order.
+    """Call a function on all tasks, most expensive first, and return the results in task order.
 
-    Tasks are pure: they may run in threads, processes or on other machines, whatever
-    ``joblib.parallel_config`` says. Threads are preferred, since C releases the GIL.
+    Tasks must be pure functions. They run in threads, processes or on other machines, depending on
+    ``joblib.parallel_config``. Threads are the default, because C releases the GIL.
 
-    An interruption of the waiting thread, such as KeyboardInterrupt, ends the calls into C that
-    run in its threads, and goes on once these have returned.
+    An interruption of the calling thread, such as KeyboardInterrupt, cancels the calls of C
+    functions in the worker threads. It is raised after they have returned.
 
     Parameters
     ----------
     function : callable
     tasks : sequence of tuple
-        The arguments of each call.
+        Arguments of each call.
     costs : sequence of float
-        What each task costs, in any unit.
+        Cost of each task, in any unit.
     n_jobs : int or None
     what : str
-        The phase of the work, for those who are told of its progress.
+        Phase of the work, for the progress report.
     part : float
-        What part of the phase this is.
+        Fraction of the phase that the tasks are.
     brief : bool
-        Whether an interruption can wait for the end of a task, so that a single worker needs no
-        thread of its own.
+        Whether an interruption can wait for the end of a task. A single worker then needs no thread
+        of its own.
+
+    Returns
+    -------
+    results : list
     """
     order = sorted(range(len(tasks)), key=lambda i: -costs[i])
     results = [None] * len(tasks)
@@ -70,7 +74,12 @@ def run(function, tasks, costs, *, n_jobs, what, part=1.0, brief=False):
 
 
 def interruptible(function, *args):
-    """Call a function that takes long in C, so that an interruption ends it soon."""
+    """Call a function that runs long in C so that an interruption cancels it.
+
+    Returns
+    -------
+    result : object
+    """
     if threading.current_thread() is not threading.main_thread():
         return function(*args)
     with _closed(_in_threads(function, [args], [0], 1)) as stream:
@@ -80,22 +89,31 @@ def interruptible(function, *args):
 
 @contextmanager
 def in_order(function, tasks, costs, *, n_jobs, what, part=1.0):
-    """Do the same, but give an iterator of the results in task order, which keeps none of them.
+    """Call a function on all tasks and iterate over the results in task order.
 
-    Tasks are begun in order, too, so that few results have to wait for their turn; except that
-    with several workers uncommonly dear ones come first, lest one of them is begun last.
+    Results are not kept after they are used. The tasks also start in their order, so that few
+    results must wait. With several workers, tasks of more than twice the mean cost start first, to
+    avoid that one of them runs alone at the end.
+
+    Parameters
+    ----------
+    function, tasks, costs, n_jobs, what, part
+        See `run`.
+
+    Yields
+    ------
+    results : iterator
     """
-    limit = 2 * sum(costs) / max(1, len(costs))
-    few = n_workers(n_jobs) == 1
-    order = sorted(
-        range(len(tasks)), key=lambda i: -costs[i] if costs[i] > limit and not few else 0
-    )
+    order = range(len(tasks))
+    if n_workers(n_jobs) > 1:
+        limit = 2 * sum(costs) / max(1, len(costs))
+        order = sorted(order, key=lambda i: -costs[i] if costs[i] > limit else 0)
     with _closed(_stream(function, tasks, order, n_jobs, False)) as stream:
         yield _sorted(_reported(stream, costs, what, part))
 
 
 class _closed:
-    """As contextlib.closing, but closes the generator however often that is interrupted."""
+    """Context of a generator that is closed at the end, also if closing is interrupted."""
 
     def __init__(self, stream):
         self._stream = stream
@@ -124,28 +142,28 @@ def _reported(stream, costs, what, part):
 
 
 def _sorted(stream):
-    """The results of a stream in the order of their tasks."""
+    """Yield the results of a stream in the order of their tasks."""
     early = {}
-    for i in itertools.count():
-        while i not in early:
-            try:
-                done, early[done] = next(stream)
-            except StopIteration:
-                return
-        yield early.pop(i)
+    position = 0
+    for i, result in stream:
+        early[i] = result
+        while position in early:
+            yield early.pop(position)
+            position += 1
 
 
 def _stream(function, tasks, order, n_jobs, brief):
-    """A generator of pairs (number of a task, its result)."""
+    """Return a generator of pairs (number of a task, its result)."""
     backend, _ = get_active_backend(prefer="threads")
     if type(backend) not in (ThreadingBackend, SequentialBackend):
         if type(backend).__name__ != "DaskDistributedBackend":
             return _by_joblib(function, tasks, order, n_jobs)
         if tasks and not _in_dask_task():
             return _by_dask(backend.client, function, tasks, order)
-        return ((i, function(*tasks[i])) for i in order)  # what spreads fits spreads enough
+        # Inside a task of a cluster, the fits are already distributed.
+        return ((i, function(*tasks[i])) for i in order)
     n = min(len(tasks), n_workers(n_jobs))
-    # Only the main thread is ever interrupted, and only while it runs Python.
+    # Only the main thread is interrupted, and only while it runs Python code.
     if n <= 1 and (brief or threading.current_thread() is not threading.main_thread()):
         return ((i, function(*tasks[i])) for i in order)
     return _in_threads(function, tasks, order, n)
@@ -163,7 +181,7 @@ def _in_dask_task():
 
 
 def _by_dask(client, function, tasks, order):
-    """Spread tasks over a cluster. joblib would wait forever for arguments lost on their way."""
+    """Run tasks on a dask cluster. joblib would wait forever for arguments that are lost."""
     from distributed import as_completed
     from distributed.comm import CommClosedError
 
@@ -180,7 +198,7 @@ def _by_dask(client, function, tasks, order):
         try:
             for call, numbered in as_completed(calls, with_results=True):
                 call.release()
-                if isinstance(numbered, CancelledError):  # given, not raised
+                if isinstance(numbered, CancelledError):  # returned, not raised
                     raise numbered
                 yield numbered
         finally:
@@ -190,7 +208,7 @@ def _by_dask(client, function, tasks, order):
 
 
 def _shared(tasks):
-    """The large arguments that all tasks have in common, by their id."""
+    """Return the large arguments that all tasks have in common, by their id."""
     from dask.sizeof import sizeof
 
     common = set(map(id, tasks[0])).intersection(*(map(id, args) for args in tasks))
@@ -198,11 +216,12 @@ def _shared(tasks):
 
 
 def _persistently(attempt, order, lost):
-    """Attempt tasks until all have a result: those that are left when a worker is lost, again.
+    """Run tasks until all have a result. After the loss of a worker, the rest is run again.
 
-    dask computes lost results anew by itself, but not the arguments that were sent ahead.
+    dask recomputes lost results, but it does not send the shared arguments again.
     """
-    left, losses = dict.fromkeys(order), 0
+    left = dict.fromkeys(order)
+    losses = 0
     while left:
         try:
             for i, result in attempt(list(left)):
@@ -210,7 +229,7 @@ def _persistently(attempt, order, lost):
                 yield i, result
         except lost:
             losses += 1
-            if losses > _MOST_LOSSES:
+            if losses > _MAX_LOSSES:
                 raise
 
 
@@ -219,8 +238,10 @@ def _numbered(i, function, *args):
 
 
 def _in_threads(function, tasks, order, n_workers):
-    """Threads of our own: joblib's would go on with what they have begun after an interruption."""
-    flag, todo, done = CancelFlag(), queue.SimpleQueue(), queue.SimpleQueue()
+    """Run tasks in own threads. Those of joblib would finish their tasks after an interruption."""
+    flag = CancelFlag()
+    todo = queue.SimpleQueue()
+    done = queue.SimpleQueue()
     for i in order:
         todo.put(i)
     arguments = (function, tasks, flag, todo, done)
@@ -238,7 +259,7 @@ def _in_threads(function, tasks, order, n_workers):
             yield i, result
     finally:
         ended = False
-        while not ended:  # however often it is interrupted
+        while not ended:  # may be interrupted several times
             try:
                 flag.set()
                 for thread in threads:
@@ -252,7 +273,7 @@ def _in_threads(function, tasks, order, n_workers):
 
 
 def _work(function, tasks, flag, todo, done):
-    """Do tasks until there are none or the flag is set."""
+    """Run tasks until none is left or the flag is set."""
     with flag.watched():
         while not flag.is_set():
             try:
@@ -268,13 +289,13 @@ def _work(function, tasks, flag, todo, done):
 def _wait(done):
     while True:
         try:
-            return done.get(timeout=_LOOK_UP)
+            return done.get(timeout=_POLL_SECONDS)
         except queue.Empty:
             progress.refresh()
 
 
 def ranges(n, n_parts):
-    """Split range(n) into at most n_parts non-empty (lo, hi), of nearly equal length."""
+    """Split range(n) into at most n_parts non-empty pairs (begin, end) of nearly equal length."""
     n_parts = max(1, min(n, n_parts))
     edges = [n * i // n_parts for i in range(n_parts + 1)]
     return list(itertools.pairwise(edges))

@@ -1,9 +1,9 @@
-"""Checks of parameters."""
+"""Validation of parameters."""
 
 import numbers
 
 import numpy as np
-from sklearn import utils
+from sklearn.utils import check_random_state
 
 
 def check_boolean(value, name):
@@ -22,8 +22,8 @@ def check_integer(value, name, least, most=None):
         raise ValueError(f"{name} must be at most {most}, got {value!r}")
 
 
-def check_real(value, name, least, *, above=False):
-    """Check that a parameter is a finite number of at least (or above) `least`."""
+def check_real(value, name, least, *, above=False, most=None):
+    """Check that a parameter is a finite number of at least (or above) `least`, at most `most`."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
     try:
@@ -36,29 +36,32 @@ def check_real(value, name, least, *, above=False):
         raise ValueError(
             f"{name} must be finite and {bound} {least} in single precision, got {value!r:.40}"
         )
+    if most is not None and value > most:
+        raise ValueError(f"{name} must be at most {most}, got {value!r}")
+
+
+def check_seed(value, name):
+    """Check that a parameter is a random state as scikit-learn takes it."""
+    try:
+        check_random_state(value)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} must be None, an integer in [0, 2**32) or a RandomState, got {value!r:.80}"
+        ) from error
 
 
 def check_n_jobs(n_jobs):
-    """Check that n_jobs is what joblib takes."""
+    """Check that `n_jobs` is valid for joblib."""
     if n_jobs is None:
         return
     if isinstance(n_jobs, (bool, np.bool_)) or not isinstance(n_jobs, numbers.Integral):
         raise TypeError(f"n_jobs must be an integer or None, got {n_jobs!r}")
     if n_jobs == 0:
-        raise ValueError("n_jobs must not be 0: a positive number, or -1 for all processors")
+        raise ValueError("n_jobs must be at least 1, or negative (-1 for all processors), got 0")
 
 
 def check_option(value, name, options):
-    """Check that a parameter is one of a few strings."""
+    """Check that a parameter is one of several strings."""
     if not isinstance(value, str) or value not in options:
         expected = ", ".join(map(repr, options))
         raise ValueError(f"{name} must be one of {expected}, got {value!r}")
-
-
-def check_random_state(value):
-    """Return the RandomState of a parameter random_state, as scikit-learn does."""
-    try:
-        return utils.check_random_state(value)
-    except ValueError:
-        expected = "None, a RandomState or an integer from 0 to 2**32 - 1"
-        raise ValueError(f"random_state must be {expected}, got {value!r}") from None

@@ -1,4 +1,4 @@
-"""How far a fit is, for those who wait for it."""
+"""Progress reports of a fit."""
 
 import threading
 import time
@@ -6,26 +6,29 @@ from contextlib import contextmanager
 
 _local = threading.local()
 
-#: Seconds between two lines, where there is no bar.
+#: Seconds between two lines, without a bar.
 _INTERVAL = 5.0
 
-#: A phase's own pace counts from this many seconds and this share of it on.
-_SETTLED = 2.0, 0.05
+#: The pace of a phase is measured in this phase after this many seconds, ...
+_SETTLED_SECONDS = 2.0
+
+#: ... and after this fraction of the phase. Before, the pace of all phases is used.
+_SETTLED_FRACTION = 0.05
 
 
 @contextmanager
 def reporting(what, estimates, verbose):
-    """Report on the work that this thread waits for inside the block.
+    """Report the progress of the work of this thread inside the block.
 
     Parameters
     ----------
     what : str
-        What is being done.
+        Name of the work.
     estimates : dict of str to float
-        The phases in their order and the seconds each is expected to take, roughly: what counts are
-        their proportions. They may be revised by `expect`.
+        Phases in their order, and the approximate seconds of each. Only their proportions matter.
+        `expect` changes them.
     verbose : int
-        Whether to report at all.
+        Whether to report.
     """
     before = getattr(_local, "progress", None)
     _local.progress = _Progress(what, estimates) if verbose else None
@@ -39,10 +42,10 @@ def reporting(what, estimates, verbose):
 
 @contextmanager
 def part(name):
-    """Do phases that are done several times, such as "training, round 1", the name of a part.
+    """Name a part of the work, for phases that run several times, such as "training, round 1".
 
-    Inside the block, a phase is the part's own where the estimates have one: "phase, name". Parts
-    of parts come first: "phase, inner, outer".
+    Inside the block, a phase stands for "phase, name" if the estimates have it. In nested parts,
+    the inner name comes first: "phase, inner, outer".
     """
     before = getattr(_local, "parts", ())
     _local.parts = (name, *before)
@@ -53,17 +56,17 @@ def part(name):
 
 
 def expect(phase, seconds):
-    """Revise what a phase is expected to take."""
+    """Change the expected seconds of a phase."""
     _tell("expect", phase, seconds)
 
 
-def advance(phase, share):
-    """Note that a further share of a phase is done."""
-    _tell("advance", phase, share)
+def advance(phase, fraction):
+    """Record that a further fraction of a phase is done."""
+    _tell("advance", phase, fraction)
 
 
 def refresh():
-    """Show that time passes."""
+    """Update the time that is shown."""
     _tell("show")
 
 
@@ -74,13 +77,15 @@ def _tell(method, *args):
 
 
 class _Progress:
-    """A tqdm bar if tqdm is installed, else a line every few seconds."""
+    """A tqdm bar if tqdm is installed, otherwise a line every few seconds."""
 
     def __init__(self, what, estimates):
-        self.what, self.estimates = what, dict(estimates)
-        self.phase, self.share = next(iter(self.estimates)), 0.0
+        self.what = what
+        self.estimates = dict(estimates)
+        self.phase = next(iter(self.estimates))
+        self.done = 0.0  # fraction of the phase
         self.start = self.phase_start = self.shown = time.monotonic()
-        self.end = self.foreseen_end()
+        self.end = self.estimated_end()
         self.bar = _make_bar(what)
 
     def expect(self, phase, seconds):
@@ -88,33 +93,41 @@ class _Progress:
         if phase in self.estimates:
             self.estimates[phase] = seconds
 
-    def advance(self, phase, share):
+    def advance(self, phase, fraction):
         phase = self.own(phase)
         if phase not in self.estimates:
             return
         if phase != self.phase:
-            self.phase, self.share, self.phase_start = phase, 0.0, time.monotonic()
-        self.share = min(1.0, self.share + share)
-        self.end = self.foreseen_end()
+            self.phase = phase
+            self.done = 0.0
+            self.phase_start = time.monotonic()
+        self.done = min(1.0, self.done + fraction)
+        self.end = self.estimated_end()
         self.show()
 
     def own(self, phase):
-        """The phase of this part, where it has its own, or of a part around it."""
+        """Return the name of a phase in the innermost part that has it in the estimates."""
         parts = getattr(_local, "parts", ())
-        names = (", ".join((phase, *parts[i:])) for i in range(len(parts) + 1))
-        return next((name for name in names if name in self.estimates), phase)
+        for i in range(len(parts)):
+            name = ", ".join((phase, *parts[i:]))
+            if name in self.estimates:
+                return name
+        return phase
 
-    def foreseen_end(self):
-        """By the pace so far: of the phase for what is left of it, of all phases for the others."""
-        now, phases = time.monotonic(), list(self.estimates)
-        at = phases.index(self.phase)
-        before = sum(self.estimates[p] for p in phases[:at])
-        after = sum(self.estimates[p] for p in phases[at + 1 :])
-        phase, in_phase = self.estimates[self.phase], now - self.phase_start
-        overall = pace = (now - self.start + 1) / (before + phase * self.share + 1)
-        if in_phase >= _SETTLED[0] and self.share >= _SETTLED[1]:
-            pace = in_phase / (phase * self.share)
-        return now + pace * phase * (1 - self.share) + overall * after
+    def estimated_end(self):
+        """Estimate the time of the end from the pace of this phase and of all phases so far."""
+        now = time.monotonic()
+        phases = list(self.estimates)
+        index = phases.index(self.phase)
+        before = sum(self.estimates[phase] for phase in phases[:index])
+        after = sum(self.estimates[phase] for phase in phases[index + 1 :])
+        current = self.estimates[self.phase]
+        in_phase = now - self.phase_start
+        overall = (now - self.start + 1) / (before + current * self.done + 1)
+        pace = overall
+        if in_phase >= _SETTLED_SECONDS and self.done >= _SETTLED_FRACTION:
+            pace = in_phase / (current * self.done)
+        return now + pace * current * (1 - self.done) + overall * after
 
     def show(self):
         now = time.monotonic()
@@ -122,7 +135,7 @@ class _Progress:
             return
         self.shown = now
         spent = now - self.start
-        left = max(self.end - now, 0.05 * spent if self.share < 1 else 0.0)
+        left = max(self.end - now, 0.05 * spent if self.done < 1 else 0.0)
         percent = 100 * spent / max(spent + left, 1e-9)
         if self.bar is None:
             print(f"{self.what}: {self.phase}, {percent:.0f} %, {_about(left)}", flush=True)

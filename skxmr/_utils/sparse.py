@@ -1,4 +1,4 @@
-"""Sums of rows by group, many at a time."""
+"""Pointers to groups of items, and sums of rows by group."""
 
 from itertools import pairwise
 
@@ -8,12 +8,39 @@ import scipy.sparse as sp
 from .._core import AppendableArray, csr_group_sum
 from . import parallel
 
-#: Nonzeros summed per task, unless a group has more: well below a second.
+#: Number of nonzeros summed per task, unless a group has more. A task takes well below a second.
 _TASK_NONZEROS = 1 << 22
 
 
+def group_pointers(groups, n_groups):
+    """Return the row pointers of items that are sorted by group.
+
+    Parameters
+    ----------
+    groups : ndarray of int, shape (n_items,)
+        Group of each item, in any order.
+    n_groups : int
+
+    Returns
+    -------
+    pointers : ndarray of int64, shape (n_groups + 1,)
+    """
+    counts = np.bincount(groups, minlength=n_groups)
+    return np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+
+
 def group_sums(matrix, group_ptr, member, weight, *, normalize, n_jobs, what):
-    """Sum weighted rows of a checked CSR matrix by group; see csr_group_sum.
+    """Sum weighted rows of a CSR matrix by group.
+
+    Parameters
+    ----------
+    matrix : CSR matrix of float32
+        Canonical.
+    group_ptr, member, weight, normalize
+        See csr_group_sum.
+    n_jobs : int or None
+    what : str
+        Phase of the work, for the progress report.
 
     Returns
     -------
@@ -21,10 +48,13 @@ def group_sums(matrix, group_ptr, member, weight, *, normalize, n_jobs, what):
     """
     lengths = np.diff(matrix.indptr)[member]
     before = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))[group_ptr]
-    parts = _parts(before, max(4 * parallel.n_workers(n_jobs), int(before[-1] // _TASK_NONZEROS)))
+    n_parts = max(4 * parallel.n_workers(n_jobs), int(before[-1] // _TASK_NONZEROS))
+    parts = _parts(before, n_parts)
     tasks = [(matrix, group_ptr, member, weight, lo, hi, normalize) for lo, hi in parts]
     costs = [int(before[hi] - before[lo]) + 1 for lo, hi in parts]
-    indices, data, lengths = (AppendableArray(t) for t in (np.int32, np.float32, np.int64))
+    indices = AppendableArray(np.int32)
+    data = AppendableArray(np.float32)
+    lengths = AppendableArray(np.int64)
     with parallel.in_order(_sum_groups, tasks, costs, n_jobs=n_jobs, what=what) as blocks:
         for block in blocks:
             indices.append(block.indices)
@@ -36,7 +66,10 @@ def group_sums(matrix, group_ptr, member, weight, *, normalize, n_jobs, what):
 
 
 def _parts(before, n_parts):
-    """Split the groups, given the nonzeros before each and in all, into ranges of like cost."""
+    """Split the groups into ranges of similar cost.
+
+    `before` has the number of nonzeros before each group, and of all groups.
+    """
     n_groups = len(before) - 1
     inner = np.searchsorted(before, before[-1] * np.arange(1, n_parts) / n_parts)
     edges = np.unique(np.concatenate(([0], np.minimum(inner, n_groups), [n_groups]))).tolist()

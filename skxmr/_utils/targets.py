@@ -1,4 +1,4 @@
-"""What users give as y: classes, or an indicator of labels."""
+"""Validation of y: classes, or an indicator matrix of labels."""
 
 import warnings
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from .matrices import (
 
 
 def target_array(y, name):
-    """Return a y of any container as an array or sparse matrix in which no value is missing."""
+    """Return y as an array or sparse matrix after checking that no value is missing."""
     check_sparse_structure(y, name)
     y = as_array(y, name)
     if not sp.issparse(y) and any_missing(y):
@@ -29,23 +29,31 @@ def target_array(y, name):
 
 
 def check_features_and_targets(estimator, X, y):
-    """Validate what fit is given and return X as CSR that is yet to be made canonical, and y."""
+    """Validate X and y of fit.
+
+    Returns
+    -------
+    X : CSR matrix of float32
+        Not canonical yet.
+    y : {ndarray, sparse matrix}
+    """
     check_sparse_structure(X, "X")
-    X, y = widened(X), None if y is None else widened(target_array(y, "y"))
+    X = widened(X)
+    y = None if y is None else widened(target_array(y, "y"))
     return validate_data(estimator, X, y, accept_sparse="csr", dtype=np.float32, multi_output=True)
 
 
 class Targets(NamedTuple):
-    """What fit was given as y, as an indicator matrix.
+    """The y of fit as an indicator matrix.
 
     Attributes
     ----------
     indicator : csr_matrix of float32, shape (n, n_labels)
-        Ones only.
+        Canonical; stores only ones.
     classes : ndarray or None
-        The class of each column where y was one-dimensional.
+        Class of each column, if y was one-dimensional.
     container : str
-        What predictions look like: "classes", "dense", "spmatrix" or "sparray".
+        Container of predictions: "classes", "dense", "spmatrix" or "sparray".
     """
 
     indicator: sp.csr_matrix
@@ -54,14 +62,16 @@ class Targets(NamedTuple):
 
 
 def encode_targets(y):
-    """Turn a y that passed check_features_and_targets into Targets."""
+    """Encode a y that passed check_features_and_targets.
+
+    Returns
+    -------
+    targets : Targets
+    """
     if sp.issparse(y):
-        container = "sparray" if isinstance(y, sp.sparray) else "spmatrix"
-        return Targets(_check_positives(indicator_csr(y, "y")), None, container)
+        return Targets(_indicator(y), None, "sparray" if isinstance(y, sp.sparray) else "spmatrix")
     if y.ndim == 2 and y.shape[1] > 1:
-        if y.dtype.kind not in "fiub":
-            raise ValueError(f"y must be a 0/1 indicator matrix, got an array of {y.dtype}")
-        return Targets(_check_positives(indicator_csr(y, "y")), None, "dense")
+        return Targets(_indicator(y), None, "dense")
     y = check_classes(y)
     classes, codes = np.unique(y, return_inverse=True)
     pointers = np.arange(len(y) + 1)
@@ -73,13 +83,18 @@ def encode_targets(y):
 def check_classes(y):
     """Validate one class per row, and return an array."""
     y = column_or_1d(target_array(y, "y"), warn=True)
-    with warnings.catch_warnings():  # that many classes must mean regression: not here
+    # scikit-learn warns that many classes could mean regression.
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The number of unique classes")
         check_classification_targets(y)
     return y
 
 
-def _check_positives(Y):
+def _indicator(y):
+    """Validate an indicator matrix with at least one positive entry and return it as CSR."""
+    if y.dtype.kind not in "fiub":
+        raise ValueError(f"y must be a 0/1 indicator matrix, got an array of {y.dtype}")
+    Y = indicator_csr(y, "y")
     if Y.nnz == 0:
         raise ValueError("y has no positive entry; expected at least one row with a label")
     return Y
@@ -91,7 +106,7 @@ def holds_text(values):
 
 
 def indicator_of_classes(y, classes):
-    """Return one class per row as a sparse indicator, whose row is empty for an unknown class.
+    """Return one class per row as a sparse indicator. The row of an unknown class is empty.
 
     Parameters
     ----------
@@ -102,12 +117,17 @@ def indicator_of_classes(y, classes):
     Returns
     -------
     indicator : csr_array of int8, shape (n, n_labels)
+
+    Raises
+    ------
+    ValueError
+        If either `y` or `classes` are strings, and the other not.
     """
     if holds_text(y) != holds_text(classes):
         raise ValueError(f"y must hold classes of {classes.dtype}, as in fit, got {y.dtype}")
     order = np.argsort(classes)
-    place = np.searchsorted(classes, y, sorter=order)
-    columns = order[np.minimum(place, len(classes) - 1)]
+    position = np.searchsorted(classes, y, sorter=order)
+    columns = order[np.minimum(position, len(classes) - 1)]
     rows = np.flatnonzero(classes[columns] == y)
     entries = (np.ones(len(rows), dtype=np.int8), (rows, columns[rows]))
     return sp.csr_array(entries, shape=(len(y), len(classes)))
@@ -116,21 +136,29 @@ def indicator_of_classes(y, classes):
 def truth_for(ranker, y):
     """Return y as a matrix with a column for each label of a fitted ranker.
 
-    Only what the matrix holds is left to be checked.
+    The values of a matrix are not checked.
 
     Parameters
     ----------
     ranker : estimator
-        Not inside anything else. Without ``classes_``, y must be a matrix already.
+        Not inside a pipeline or search. If it has no ``classes_``, y must be a matrix.
     y : {array-like, sparse matrix} of shape (n, n_labels), (n,) or (n, 1)
-        A column is one of classes, unless the ranker was fitted to an indicator.
+        A single column holds classes, unless the ranker was fitted to an indicator.
 
     Returns
     -------
     truth : {ndarray, sparse matrix} of shape (n, n_labels)
+
+    Raises
+    ------
+    TypeError
+        If y has one dimension, and the ranker has no ``classes_``.
+    ValueError
+        If y does not have a column for each label.
     """
     y = target_array(y, "y")
-    classes, multilabel = getattr(ranker, "classes_", None), getattr(ranker, "multilabel_", False)
+    classes = getattr(ranker, "classes_", None)
+    multilabel = getattr(ranker, "multilabel_", False)
     is_column = not sp.issparse(y) and y.ndim == 2 and y.shape[1] == 1
     if not multilabel and (y.ndim == 1 or (is_column and classes is not None)):
         if classes is None:
@@ -138,12 +166,17 @@ def truth_for(ranker, y):
         return indicator_of_classes(y.ravel(), np.asarray(classes))
     if y.ndim != 2:
         raise ValueError(f"y must be a 0/1 indicator matrix as in fit, got shape {y.shape}")
-    # What has no rank gives a matrix of scores, whose own width tells.
+    # For other estimators, the matrix of scores has the number of labels.
     if hasattr(ranker, "rank") and classes is not None and y.shape[1] != len(classes):
         raise ValueError(f"y must have {len(classes)} columns, got {y.shape[1]}")
     return y
 
 
 def known_truth(ranker, y, n_rows=None):
-    """Return y as a canonical indicator of the labels of a ranker that has ``n_labels_``."""
+    """Return y as a canonical indicator of the labels of a ranker that has ``n_labels_``.
+
+    Returns
+    -------
+    truth : csr_matrix of float32, shape (n, n_labels)
+    """
     return check_indicator(truth_for(ranker, y), "y", n_rows, ranker.n_labels_)

@@ -6,14 +6,14 @@ from .matrices import as_array
 
 
 def check_sample_weight(sample_weight, n_rows, scale=1.0):
-    """Return sample weights as float32, or None where there are none.
+    """Validate sample weights and return them as float32, or None if there are none.
 
-    `scale` is what they will be multiplied with: the products must be valid as well.
+    The products of the weights and `scale` must be valid as well.
     """
     if sample_weight is None:
         return None
     weight = weight_array(sample_weight, n_rows)
-    with np.errstate(over="ignore", under="ignore"):  # what does not fit is refused below
+    with np.errstate(over="ignore", under="ignore"):  # infinite weights are rejected below
         weight = weight.astype(np.float32)
     if not _are_weights(weight):
         raise ValueError(
@@ -29,10 +29,10 @@ def check_sample_weight(sample_weight, n_rows, scale=1.0):
 
 
 def check_weight_ratios(sample_weight, n_rows):
-    """Return sample weights whose scale does not matter, as float64 of at most 1; 1 for None.
+    """Validate sample weights of any scale and return them as float64, scaled to at most 1.
 
-    They are multiplied by a power of two, so that neither tiny nor huge ones are lost in sums and
-    all others are exact.
+    The scale is a power of two. Tiny and huge weights are therefore not lost in sums, and all other
+    weights are exact. None stands for weights of 1.
     """
     if sample_weight is None:
         return np.ones(n_rows)
@@ -44,11 +44,15 @@ def check_weight_ratios(sample_weight, n_rows):
 
 
 def rows_counted(sample_weight, n_rows):
-    """Return for how many rows each row counts, whatever the scale of the weights.
+    """Return the number of rows that each row stands for, for weights of any scale.
 
-    Where all weights are multiples of the smallest one above zero, a row of that weight is one row,
-    and one of twice the weight is two. All other weights are scaled so that rows with weight
-    count for one on average.
+    If all weights are multiples of the smallest weight above zero, a row of that weight stands for
+    one row, and a row of twice the weight for two. Otherwise, the mean over the rows with a weight
+    above zero is one row.
+
+    Returns
+    -------
+    counts : ndarray of float64, shape (n_rows,)
     """
     weight = check_weight_ratios(sample_weight, n_rows)
     positive = weight[weight > 0]
@@ -60,12 +64,12 @@ def rows_counted(sample_weight, n_rows):
     return weight / positive.mean()
 
 
-#: Multiples of a weight that was rounded, to single precision perhaps, are integers this closely.
+#: Maximum distance of a multiple from an integer: the weights may be rounded to single precision.
 _WHOLE = 1e-4
 
 
 def weight_array(sample_weight, n_rows):
-    """Return sample weights as one number for each row; their values are left to be checked."""
+    """Return sample weights as one number for each row. Their values are not checked."""
     weight = as_array(sample_weight, "sample_weight")
     if weight.ndim == 0:
         weight = np.full(n_rows, weight)

@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -12,7 +13,7 @@ from .._ranking.wrapped import best_scores, reached_scores, take_rows
 from .._utils.cloning import draw_seed
 from .._utils.estimators import consistent, fitted_in_one_step
 from .._utils.pairs import first_k
-from .._utils.params import check_integer, check_option, check_random_state, check_real
+from .._utils.params import check_integer, check_option, check_real, check_seed
 from .._utils.targets import known_truth
 from .._utils.weights import rows_counted, weight_array
 from ._maps import METHODS, Pairs, sample_pairs, strictly_rising
@@ -170,6 +171,7 @@ class CalibratedRanker(RankerWrapper):
             check_integer(self.k, "k", 1)
         check_integer(self.subsample, "subsample", 1)
         check_real(self.threshold, "threshold", -np.inf)
+        check_seed(self.random_state, "random_state")
         with fitted_in_one_step(self) as fresh:
             fresh._fit(X, y, sample_weight, fit_params)
         return self
@@ -248,29 +250,12 @@ class CalibratedRanker(RankerWrapper):
         probabilities[reached] = self._changed(scores[reached], labels[reached])
         return labels, probabilities
 
-    @consistent
-    def predict_proba(self, X):
-        """Give the probabilities of the labels that the estimator reaches.
+    def _check_gives_probabilities(self):
+        return True
 
-        Parameters
-        ----------
-        X : as the estimator takes it
-
-        Returns
-        -------
-        probabilities : {ndarray, sparse matrix} of float64, shape (n_samples, n_labels)
-            In the container of y, 0 for labels not reached. For one-dimensional y, rows are scaled
-            to sum to one; where no class is reached, the predicted one has it all.
-        """
-        probabilities = self._reached_scores(X)
-        if self.multilabel_:
-            return self._to_container(probabilities)
-        probabilities = probabilities.toarray()
-        lost = np.flatnonzero(probabilities.sum(axis=1) == 0)
-        if len(lost):
-            best = self._best_classes(take_rows(X, lost))
-            probabilities[lost, np.searchsorted(self.classes_, best)] = 1
-        return probabilities / probabilities.sum(axis=1, keepdims=True)
+    @property
+    def _unreached_score(self):
+        return 0.0
 
     @available_if(_decides)
     @consistent

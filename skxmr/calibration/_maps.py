@@ -7,7 +7,7 @@ from scipy.special import expit, logit
 from sklearn.base import BaseEstimator
 from sklearn.isotonic import IsotonicRegression
 
-from .._utils.pairs import is_true, places, row_of_entries
+from .._utils.pairs import is_true, ranks, row_of_entries
 
 #: Probabilities stay below one by more than ordering them by score can raise them.
 _MOST = 1 - 2.0**-20
@@ -33,7 +33,7 @@ def sample_pairs(scores, truth, weight, budget, rng):
     pairs stand for all of them, and are dense where labels are true: high in the ranking.
     """
     rows = row_of_entries(scores)
-    chance = np.minimum(1, _certain_places(np.diff(scores.indptr), budget)[rows] / places(scores))
+    chance = np.minimum(1, _certain_places(np.diff(scores.indptr), budget)[rows] / ranks(scores))
     taken = np.flatnonzero((rng.random_sample(len(chance)) < chance) & (weight[rows] > 0))
     rows = rows[taken]
     hits = is_true(truth, rows, scores.indices[taken])

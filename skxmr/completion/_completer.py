@@ -8,13 +8,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from .._core import Restriction
 from .._utils.cloning import clone_with
 from .._utils.estimators import consistent, fitted_in_one_step
-from .._utils.params import check_boolean, check_integer, check_option, check_real
+from .._utils.matrices import canonical_csr
+from .._utils.params import check_boolean, check_integer, check_option, check_real, check_seed
 from .._utils.weights import check_sample_weight
 from ..indexers import TrieHybridIndexer
-from ..linear._classifier import XRLinearClassifier
+from ..linear import XRLinearClassifier
 from ..text import NGramTfidfVectorizer
 from ._prefixes import PrefixIndex
 from ._query_features import QueryFeatures, QueryNormalizer, composed, without_blanks
@@ -210,7 +210,7 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
     def _index(self, texts, spelt):
         """Prepare the search for queries that begin with a prefix, in one of their spellings."""
         # With a blank at its end a query begins with all that is typed of it, and one more blank.
-        self._prefixes = PrefixIndex(self.classifier_.tree_, [f"{text} " for text in texts])
+        self._prefixes = PrefixIndex(self.classifier_.trees_, [f"{text} " for text in texts])
         self._partial_letters = _partial_letters(self._normalizer, spelt)
 
     def __setstate__(self, state):
@@ -357,13 +357,12 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
     def _check_params(self):
         if not (self.classifier is None or isinstance(self.classifier, XRLinearClassifier)):
             raise TypeError(f"classifier must be an XRLinearClassifier, got {self.classifier!r}")
-        if self.classifier is not None:
-            _check_single(self.classifier)
         for name in ("previous_vectorizer", "prefix_vectorizer"):
             value = getattr(self, name)
             if value is not None and not hasattr(value, "fit_transform"):
                 raise TypeError(f"{name} must be a transformer or None, got {value!r}")
         check_real(self.previous_weight, "previous_weight", 0)
+        check_seed(self.random_state, "random_state")
         check_boolean(self.constrained, "constrained")
         check_boolean(self.lowercase, "lowercase")
         if self.strip_accents is not None:
@@ -372,7 +371,7 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
     def _rank(self, previous, prefixes, k, constrained):
         previous = list(map(composed, previous))
         prefixes = list(map(self._normalizer.prefix, prefixes))
-        X = self.classifier_._check_rank_input(self._features.rows(previous, prefixes))
+        X = canonical_csr(self._features.rows(previous, prefixes), "X")
         labels, scores = self._search(X, prefixes, k, constrained)
         for i, (n, prefix) in enumerate(zip(np.diff(X.indptr).tolist(), prefixes, strict=True)):
             if self._is_unguided(n, prefix):
@@ -382,14 +381,16 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
     def _search(self, X, prefixes, k, constrained):
         """Rank the queries that begin with the prefix of each row, or all if not constrained."""
         if not constrained:
-            return self.classifier_._rank(X, k, within=None)
+            return self.classifier_.rank(X, k)
         if self._partial_letters.keys().isdisjoint(prefixes):
-            return self.classifier_._rank(X, k, within=self._prefixes.within(prefixes))
+            return self.classifier_.rank(X, k, restriction=self._prefixes.restriction(prefixes))
         beginnings = list(map(self._beginnings, prefixes))
-        within = self._prefixes.within([text for row in beginnings for text in row])
+        texts = [text for row in beginnings for text in row]
         sizes = list(map(len, beginnings))
-        found = self.classifier_._rank(X[np.repeat(np.arange(len(sizes)), sizes)], k, within=within)
-        return _merged(*found, sizes, k)
+        repeated = X[np.repeat(np.arange(len(sizes)), sizes)]
+        restriction = self._prefixes.restriction(texts)
+        ranking = self.classifier_.rank(repeated, k, restriction=restriction)
+        return _merged(*ranking, sizes, k)
 
     def _beginnings(self, prefix):
         """What the queries that a prefix is completed to begin with: the prefix, mostly alone."""
@@ -410,8 +411,8 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         indices, values = self._features.row(previous, prefix)
         if self._is_unguided(len(indices), prefix):
             return self._most_popular(prefix if self.constrained else "", k)
-        within = Restriction(*self._prefixes.within([prefix])) if self.constrained else None
-        (labels,), (scores,) = self.classifier_._rank_row(indices, values, k, within)
+        restriction = self._prefixes.restriction([prefix]) if self.constrained else None
+        (labels,), (scores,) = self.classifier_.rank((indices, values), k, restriction=restriction)
         return labels, scores
 
     def _is_unguided(self, n_features, prefix):
@@ -494,12 +495,6 @@ def _merged(labels, scores, sizes, k):
         merged[0][row] = labels[lo:hi].ravel()[order]
         merged[1][row] = scores[lo:hi].ravel()[order]
     return merged
-
-
-def _check_single(classifier):
-    """Refuse what the search within completions cannot restrict."""
-    if classifier.n_trees != 1:
-        raise ValueError(f"classifier must have n_trees=1, got {classifier.n_trees!r}")
 
 
 def _takes_label_features(classifier):

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
+from sklearn.utils import check_random_state
 
-from .._utils.params import check_boolean, check_integer, check_option, check_random_state
+from .._utils.params import check_boolean, check_integer, check_option
 from ._query_features import QueryNormalizer
 from ._query_pairs import listed, objects, unmasked
 

@@ -1,4 +1,4 @@
-"""A real catalogue of texts and subjects, and readers of the usual file formats."""
+"""A sample of a library catalog, and readers of common file formats."""
 
 from ._catalogue import load_catalogue_subjects
 from ._npz import load_npz_pair

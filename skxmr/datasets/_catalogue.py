@@ -1,4 +1,4 @@
-"""Titles from a library catalogue with their subject headings."""
+"""Titles from a library catalog with their subject headings."""
 
 import json
 from array import array
@@ -14,21 +14,19 @@ _DATA = Path(__file__).parent / "data" / "catalogue_subjects"
 
 
 def load_catalogue_subjects(path=None):
-    """Load English titles from a library catalogue with their subject headings.
+    """Load English titles from a library catalog with their subject headings.
 
-    The texts are titles and short descriptions from the Finna catalogue; the labels are
-    concepts of the General Finnish Ontology (YSO). A sample of 5,000 labels comes with the
-    package, so that nothing is downloaded; `path` loads the whole corpus, or any other one in
-    the same layout.
+    The texts are titles and short descriptions from the Finna catalog. The labels are concepts of
+    the General Finnish Ontology (YSO). A sample with 5,000 labels is part of the package; nothing
+    is downloaded. Use `path` to load the full corpus, or other data in the same layout.
 
     Parameters
     ----------
     path : str or os.PathLike, default=None
         Folder with ``train.jsonl``, ``test.jsonl`` (a JSON object ``{"text": str,
         "labels": [id, ...]}`` per line) and ``labels.json`` (label id to name), each in UTF-8,
-        plain or with the suffix ``.xz``. If a file is there in both forms, the compressed one
-        is read. A byte order mark and blank lines at the end are passed over. None loads the
-        sample.
+        plain or with the suffix ``.xz``. If both files exist, the compressed one is read. A byte
+        order mark and blank lines at the end are ignored. None loads the sample.
 
     Returns
     -------
@@ -36,21 +34,24 @@ def load_catalogue_subjects(path=None):
         With the attributes
 
         text_train, text_test : list of str
-            One text per row, in the order of the file: sorted, so shuffle before taking a part.
+            One text per row, in the order of the file. The sample is sorted, so shuffle the rows
+            before you take a part.
         Y_train, Y_test : csr_matrix of shape (n_train, L) and (n_test, L), float32
-            Canonical 0/1 indicator of the labels of each text.
+            Canonical 0/1 indicator of the labels of each text. There are L labels.
         label_names : ndarray of shape (L,), object
             English name of each column.
         label_ids : ndarray of shape (L,), object
-            Id of each column, in rising (string) order. Every id of ``labels.json`` is a
-            column, whether or not a row has it.
+            Id of each column, in increasing (string) order. There is a column for every id of
+            ``labels.json``, also without rows.
         DESCR : str
-            Source, licence, and how the sample was drawn.
+            Source, license, and how the sample was drawn.
 
     Raises
     ------
     FileNotFoundError
         If one of the three files is not in the folder.
+    TypeError
+        If `path` is neither a str nor an ``os.PathLike``.
     ValueError
         If a file is truncated or not UTF-8, if a line is not a JSON object as above, or if a
         label id is not in ``labels.json``. The message names the file and the line.
@@ -83,7 +84,7 @@ def load_catalogue_subjects(path=None):
 
 
 def _description(sample):
-    """Return the text about the corpus, followed by that about the sample if asked for."""
+    """Return the description of the corpus, and of the sample if requested."""
     parts = ["corpus.rst", "sample.rst"] if sample else ["corpus.rst"]
     return "\n".join((_DATA / part).read_text(encoding="utf-8") for part in parts)
 
@@ -112,7 +113,9 @@ def _read_names(path):
 
 def _read_rows(path, column):
     """Return the texts of a JSON-lines file and their labels as an indicator matrix."""
-    texts, indices, indptr = [], array("i"), array("q", [0])
+    texts = []
+    indices = array("i")
+    indptr = array("q", [0])
     with damaged_file_errors(path), open_binary(path, "rb") as file:
         for number, line in _rows(file):
             text, labels = _parse_row(line, f"{path}, line {number}")
@@ -128,7 +131,7 @@ def _read_rows(path, column):
 
 
 def _rows(file):
-    """Yield number and content of each line, without blank ones at the end."""
+    """Yield number and content of each line, without blank lines at the end."""
     n_blank = 0
     for number, line in enumerate(file, start=1):
         line = without_mark(line) if number == 1 else line
@@ -146,7 +149,8 @@ def _parse_row(line, where):
     row = _parse_json(line, where)
     if not isinstance(row, dict):
         raise ValueError(f"{where}: expected a JSON object, got {_type(row)}")
-    text, labels = row.get("text"), row.get("labels")
+    text = row.get("text")
+    labels = row.get("labels")
     if not isinstance(text, str):
         raise ValueError(f'{where}: "text" must be a str, got {_type(text)}')
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
@@ -155,12 +159,12 @@ def _parse_row(line, where):
 
 
 def _parse_json(raw, where):
-    """Return what the bytes hold, with every way to fail as a ValueError naming the place."""
+    """Parse JSON in UTF-8. Every error is a ValueError that names the file and line."""
     try:
         return json.loads(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise ValueError(f"{where}: expected UTF-8 text: {error}") from error
-    # Deeply nested brackets exhaust the stack of the parser.
+    # Deeply nested brackets raise RecursionError.
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{where}: expected JSON: {error}") from error
 
@@ -174,5 +178,5 @@ def _indicator(indices, indptr, n_labels):
 
 
 def _type(value):
-    """Return the name of a value's type, for messages."""
+    """Return the name of the type of a value, for messages."""
     return type(value).__name__

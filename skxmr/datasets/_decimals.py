@@ -1,11 +1,11 @@
-"""Decimal numbers in a text, converted all at once."""
+"""Vectorized conversion of the decimal numbers in a text."""
 
 import re
 
 import numpy as np
 
-# float64 holds each integer of 15 digits and each of these powers exactly, so that dividing one
-# by the other rounds once, as a correct conversion of the decimal does.
+# Integers of 15 digits and these powers are exact in float64. The division of one by the other
+# rounds only once, as a correct conversion of the decimal does.
 _EXACT_DIGITS = 15
 _POWERS_OF_TEN = 10.0 ** np.arange(_EXACT_DIGITS + 1)
 _DECIMAL = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -17,9 +17,9 @@ def parse_decimals(text, starts, ends):
     Parameters
     ----------
     text : bytes
-        Its digits all belong to a token.
+        All its digits belong to a token.
     starts, ends : ndarray of shape (n_tokens,), int64
-        Where each token starts (not at 0), and the position after its last character.
+        Position of the first character of each token (not 0), and after its last character.
 
     Returns
     -------
@@ -29,7 +29,7 @@ def parse_decimals(text, starts, ends):
         Whether the token consists of digits only.
     """
     codes = np.frombuffer(text, dtype=np.uint8)
-    # Below "0" the subtraction wraps round to above 9.
+    # Unsigned arithmetic: characters before "0" become larger than 9.
     is_digit = (codes - ord("0")) < 10
     n_before = np.cumsum(is_digit)
     n_digits = n_before[ends - 1] - n_before[starts - 1]
@@ -44,26 +44,26 @@ def parse_decimals(text, starts, ends):
     lengths = ends - starts
     simple = (lengths == n_digits + n_signs + n_points) & (n_digits > 0)
     simple &= n_digits <= _EXACT_DIGITS
-    for at in np.flatnonzero(~simple).tolist():
-        numbers[at] = _parse_decimal(text[starts[at] : ends[at]])
+    for i in np.flatnonzero(~simple).tolist():
+        numbers[i] = _parse_decimal(text[starts[i] : ends[i]])
     return numbers, lengths == n_digits
 
 
 def _digits_as_integers(digits, n_digits):
-    """Return the integer that the digits of each token form, if it has at most 15."""
+    """Return the integer of the digits of each token, correct up to 15 digits."""
     owner = np.repeat(np.arange(len(n_digits)), n_digits)
     exponent = np.cumsum(n_digits)[owner] - np.arange(1, len(digits) + 1)
     parts = digits * _POWERS_OF_TEN[np.minimum(exponent, _EXACT_DIGITS)]
     integers = np.bincount(owner, weights=parts, minlength=len(n_digits))
-    return integers.astype(np.float64, copy=False)  # without any digit, NumPy returns integers
+    return integers.astype(np.float64, copy=False)  # without digits, NumPy returns integers
 
 
 def _points(codes, starts):
-    """Return the positions of the decimal points, and the token that each belongs to."""
+    """Return the positions of the decimal points, and the token of each."""
     points = np.flatnonzero(codes == ord("."))
     return points, np.searchsorted(starts, points, side="right") - 1
 
 
 def _parse_decimal(token):
-    """Return the number that any token stands for, or NaN."""
+    """Return the number of a token, or NaN if it is not a decimal number."""
     return float(token) if _DECIMAL.fullmatch(token) else np.nan

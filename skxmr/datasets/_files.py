@@ -1,4 +1,4 @@
-"""Opening files by suffix, with errors that say which file is at fault."""
+"""Opening of files by their suffix, with error messages that name the file."""
 
 import bz2
 import codecs
@@ -36,12 +36,12 @@ def as_path(path, name):
 
 
 def open_binary(path, mode):
-    """Open a file as bytes, through the codec that its suffix names.
+    """Open a file as bytes, compressed or plain depending on its suffix.
 
     Parameters
     ----------
     path : pathlib.Path
-        ``.gz``, ``.bz2`` and ``.xz`` are compressed; every other suffix is plain.
+        Files with the suffixes ``.gz``, ``.bz2`` and ``.xz`` are compressed.
     mode : {"rb", "wb"}
 
     Returns
@@ -52,7 +52,7 @@ def open_binary(path, mode):
 
 
 def without_mark(beginning):
-    """Return the beginning of a text in UTF-8 without the byte order mark that editors may add.
+    """Return the beginning of a text in UTF-8 without a byte order mark.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def without_mark(beginning):
 
 @contextmanager
 def damaged_file_errors(path):
-    """Turn what a decompressor raises inside the block into a ValueError naming `path`.
+    """Convert errors of a decompressor inside the block to a ValueError that names `path`.
 
     Parameters
     ----------
@@ -85,8 +85,8 @@ def damaged_file_errors(path):
     except (lzma.LZMAError, zlib.error) as error:
         raise ValueError(f"{path}: the compressed file is damaged ({error})") from error
     except OSError as error:
-        # gzip and bz2 report bad data as an OSError without an errno; what the system
-        # itself reports (no such file, no permission) keeps its own type.
+        # gzip and bz2 raise an OSError without an errno for invalid data. Errors of the system,
+        # such as a missing file or no permission, have an errno and keep their type.
         if error.errno is not None:
             raise
         raise ValueError(f"{path}: the compressed file is damaged ({error})") from error

@@ -1,7 +1,7 @@
 """The text format of the Extreme Classification Repository.
 
-A file is parsed in blocks of whole lines, and within a block NumPy handles all numbers at once:
-which of them is a label, a feature index or a value follows from the characters around it.
+A file is parsed in blocks of complete lines. NumPy parses all numbers of a block at once. The
+characters around a number show whether it is a label, a feature index or a value.
 """
 
 import numpy as np
@@ -12,12 +12,15 @@ from .._utils.matrices import canonical_csr, indicator_csr
 from ._decimals import parse_decimals
 from ._files import as_path, damaged_file_errors, open_binary, without_mark
 
-# Small enough for the arrays of a block to stay in the cache.
+# The arrays of a block fit into the cache of the processor.
 _BLOCK_BYTES = 1 << 18
 _BLOCK_ROWS = 4096
 _MAX_INT32 = np.iinfo(np.int32).max
 
-_IN_NUMBER, _PUNCTUATION, _BLANK, _NEWLINE = range(4)
+_IN_NUMBER = 0
+_PUNCTUATION = 1
+_BLANK = 2
+_NEWLINE = 3
 _KIND_OF_BYTE = np.full(256, _IN_NUMBER, dtype=np.uint8)
 _KIND_OF_BYTE[list(b",:")] = _PUNCTUATION
 _KIND_OF_BYTE[list(b" \t\r")] = _BLANK
@@ -27,29 +30,31 @@ _KIND_OF_BYTE[list(b"\n")] = _NEWLINE
 def load_xc_text(path, *, zero_based=True):
     r"""Load a data set in the text format of the Extreme Classification Repository.
 
-    The first line is ``n_samples n_features n_labels``. Each further line is a row:
-    its labels joined by commas, a space, and its features as ``index:value`` joined by spaces,
-    as in ``3,17 0:0.5 12:1.25``. A row without labels starts with the space. A byte order mark
-    at the beginning and blank lines after the last row are passed over.
+    The first line is ``n_samples n_features n_labels``. Every other line is a row: its labels
+    joined by commas, a space, and its features as ``index:value`` joined by spaces, for example
+    ``3,17 0:0.5 12:1.25``. A row without labels starts with the space. A byte order mark at the
+    beginning and blank lines after the last row are ignored.
 
     Parameters
     ----------
     path : str or os.PathLike
-        File to read; decompressed if it ends in ``.gz``, ``.bz2`` or ``.xz``.
+        File to read. It is decompressed if it ends in ``.gz``, ``.bz2`` or ``.xz``.
     zero_based : bool, default=True
-        Whether labels and feature indices count from 0, as in the repository, or from 1.
+        Whether labels and feature indices start at 0, as in the repository, or at 1.
 
     Returns
     -------
     X : csr_matrix of shape (n_samples, n_features), float32
-        Canonical: indices sorted, the values of a feature given twice in a row summed.
+        Canonical: the indices are sorted, and repeated features of a row are summed.
     Y : csr_matrix of shape (n_samples, n_labels), float32
-        Canonical 0/1 indicator; a label given twice in a row counts once.
+        Canonical 0/1 indicator. Repeated labels of a row count once.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
+    TypeError
+        If `path` is neither a str nor an ``os.PathLike``.
     ValueError
         If the header is not three counts, a line does not follow the format, an index is out of
         range, a value is not finite as float32, the number of rows is not that of the header,
@@ -58,7 +63,7 @@ def load_xc_text(path, *, zero_based=True):
     See Also
     --------
     save_xc_text : Write this format.
-    load_npz_pair : Read matrices saved by SciPy, which is faster.
+    load_npz_pair : Read matrices saved by SciPy. This is faster.
 
     References
     ----------
@@ -103,25 +108,27 @@ def load_xc_text(path, *, zero_based=True):
 def save_xc_text(path, X, Y, *, zero_based=True):
     """Save a data set in the text format of the Extreme Classification Repository.
 
-    Values are written as the shortest decimals that read back as the same float32, so that
-    `load_xc_text` returns what was saved.
+    Each value is written as the shortest decimal number that is read as the same float32, so that
+    `load_xc_text` returns the same matrices.
 
     Parameters
     ----------
     path : str or os.PathLike
-        File to write; compressed if it ends in ``.gz``, ``.bz2`` or ``.xz``.
+        File to write. It is compressed if it ends in ``.gz``, ``.bz2`` or ``.xz``.
     X : {array-like, sparse matrix} of shape (n, d)
-        Features, rounded to float32.
+        Features. They are rounded to float32.
     Y : {array-like, sparse matrix} of shape (n, L)
         0/1 indicator of the labels.
     zero_based : bool, default=True
-        Whether labels and feature indices are counted from 0, as in the repository, or from 1.
+        Whether labels and feature indices start at 0, as in the repository, or at 1.
 
     Raises
     ------
+    TypeError
+        If `path` is neither a str nor an ``os.PathLike``.
     ValueError
-        If X is not finite as float32, Y holds a value other than 0 and 1, or they differ in
-        rows.
+        If X is not finite as float32, Y has a value other than 0 and 1, or X and Y differ in the
+        number of rows.
 
     See Also
     --------
@@ -155,7 +162,7 @@ def save_xc_text(path, X, Y, *, zero_based=True):
 def _parse_header(line, path):
     """Return the three counts of the first line."""
     fields = line.split()
-    # A plain count of at most 19 digits: int() alone would take "1_000" and "+5".
+    # At most 19 digits. int() would also accept "1_000" and "+5".
     if len(fields) != 3 or not all(field.isdigit() and len(field) < 20 for field in fields):
         raise ValueError(
             f"{path}, line 1: expected the header 'n_samples n_features n_labels', got {line!r:.80}"
@@ -180,21 +187,22 @@ def _check_end(lines, first_line, n_samples, path):
 
 
 class _Block:
-    """Some whole lines of a file, and the numbers in them.
+    """A block of complete lines, and the numbers in it.
 
     Parameters
     ----------
     lines : bytes
     first_line : int
-        Number of the first of them in the file.
+        Number of the first line in the file.
     path : pathlib.Path
 
     Attributes
     ----------
     text : bytes
-        The lines between two newlines, so that every number has a neighbour on both sides.
+        Lines with a newline before and after them, so that every number has a character on both
+        sides.
     starts, ends : ndarray of shape (n_numbers,), int64
-        Where in `text` each number starts, and the position after its last character.
+        Position of the first character of each number in `text`, and after its last character.
     """
 
     def __init__(self, lines, first_line, path):
@@ -203,13 +211,14 @@ class _Block:
         self.path = path
         self.codes = np.frombuffer(self.text, dtype=np.uint8)
         self.kinds = _KIND_OF_BYTE[self.codes]
-        # Whatever separates nothing counts as part of a number, and is reported with it.
+        # All other characters are treated as part of a number, and reported with it.
         self.in_number = self.kinds == _IN_NUMBER
         edges = np.flatnonzero(self.in_number[1:] != self.in_number[:-1]) + 1
-        self.starts, self.ends = edges[::2], edges[1::2]
+        self.starts = edges[::2]
+        self.ends = edges[1::2]
 
     def parse(self, n_features, n_labels, base):
-        """Return the labels per row, features per row, labels, features and values."""
+        """Return the labels per row, the features per row, the labels, features and values."""
         is_feature = self.codes[self.ends] == ord(":")
         is_value = self.codes[self.starts - 1] == ord(":")
         is_label = ~(is_feature | is_value)
@@ -223,7 +232,7 @@ class _Block:
         return self._per_row(is_label), self._per_row(is_feature), labels, features, values
 
     def _check_punctuation(self):
-        """Raise ValueError unless each comma and colon stands between two numbers."""
+        """Raise ValueError unless each comma and colon is between two numbers."""
         marks = np.flatnonzero(self.kinds == _PUNCTUATION)
         wrong = marks[~(self.in_number[marks - 1] & self.in_number[marks + 1])]
         if len(wrong):
@@ -231,8 +240,9 @@ class _Block:
             self._fail(wrong[0], f"expected a number on both sides of each {mark!r}")
 
     def _check_order(self, is_label, is_feature, is_value):
-        """Raise ValueError unless each row is labels first, then pairs index:value."""
-        before, after = self.kinds[self.starts - 1], self.kinds[self.ends]
+        """Raise ValueError unless each row has labels, then pairs index:value."""
+        before = self.kinds[self.starts - 1]
+        after = self.kinds[self.ends]
         wrong = is_feature & (before == _PUNCTUATION)
         wrong |= is_value & (after == _PUNCTUATION)
         wrong |= is_label & (before == _BLANK)
@@ -245,7 +255,7 @@ class _Block:
             )
 
     def _check_integers(self, wrong):
-        """Raise ValueError for the first label or feature index that is marked as wrong."""
+        """Raise ValueError for the first wrong label or feature index, if any."""
         if wrong.any():
             at = np.argmax(wrong)
             self._fail(
@@ -254,7 +264,7 @@ class _Block:
             )
 
     def _indices(self, numbers, chosen, size, base, what):
-        """Return the chosen numbers counted from 0, as int32."""
+        """Return the chosen numbers as int32, with 0 for the first index."""
         indices = numbers[chosen] - base
         wrong = (indices < 0) | (indices >= size)
         if wrong.any():
@@ -279,24 +289,25 @@ class _Block:
         return values
 
     def _per_row(self, chosen):
-        """Return how many of the chosen numbers each row has."""
+        """Return the number of chosen numbers of each row."""
         newlines = np.flatnonzero(self.kinds == _NEWLINE)
         return np.diff(np.searchsorted(self.starts[chosen], newlines))
 
     def _shown(self, at):
-        """Return a number as it stands in the file, for messages."""
+        """Return a number as it is in the file, for messages."""
         token = self.text[self.starts[at] : self.ends[at]]
         return repr(token.decode("utf-8", "replace"))[:60]
 
     def _fail(self, position, message):
-        """Raise ValueError for the line that holds a position of the text."""
+        """Raise ValueError for the line of a position in the text."""
         line = self.first_line - 1 + self.text.count(b"\n", 0, position)
         raise ValueError(f"{self.path}, line {line}: {message}")
 
 
 def _empty_block():
     """Return the parts of a block without rows."""
-    count, index = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int32)
+    count = np.empty(0, dtype=np.int64)
+    index = np.empty(0, dtype=np.int32)
     return count, count, index, index, np.empty(0, dtype=np.float32)
 
 
@@ -311,12 +322,12 @@ def _assemble(blocks, x_shape, y_shape, path):
 
 
 def _indptr(counts):
-    """Return where each row starts, from the number of entries of each."""
+    """Return the index pointers of rows from the number of entries of each."""
     return np.concatenate([[0], np.cumsum(counts)])
 
 
 def _checked_copy(matrix, name):
-    """Return a matrix as CSR of its own, with finite values and indices within range."""
+    """Return a copy of a matrix as CSR, with finite values and valid indices."""
     matrix = check_array(
         matrix,
         accept_sparse="csr",
@@ -333,7 +344,7 @@ def _checked_copy(matrix, name):
 def _format_rows(X, Y, base):
     """Return the lines of some rows."""
     labels = (Y.indices + base).astype(str).tolist()
-    # NumPy writes a float32 with no more digits than tell it from its neighbours.
+    # NumPy writes a float32 with the smallest number of digits that identifies it.
     values = X.data.astype(str).tolist()
     indices = (X.indices + base).astype(str).tolist()
     pairs = [f"{index}:{value}" for index, value in zip(indices, values, strict=True)]

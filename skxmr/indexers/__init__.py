@@ -1,4 +1,4 @@
-"""Indexers: clusterers of labels that yield a LabelTree."""
+"""Indexers: estimators that group labels into a LabelTree."""
 
 from .hybrid import TrieHybridIndexer
 from .kmeans import KMeansIndexer

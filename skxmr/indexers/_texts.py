@@ -1,4 +1,4 @@
-"""Label texts as code points, and as embeddings."""
+"""The default vectorizer of label texts."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -7,25 +7,10 @@ from sklearn.preprocessing import FunctionTransformer
 from ..text import NGramTfidfVectorizer
 
 
-def code_points(texts):
-    """Put the code points of strings one after the other.
-
-    Returns
-    -------
-    pointers : ndarray of int64, shape (n + 1,)
-        String i has the code points from ``pointers[i]`` up to ``pointers[i + 1]``.
-    points : ndarray of uint32
-        Surrogates that stand alone are code points like others.
-    """
-    lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-    points = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    return np.concatenate(([0], np.cumsum(lengths))), points.astype(np.uint32, copy=False)
-
-
 def default_vectorizer(texts):
-    """What embeds label texts unless told otherwise: a transformer of strings.
+    """Make the vectorizer that embeds label texts by default.
 
-    Where no text has any character, it gives every text a column of zeros.
+    If all texts are empty, it gives each of them one column of zeros.
     """
     if not any(texts):
         return FunctionTransformer(_zeros)

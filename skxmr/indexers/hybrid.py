@@ -1,74 +1,90 @@
-"""Label trees that begin as a trie and end in clusters."""
+"""Label trees with a trie above and clusters below."""
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
-from .._utils.estimators import consistent, fitted_in_one_step
+from .._utils.estimators import consistent
 from .._utils.matrices import check_matrix, check_sparse_structure
-from .._utils.params import check_boolean, check_integer, check_n_jobs, check_random_state
+from .._utils.params import check_integer
 from .._utils.texts import check_texts
-from . import _clusters
+from ._clusters import (
+    begin_clustering,
+    centers_of,
+    check_clustering_params,
+    divide_evenly,
+    divide_unbalanced,
+    join_tree,
+    nearest_centers,
+    scaled,
+    split,
+)
 from ._texts import default_vectorizer
 from ._trie import TextIndexer, build_trie
 
 
 class TrieHybridIndexer(TextIndexer):
-    """Group labels by the beginnings of their texts, and further by k-means.
+    """Group labels by prefixes of their texts, and further by k-means.
 
-    The first levels of the tree are a trie: a node stands for the labels whose texts begin with the
-    same code points. The labels of a leaf of this trie are clustered by their embeddings. So a
-    search can be restricted to the labels that complete a prefix, as in a trie, while labels that
-    resemble one another share a cluster even if they go on differently.
+    The first levels of the tree are a trie: a node contains the labels whose texts begin with the
+    same code points. The labels of a leaf of this trie are clustered by their embeddings. As in a
+    trie, a search can be restricted to the labels that complete a prefix. In addition, similar
+    labels share a cluster even if their texts continue differently.
+
+    `predict` follows a text down the trie as long as there is a branch for its next code point.
+    Among the leaf clusters below the node where it stops, the result is the one with the closest
+    center. The distance in `score` is the squared Euclidean distance of the embedding to this
+    center.
 
     Parameters
     ----------
     trie_depth : int, default=2
-        Code points that the trie looks at. With 0, there is no trie, only clusters.
+        Number of code points in the trie. With 0, there are only clusters.
     max_leaf_size : int, default=100
-        Labels per leaf cluster, at most. A node of no more labels is not divided.
+        Maximum number of labels per leaf cluster. Larger nodes are divided.
     vectorizer : transformer, default=None
-        Embeds the labels: anything in scikit-learn's manner that turns strings into rows of a
-        matrix. By default a `skxmr.text.NGramTfidfVectorizer` of characters (1 to 3), weighted by
-        position and without lower-casing.
+        Embeds the labels: any scikit-learn transformer from strings to rows of a matrix. By
+        default, a `skxmr.text.NGramTfidfVectorizer` of character n-grams (1 to 3), weighted by
+        position, which keeps upper case.
     branching : int, default=16
-        Children per node below the trie, at least 2. A node that is divided evenly into leaf
-        clusters has up to four times as many.
+        Number of children per node below the trie, at least 2. A node that is divided evenly into
+        leaf clusters has up to four times as many.
     balanced : bool, default=True
-        Whether the clusters that a node is divided into have equal sizes.
+        Whether a node is divided into clusters of equal sizes.
     spherical : bool, default=True
-        Whether rows and centres are scaled to unit norm, so that closeness is the cosine.
+        Whether rows and centers are scaled to unit norm. The closest center is then the one with
+        the largest cosine.
     max_iter : int, default=20
-        Iterations per division, at most.
+        Maximum number of iterations per division.
     n_jobs : int, default=None
-        As in joblib.
+        Number of jobs, as in joblib.
     random_state : int, RandomState instance or None, default=None
-        Draws the first centres.
+        Determines the initial centers.
 
     Attributes
     ----------
     tree_ : LabelTree
+        The tree.
     labels_ : ndarray of int32, shape (n_labels,)
         Leaf cluster of each label.
     cluster_centers_ : csr_matrix of float32, shape (n_clusters, n_features)
-        Centres of the leaf clusters.
+        Centers of the leaf clusters.
     edges_ : list of ndarray of int32
-        For each level of the tree, from the root to the leaf clusters, what leads to each node: the
-        code point by which its prefix is longer than its parent's; -1 for the labels that are no
-        longer than it; -2 for a node that stands for the same prefix as its parent, such as those
+        For each level, from the root to the leaf clusters, the edge to each node from its parent:
+        the code point that is added to the prefix of the parent; -1 if the node contains the labels
+        that end at this prefix; -2 if the node has the same prefix as its parent, as do all nodes
         below the trie.
     prefix_lengths_ : list of ndarray of int32
-        For each level the lengths of the nodes' prefixes.
+        For each level, the length of the prefix of each node.
     vectorizer_ : transformer
-        The fitted vectorizer, or None if fit was given label features.
+        The fitted vectorizer. None if `fit` got label features.
     n_iter_ : int
-        The largest number of iterations of any division.
+        Largest number of iterations of a division.
 
     See Also
     --------
-    TrieIndexer : A trie all the way down.
-    KMeansIndexer : Clusters only, of labels that need not have texts.
+    TrieIndexer : A trie on all levels.
+    KMeansIndexer : Clusters of label embeddings. The labels do not need texts.
 
     References
     ----------
@@ -114,13 +130,15 @@ class TrieHybridIndexer(TextIndexer):
     def fit(self, X, y=None, *, label_features=None):
         """Build the tree.
 
+        The indexer is unchanged if an exception is raised.
+
         Parameters
         ----------
         X : sequence of str, length n_labels
-            The labels' texts; equal ones are legal.
+            Texts of the labels. Several labels may have the same text.
         y : ignored
-        label_features : {array-like, sparse matrix} of shape (n_labels, n_features), optional
-            The labels' embeddings, instead of what a vectorizer would make of their texts.
+        label_features : {array-like, sparse matrix} of shape (n_labels, n_features), default=None
+            Embeddings of the labels. By default, a vectorizer makes them from the texts.
 
         Returns
         -------
@@ -128,117 +146,127 @@ class TrieHybridIndexer(TextIndexer):
 
         Raises
         ------
-        ValueError
-            If there are label features besides a vectorizer.
+        TypeError, ValueError
+            If a parameter or an input is invalid, or if there are both label features and a
+            vectorizer. The message names what is wrong.
         """
-        self._check_params()
-        texts = check_texts(X, "X")
-        with fitted_in_one_step(self) as fresh:
-            fresh._fit(texts, label_features)
-        return self
+        return self._fit_in_one_step(X, label_features)
 
-    def _fit(self, texts, label_features):
-        Z = self._embed(texts, label_features)
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        _clusters.estimate(Z, self)
+    @consistent
+    def predict(self, X, *, label_features=None):
+        """Find the leaf cluster of each text.
+
+        Parameters
+        ----------
+        X : sequence of str, length n
+            Texts of known or new labels.
+        label_features : {array-like, sparse matrix} of shape (n, n_features), default=None
+            Embeddings of the labels. Required if `fit` got label features.
+
+        Returns
+        -------
+        clusters : ndarray of int32, shape (n,)
+            Numbers as in `labels_`.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the indexer is not fitted.
+        TypeError, ValueError
+            If an input is invalid.
+        """
+        check_is_fitted(self)
+        return self._assign(X, label_features)[0]
+
+    @consistent
+    def score(self, X, y=None, *, label_features=None):
+        """Return the negative sum of the squared distances of labels to their closest centers.
+
+        Parameters
+        ----------
+        X : sequence of str, length n
+            Texts of known or new labels.
+        y : ignored
+        label_features : {array-like, sparse matrix} of shape (n, n_features), default=None
+            Embeddings of the labels. Required if `fit` got label features.
+
+        Returns
+        -------
+        score : float
+            At most 0. Larger is better.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the indexer is not fitted.
+        TypeError, ValueError
+            If an input is invalid.
+        """
+        check_is_fitted(self)
+        return -float(self._assign(X, label_features)[1].sum())
+
+    def _check_params(self):
+        check_integer(self.trie_depth, "trie_depth", 0)
+        check_clustering_params(self)
+        is_class = isinstance(self.vectorizer, type)
+        transforms = callable(getattr(self.vectorizer, "fit_transform", None)) and not is_class
+        if not (self.vectorizer is None or transforms):
+            raise TypeError(f"vectorizer must be a transformer or None, got {self.vectorizer!r}")
+
+    def _fit(self, X, label_features=None):
+        texts = check_texts(X, "X")
+        Z = self._fit_embeddings(texts, label_features)
+        seed = begin_clustering(Z, self)
         trie = build_trie(texts, self.trie_depth, self.max_leaf_size)
         groups = np.split(trie.order, trie.leaf_ptr[1:-1])
-        divide = _clusters.divide_evenly if self.balanced else _clusters.divide_unbalanced
-        groups, below, self.n_iter_ = divide(Z, groups, seed, self)
-        self._set_tree(_clusters.join_tree([*trie.child_ptr, *below], groups), trie.edges)
-        self.cluster_centers_ = _clusters.centres_of(Z, self.labels_, self.tree_, self)
+        divide = divide_evenly if self.balanced else divide_unbalanced
+        groups, child_ptr, self.n_iter_ = divide(Z, groups, seed, self)
+        self._set_trie(join_tree([*trie.child_ptr, *child_ptr], groups), trie.edges)
+        self.cluster_centers_ = centers_of(Z, self.labels_, self.tree_, self)
 
-    def _embed(self, texts, label_features):
-        """Fit the vectorizer, if one is needed, and return the embeddings."""
+    def _fit_embeddings(self, texts, label_features):
+        """Return the embeddings of the labels. Fit the vectorizer unless there are features."""
         if label_features is not None:
             if self.vectorizer is not None:
                 raise ValueError(
                     f"label_features go with vectorizer=None only, got {self.vectorizer!r}"
                 )
             self.vectorizer_ = None
-            return self._prepare(label_features, "label_features", len(texts))
-        self.vectorizer_ = (
-            default_vectorizer(texts) if self.vectorizer is None else clone(self.vectorizer)
-        )
-        return self._prepare(self.vectorizer_.fit_transform(texts), "vectorizer output", len(texts))
+            return self._embeddings(label_features, "label_features", len(texts))
+        if self.vectorizer is None:
+            self.vectorizer_ = default_vectorizer(texts)
+        else:
+            self.vectorizer_ = clone(self.vectorizer)
+        features = self.vectorizer_.fit_transform(texts)
+        return self._embeddings(features, "vectorizer output", len(texts))
 
-    def _prepare(self, features, name, n_rows):
-        Z = check_matrix(features, name, n_rows)
-        return normalize(Z) if self.spherical else Z
-
-    @consistent
-    def predict(self, X, *, label_features=None):
-        """Find the leaf cluster of texts, seen in fit or not.
-
-        A text is followed down the trie as far as it has a branch. Among the leaf clusters below,
-        it belongs to that whose centre is closest.
-
-        Parameters
-        ----------
-        X : sequence of str, length n
-        label_features : {array-like, sparse matrix} of shape (n, n_features), optional
-            The embeddings, needed where fit was given some.
-
-        Returns
-        -------
-        labels : ndarray of int32, shape (n,)
-        """
-        return self._nearest(X, label_features)[0]
-
-    @consistent
-    def score(self, X, y=None, *, label_features=None):
-        """Sum the negative squared distances of the embeddings to the centres of their clusters.
-
-        Parameters
-        ----------
-        X : sequence of str, length n
-        y : ignored
-        label_features : {array-like, sparse matrix} of shape (n, n_features), optional
-            The embeddings, needed where fit was given some.
-
-        Returns
-        -------
-        score : float
-        """
-        return -float(self._nearest(X, label_features)[1].sum())
-
-    def _check_params(self):
-        check_integer(self.trie_depth, "trie_depth", 0)
-        check_integer(self.max_leaf_size, "max_leaf_size", 1)
-        check_integer(self.branching, "branching", 2)
-        check_integer(self.max_iter, "max_iter", 1)
-        check_n_jobs(self.n_jobs)
-        check_boolean(self.balanced, "balanced")
-        check_boolean(self.spherical, "spherical")
-        transforms = callable(getattr(self.vectorizer, "fit_transform", None))
-        if not (self.vectorizer is None or (transforms and not isinstance(self.vectorizer, type))):
-            raise TypeError(f"vectorizer must be a transformer or None, got {self.vectorizer!r}")
-
-    def _embed_new(self, texts, label_features):
-        """Embeddings of texts that are to be predicted."""
+    def _new_embeddings(self, texts, label_features):
+        """Return the embeddings of the texts in `predict` or `score`."""
         if (label_features is None) != (self.vectorizer_ is not None):
             given = "some" if self.vectorizer_ is None else "none"
             raise ValueError(f"label_features must be given as in fit, which got {given}")
         if label_features is None:
             label_features = self.vectorizer_.transform(texts)
-        Z = self._prepare(label_features, "label_features", len(texts))
+        Z = self._embeddings(label_features, "label_features", len(texts))
         n_features = self.cluster_centers_.shape[1]
         if Z.shape[1] != n_features:
             raise ValueError(f"label_features must have {n_features} columns, got {Z.shape[1]}")
         return Z
 
-    def _nearest(self, X, label_features):
-        """Leaf cluster of each text and the squared distance to its centre."""
-        check_is_fitted(self)
+    def _embeddings(self, features, name, n_rows):
+        return scaled(check_matrix(features, name, n_rows), self)
+
+    def _assign(self, X, label_features=None):
         check_sparse_structure(self.cluster_centers_, "cluster_centers_")  # may be unpickled
         texts = check_texts(X, "X")
-        Z = self._embed_new(texts, label_features)
-        lo, hi = self._find_leaves(texts)
-        ways, way = np.unique(np.stack((lo, hi), axis=1), axis=0, return_inverse=True)
-        rows = _clusters.split(np.arange(len(texts)), way.ravel(), len(ways))
-        labels, distances = np.empty(len(texts), dtype=np.int32), np.empty(len(texts))
-        for (first, last), members in zip(ways.tolist(), rows, strict=True):
-            centres = self.cluster_centers_[first:last]
-            nearest, distances[members] = _clusters.nearest_centres(Z[members], centres)
-            labels[members] = first + nearest
-        return labels, distances
+        Z = self._new_embeddings(texts, label_features)
+        ranges, which = self._leaf_ranges(texts)
+        rows = split(np.arange(len(texts)), which, len(ranges))
+        clusters = np.empty(len(texts), dtype=np.int32)
+        distances = np.empty(len(texts))
+        for (begin, end), members in zip(ranges, rows, strict=True):
+            nearest, distances[members] = nearest_centers(
+                Z[members], self.cluster_centers_[begin:end]
+            )
+            clusters[members] = begin + nearest
+        return clusters, distances

@@ -1,55 +1,72 @@
 """Label trees by recursive k-means."""
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.preprocessing import normalize
-from sklearn.utils.validation import check_is_fitted
 
-from .._utils.estimators import consistent, fitted_in_one_step
 from .._utils.matrices import check_features, check_sparse_structure
-from .._utils.params import check_boolean, check_integer, check_n_jobs, check_random_state
-from . import _clusters
+from ._base import BaseIndexer
+from ._clusters import (
+    begin_clustering,
+    centers_of,
+    check_clustering_params,
+    divide_balanced,
+    divide_unbalanced,
+    join_tree,
+    nearest_centers,
+    scaled,
+)
 
 
-class KMeansIndexer(ClusterMixin, BaseEstimator):
+class KMeansIndexer(BaseIndexer):
     """Group labels into a tree by k-means, level by level.
 
-    The leaf clusters hold at most `max_leaf_size` labels. In the balanced case every cluster is
-    divided by recursive bisection into clusters whose sizes differ by one at the most, and all
-    leaves lie equally deep. In the unbalanced case clusters are whatever Lloyd's algorithm finds,
-    only those that are still too large are divided further, and those that remain too large at
-    the depth of a balanced tree are bisected. Unbalanced trees tend to rank better and cost more.
+    The leaf clusters have at most `max_leaf_size` labels. In a balanced tree, each cluster is
+    divided by recursive bisection into clusters whose sizes differ by one at most, and all leaves
+    have the same depth. In an unbalanced tree, Lloyd's algorithm determines the sizes of the
+    clusters. Only clusters with more than `max_leaf_size` labels are divided further, and those
+    that are still too large at the depth of a balanced tree are bisected. Unbalanced trees tend to
+    rank better. Their training and ranking take longer.
+
+    `predict` finds the leaf cluster with the closest center. The distance in `score` is the squared
+    Euclidean distance to this center.
 
     Parameters
     ----------
     branching : int, default=16
-        Children per node, at least 2. The root of a balanced tree has as many as are left over,
-        up to four times this number; a bisected cluster as many as it needs.
+        Number of children per node, at least 2. The root of a balanced tree has as many children as
+        necessary, at most four times `branching`. A bisected cluster has as many as necessary.
     max_leaf_size : int, default=100
-        Labels per leaf cluster, at most.
+        Maximum number of labels per leaf cluster.
     balanced : bool, default=True
-        Whether clusters of a level have equal sizes.
+        Whether the clusters of a level have equal sizes.
     spherical : bool, default=True
-        Whether rows and centres are scaled to unit norm, so that closeness is the cosine.
+        Whether rows and centers are scaled to unit norm. The closest center is then the one with
+        the largest cosine.
     max_iter : int, default=20
-        Iterations per division, at most.
+        Maximum number of iterations per division.
     n_jobs : int, default=None
-        As in joblib.
+        Number of jobs, as in joblib.
     random_state : int, RandomState instance or None, default=None
-        Draws the first centres.
+        Determines the initial centers.
 
     Attributes
     ----------
     tree_ : LabelTree
+        The tree.
     labels_ : ndarray of int32, shape (n_labels,)
         Leaf cluster of each label.
     cluster_centers_ : csr_matrix of float32, shape (n_clusters, n_features)
-        Centres of the leaf clusters.
+        Centers of the leaf clusters.
     n_iter_ : int
-        The largest number of iterations of any division.
+        Largest number of iterations of a division.
     n_features_in_ : int
+        Number of features in `fit`.
     feature_names_in_ : ndarray of str
-        Only where X has string column names.
+        Names of the columns of X in `fit`. Only defined if all of them are strings.
+
+    See Also
+    --------
+    TrieIndexer : A trie over the label texts.
+    TrieHybridIndexer : A trie whose leaves are divided by k-means.
 
     References
     ----------
@@ -86,104 +103,29 @@ class KMeansIndexer(ClusterMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def fit(self, X, y=None):
-        """Build the tree.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_labels, n_features)
-            One row per label.
-        y : ignored
-
-        Returns
-        -------
-        self
-        """
-        self._check_params()
-        with fitted_in_one_step(self) as fresh:
-            fresh._fit(X)
-        return self
+    def _check_params(self):
+        check_clustering_params(self)
 
     def _fit(self, X):
-        Z = self._prepare(X, reset=True)
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        _clusters.estimate(Z, self)
-        divide = _divide_balanced if self.balanced else _clusters.divide_unbalanced
-        groups = [np.arange(Z.shape[0], dtype=np.int32)]
-        groups, child_ptr, self.n_iter_ = divide(Z, groups, seed, self)
-        self.tree_ = _clusters.join_tree(child_ptr, groups)
-        self.labels_ = self.tree_.leaf_clusters
-        self.cluster_centers_ = _clusters.centres_of(Z, self.labels_, self.tree_, self)
+        Z = self._embeddings(X, reset=True)
+        seed = begin_clustering(Z, self)
+        if self.balanced:
+            divided = divide_balanced(Z, seed, self)
+        else:
+            everything = np.arange(Z.shape[0], dtype=np.int32)
+            divided = divide_unbalanced(Z, [everything], seed, self)
+        groups, child_ptr, self.n_iter_ = divided
+        self._set_tree(join_tree(child_ptr, groups))
+        self.cluster_centers_ = centers_of(Z, self.labels_, self.tree_, self)
 
-    @consistent
-    def predict(self, X):
-        """Find the leaf cluster whose centre is closest to each row.
+    def _assign(self, X):
+        check_sparse_structure(self.cluster_centers_, "cluster_centers_")  # may be unpickled
+        return nearest_centers(self._embeddings(X, reset=False), self.cluster_centers_)
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n, n_features)
-            Embeddings of labels, seen in fit or not.
-
-        Returns
-        -------
-        labels : ndarray of int32, shape (n,)
-        """
-        return self._nearest(X)[0]
-
-    @consistent
-    def score(self, X, y=None):
-        """Sum the negative squared distances of the rows to their closest centres.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n, n_features)
-        y : ignored
-
-        Returns
-        -------
-        score : float
-        """
-        return -float(self._nearest(X)[1].sum())
+    def _embeddings(self, X, *, reset):
+        return scaled(check_features(self, X, reset=reset), self)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-    def _check_params(self):
-        check_integer(self.branching, "branching", 2)
-        check_integer(self.max_leaf_size, "max_leaf_size", 1)
-        check_integer(self.max_iter, "max_iter", 1)
-        check_n_jobs(self.n_jobs)
-        check_boolean(self.balanced, "balanced")
-        check_boolean(self.spherical, "spherical")
-
-    def _prepare(self, X, *, reset):
-        Z = check_features(self, X, reset=reset)
-        return normalize(Z) if self.spherical else Z
-
-    def _nearest(self, X):
-        """Leaf cluster of each row and its squared distance to it."""
-        check_is_fitted(self)
-        check_sparse_structure(self.cluster_centers_, "cluster_centers_")  # may be unpickled
-        Z = self._prepare(X, reset=False)
-        return _clusters.nearest_centres(Z, self.cluster_centers_)
-
-
-def _divide_balanced(Z, groups, seed, indexer):
-    """Divide all labels into clusters whose sizes differ by one; see divide_unbalanced."""
-    child_ptr, most = [], 1
-    sizes = _clusters.balanced_sizes(Z.shape[0], indexer.branching, indexer.max_leaf_size)
-    for level, size in enumerate(sizes):
-        counts = [min(size, len(rows)) for rows in groups]
-        drawn = seed + level * Z.shape[0]
-        part = 1 / len(sizes)
-        parts, n_iter = _clusters.divide_groups(Z, groups, counts, drawn, indexer, True, part)
-        most = max(most, n_iter)
-        groups = [
-            piece
-            for rows, clusters, count in zip(groups, parts, counts, strict=True)
-            for piece in _clusters.split(rows, clusters, count)
-        ]
-        child_ptr.append(np.cumsum([0, *counts]))
-    return groups, child_ptr, most

@@ -1,58 +1,65 @@
-"""Label trees that are tries over the labels' texts."""
+"""Label trees that are tries over label texts."""
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from .._utils import progress
-from .._utils.estimators import consistent, fitted_in_one_step
 from .._utils.params import check_integer
 from .._utils.texts import check_texts
 from ..tree import LabelTree
-from ._clusters import PHASE
+from ._base import CLUSTERING_PHASE
 from ._trie import TextIndexer, build_trie
 
-#: Seconds per label, roughly.
+#: Seconds per label, to estimate the time left.
 _COST = 1e-6
 
 
 class TrieIndexer(TextIndexer):
     """Group labels into a trie over their texts.
 
-    A node of level l stands for the labels whose texts begin with the same l code points, so that
-    a search can be restricted to the labels that complete a prefix. A node is divided where it has
-    more than `max_leaf_size` labels whose texts are not all equal. Among its children, those labels
-    come first whose texts end there; the others follow in the order of their next code point.
-    What is not divided is handed down as an only child to the level of the deepest leaves.
+    A node of level l contains the labels whose texts begin with the same l code points. A search
+    can therefore be restricted to the labels that complete a prefix. A node is divided if it has
+    more than `max_leaf_size` labels and their texts are not all equal. Its first child contains the
+    labels whose texts end at this prefix. The other children are in the order of their next code
+    point. A node that is not divided becomes an only child on every level down to the deepest
+    leaves.
+
+    `predict` follows a text down the trie as long as there is a branch for its next code point. If
+    the node where it stops has several leaf clusters below, the result is the largest of them, and
+    of equally large ones the first. The distance in `score` is the number of code points of a text
+    after its common prefix with all labels of the leaf cluster. `score` is 0 for the labels of
+    `fit` if each has its own leaf cluster.
 
     Parameters
     ----------
     max_depth : int, default=None
-        Code points that the trie looks at, at most; all by default.
+        Maximum number of code points in the trie. By default, there is no limit.
     max_leaf_size : int, default=100
-        Labels of a node that is not divided. Exceeded only at `max_depth` and by equal texts.
+        Maximum number of labels of a node that is not divided. Nodes at `max_depth` and nodes with
+        equal texts can have more.
 
     Attributes
     ----------
     tree_ : LabelTree
-        Leaf clusters and their labels are in the order of the texts.
+        The tree. Leaf clusters and their labels are in the order of the texts.
     labels_ : ndarray of int32, shape (n_labels,)
         Leaf cluster of each label.
     common_prefixes_ : ndarray of str objects, shape (n_clusters,)
-        What all labels of a leaf cluster begin with.
+        Longest common prefix of all labels of each leaf cluster.
     edges_ : list of ndarray of int32
-        For each level of the tree, from the root to the leaf clusters, what leads to each node: the
-        code point by which its prefix is longer than its parent's; -1 for the labels that are no
-        longer than it; -2 for a node that stands for the same prefix as its parent.
+        For each level, from the root to the leaf clusters, the edge to each node from its parent:
+        the code point that is added to the prefix of the parent; -1 if the node contains the labels
+        that end at this prefix; -2 if the node has the same prefix as its parent.
     prefix_lengths_ : list of ndarray of int32
-        For each level the lengths of the nodes' prefixes.
+        For each level, the length of the prefix of each node.
 
     See Also
     --------
     TrieHybridIndexer : Clusters of similar labels below the first levels of a trie.
+    KMeansIndexer : Clusters of label embeddings.
 
     Notes
     -----
-    Texts are compared code point by code point, without any normalisation.
+    Texts are compared by code points, without normalization.
 
     References
     ----------
@@ -75,87 +82,35 @@ class TrieIndexer(TextIndexer):
         self.max_depth = max_depth
         self.max_leaf_size = max_leaf_size
 
-    def fit(self, X, y=None):
-        """Build the tree.
-
-        Parameters
-        ----------
-        X : sequence of str, length n_labels
-            The labels' texts; equal ones are legal.
-        y : ignored
-
-        Returns
-        -------
-        self
-        """
-        self._check_params()
-        texts = check_texts(X, "X")
-        with fitted_in_one_step(self) as fresh:
-            fresh._fit(texts)
-        return self
-
     def _check_params(self):
         if self.max_depth is not None:
             check_integer(self.max_depth, "max_depth", 1)
         check_integer(self.max_leaf_size, "max_leaf_size", 1)
 
-    def _fit(self, texts):
-        progress.expect(PHASE, _COST * len(texts))
+    def _fit(self, X):
+        texts = check_texts(X, "X")
+        progress.expect(CLUSTERING_PHASE, _COST * len(texts))
         trie = build_trie(texts, self.max_depth, self.max_leaf_size)
-        self._set_tree(LabelTree([*trie.child_ptr, trie.leaf_ptr], trie.order), trie.edges)
+        self._set_trie(LabelTree([*trie.child_ptr, trie.leaf_ptr], trie.order), trie.edges)
         first = trie.order[trie.leaf_ptr[:-1]]
         prefixes = [texts[i][:n] for i, n in zip(first.tolist(), trie.shared.tolist(), strict=True)]
         self.common_prefixes_ = np.array(prefixes, dtype=object)
 
-    @consistent
-    def predict(self, X):
-        """Find the leaf cluster of texts, seen in fit or not.
-
-        A text is followed down the trie as far as it has a branch. Where it has none, the largest
-        leaf cluster below is taken, the first one if several are as large.
-
-        Parameters
-        ----------
-        X : sequence of str, length n
-
-        Returns
-        -------
-        labels : ndarray of int32, shape (n,)
-        """
-        check_is_fitted(self)
-        lo, hi = self._find_leaves(check_texts(X, "X"))
-        sizes = np.diff(self.tree_.child_ptr[-1])
-        ways, way = np.unique(np.stack((lo, hi), axis=1), axis=0, return_inverse=True)
-        leaves = [first + int(np.argmax(sizes[first:last])) for first, last in ways.tolist()]
-        return np.array(leaves, dtype=np.int32)[way.ravel()]
-
-    @consistent
-    def score(self, X, y=None):
-        """Count, negatively, the code points that leaf clusters leave open.
-
-        Those are the code points of a text beyond what it begins with in common with all labels of
-        its leaf cluster.
-
-        Parameters
-        ----------
-        X : sequence of str, length n
-        y : ignored
-
-        Returns
-        -------
-        score : float
-            At most 0; 0 for the labels of fit where each has a leaf of its own.
-        """
-        check_is_fitted(self)
+    def _assign(self, X):
         texts = check_texts(X, "X")
-        prefixes = self.common_prefixes_[self.predict(texts)]
-        return -float(sum(map(_n_beyond, texts, prefixes)))
+        sizes = np.diff(self.tree_.child_ptr[-1])
+        ranges, which = self._leaf_ranges(texts)
+        largest = [begin + int(np.argmax(sizes[begin:end])) for begin, end in ranges]
+        clusters = np.array(largest, dtype=np.int32)[which]
+        prefixes = self.common_prefixes_[clusters]
+        return clusters, np.fromiter(map(_n_beyond, texts, prefixes), np.int64, len(texts))
 
 
 def _n_beyond(text, prefix):
-    """How many code points a text has beyond what it begins with in common with a prefix."""
+    """Return the number of code points of a text after its common beginning with a prefix."""
     if text.startswith(prefix):
         return len(text) - len(prefix)
-    pairs = zip(text, prefix, strict=False)
-    common = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(text), len(prefix)))
-    return len(text) - common
+    for i, (a, b) in enumerate(zip(text, prefix, strict=False)):
+        if a != b:
+            return len(text) - i
+    return len(text) - min(len(text), len(prefix))

@@ -1,12 +1,12 @@
-"""Seeing a fitted model: why it ranks as it does, how well, and how fast.
+"""Inspection of fitted models: explanations, quality, speed and label trees.
 
-`explain` takes scores apart, also behind a vectorizer. The displays follow scikit-learn's: made by
-``from_estimator`` or from what is known already, drawn by ``plot``, with the attributes `ax_` and
-`figure_`. Drawing needs matplotlib: ``pip install 'skxmr[plot]'``.
+`explain` splits scores into contributions, also behind a vectorizer. The displays are used like
+those of scikit-learn: ``from_estimator`` and similar methods create one, ``plot`` draws it, and the
+attributes `ax_` and `figure_` hold the plot. Plots need matplotlib:
+``pip install 'skxmr[plot]'``.
 """
 
 from .._ranking.explanation import Explanation, NeighborExplanation, TreeExplanation
-from .._utils.estimators import warn_of_old_name
 from ._contributions import ExplanationDisplay
 from ._explain import explain
 from ._latency import LatencyDisplay
@@ -29,8 +29,5 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
-    if name == "VoteExplanation":  # its name in 0.1
-        warn_of_old_name("VoteExplanation", "NeighborExplanation")
-        return NeighborExplanation
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __dir__():
+    return __all__

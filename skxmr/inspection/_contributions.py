@@ -1,4 +1,4 @@
-"""An explanation as bars."""
+"""Bar charts of explanations."""
 
 from .._utils.params import check_integer
 from ._explain import explain
@@ -8,19 +8,40 @@ _FOR, _AGAINST, _INK = "#2563a8", "#d97b29", "#57606a"
 
 
 class ExplanationDisplay:
-    """The largest contributions to a label's score, level by level.
+    """Bar chart of the largest contributions to the score of a label, per level.
 
-    Use `from_estimator` to make one, or give it an Explanation.
+    Create it with `from_estimator`, or from an Explanation.
 
     Parameters
     ----------
     explanation : Explanation
+        Explanation of one or several rows.
 
     Attributes
     ----------
+    explanation : Explanation
+        Explanation that is drawn.
     bars_ : list of matplotlib BarContainer
-        One for each level.
-    ax_, figure_ : matplotlib Axes and Figure
+        Bars of each level, after `plot`.
+    ax_ : matplotlib Axes
+        Axes of the plot.
+    figure_ : matplotlib Figure
+        Figure of the plot.
+
+    See Also
+    --------
+    explain : Computes an Explanation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skxmr import XRLinearClassifier
+    >>> from skxmr.inspection import ExplanationDisplay, explain
+    >>> X = np.eye(3)
+    >>> clf = XRLinearClassifier(random_state=0).fit(X, ["cat", "dog", "eel"])
+    >>> display = ExplanationDisplay(explain(clf, X[:1], "cat"))
+    >>> display.explanation.label_name
+    'cat'
     """
 
     def __init__(self, explanation):
@@ -30,52 +51,76 @@ class ExplanationDisplay:
     def from_estimator(
         cls, estimator, X, label, *, feature_names=None, label_name=None, ax=None, **kwargs
     ):
-        """Explain a label's score and plot.
+        """Explain the score of a label and plot the explanation.
 
         Parameters
         ----------
         estimator, X, label, feature_names, label_name
-            As skxmr.inspection.explain takes them.
-        ax : matplotlib Axes, optional
+            See :func:`skxmr.inspection.explain`.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None creates a figure.
         **kwargs
             Passed to `plot`.
 
         Returns
         -------
         display : ExplanationDisplay
+
+        Raises
+        ------
+        TypeError
+            If the estimator cannot explain its scores.
+        ImportError
+            If matplotlib is not installed.
         """
         names = {"feature_names": feature_names, "label_name": label_name}
         return cls(explain(estimator, X, label, **names)).plot(ax, **kwargs)
 
     def plot(self, ax=None, *, row=0, tree=0, k=6, **kwargs):
-        """Draw a group of bars for each level, the root's children on top.
+        """Draw a group of bars for each level, with the children of the root at the top.
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-        row, tree : int, default=0
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None creates a figure.
+        row : int, default=0
+            Row of the explanation.
+        tree : int, default=0
+            Tree of the explanation.
         k : int, default=6
-            Features shown at a level, at most; the bias is shown besides.
+            Maximum number of features per level. The bias is shown in addition.
         **kwargs
             Passed to `ax.barh`.
 
         Returns
         -------
-        self
+        self : ExplanationDisplay
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `row`, `tree` or `k` is not an integer in its range.
+        ImportError
+            If matplotlib is not installed.
         """
         check_integer(k, "k", 1)
         levels = self.explanation.top(k, row=row, tree=tree)
-        explained, n_lines = self.explanation.trees[tree], sum(map(len, levels)) + 2 * len(levels)
+        explained = self.explanation.trees[tree]
+        n_lines = sum(map(len, levels)) + 2 * len(levels)
         ax = take_axes(self, ax, figsize=(7, 1 + 0.25 * n_lines), layout="constrained")
-        self.bars_, ticks, y = [], [], 0
+        self.bars_ = []
+        heights = []
+        names = []
+        y = 0
         for level, largest in enumerate(levels):
             bars = [*largest, ("(bias)", float(explained.bias[row, level]))]
             ax.text(0, -y, _heading(explained, level, row), va="center", **_heading_style(ax))
-            places = [-(y + 1 + i) for i in range(len(bars))]
-            self.bars_.append(_draw_bars(ax, places, [value for _, value in bars], kwargs))
-            ticks += [(place, str(name)) for place, (name, _) in zip(places, bars, strict=True)]
+            level_heights = [-(y + 1 + i) for i in range(len(bars))]
+            self.bars_.append(_draw_bars(ax, level_heights, [value for _, value in bars], kwargs))
+            heights += level_heights
+            names += [str(name) for name, _ in bars]
             y += len(bars) + 1.4
-        ax.set_yticks(*zip(*ticks, strict=True))
+        ax.set_yticks(heights, names)
         ax.axvline(0, color="0.6", linewidth=0.8, zorder=1)
         ax.margins(x=0.15)
         ax.set(ylim=(-y + 0.5, 0.8), xlabel="contribution to the margin of the level")
@@ -85,9 +130,9 @@ class ExplanationDisplay:
         return self
 
 
-def _draw_bars(ax, places, values, kwargs):
+def _draw_bars(ax, heights, values, kwargs):
     colors = [_FOR if value > 0 else _AGAINST for value in values]
-    bars = ax.barh(places, values, **{"color": colors, "height": 0.7, "zorder": 2, **kwargs})
+    bars = ax.barh(heights, values, **{"color": colors, "height": 0.7, "zorder": 2, **kwargs})
     ax.bar_label(bars, fmt="%+.2f", padding=3, fontsize="small", color=_INK)
     return bars
 
@@ -98,14 +143,15 @@ def _heading_style(ax):
 
 
 def _heading(tree, level, row):
-    margin, factor = tree.margins[row, level], tree.factors[row, level]
-    lost = level < tree.n_levels - 1 and tree.places[row, level] < 0
+    margin = tree.margins[row, level]
+    factor = tree.factors[row, level]
+    lost = level < tree.n_levels - 1 and tree.ranks[row, level] < 0
     beam = ", lost by the beam" if lost else ""
     return f" level {level + 1}, node {tree.nodes[row, level]}: {margin:.2f} → {factor:.3f}{beam}"
 
 
 def _title(explanation, row, tree):
-    """The label, its score, and what the tree and the nearest neighbors contribute to it."""
+    """Return the label, its score, and the contributions of the tree and the neighbors."""
     score = f"score {explanation.scores[row]:.3f}"
     title = f"{explanation.label_name}: {score}"
     if len(explanation.trees) > 1 or explanation.neighbors is not None:

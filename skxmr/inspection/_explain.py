@@ -1,4 +1,4 @@
-"""Explanations behind vectorizers."""
+"""Explanations of estimators inside pipelines and searches."""
 
 import numpy as np
 
@@ -6,29 +6,33 @@ from .._ranking.wrapped import unwrapped, wrappers
 
 
 def explain(estimator, X, label, *, feature_names=None, label_name=None):
-    """Explain a label's score by a classifier at the end of a pipeline, or inside a search.
+    """Explain the score of a label, also at the end of a pipeline or inside a search.
 
     Parameters
     ----------
     estimator : Pipeline, fitted search or XRLinearClassifier
-        Ends in an estimator that has `explain`.
-    X : what the estimator takes
-        Texts, say.
+        Fitted estimator whose last step has `explain`.
+    X : input of the estimator
+        Rows, for example texts.
     label : int or str
-        As XRLinearClassifier.explain takes it.
-    feature_names : sequence of str, optional
-        By default what the steps before the last call their output, if they can say.
-    label_name : str, optional
-        What to call the label where the explanation is shown.
+        Label to explain; see :meth:`skxmr.XRLinearClassifier.explain`.
+    feature_names : sequence of str, default=None
+        Names of the features of the last step. None: the names of the previous steps, if they have
+        ``get_feature_names_out``.
+    label_name : str, default=None
+        Name of the label in the explanation.
 
     Returns
     -------
     explanation : Explanation
+        Contributions of the features to the score, for each row, tree and level.
 
     Raises
     ------
     TypeError
-        If the last step cannot explain.
+        If the last step has no `explain`.
+    ValueError
+        If the label does not exist, or `feature_names` has the wrong length.
 
     Examples
     --------
@@ -51,12 +55,12 @@ def explain(estimator, X, label, *, feature_names=None, label_name=None):
 
 
 def _names_before_last(estimator):
-    """What the steps before the last call their output, or None where they do not say."""
+    """Return the names of the output of the steps before the last, or None without names."""
     names = None
     for _, before in wrappers(estimator):
         if before is not None:
             try:
                 names = before.get_feature_names_out(names)
-            except (AttributeError, ValueError):  # a step without names, or in want of its input's
+            except (AttributeError, ValueError):  # no names, or names of its input are needed
                 names = None
     return None if names is None else [str(name) for name in np.asarray(names)]

@@ -1,4 +1,4 @@
-"""How long one query takes."""
+"""Latency of single queries."""
 
 import time
 
@@ -9,29 +9,38 @@ from .._ranking.wrapped import best_scores, last_ranker, take_rows
 from .._utils.params import check_integer
 from ._plotting import despine, name_of, take_axes
 
-#: Calls that are made before any is timed.
+#: Number of calls before the first one that is timed.
 _WARM_UP = 20
 
 
 class LatencyDisplay:
-    """The distribution of the times of single calls.
+    """Histogram of the times of single calls.
 
-    Use `from_estimator` or `from_times` to make one.
+    Create it with `from_estimator` or `from_times`.
 
     Parameters
     ----------
     times : ndarray of float, shape (n_calls,)
-        Seconds.
-    name : str, optional
+        Seconds of each call.
+    name : str, default=None
+        Name in the legend.
 
     Attributes
     ----------
+    times : ndarray of float, shape (n_calls,)
+        Seconds of each call.
+    name : str or None
+        Name in the legend.
     bars_ : matplotlib BarContainer
+        Bars of the histogram, after `plot`.
     lines_ : list of matplotlib Line2D
-        One for each percentile.
+        Line of each percentile, after `plot`.
     percentiles_ : dict of float to float
-        The percentiles marked, in seconds.
-    ax_, figure_ : matplotlib Axes and Figure
+        Seconds of each percentile that is drawn.
+    ax_ : matplotlib Axes
+        Axes of the plot.
+    figure_ : matplotlib Figure
+        Figure of the plot.
 
     Examples
     --------
@@ -42,29 +51,41 @@ class LatencyDisplay:
     """
 
     def __init__(self, times, *, name=None):
-        self.times, self.name = times, name
+        self.times = times
+        self.name = name
 
     @classmethod
     def from_estimator(cls, estimator, X, *, k=10, name=None, ax=None, **kwargs):
-        """Time a fitted estimator's ranking of each row by itself, and plot.
+        """Measure the time to rank each row in its own call, and plot.
 
         Parameters
         ----------
-        estimator : any that has `rank` or `decision_function`, also in a pipeline
-            Of a pipeline the whole is timed, vectorizer included.
-        X : what the estimator takes
-            Each row is one call. They are taken apart before, and 20 calls made that do not count.
+        estimator : estimator with `rank` or `decision_function`, also in a pipeline
+            Fitted estimator. The time of a pipeline includes all steps, such as the vectorizer.
+        X : input of the estimator
+            Rows, each for one call. They are split before the measurement, and the first 20 calls
+            are not counted.
         k : int, default=10
-            Labels asked for.
-        name : str, optional
-            By default that of the estimator's class.
-        ax : matplotlib Axes, optional
+            Number of labels per row.
+        name : str, default=None
+            Name in the legend. None: the name of the estimator's class.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None creates a figure.
         **kwargs
             Passed to `plot`.
 
         Returns
         -------
         display : LatencyDisplay
+
+        Raises
+        ------
+        TypeError
+            If the estimator has neither `rank` nor `decision_function`, or `k` is not an integer.
+        ValueError
+            If `k` < 1.
+        ImportError
+            If matplotlib is not installed.
         """
         check_integer(k, "k", 1)
         n_labels = len(getattr(last_ranker(estimator), "classes_", ()))
@@ -77,47 +98,78 @@ class LatencyDisplay:
 
     @classmethod
     def from_times(cls, times, *, name=None, ax=None, **kwargs):
-        """Plot times that were measured elsewhere.
+        """Plot given times.
 
         Parameters
         ----------
         times : array-like of float, shape (n_calls,)
-            Seconds, above 0.
-        name, ax, **kwargs
+            Seconds of each call, above 0.
+        name : str, default=None
+            Name in the legend.
+        ax, **kwargs
             See `from_estimator`.
 
         Returns
         -------
         display : LatencyDisplay
+
+        Raises
+        ------
+        ValueError
+            If `times` is not a non-empty vector of finite numbers above 0.
+        ImportError
+            If matplotlib is not installed.
         """
         times = np.asarray(times, dtype=np.float64)
         if times.ndim != 1 or not len(times) or not (np.isfinite(times) & (times > 0)).all():
-            raise ValueError("times must be one-dimensional, finite and above 0, and some there be")
+            raise ValueError(
+                "times must be a non-empty vector of finite numbers above 0, got an array with "
+                f"shape {times.shape}"
+            )
         return cls(times, name=name).plot(ax, **kwargs)
 
     def percentile(self, q):
-        """Return the time that q per cent of the calls do not exceed, in seconds."""
-        return float(np.percentile(self.times, q))
-
-    def plot(self, ax=None, *, name=None, percentiles=(50, 99), **kwargs):
-        """Draw a histogram over microseconds, on a logarithmic scale, and mark percentiles.
+        """Return the q-th percentile of the times.
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-        name : str, optional
+        q : float
+            Percentage in [0, 100].
+
+        Returns
+        -------
+        seconds : float
+        """
+        return float(np.percentile(self.times, q))
+
+    def plot(self, ax=None, *, name=None, percentiles=(50, 99), **kwargs):
+        """Draw a histogram over microseconds on a logarithmic scale, and lines at percentiles.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None creates a figure.
+        name : str, default=None
+            Name in the legend. None: `name` of the display.
         percentiles : sequence of float, default=(50, 99)
+            Percentiles to draw.
         **kwargs
             Passed to `ax.hist`.
 
         Returns
         -------
-        self
+        self : LatencyDisplay
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
         """
         ax = take_axes(self, ax)
         micros = 1e6 * np.asarray(self.times)
-        lo, hi = micros.min(), micros.max()
-        bins = np.geomspace(lo / 1.001, hi * 1.001, 50) if hi > lo else 10
+        least = micros.min()
+        most = micros.max()
+        bins = np.geomspace(least / 1.001, most * 1.001, 50) if most > least else 10
         name = self.name if name is None else name
         style = {"bins": bins, "alpha": 0.6, "label": name, **kwargs}
         _, _, self.bars_ = ax.hist(micros, **style)
@@ -129,7 +181,7 @@ class LatencyDisplay:
 
 
 def _caller(estimator, k, n_labels):
-    """Return what is timed: the estimator's own `rank`, if it has one."""
+    """Return the function to time: the `rank` method of the estimator, if it has one."""
     if hasattr(estimator, "rank"):
         return lambda row: estimator.rank(row, k)
     return lambda row: best_scores(estimator, row, k, n_labels)

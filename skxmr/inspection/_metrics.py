@@ -1,4 +1,4 @@
-"""Ranking metrics over the number of places."""
+"""Ranking metrics as a function of k."""
 
 import numpy as np
 
@@ -25,23 +25,33 @@ _TITLES = {
 
 
 class RankingMetricsDisplay:
-    """Precision, recall and their relatives at k, over k.
+    """Plot of precision, recall and other ranking metrics over k.
 
-    Use `from_estimator` or `from_predictions` to make one. Several can share an ax.
+    Create it with `from_estimator` or `from_predictions`. Several displays can share one Axes.
 
     Parameters
     ----------
-    ks : ndarray of int
-        Numbers of places.
-    values : dict of str to ndarray of float
-        A value for each of `ks`; keys are "precision", "recall", "ndcg" and "psp".
-    name : str, optional
-        What is measured, for the legend.
+    ks : ndarray of int, shape (n_ks,)
+        Values of k.
+    values : dict of str to ndarray of float, shape (n_ks,)
+        Values of each metric. The keys are "precision", "recall", "ndcg" and "psp".
+    name : str, default=None
+        Name in the legend.
 
     Attributes
     ----------
+    ks : ndarray of int, shape (n_ks,)
+        Values of k.
+    values : dict of str to ndarray of float, shape (n_ks,)
+        Values of each metric.
+    name : str or None
+        Name in the legend.
     lines_ : list of matplotlib Line2D
-    ax_, figure_ : matplotlib Axes and Figure
+        Line of each metric, after `plot`.
+    ax_ : matplotlib Axes
+        Axes of the plot.
+    figure_ : matplotlib Figure
+        Figure of the plot.
 
     See Also
     --------
@@ -58,7 +68,9 @@ class RankingMetricsDisplay:
     """
 
     def __init__(self, ks, values, *, name=None):
-        self.ks, self.values, self.name = ks, values, name
+        self.ks = ks
+        self.values = values
+        self.name = name
 
     @classmethod
     def from_estimator(
@@ -74,27 +86,39 @@ class RankingMetricsDisplay:
         ax=None,
         **kwargs,
     ):
-        """Rank rows with a fitted estimator, measure and plot.
+        """Rank rows with a fitted estimator, compute the metrics and plot them.
 
         Parameters
         ----------
-        estimator : any that has `rank` or `decision_function`, also in a pipeline
-        X : what the estimator takes
+        estimator : estimator with `rank` or `decision_function`, also in a pipeline
+            Fitted estimator.
+        X : input of the estimator
+            Rows to rank labels for.
         y : {array-like, sparse matrix} of shape (n_samples, n_labels) or (n_samples,)
+            True labels of the rows.
         ks : sequence of int, default=(1, 2, 3, 4, 5)
+            Values of k.
         metrics : sequence of str, default=("precision", "recall", "ndcg")
-            Some of "precision", "recall", "ndcg" and "psp".
-        propensities : array-like of shape (n_labels,), optional
-            For "psp": as of skxmr.metrics.propensities.
-        name : str, optional
-            By default that of the estimator's class.
-        ax : matplotlib Axes, optional
+            Metrics to draw, from "precision", "recall", "ndcg" and "psp".
+        propensities : array-like of shape (n_labels,), default=None
+            Propensities for "psp", from :func:`skxmr.metrics.propensities`.
+        name : str, default=None
+            Name in the legend. None: the name of the estimator's class.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None creates a figure.
         **kwargs
             Passed to `ax.plot`.
 
         Returns
         -------
         display : RankingMetricsDisplay
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter is not as documented; the message names it.
+        ImportError
+            If matplotlib is not installed.
         """
         ks = _check_ks(ks)
         ranker = last_ranker(estimator)
@@ -117,19 +141,29 @@ class RankingMetricsDisplay:
         ax=None,
         **kwargs,
     ):
-        """Measure a ranking and plot.
+        """Compute the metrics of a ranking and plot them.
 
         Parameters
         ----------
         y_true : {array-like, sparse matrix} of shape (n_samples, n_labels)
+            True labels, 0 or 1.
         y_ranked : {array-like, sparse matrix} or tuple of two arrays
-            A ranking or scores; see skxmr.metrics.
-        ks, metrics, propensities, name, ax, **kwargs
+            Ranking or scores; see :mod:`skxmr.metrics`.
+        ks, metrics, propensities, ax, **kwargs
             See `from_estimator`.
+        name : str, default=None
+            Name in the legend.
 
         Returns
         -------
         display : RankingMetricsDisplay
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter is not as documented; the message names it.
+        ImportError
+            If matplotlib is not installed.
         """
         ks = _check_ks(ks)
         values = {}
@@ -144,14 +178,21 @@ class RankingMetricsDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-        name : str, optional
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None creates a figure.
+        name : str, default=None
+            Name in the legend. None: `name` of the display.
         **kwargs
             Passed to `ax.plot`.
 
         Returns
         -------
-        self
+        self : RankingMetricsDisplay
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
         """
         ax = take_axes(self, ax)
         name = self.name if name is None else name
@@ -160,7 +201,7 @@ class RankingMetricsDisplay:
             label = _TITLES[metric] if name is None else f"{name}: {_TITLES[metric]}"
             style = {"marker": "o", "markersize": 4, "label": label, **kwargs}
             self.lines_ += ax.plot(self.ks, values, **style)
-        ax.set(xlabel="places k", ylabel="metric at k", xticks=self.ks)
+        ax.set(xlabel="k", ylabel="metric at k", xticks=self.ks)
         ax.set_ylim(bottom=0)
         ax.legend(frameon=False)
         despine(ax)
@@ -170,7 +211,7 @@ class RankingMetricsDisplay:
 def _check_ks(ks):
     ks = list(np.atleast_1d(ks).tolist())
     if not ks:
-        raise ValueError("ks must hold at least one number of places, got none")
+        raise ValueError("ks must hold at least one integer, got none")
     for k in ks:
         check_integer(k, "ks", 1)
     return np.array(ks)

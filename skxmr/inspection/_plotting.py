@@ -1,8 +1,20 @@
-"""What all displays need of matplotlib, which is imported only once something is drawn."""
+"""Shared parts of the displays. matplotlib is imported when something is drawn."""
 
 
 def take_axes(display, ax, **figure_options):
-    """Give a display its attributes `ax_` and `figure_`, new ones if there is no ax yet.
+    """Set the attributes `ax_` and `figure_` of a display.
+
+    Parameters
+    ----------
+    display : object
+    ax : matplotlib Axes or None
+        None creates a new figure.
+    **figure_options
+        Passed to ``pyplot.subplots``.
+
+    Returns
+    -------
+    ax : matplotlib Axes
 
     Raises
     ------
@@ -12,12 +24,13 @@ def take_axes(display, ax, **figure_options):
     plt = import_pyplot(type(display).__name__)
     if ax is None:
         _, ax = plt.subplots(**figure_options)
-    display.ax_, display.figure_ = ax, ax.figure
+    display.ax_ = ax
+    display.figure_ = ax.figure
     return ax
 
 
 def import_pyplot(who):
-    """Import pyplot or say what is missing."""
+    """Import pyplot, with an error message that tells how to install matplotlib."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -28,10 +41,10 @@ def import_pyplot(who):
 
 
 def name_of(estimator, name):
-    """Return a name given, or that of the estimator's class."""
+    """Return the given name, or the name of the estimator's class if it is None."""
     return type(estimator).__name__ if name is None else name
 
 
 def despine(ax):
-    """Take the lines above and at the right away."""
+    """Remove the top and the right line of the frame."""
     ax.spines[["top", "right"]].set_visible(False)

@@ -1,46 +1,68 @@
-"""Quality over what only matters for ranking: the beam and pruning."""
+"""Quality as a function of the beam width and the pruning."""
 
 import copy
 
 import numpy as np
 
-from .._core import Model
-from .._ranking.ensemble import EnsembleCache
 from .._ranking.wrapped import last_ranker, unwrapped
-from .._utils.params import check_integer, check_real
+from .._utils.params import check_integer, check_option, check_real
+from ..linear._fitted import pruned, weight_bytes
 from ._plotting import despine, name_of, take_axes
 
 
 class SearchQualityDisplay:
-    """How well a fitted model ranks with other beams, and with more weights pruned.
+    """Plot of the quality of a fitted model with other beam widths and pruning thresholds.
 
-    Nothing is trained. Use `from_estimator` to make one.
+    Nothing is trained. Create it with `from_estimator`.
 
     Parameters
     ----------
     beam_widths : ndarray of int, shape (n_widths,)
+        Beam widths.
     prune_thresholds : ndarray of float, shape (n_thresholds,)
+        Thresholds below which weights are pruned.
     quality : ndarray of float, shape (n_thresholds, n_widths)
+        Score of each combination.
     nbytes : ndarray of int, shape (n_thresholds,)
-        Size of the model's rankers.
+        Size of the rankers of the model in bytes, with each threshold.
     metric_name : str, default="quality"
-    name : str, optional
+        Name of the scores.
+    name : str, default=None
+        Title of the plot.
 
     Attributes
     ----------
+    beam_widths, prune_thresholds, quality, nbytes, metric_name, name
+        The parameters.
     lines_ : list of matplotlib Line2D
-        One for each threshold, where lines were drawn.
+        Line of each threshold, after `plot` with ``kind="lines"``.
     image_ : matplotlib QuadMesh
-        Where a heatmap was drawn.
-    ax_, figure_ : matplotlib Axes and Figure
+        Heatmap, after `plot` with ``kind="heatmap"``.
+    ax_ : matplotlib Axes
+        Axes of the plot.
+    figure_ : matplotlib Figure
+        Figure of the plot.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skxmr.inspection import SearchQualityDisplay
+    >>> beam_widths, prune_thresholds = np.array([1, 10]), np.array([0.1])
+    >>> quality, nbytes = np.array([[0.7, 0.8]]), np.array([1_000_000])
+    >>> display = SearchQualityDisplay(beam_widths, prune_thresholds, quality, nbytes)
+    >>> display.quality.max(axis=0)
+    array([0.7, 0.8])
     """
 
     def __init__(
         self, beam_widths, prune_thresholds, quality, nbytes, *, metric_name="quality", name=None
     ):
-        self.beam_widths, self.prune_thresholds = beam_widths, prune_thresholds
-        self.quality, self.nbytes = quality, nbytes
-        self.metric_name, self.name = metric_name, name
+        self.beam_widths = beam_widths
+        self.prune_thresholds = prune_thresholds
+        self.quality = quality
+        self.nbytes = nbytes
+        self.metric_name = metric_name
+        self.name = name
 
     @classmethod
     def from_estimator(
@@ -58,31 +80,47 @@ class SearchQualityDisplay:
         ax=None,
         **kwargs,
     ):
-        """Score a fitted classifier with each beam and each threshold, and plot.
+        """Score a fitted classifier with each beam width and threshold, and plot.
 
         Parameters
         ----------
         estimator : XRLinearClassifier, also in a pipeline
-            Is not changed.
-        X : what the estimator takes
+            Fitted estimator. It is not changed.
+        X : input of the estimator
+            Rows to rank labels for.
         y : {array-like, sparse matrix} of shape (n_samples, n_labels) or (n_samples,)
+            True labels of the rows.
         beam_widths : sequence of int, default=(1, 2, 5, 10, 20, 50)
-        prune_thresholds : sequence of float, optional
-            None below that of the estimator, whose weights below are gone. By default that alone.
-        scoring : callable, optional
-            ``scoring(estimator, X, y)``, as those of skxmr.metrics. By default precision at 1.
-        metric_name : str, optional
-            What the scores are.
-        name : str, optional
-            By default that of the estimator's class.
+            Beam widths.
+        prune_thresholds : sequence of float, default=None
+            Thresholds of at least the `prune_threshold` of the estimator, which has removed the
+            weights below. None: this threshold only.
+        scoring : callable, default=None
+            Scorer ``scoring(estimator, X, y)``, such as those of :mod:`skxmr.metrics`. None:
+            precision at 1.
+        metric_name : str, default=None
+            Name of the scores. None: derived from `scoring`.
+        name : str, default=None
+            Title of the plot. None: the name of the estimator's class.
         kind : {"lines", "heatmap"}, default="lines"
-        ax : matplotlib Axes, optional
+            Kind of the plot.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None creates a figure.
         **kwargs
             Passed to `ax.plot`, or to `ax.pcolormesh` for a heatmap.
 
         Returns
         -------
         display : SearchQualityDisplay
+
+        Raises
+        ------
+        TypeError
+            If the estimator does not end in a fitted XRLinearClassifier.
+        ValueError
+            If a parameter is not as documented; the message names it.
+        ImportError
+            If matplotlib is not installed.
         """
         ranker = last_ranker(estimator)
         if not hasattr(ranker, "beam_width") or not hasattr(ranker, "trees_"):
@@ -91,9 +129,9 @@ class SearchQualityDisplay:
             prune_thresholds = [ranker.prune_threshold]
         widths, thresholds = _check_grid(ranker, beam_widths, prune_thresholds)
         _, X = unwrapped(estimator, X)
-        pruned = [_pruned(ranker, threshold) for threshold in thresholds]
-        quality = [[_score(p, int(w), scoring, X, y) for w in widths] for p in pruned]
-        nbytes = np.array([sum(model.nbytes for model in p._fitted.models) for p in pruned])
+        copies = [pruned(ranker, threshold) for threshold in thresholds]
+        quality = [[_score(p, int(w), scoring, X, y) for w in widths] for p in copies]
+        nbytes = np.array([weight_bytes(ranker) for ranker in copies])
         names = {"metric_name": _metric_name(scoring, metric_name), "name": name_of(ranker, name)}
         display = cls(widths, thresholds, np.array(quality), nbytes, **names)
         return display.plot(ax, kind=kind, **kwargs)
@@ -103,27 +141,38 @@ class SearchQualityDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None creates a figure.
         kind : {"lines", "heatmap"}, default="lines"
-        name : str, optional
+            Kind of the plot.
+        name : str, default=None
+            Title of the plot. None: `name` of the display.
         **kwargs
             Passed to `ax.plot`, or to `ax.pcolormesh` for a heatmap.
 
         Returns
         -------
-        self
+        self : SearchQualityDisplay
+
+        Raises
+        ------
+        ValueError
+            If `kind` is not one of the options.
+        ImportError
+            If matplotlib is not installed.
         """
-        draw = {"lines": self._draw_lines, "heatmap": self._draw_heatmap}.get(kind)
-        if draw is None:
-            raise ValueError(f"kind must be 'lines' or 'heatmap', got {kind!r}")
+        check_option(kind, "kind", ("lines", "heatmap"))
         ax = take_axes(self, ax)
-        draw(ax, **kwargs)
+        if kind == "lines":
+            self._draw_lines(ax, **kwargs)
+        else:
+            self._draw_heatmap(ax, **kwargs)
         name = self.name if name is None else name
         ax.set(xlabel="beam width", title=name or "")
         return self
 
     def _thresholds(self):
-        """What to call each threshold: with the size of the model."""
+        """Return the name of each threshold, with the size of the model."""
         sizes = zip(self.prune_thresholds, self.nbytes / 1e6, strict=True)
         return [f"{threshold:g} ({size:.3g} MB)" for threshold, size in sizes]
 
@@ -152,7 +201,8 @@ class SearchQualityDisplay:
 
 
 def _check_grid(ranker, beam_widths, prune_thresholds):
-    widths, thresholds = np.atleast_1d(beam_widths), np.atleast_1d(prune_thresholds)
+    widths = np.atleast_1d(beam_widths)
+    thresholds = np.atleast_1d(prune_thresholds)
     for name, values in (("beam_widths", widths), ("prune_thresholds", thresholds)):
         if len(values) == 0:
             raise ValueError(f"{name} must hold at least one number, got none")
@@ -162,28 +212,10 @@ def _check_grid(ranker, beam_widths, prune_thresholds):
         check_real(threshold, "prune_thresholds", 0)
         if threshold < ranker.prune_threshold:
             raise ValueError(
-                f"prune_thresholds must be at least {ranker.prune_threshold}, below which the "
-                f"weights are gone, got {threshold}"
+                f"prune_thresholds must be at least {ranker.prune_threshold}, because the weights "
+                f"below were pruned, got {threshold}"
             )
     return widths, thresholds
-
-
-def _pruned(ranker, threshold):
-    """A copy of a classifier without weights below a threshold, which shares what is the same."""
-    pruned = copy.copy(ranker)
-    if threshold > ranker.prune_threshold:
-        fitted = ranker._fitted
-        models = tuple(_pruned_model(model, threshold, ranker) for model in fitted.models)
-        pruned._fitted = fitted._replace(models=models, ensembles=EnsembleCache())
-    return pruned
-
-
-def _pruned_model(model, threshold, ranker):
-    layers = [
-        layer.prune(model.n_features, threshold, ranker.bias, layer.weight_dtype)
-        for layer in model.layers
-    ]
-    return Model(layers, model.slot_label, model.n_labels, model.n_features, model.max_copies)
 
 
 def _score(ranker, beam_width, scoring, X, y):
@@ -197,6 +229,7 @@ def _metric_name(scoring, name):
         return name
     if scoring is None:
         return "precision at 1"
-    metric, kwargs = getattr(scoring, "metric", scoring), getattr(scoring, "kwargs", {})
+    metric = getattr(scoring, "metric", scoring)
+    kwargs = getattr(scoring, "kwargs", {})
     name = getattr(metric, "__name__", "quality").replace("_at_k", "").replace("_", " ")
     return f"{name} at {kwargs['k']}" if "k" in kwargs else name

@@ -1,4 +1,4 @@
-"""Label trees of any size."""
+"""Plots of label trees."""
 
 from itertools import pairwise
 
@@ -10,35 +10,48 @@ from .._utils.texts import check_texts
 from ..tree import LabelTree
 from ._plotting import despine, take_axes
 
-_INK, _FAINT, _PREFIX, _CLUSTER = "#24292f", "#b8c0c8", "#2563a8", "#d97b29"
-_SHADES = "#9dbfe0", "#5b93c7"
+_TEXT_COLOR = "#24292f"
+_EDGE_COLOR = "#b8c0c8"
+_PREFIX_COLOR = "#2563a8"
+_CLUSTER_COLOR = "#d97b29"
+_BOX_COLORS = ("#9dbfe0", "#5b93c7")
 
-#: Boxes narrower than this part of the width have no borders: they would be nothing else.
+#: Boxes narrower than this fraction of the width have no borders, which would cover them.
 _NARROW = 1 / 200
 
 
 class LabelTreeDisplay:
-    """A label tree: whole as an icicle, as sizes of clusters, or node by node.
+    """Plot of a label tree: an icicle, a histogram of the cluster sizes, or all nodes.
 
-    Use `from_estimator` to make one, or give it a LabelTree.
+    Create it with `from_estimator`, or from a LabelTree.
 
     Parameters
     ----------
     tree : LabelTree
-    label_names : sequence of str, optional
-        By default the labels' numbers.
-    node_text : callable, optional
-        ``node_text(level, node)`` says what a node stands for, or None.
+        Tree to draw.
+    label_names : sequence of str, default=None
+        Name of each label. None: the indices of the labels.
+    node_text : callable, default=None
+        Function ``node_text(level, node)`` that returns the text of a node, or None.
 
     Attributes
     ----------
+    tree : LabelTree
+        Tree that is drawn.
+    label_names : list of str or None
+        Name of each label.
+    node_text : callable or None
+        Function that returns the text of a node.
     levels_ : list of matplotlib PolyCollection
-        Of an icicle.
+        Boxes of each level, after `plot` with ``kind="icicle"``.
     bars_ : matplotlib BarContainer
-        Of sizes.
+        Bars of the histogram, after `plot` with ``kind="sizes"``.
     texts_ : dict of int to matplotlib Text
-        The names of labels by their slot, where nodes are drawn.
-    ax_, figure_ : matplotlib Axes and Figure
+        Names of the labels by slot, after `plot` with ``kind="nodes"``.
+    ax_ : matplotlib Axes
+        Axes of the plot.
+    figure_ : matplotlib Figure
+        Figure of the plot.
 
     Examples
     --------
@@ -52,7 +65,8 @@ class LabelTreeDisplay:
     def __init__(self, tree, *, label_names=None, node_text=None):
         if not isinstance(tree, LabelTree):
             raise TypeError(f"tree must be a LabelTree, got {type(tree).__name__}")
-        self.tree, self.node_text = tree, node_text
+        self.tree = tree
+        self.node_text = node_text
         self.label_names = _check_names(label_names, tree.n_labels)
 
     @classmethod
@@ -61,18 +75,29 @@ class LabelTreeDisplay:
 
         Parameters
         ----------
-        estimator : XRLinearClassifier or an indexer, also in a pipeline
+        estimator : XRLinearClassifier or indexer, also in a pipeline
+            Fitted estimator.
         tree : int, default=0
-            Which of several trees.
-        label_names : sequence of str, optional
-            By default the classes.
-        ax : matplotlib Axes, optional
+            Index of the tree, if there are several.
+        label_names : sequence of str, default=None
+            Name of each label. None: the classes.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None creates a figure.
         **kwargs
             Passed to `plot`.
 
         Returns
         -------
         display : LabelTreeDisplay
+
+        Raises
+        ------
+        TypeError
+            If the estimator has no label tree, or `tree` is not an integer.
+        ValueError
+            If there is no tree with this index, or `label_names` has the wrong length.
+        ImportError
+            If matplotlib is not installed.
         """
         fitted = last_ranker(estimator)
         trees = getattr(fitted, "trees_", None) or [getattr(fitted, "tree_", None)]
@@ -86,7 +111,17 @@ class LabelTreeDisplay:
         return cls(trees[tree], label_names=label_names, node_text=texts).plot(ax, **kwargs)
 
     def sizes(self, level):
-        """Count the slots below each node of a level; ndarray of int64."""
+        """Count the slots below each node of a level.
+
+        Parameters
+        ----------
+        level : int
+            Level of the nodes; the root is level 0.
+
+        Returns
+        -------
+        sizes : ndarray of int64, shape (n_nodes,)
+        """
         return np.diff(self._slot_pointers(level))
 
     def plot(self, ax=None, *, kind="icicle", label=None, max_labels=40, **kwargs):
@@ -94,25 +129,32 @@ class LabelTreeDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None creates a figure.
         kind : {"icicle", "sizes", "nodes"}, default="icicle"
-            "icicle": a row of boxes for each level, as wide as there are labels below. "sizes": how
-            many leaf clusters have how many labels. "nodes": every node and the names of labels.
-        label : int, optional
-            For "nodes": only the way to this label's first slot, and its cluster.
+            "icicle": a row of boxes for each level. The width of a box is the number of labels
+            below the node. "sizes": a histogram of the number of labels per leaf cluster.
+            "nodes": all nodes, and the names of the labels.
+        label : int, default=None
+            For "nodes": draw only the path to the first slot of this label, and its cluster.
         max_labels : int, default=40
-            For "nodes": the most labels that are shown.
+            For "nodes": maximum number of labels that are drawn.
         **kwargs
             Passed to PolyCollection, `ax.hist`, or `ax.text` of the names of labels.
 
         Returns
         -------
-        self
+        self : LabelTreeDisplay
 
         Raises
         ------
+        TypeError
+            If `label` or `max_labels` is not an integer.
         ValueError
-            If a tree has more than `max_labels` slots and no label was given for "nodes".
+            If `kind` or `label` does not exist, or if ``kind="nodes"``, the tree has more than
+            `max_labels` slots and `label` is None.
+        ImportError
+            If matplotlib is not installed.
         """
         check_option(kind, "kind", ("icicle", "sizes", "nodes"))
         check_integer(max_labels, "max_labels", 1)
@@ -123,11 +165,14 @@ class LabelTreeDisplay:
             self._draw_nodes(ax, shown, label, kwargs)
             return self
         ax = take_axes(self, ax, figsize=(9, 4), layout="constrained")
-        (self._draw_icicle if kind == "icicle" else self._draw_sizes)(ax, kwargs)
+        if kind == "icicle":
+            self._draw_icicle(ax, kwargs)
+        else:
+            self._draw_sizes(ax, kwargs)
         return self
 
     def _slot_pointers(self, level):
-        """Where the slots below each node of a level begin, and where the last ones end."""
+        """Return the first slot below each node of a level, and the end of the last node."""
         pointers = np.arange(self.tree.n_slots + 1)
         for children in reversed(self.tree.child_ptr[level:]):
             pointers = pointers[children]
@@ -144,7 +189,7 @@ class LabelTreeDisplay:
             spans = [(lo, hi) for lo, hi in pairwise(edges) if hi > lo]
             boxes = [_box(lo, hi, level) for lo, hi in spans]
             borders = [0.6 * (hi - lo > _NARROW * edges[-1]) for lo, hi in spans]
-            style = {"facecolors": _SHADES, "edgecolors": "white", "linewidths": borders}
+            style = {"facecolors": _BOX_COLORS, "edgecolors": "white", "linewidths": borders}
             self.levels_.append(PolyCollection(boxes, **{**style, **kwargs}))
             ax.add_collection(self.levels_[-1])
         names = [self._level_name(level) for level in range(self.tree.n_levels)]
@@ -169,7 +214,7 @@ class LabelTreeDisplay:
     def _draw_sizes(self, ax, kwargs):
         sizes = self.sizes(self.tree.n_levels - 1)
         _, _, self.bars_ = ax.hist(sizes, **{"bins": min(50, np.ptp(sizes) + 1), **kwargs})
-        ax.axvline(sizes.mean(), color=_INK, linewidth=1, label=f"mean {sizes.mean():.1f}")
+        ax.axvline(sizes.mean(), color=_TEXT_COLOR, linewidth=1, label=f"mean {sizes.mean():.1f}")
         ax.set(xlabel="labels in a leaf cluster", ylabel="leaf clusters", title=self._title())
         ax.legend(frameon=False)
         despine(ax)
@@ -177,13 +222,13 @@ class LabelTreeDisplay:
     # ---- nodes ----
 
     def _shown(self, label, max_labels):
-        """The nodes drawn of each level, the slots last."""
+        """Return the nodes to draw of each level, and the slots at the end."""
         tree = self.tree
         if label is None:
             if tree.n_slots > max_labels:
                 raise ValueError(
-                    f"max_labels={max_labels} are fewer than the {tree.n_slots} slots of the tree; "
-                    "give a label to see its branch"
+                    f"max_labels must be at least {tree.n_slots}, the number of slots, got "
+                    f"{max_labels}; or give a label to see its branch"
                 )
             return [np.arange(tree.n_nodes(level)) for level in range(tree.n_levels + 1)]
         check_integer(label, "label", 0, tree.n_labels - 1)
@@ -198,33 +243,39 @@ class LabelTreeDisplay:
         x = np.linspace(0, 1, len(shown))
         for level, nodes in enumerate(shown[:-1]):
             for node in nodes.tolist():
-                if not self._goes_without_saying(level, node, label):
-                    place = x[level], heights[level][node]
-                    self._draw_node(ax, level, node, *place, branch=label is not None)
+                if not self._is_redundant(level, node, label):
+                    y = heights[level][node]
+                    self._draw_node(ax, level, node, x[level], y, branch=label is not None)
         for level, nodes in enumerate(shown[1:], 1):
             parents = self.tree.parents(level)[nodes]
             for child, parent in zip(nodes.tolist(), parents.tolist(), strict=True):
-                ends = heights[level - 1][parent], heights[level][child]
-                _draw_edge(ax, x[level - 1 : level + 1], *ends)
+                above = heights[level - 1][parent]
+                below = heights[level][child]
+                _draw_edge(ax, x[level - 1 : level + 1], above, below)
         self._draw_labels(ax, heights[-1], label, kwargs)
         ax.set(xlim=(-0.1, 1.35), ylim=(-len(shown[-1]) - 0.3, 0.9))
         ax.axis("off")
 
     def _heights(self, shown):
-        """At which height each node shown is drawn, by level: in the middle of its children."""
+        """Return the height of each node by level, at the center of its children."""
         below = {slot: -float(i) for i, slot in enumerate(shown[-1].tolist())}
         levels = [below]
         for level in range(len(shown) - 2, -1, -1):
-            pointers, here, last = self.tree.child_ptr[level], {}, 0.0
+            pointers = self.tree.child_ptr[level]
+            heights = {}
+            height = 0.0
             for node in shown[level].tolist():
-                children = range(*pointers[node : node + 2].tolist())
-                found = [levels[0][child] for child in children if child in levels[0]]
-                last = here[node] = float(np.mean(found)) if found else last
-            levels.insert(0, here)
+                children = range(pointers[node], pointers[node + 1])
+                found = [below[child] for child in children if child in below]
+                if found:
+                    height = float(np.mean(found))
+                heights[node] = height
+            levels.insert(0, heights)
+            below = heights
         return levels
 
-    def _goes_without_saying(self, level, node, label):
-        """Whether a node has a single label, or merely stands in for its parent."""
+    def _is_redundant(self, level, node, label):
+        """Return whether a node has a single label, or is the only child of its parent."""
         if self.sizes(level)[node] <= 1:
             return True
         if label is not None or level == 0 or self._text_of(level, node) is not None:
@@ -236,14 +287,14 @@ class LabelTreeDisplay:
         return None if self.node_text is None else self.node_text(level, node)
 
     def _draw_node(self, ax, level, node, x, y, branch):
-        """A box for what has a text, else a dot; in a branch, with the number of its labels."""
+        """Draw a box with the text of a node, or a dot, with the number of labels in a branch."""
         text = self._text_of(level, node)
         if text is not None:
-            box = {"boxstyle": "round,pad=0.28", "facecolor": "white", "edgecolor": _PREFIX}
+            box = {"boxstyle": "round,pad=0.28", "facecolor": "white", "edgecolor": _PREFIX_COLOR}
             style = {"ha": "center", "va": "center", "family": "monospace", "fontsize": 10}
-            ax.text(x, y, text, color=_PREFIX, bbox=box, zorder=3, **style)
+            ax.text(x, y, text, color=_PREFIX_COLOR, bbox=box, zorder=3, **style)
             return
-        ax.plot(x, y, "o", color=_CLUSTER, markersize=8, zorder=3)
+        ax.plot(x, y, "o", color=_CLUSTER_COLOR, markersize=8, zorder=3)
         if branch:
             what = "root" if level == 0 else f"level {level}, node {node}"
             note = f"{what}\n{self.sizes(level)[node]:,} labels"
@@ -255,8 +306,14 @@ class LabelTreeDisplay:
             number = int(self.tree.slot_label[slot])
             name = str(number) if self.label_names is None else self.label_names[number]
             weight = "bold" if number == label else "normal"
-            style = {"va": "center", "fontsize": 9, "color": _INK, "weight": weight, **kwargs}
-            self.texts_[slot] = ax.text(1.02, y, name, **style)
+            style = {
+                "va": "center",
+                "fontsize": 9,
+                "color": _TEXT_COLOR,
+                "weight": weight,
+                **kwargs,
+            }
+            self.texts_[slot] = ax.text(1.02, y, name, **{**style, **kwargs})
         cluster = self.tree.parents(self.tree.n_levels)[next(iter(heights))]
         hidden = int(np.diff(self.tree.child_ptr[-1])[cluster]) - len(heights)
         if label is not None and hidden:
@@ -265,25 +322,26 @@ class LabelTreeDisplay:
 
 
 def _box(lo, hi, level):
-    top, bottom = level - 0.42, level + 0.42
+    top = level - 0.42
+    bottom = level + 0.42
     return [(lo, top), (hi, top), (hi, bottom), (lo, bottom)]
 
 
 def _draw_edge(ax, x, above, below):
-    """From a node to its child, with two bends."""
+    """Draw a line from a node to its child, with two bends."""
     middle = (x[0] + x[1]) / 2
     ends = [above, above, below, below]
-    ax.plot([x[0], middle, middle, x[1]], ends, color=_FAINT, linewidth=1.2, zorder=1)
+    ax.plot([x[0], middle, middle, x[1]], ends, color=_EDGE_COLOR, linewidth=1.2, zorder=1)
 
 
 def _prefix_of(indexer):
-    """What says which text the nodes of a trie stand for, or None for other indexers."""
+    """Return a function that returns the text of a node of a trie, or None for other indexers."""
     edges = getattr(indexer, "edges_", None)
     if edges is None:
         return None
 
     def text(level, node):
-        """The empty text at the root is shown as a letter; clusters stand for none."""
+        """Return the text of a node, a letter for the empty text, or None for a cluster."""
         if level and edges[level][node] < 0:
             return None
         return indexer.node_text(level, node) or "ε"

@@ -1,5 +1,6 @@
 """What a fitted classifier knows, in one immutable object."""
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -7,6 +8,7 @@ from sklearn.base import BaseEstimator
 
 from .._core import NeighborRows
 from .._ranking.ensemble import EnsembleCache, NeighborWeighting
+from .._ranking.tree_ranker import TreeRanker
 
 
 class Names:
@@ -36,6 +38,10 @@ class Names:
             self._values = self._make()
         return self._values
 
+    def decode(self):
+        """Make the array now, so that damage is found now."""
+        return self.values
+
     def __reduce__(self):
         return Names, (None, self.values)
 
@@ -46,7 +52,7 @@ class FittedState(NamedTuple):
     Attributes
     ----------
     trees : tuple of LabelTree
-    models : tuple of Model
+    rankers : tuple of TreeRanker
         One for each tree.
     indexer : estimator or None
     neighbors : NeighborRows or None
@@ -61,7 +67,7 @@ class FittedState(NamedTuple):
     """
 
     trees: tuple
-    models: tuple
+    rankers: tuple
     indexer: BaseEstimator | None
     neighbors: NeighborRows | None
     weighting: NeighborWeighting | None
@@ -90,10 +96,10 @@ class FittedState(NamedTuple):
         ValueError
             If labels or features are more or fewer in one of them.
         """
-        if not self.models or len(self.models) != len(self.trees):
-            raise ValueError(f"there are {len(self.models)} models, and {len(self.trees)} trees")
-        sizes = {part.n_labels for part in (*self.models, *self.trees)}
-        features = {model.n_features for model in self.models} | {self.n_features}
+        if not self.rankers or len(self.rankers) != len(self.trees):
+            raise ValueError(f"there are {len(self.rankers)} rankers and {len(self.trees)} trees")
+        sizes = {part.n_labels for part in (*self.rankers, *self.trees)}
+        features = {ranker.n_features for ranker in self.rankers} | {self.n_features}
         if self.neighbors is not None:
             sizes.add(self.neighbors.n_labels)
             features.add(self.neighbors.n_features)
@@ -130,6 +136,46 @@ class FittedAttribute:
         return self._read(fitted)
 
 
+def pruned(classifier, threshold):
+    """Return a copy of a fitted classifier without the weights below a threshold.
+
+    The copy shares what is the same.
+    """
+    pruned = copy.copy(classifier)
+    if threshold > classifier.prune_threshold:
+        fitted = classifier._fitted
+        rankers = tuple(_pruned_ranker(r, threshold, classifier.bias) for r in fitted.rankers)
+        pruned._fitted = fitted._replace(rankers=rankers, ensembles=EnsembleCache())
+    return pruned
+
+
+def _pruned_ranker(ranker, threshold, bias):
+    layers = [
+        layer.prune(ranker.n_features, threshold, bias, layer.weight_dtype)
+        for layer in ranker.layers
+    ]
+    return TreeRanker(
+        layers, ranker.slot_label, ranker.n_labels, ranker.n_features, ranker.max_copies
+    )
+
+
+def set_fitted(classifier, **parts):
+    """Make a classifier a fitted one.
+
+    Parameters
+    ----------
+    classifier : XRLinearClassifier
+    **parts
+        The fields of FittedState except `ensembles`.
+    """
+    classifier._fitted = FittedState(**parts, ensembles=EnsembleCache())
+
+
+def weight_bytes(classifier):
+    """Return the bytes that the weights of a fitted classifier take."""
+    return sum(ranker.nbytes for ranker in classifier._fitted.rankers)
+
+
 def names_of_features(fitted):
     """Return the value of `feature_names_in_`."""
     if fitted.feature_names is None:
@@ -145,7 +191,7 @@ def converted_state(state):
     taken = {name: state.pop(name) for name in _EARLIER_ATTRIBUTES & state.keys()}
     state["_fitted"] = FittedState(
         trees=tuple(taken["trees_"]),
-        models=tuple(taken["_models"]),
+        rankers=tuple(taken["_models"]),
         indexer=taken.get("indexer_"),
         neighbors=taken["_voters"],
         weighting=taken["votes_"],

@@ -7,9 +7,11 @@ import warnings
 import numpy as np
 
 from .._core import Layer
-from .._utils.folder import pack_strings
+from .._utils.folder import VERSION
+from .._utils.texts import pack_strings
 from ..indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from ..tree import LabelTree
+from ._params import check_params
 
 #: Indexers that are saved by their parameters.
 INDEXERS = {cls.__name__: cls for cls in (KMeansIndexer, TrieHybridIndexer, TrieIndexer)}
@@ -17,7 +19,7 @@ INDEXERS = {cls.__name__: cls for cls in (KMeansIndexer, TrieHybridIndexer, Trie
 #: What a manifest may have, and what each of its trees has.
 KEYS = frozenset(
     "format version skxmr crc32 arrays_in arrays class params n_features n_labels n_iter container "
-    "trees votes has_voters n_voters_given classes feature_names".split()
+    "trees neighbors has_neighbor_rows n_rows_given classes feature_names".split()
 )
 TREE_KEYS = frozenset(["n_levels", "max_copies", "weight_dtype"])
 
@@ -25,13 +27,15 @@ TREE_KEYS = frozenset(["n_levels", "max_copies", "weight_dtype"])
 _NOT_SAVED = ("memory", "random_state")
 
 
-#: Arrays of NeighborRows that have other names in model folders.
-_NEIGHBOR_FILES = {"posting_ptr": "carrier_ptr", "postings": "carriers"}
+#: Names that arrays of NeighborRows have in folders before format 6.
+_EARLIER_NEIGHBOR_FILES = {"posting_ptr": "carrier_ptr", "postings": "carriers"}
 
 
-def neighbor_file(name):
-    """Under what name an array of NeighborRows is saved."""
-    return f"voters.{_NEIGHBOR_FILES.get(name, name)}"
+def neighbor_file(name, version=VERSION):
+    """Return the name that an array of NeighborRows has in a folder of this format version."""
+    if version < 6:
+        return f"voters.{_EARLIER_NEIGHBOR_FILES.get(name, name)}"
+    return f"neighbors.{name}"
 
 
 def classifier_state(estimator):
@@ -49,9 +53,9 @@ def classifier_state(estimator):
     TypeError, ValueError
         If its classes are neither numbers nor strings, or if `load` would refuse a parameter.
     """
-    estimator._check_params()
+    check_params(estimator)
     arrays, checksums, fitted = {}, {}, estimator._fitted
-    trees = [_pack_tree(arrays, checksums, t, m) for t, m in enumerate(fitted.models)]
+    trees = [_pack_tree(arrays, checksums, t, m) for t, m in enumerate(fitted.rankers)]
     params = _plain_params(estimator)
     if isinstance(estimator.indexer, LabelTree):
         params["indexer"] = _pack_indexer(arrays, estimator.indexer, fitted.trees[0])
@@ -61,8 +65,8 @@ def classifier_state(estimator):
         "n_features": int(fitted.n_features),
         "trees": trees,
         "n_labels": int(fitted.n_labels),
-        "votes": None if fitted.weighting is None else list(fitted.weighting),
-        "has_voters": fitted.neighbors is not None,
+        "neighbors": None if fitted.weighting is None else list(fitted.weighting),
+        "has_neighbor_rows": fitted.neighbors is not None,
         "n_iter": int(fitted.n_iter),
         "container": fitted.container,
         "classes": _pack_labels(arrays, "classes", fitted.classes.values),
@@ -72,8 +76,8 @@ def classifier_state(estimator):
         arrays |= {neighbor_file(name): array for name, array in neighbors.arrays.items()}
         checksums |= {neighbor_file(name): crc for name, crc in neighbors.checksums.items()}
         if neighbors.source is not None:
-            arrays["voters.source"] = neighbors.source
-            content["n_voters_given"] = int(neighbors.n_given)
+            arrays[neighbor_file("source")] = neighbors.source
+            content["n_rows_given"] = int(neighbors.n_given)
     if fitted.feature_names is not None:
         names = fitted.feature_names.values
         content["feature_names"] = _pack_labels(arrays, "feature_names", names)

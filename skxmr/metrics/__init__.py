@@ -1,26 +1,27 @@
 """Ranking metrics on sparse label matrices, and scorers for model selection.
 
-Every metric is called as ``metric(Y_true, Y_ranked, k=...)`` and returns one Python float, the
-average over the rows. Two are for completion of queries: ``bleu_rr`` compares texts instead of
-labels, and ``mean_reciprocal_rank_by_prefix_length`` has an average for each length.
+All metrics are functions ``metric(Y_true, Y_ranked, k=...)`` that return one float, the average
+over the rows. Two metrics are for query completion: ``bleu_rr`` compares texts instead of labels,
+and ``mean_reciprocal_rank_by_prefix_length`` returns an average for each length of the prefix.
 
-``Y_true`` is a 0/1 indicator of shape (n_samples, n_labels), sparse of any format or dense.
+``Y_true`` is a 0/1 indicator matrix of shape (n_samples, n_labels), sparse or dense.
 
-``Y_ranked`` says which labels were put first. It is one of
+``Y_ranked`` is one of
 
-- a ranking: integers of shape (n_samples, m), label indices best first. A place that holds -1
-  is empty, as in the padding of ``rank``;
-- the pair ``(labels, scores)`` that ``rank`` returns, of which only the labels are read;
-- scores of shape (n_samples, n_labels): a sparse matrix of any type, of which only the stored
-  entries are candidates (what is not stored was never reached by the search, which is not the same
-  as a score of zero), or a dense array of floating point numbers. Equal scores are ranked by
-  lower label first, and a score of minus infinity is no candidate.
+- a ranking: integers of shape (n_samples, m), the indices of labels, best first. The value -1
+  stands for no label, as in the padding of ``rank``;
+- the pair ``(labels, scores)`` that ``rank`` returns. The scores are not used;
+- scores of shape (n_samples, n_labels). In a sparse matrix of any type, only the stored entries
+  are candidates: a label without an entry was not reached by the search, which differs from a score
+  of zero. In a dense array of floating point numbers, a score of minus infinity is not a candidate.
+  Equal scores are ranked by lower label first.
 
-So a dense array is a ranking if its type is an integer, and scores if it is floating point.
+A dense array of integers is therefore a ranking, and a dense array of floating point numbers holds
+scores.
 
-Places among the first k that no candidate fills are misses. Rows without any true label cannot
-be ranked well by anyone; they are kept and count as 0, as in :func:`sklearn.metrics.ndcg_score`
-and in the usual tools of extreme classification. With ``sample_weight`` the average is weighted.
+If a row has fewer than k candidates, the missing ones are misses. Rows without true labels count as
+0, as in :func:`sklearn.metrics.ndcg_score` and in the common tools of extreme classification. With
+``sample_weight``, the average is weighted.
 """
 
 from ._propensity import propensities, psp_at_k

@@ -5,37 +5,39 @@ from sklearn.utils import Bunch
 
 from .._utils.matrices import as_array
 from .._utils.weights import check_weight_ratios
-from ._inputs import _checked_k, _look_up
+from ._inputs import find_hits
 
 
 def precision_at_k(Y_true, Y_ranked, k=1, *, sample_weight=None):
-    r"""Compute the share of the first k places that hold a true label.
+    r"""Compute the fraction of the first k labels that are true.
 
     .. math:: P@k = \frac{1}{k} \sum_{i=1}^{k} y_{r_i}
+
+    where :math:`r_i` is the label at rank i, and :math:`y_l` is 1 if label l is true.
 
     Parameters
     ----------
     Y_true : {array-like, sparse matrix} of shape (n_samples, n_labels)
-        The true labels, 0 or 1.
+        True labels, 0 or 1.
     Y_ranked : {array-like, sparse matrix} or tuple of two arrays
-        A ranking, the pair returned by ``rank``, or scores; see :mod:`skxmr.metrics`.
+        Ranking, the pair returned by ``rank``, or scores; see :mod:`skxmr.metrics`.
     k : int, default=1
-        How many places count.
-    sample_weight : array-like of shape (n_samples,), optional
-        How much each row counts.
+        Number of labels taken from the top of each ranking.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weight of each row.
 
     Returns
     -------
     float
-        The mean over the rows, in [0, 1].
+        Mean over the rows, in [0, 1].
 
     Raises
     ------
     TypeError
-        If `k` is not an integer, or a matrix holds something else than numbers.
+        If `k` is not an integer, or a matrix holds something other than numbers.
     ValueError
         If `k` < 1, `Y_true` is not 0/1, the shapes do not agree, a score is NaN, or a ranking
-        repeats a label in one row or names a label that does not exist.
+        repeats a label in one row or has a label that does not exist.
 
     Examples
     --------
@@ -46,31 +48,32 @@ def precision_at_k(Y_true, Y_ranked, k=1, *, sample_weight=None):
     >>> precision_at_k(Y_true, [[0.9, 0.2, 0.4], [0.1, 0.3, 0.8]], k=1)
     0.5
     """
-    k = _checked_k(k)
-    _, _, hits = _look_up(Y_true, Y_ranked, k)
-    return _mean(hits.sum(axis=1), sample_weight) / k
+    _, _, hits = find_hits(Y_true, Y_ranked, k)
+    return _mean(hits.sum(axis=1), sample_weight) / int(k)
 
 
 def recall_at_k(Y_true, Y_ranked, k=10, *, sample_weight=None):
-    r"""Compute the share of the true labels that are in the first k places.
+    r"""Compute the fraction of the true labels that are among the first k.
 
     .. math:: R@k = \frac{1}{|y|} \sum_{i=1}^{k} y_{r_i}
+
+    where :math:`r_i` is the label at rank i, and the row has :math:`|y|` true labels.
 
     Parameters
     ----------
     Y_true : {array-like, sparse matrix} of shape (n_samples, n_labels)
-        The true labels, 0 or 1.
+        True labels, 0 or 1.
     Y_ranked : {array-like, sparse matrix} or tuple of two arrays
-        A ranking, the pair returned by ``rank``, or scores; see :mod:`skxmr.metrics`.
+        Ranking, the pair returned by ``rank``, or scores; see :mod:`skxmr.metrics`.
     k : int, default=10
-        How many places count.
-    sample_weight : array-like of shape (n_samples,), optional
-        How much each row counts.
+        Number of labels taken from the top of each ranking.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weight of each row.
 
     Returns
     -------
     float
-        The mean over the rows, in [0, 1]. A row without any true label counts as 0.
+        Mean over the rows, in [0, 1]. A row without true labels counts as 0.
 
     Raises
     ------
@@ -83,34 +86,35 @@ def recall_at_k(Y_true, Y_ranked, k=10, *, sample_weight=None):
     >>> recall_at_k([[1, 0, 1], [0, 1, 0]], [[0, 1, 2], [2, 1, 0]], k=2)
     0.75
     """
-    k = _checked_k(k)
-    truth, _, hits = _look_up(Y_true, Y_ranked, k)
-    # A row without true labels has no hits either: any positive divisor makes it 0.
+    truth, _, hits = find_hits(Y_true, Y_ranked, k)
+    # A row without true labels has no hits: with any positive divisor it counts as 0.
     return _mean(hits.sum(axis=1) / np.maximum(np.diff(truth.indptr), 1), sample_weight)
 
 
 def ndcg_at_k(Y_true, Y_ranked, k=5, *, sample_weight=None):
-    r"""Compute the normalised discounted cumulative gain of the first k places.
+    r"""Compute the normalized discounted cumulative gain of the first k labels.
 
     .. math::
         nDCG@k = \frac{\sum_{i=1}^{k} y_{r_i} / \log_2(i + 1)}
                       {\sum_{i=1}^{\min(k, |y|)} 1 / \log_2(i + 1)}
 
+    where :math:`r_i` is the label at rank i, and the row has :math:`|y|` true labels.
+
     Parameters
     ----------
     Y_true : {array-like, sparse matrix} of shape (n_samples, n_labels)
-        The true labels, 0 or 1.
+        True labels, 0 or 1.
     Y_ranked : {array-like, sparse matrix} or tuple of two arrays
-        A ranking, the pair returned by ``rank``, or scores; see :mod:`skxmr.metrics`.
+        Ranking, the pair returned by ``rank``, or scores; see :mod:`skxmr.metrics`.
     k : int, default=5
-        How many places count.
-    sample_weight : array-like of shape (n_samples,), optional
-        How much each row counts.
+        Number of labels taken from the top of each ranking.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weight of each row.
 
     Returns
     -------
     float
-        The mean over the rows, in [0, 1]. A row without any true label counts as 0.
+        Mean over the rows, in [0, 1]. A row without true labels counts as 0.
 
     Raises
     ------
@@ -119,8 +123,8 @@ def ndcg_at_k(Y_true, Y_ranked, k=5, *, sample_weight=None):
 
     Notes
     -----
-    Without ties this is :func:`sklearn.metrics.ndcg_score`, which averages over the orders of
-    labels of equal score, where this function takes the lower label first.
+    Without ties, this equals :func:`sklearn.metrics.ndcg_score`. With ties, scikit-learn averages
+    over all orders of the tied labels, and this function ranks the lower label first.
 
     References
     ----------
@@ -133,40 +137,40 @@ def ndcg_at_k(Y_true, Y_ranked, k=5, *, sample_weight=None):
     >>> round(ndcg_at_k([[1, 0, 1], [0, 1, 0]], [[0, 1, 2], [2, 1, 0]], k=2), 4)
     0.622
     """
-    k = _checked_k(k)
-    truth, _, hits = _look_up(Y_true, Y_ranked, k)
-    n_best = np.minimum(np.diff(truth.indptr), min(k, truth.shape[1]))
+    truth, _, hits = find_hits(Y_true, Y_ranked, k)
+    n_best = np.minimum(np.diff(truth.indptr), min(int(k), truth.shape[1]))
     discounts = 1.0 / np.log2(np.arange(2, max(hits.shape[1], n_best.max()) + 2))
     ideal = np.append(0.0, np.cumsum(discounts))[n_best]
-    # Added up in the same order as the ideal, so that a perfect row is exactly 1.
+    # The sum has the order of the ideal sum, so that a perfect row scores exactly 1.
     gains = np.cumsum(hits * discounts[: hits.shape[1]], axis=1)
     gain = gains.max(axis=1, initial=0.0)
-    share = np.divide(gain, ideal, out=np.zeros_like(gain), where=n_best > 0)
-    return _mean(share, sample_weight)
+    ndcg = np.divide(gain, ideal, out=np.zeros_like(gain), where=n_best > 0)
+    return _mean(ndcg, sample_weight)
 
 
 def mean_reciprocal_rank(Y_true, Y_ranked, k=10, *, sample_weight=None):
-    r"""Compute the mean of one over the place of the first true label.
+    r"""Compute the mean reciprocal rank of the first true label.
 
     .. math:: MRR@k = \frac{1}{n} \sum_{j=1}^{n} \frac{1}{\min \{i \le k : y_{j, r_i} = 1\}}
 
-    A row with no true label in its first k places counts as 0.
+    where :math:`r_i` is the label at rank i in row j. A row without a true label among its first k
+    counts as 0.
 
     Parameters
     ----------
     Y_true : {array-like, sparse matrix} of shape (n_samples, n_labels)
-        The true labels, 0 or 1.
+        True labels, 0 or 1.
     Y_ranked : {array-like, sparse matrix} or tuple of two arrays
-        A ranking, the pair returned by ``rank``, or scores; see :mod:`skxmr.metrics`.
+        Ranking, the pair returned by ``rank``, or scores; see :mod:`skxmr.metrics`.
     k : int, default=10
-        How many places count.
-    sample_weight : array-like of shape (n_samples,), optional
-        How much each row counts.
+        Number of labels taken from the top of each ranking.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weight of each row.
 
     Returns
     -------
     float
-        The mean over the rows, in [0, 1].
+        Mean over the rows, in [0, 1].
 
     Raises
     ------
@@ -179,40 +183,39 @@ def mean_reciprocal_rank(Y_true, Y_ranked, k=10, *, sample_weight=None):
     >>> mean_reciprocal_rank([[1, 0, 1], [0, 1, 0]], [[0, 1, 2], [2, 1, 0]])
     0.75
     """
-    k = _checked_k(k)
-    _, _, hits = _look_up(Y_true, Y_ranked, k)
+    _, _, hits = find_hits(Y_true, Y_ranked, k)
     return _mean(_reciprocal_ranks(hits), sample_weight)
 
 
 def mean_reciprocal_rank_by_prefix_length(Y_true, Y_ranked, prefix_lengths, k=10):
     """Compute the mean reciprocal rank for each length of the typed prefix.
 
-    Completion is harder the less was typed; one average over all rows hides that.
+    Shorter prefixes are harder to complete. The average over all rows does not show this.
 
     Parameters
     ----------
     Y_true : {array-like, sparse matrix} of shape (n_samples, n_labels)
-        The true labels, 0 or 1.
+        True labels, 0 or 1.
     Y_ranked : {array-like, sparse matrix} or tuple of two arrays
-        A ranking, the pair returned by ``rank``, or scores; see :mod:`skxmr.metrics`.
+        Ranking, the pair returned by ``rank``, or scores; see :mod:`skxmr.metrics`.
     prefix_lengths : array-like of int, shape (n_samples,)
-        How many characters were typed, at least 0. Rows with ``numpy.minimum(lengths, 10)``
-        instead of their lengths are put together from 10 on.
+        Number of characters typed in each row, at least 0. Use ``numpy.minimum(lengths, 10)`` to
+        put all rows with 10 or more characters into one group.
     k : int, default=10
-        How many places count.
+        Number of labels taken from the top of each ranking.
 
     Returns
     -------
     Bunch
-        With one entry for each length that occurs; ``pandas.DataFrame`` makes a table of it.
+        One entry per distinct length; ``pandas.DataFrame`` makes a table of it.
 
         length : ndarray of int64
-            The lengths, rising.
+            Lengths, in increasing order.
         mrr : ndarray of float64
-            :func:`mean_reciprocal_rank` of the rows of that length. Weighted by `n_rows`, their
-            average is that of all rows.
+            :func:`mean_reciprocal_rank` of the rows of that length. Its average weighted by
+            `n_rows` is the mean reciprocal rank of all rows.
         n_rows : ndarray of int64
-            How many rows have that length.
+            Number of rows of that length.
 
     Raises
     ------
@@ -231,45 +234,35 @@ def mean_reciprocal_rank_by_prefix_length(Y_true, Y_ranked, prefix_lengths, k=10
     1 typed: 0.25 over 2 rows
     5 typed: 1.00 over 1 rows
     """
-    k = _checked_k(k)
-    _, _, hits = _look_up(Y_true, Y_ranked, k)
+    _, _, hits = find_hits(Y_true, Y_ranked, k)
     lengths = _checked_lengths(prefix_lengths, len(hits))
-    length, place, n_rows = np.unique(lengths, return_inverse=True, return_counts=True)
-    sums = np.bincount(place, _reciprocal_ranks(hits), minlength=len(length))
+    length, group, n_rows = np.unique(lengths, return_inverse=True, return_counts=True)
+    sums = np.bincount(group, _reciprocal_ranks(hits), minlength=len(length))
     return Bunch(length=length, mrr=sums / n_rows, n_rows=n_rows)
 
 
-def _mean(per_row, sample_weight):
-    """Return the mean over the rows."""
-    if sample_weight is None:
-        return float(np.mean(per_row))
-    return float(np.average(per_row, weights=check_weight_ratios(sample_weight, len(per_row))))
-
-
-def _reciprocal_ranks(hits):
-    """Return one over the first true place of each row, 0 if there is none."""
-    reciprocals = 1.0 / np.arange(1, hits.shape[1] + 1)
-    return (hits * reciprocals).max(axis=1, initial=0.0)
-
-
 def hit_rate_at_k(Y_true, Y_ranked, k=10, *, sample_weight=None):
-    """Compute the share of the rows that have a true label in the first k places.
+    r"""Compute the fraction of the rows that have a true label among the first k.
+
+    .. math:: HR@k = \frac{1}{n} \sum_{j=1}^{n} \max_{i \le k} y_{j, r_i}
+
+    where :math:`r_i` is the label at rank i in row j.
 
     Parameters
     ----------
     Y_true : {array-like, sparse matrix} of shape (n_samples, n_labels)
-        The true labels, 0 or 1.
+        True labels, 0 or 1.
     Y_ranked : {array-like, sparse matrix} or tuple of two arrays
-        A ranking, the pair returned by ``rank``, or scores; see :mod:`skxmr.metrics`.
+        Ranking, the pair returned by ``rank``, or scores; see :mod:`skxmr.metrics`.
     k : int, default=10
-        How many places count.
-    sample_weight : array-like of shape (n_samples,), optional
-        How much each row counts.
+        Number of labels taken from the top of each ranking.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weight of each row.
 
     Returns
     -------
     float
-        The share, in [0, 1]. A row without any true label is not hit.
+        Mean over the rows, in [0, 1]. A row without true labels counts as 0.
 
     Raises
     ------
@@ -282,9 +275,21 @@ def hit_rate_at_k(Y_true, Y_ranked, k=10, *, sample_weight=None):
     >>> hit_rate_at_k([[1, 0, 1], [0, 1, 0]], [[0, 1, 2], [2, 1, 0]], k=1)
     0.5
     """
-    k = _checked_k(k)
-    _, _, hits = _look_up(Y_true, Y_ranked, k)
+    _, _, hits = find_hits(Y_true, Y_ranked, k)
     return _mean(hits.any(axis=1), sample_weight)
+
+
+def _mean(per_row, sample_weight):
+    """Return the mean over the rows."""
+    if sample_weight is None:
+        return float(np.mean(per_row))
+    return float(np.average(per_row, weights=check_weight_ratios(sample_weight, len(per_row))))
+
+
+def _reciprocal_ranks(hits):
+    """Return the reciprocal rank of the first true label of each row, 0 without one."""
+    reciprocals = 1.0 / np.arange(1, hits.shape[1] + 1)
+    return (hits * reciprocals).max(axis=1, initial=0.0)
 
 
 def _checked_lengths(prefix_lengths, n_samples):

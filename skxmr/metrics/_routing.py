@@ -1,4 +1,4 @@
-"""What scorers ask for when metadata are routed."""
+"""Metadata routing of scorers."""
 
 import copy
 
@@ -7,31 +7,33 @@ from sklearn.utils.metadata_routing import MetadataRequest
 
 
 class ScoreRequests:
-    """A scorer that may be given ``sample_weight``, if it asked for it.
+    """Base class of scorers that can request ``sample_weight``.
 
-    As scikit-learn's own, but that a request makes another scorer: those of a module are shared.
+    A request returns another scorer, unlike in scikit-learn: the scorers of the module are shared.
     """
 
     _weight_request = None
 
     def set_score_request(self, *, sample_weight):
-        """Return a scorer that asks for weights of rows, where metadata are routed.
+        """Return a scorer that requests sample weights if metadata routing is enabled.
 
         Parameters
         ----------
         sample_weight : bool, str or None
-            True to be given them, False not to be, None to have an error raised where weights are
-            given; a string to be given those of that name.
+            True to request the weights, False to ignore them, None to raise an error if weights
+            are given. A string requests the weights under that name.
 
         Returns
         -------
         scorer : callable
-            Another one; this one stays as it is.
+            A new scorer. This scorer is not changed.
 
         Raises
         ------
         RuntimeError
             Unless ``sklearn.set_config(enable_metadata_routing=True)``.
+        ValueError
+            If `sample_weight` is not a valid request.
         """
         if not get_config()["enable_metadata_routing"]:
             raise RuntimeError(
@@ -39,11 +41,16 @@ class ScoreRequests:
             )
         other = copy.copy(self)
         other._weight_request = sample_weight
-        other.get_metadata_routing()  # refuses what is no request
+        other.get_metadata_routing()  # raises an error for an invalid request
         return other
 
     def get_metadata_routing(self):
-        """Return what is asked for, as scikit-learn's routers want to know it."""
+        """Return the request of metadata.
+
+        Returns
+        -------
+        requests : MetadataRequest
+        """
         requests = MetadataRequest(owner=repr(self))
         requests.score.add_request(param="sample_weight", alias=self._weight_request)
         return requests

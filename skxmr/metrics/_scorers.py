@@ -3,8 +3,8 @@
 import inspect
 
 from .._ranking.wrapped import last_ranker, ranked_by
+from .._utils.params import check_integer
 from .._utils.targets import truth_for
-from ._inputs import _checked_k
 from ._ranking import hit_rate_at_k, mean_reciprocal_rank, ndcg_at_k, precision_at_k, recall_at_k
 from ._routing import ScoreRequests
 
@@ -12,29 +12,30 @@ from ._routing import ScoreRequests
 def make_ranking_scorer(metric, **kwargs):
     """Make a scorer ``scorer(estimator, X, Y)`` from a ranking metric.
 
-    Pass it as ``scoring=`` of :class:`~sklearn.model_selection.GridSearchCV` and the like.
-    It asks the estimator for the first k labels with ``estimator.rank(X, k=k)``, or for its
-    ``decision_function`` if it has no ``rank``; also at the end of a pipeline, inside a fitted
-    search and inside :class:`~sklearn.frozen.FrozenEstimator`, however they are nested. `Y` is an
-    indicator matrix with a column for each label of the estimator, or the class labels that the
-    estimator was trained on, 1-D or as a column, where a class that it never saw is a miss.
+    Use it as ``scoring`` in :class:`~sklearn.model_selection.GridSearchCV` and similar classes. The
+    scorer calls ``estimator.rank(X, k=k)``, or ``decision_function`` if the estimator has no
+    ``rank``. The estimator may be the last step of a pipeline, or be inside a fitted search or a
+    :class:`~sklearn.frozen.FrozenEstimator`, in any combination. `Y` is an indicator matrix with
+    one column per label of the estimator, or the classes of the rows, 1-D or as a column. A class
+    that was not in the training data is a miss.
 
-    A metric with a parameter `sample_weight` is given it if the scorer is. Where scikit-learn
-    routes metadata, ``scorer.set_score_request(sample_weight=True)`` returns a scorer that asks.
+    If the scorer is given `sample_weight`, it passes them to the metric. With metadata routing
+    enabled in scikit-learn, ``scorer.set_score_request(sample_weight=True)`` returns a scorer that
+    requests them.
 
     Parameters
     ----------
     metric : callable
-        A function ``metric(Y_true, Y_ranked, k=...)`` where more is better, such as those of this
-        module. For the scorer to be pickled, the metric must be.
+        Function ``metric(Y_true, Y_ranked, k=...)``, such as those of this module. Higher values
+        must be better. The scorer can be pickled if the metric can.
     **kwargs
-        Passed to the metric: `k`, if its default is not wanted, and `propensities` for
+        Passed to the metric: `k`, if its default is not suitable, and `propensities` for
         :func:`psp_at_k`.
 
     Returns
     -------
     callable
-        The scorer, ``scorer(estimator, X, Y, sample_weight=None)``. It pickles, and its `repr` is
+        Scorer ``scorer(estimator, X, Y, sample_weight=None)`` that returns a float. Its `repr` is
         the call that makes it.
 
     Raises
@@ -61,24 +62,32 @@ def make_ranking_scorer(metric, **kwargs):
     arguments.apply_defaults()
     if "k" not in arguments.arguments:
         raise TypeError(f"metric must have a parameter k, got {metric!r}")
-    k = _checked_k(arguments.arguments["k"])
-    return _RankingScorer(metric, {**kwargs, "k": k})
+    k = arguments.arguments["k"]
+    check_integer(k, "k", 1)
+    return RankingScorer(metric, {**kwargs, "k": int(k)})
 
 
-class _RankingScorer(ScoreRequests):
-    """Scores the ranking of a fitted estimator; made by `make_ranking_scorer`."""
+class RankingScorer(ScoreRequests):
+    """Scorer of the ranking of a fitted estimator; made by `make_ranking_scorer`.
+
+    Parameters
+    ----------
+    metric : callable
+    kwargs : dict
+        Arguments of the metric, among them k.
+    """
 
     def __init__(self, metric, kwargs):
         self.metric = metric
         self.kwargs = kwargs
 
     def __call__(self, estimator, X, Y, *, sample_weight=None):
-        """Rank `X` with the estimator and return the metric against `Y`."""
+        """Rank the rows of `X` with the estimator and return the metric."""
         truth = truth_for(last_ranker(estimator), Y)
         return self.compare(truth, ranked_by(estimator, X, self.kwargs["k"]), sample_weight)
 
     def compare(self, Y, ranked, sample_weight):
-        """Return the metric of a ranking."""
+        """Return the metric of a ranking; `sample_weight` may be None."""
         weight = {} if sample_weight is None else {"sample_weight": sample_weight}
         return self.metric(Y, ranked, **self.kwargs, **weight)
 
@@ -89,27 +98,29 @@ class _RankingScorer(ScoreRequests):
 
 
 def join_ranking_scorers(scorers):
-    """Make one scorer of several, which ranks once for all of them.
+    """Combine several scorers into one that ranks only once.
 
-    Given as ``scoring={...}``, each scorer ranks for itself, which takes longer than all else in a
-    search whose fits come from a memory.
+    With ``scoring={...}``, every scorer ranks the rows again. If the fits of a search are cached,
+    this takes most of the time.
 
     Parameters
     ----------
     scorers : dict of str to callable
-        Scorers that :func:`make_ranking_scorer` made, such as ``precision_at_1_scorer``, by name.
+        Scorers made by :func:`make_ranking_scorer`, such as ``precision_at_1_scorer``, by name.
 
     Returns
     -------
     callable
-        ``scorer(estimator, X, Y)`` that returns a dict of floats, as ``scoring=`` of
-        :class:`~sklearn.model_selection.GridSearchCV` takes it: results are called
-        ``mean_test_{name}``, and `refit` needs a name. The ranking is that of the largest k.
+        Scorer ``scorer(estimator, X, Y, sample_weight=None)`` that returns a dict of floats, for
+        ``scoring`` in :class:`~sklearn.model_selection.GridSearchCV`. The results are named
+        ``mean_test_{name}``, and `refit` must be a name. The rows are ranked with the largest k.
 
     Raises
     ------
-    TypeError, ValueError
-        If `scorers` is no dict, empty, or holds anything else.
+    TypeError
+        If `scorers` is not a dict, or a scorer was not made by :func:`make_ranking_scorer`.
+    ValueError
+        If `scorers` is empty.
 
     Examples
     --------
@@ -125,19 +136,24 @@ def join_ranking_scorers(scorers):
     if not scorers:
         raise ValueError("scorers must not be empty")
     for name, scorer in scorers.items():
-        if not isinstance(scorer, _RankingScorer):
+        if not isinstance(scorer, RankingScorer):
             raise TypeError(f"scorers must be made by make_ranking_scorer, got {name}={scorer!r}")
-    return _JoinedScorer(scorers)
+    return JoinedScorer(scorers)
 
 
-class _JoinedScorer(ScoreRequests):
-    """Scores one ranking in several ways; made by `join_ranking_scorers`."""
+class JoinedScorer(ScoreRequests):
+    """Several scorers of one ranking; made by `join_ranking_scorers`.
+
+    Parameters
+    ----------
+    scorers : dict of str to RankingScorer
+    """
 
     def __init__(self, scorers):
         self.scorers = dict(scorers)
 
     def __call__(self, estimator, X, Y, *, sample_weight=None):
-        """Rank `X` with the estimator and return every metric against `Y`."""
+        """Rank the rows of `X` with the estimator and return a dict of all metrics."""
         k = max(scorer.kwargs["k"] for scorer in self.scorers.values())
         truth = truth_for(last_ranker(estimator), Y)
         ranked = ranked_by(estimator, X, k)
@@ -148,21 +164,9 @@ class _JoinedScorer(ScoreRequests):
 
 
 precision_at_1_scorer = make_ranking_scorer(precision_at_k, k=1)
-
-
 precision_at_3_scorer = make_ranking_scorer(precision_at_k, k=3)
-
-
 precision_at_5_scorer = make_ranking_scorer(precision_at_k, k=5)
-
-
 recall_at_10_scorer = make_ranking_scorer(recall_at_k, k=10)
-
-
 ndcg_at_5_scorer = make_ranking_scorer(ndcg_at_k, k=5)
-
-
 mrr_at_10_scorer = make_ranking_scorer(mean_reciprocal_rank, k=10)
-
-
 hit_rate_at_10_scorer = make_ranking_scorer(hit_rate_at_k, k=10)

@@ -1,7 +1,7 @@
-"""Choice of thresholds, and scikit-learn's model selection for sparse y.
+"""Threshold selection, and scikit-learn's model selection functions for sparse y.
 
-scikit-learn's searches (GridSearchCV and its relatives) take sparse y as they are; its functions
-mostly refuse it. Here are those that do, otherwise unchanged.
+The searches of scikit-learn, such as GridSearchCV, accept a sparse y. Most of its functions do not.
+This module has versions of these functions that accept it.
 """
 
 from ._threshold import (

@@ -1,4 +1,4 @@
-"""Precision, recall and F of labels above a threshold, for every threshold there is."""
+"""Precision, recall and F-score at every threshold on the scores."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,14 @@ AVERAGES = ("micro", "samples", "macro")
 
 
 class FCurve(NamedTuple):
-    """Figures of the labels that score above each threshold; thresholds rise."""
+    """Metrics of the labels that score above each threshold.
+
+    Attributes
+    ----------
+    thresholds : ndarray of shape (n_thresholds,)
+        In increasing order.
+    precision, recall, f_score : ndarray of float64, shape (n_thresholds,)
+    """
 
     thresholds: np.ndarray
     precision: np.ndarray
@@ -19,22 +26,24 @@ class FCurve(NamedTuple):
 
 
 def f_curve(truth, scores, average, beta):
-    """Sweep a threshold over all scores.
+    """Compute precision, recall and F-score at every threshold.
 
-    Averages over rows or labels change by one row's or label's term with every pair that is added,
-    so that sorting the pairs is all there is to it.
+    With every pair of a row and a label that is added, only the term of this row or label changes
+    in the averages. The pairs are therefore added by decreasing score, and the changes are summed.
 
     Parameters
     ----------
-    truth, scores : canonical CSR matrices of shape (n, L)
-        The first of ones; of the second, stored entries are candidates.
+    truth : CSR matrix of shape (n, n_labels)
+        Canonical, of ones.
+    scores : CSR matrix of shape (n, n_labels)
+        Canonical. The stored entries are the candidates.
     average : {"micro", "samples", "macro"}
     beta : float
 
     Returns
     -------
-    FCurve
-        From all candidates to none. What would divide by zero is 0.
+    curve : FCurve
+        From all candidates to none. Ratios of 0/0 are 0.
     """
     rows = row_of_entries(scores)
     hits = is_true(truth, rows, scores.indices)
@@ -50,7 +59,7 @@ def f_curve(truth, scores, average, beta):
 
 
 def _groups(truth, rows, labels, average):
-    """Return the group of each pair within which counts are made, and the true ones of each."""
+    """Return the group of each pair, and the number of true labels of each group."""
     if average == "samples":
         return rows, np.diff(truth.indptr)
     if average == "macro":
@@ -59,7 +68,7 @@ def _groups(truth, rows, labels, average):
 
 
 def _steps(group, n_true, hits, scores, beta):
-    """By how much each pair changes its group's precision, recall and F, once it is added."""
+    """Return the change of precision, recall and F-score of its group by each pair."""
     order = np.lexsort((-scores, group))
     group = group[order]
     first = np.append(True, group[1:] != group[:-1])

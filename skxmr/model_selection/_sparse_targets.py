@@ -1,4 +1,4 @@
-"""Functions of scikit-learn that work with sparse y but refuse to be given one."""
+"""Functions of scikit-learn that work with a sparse y but do not accept it."""
 
 import inspect
 from functools import wraps
@@ -9,23 +9,24 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-_DOC = """Do what :func:`sklearn.{module}.{name}` does, for sparse `y` as well.
+_DOC = """Run :func:`sklearn.{module}.{name}`, also with a sparse `y`.
 
-Takes and returns the same. scikit-learn's function itself works with a sparse `y`, but refuses it
-where it checks its parameters; these go unchecked if `y` is sparse, and so do those of scikit-learn
-estimators inside. Folds of a number are consecutive, as always for an indicator matrix: corpora
-tend to be sorted, so give ``cv=KFold(5, shuffle=True)``.
+The parameters and the result are the same. If `y` is sparse, the validation of parameters is
+disabled, because it rejects a sparse `y`. This includes the parameters of scikit-learn estimators
+inside. As always for an indicator matrix, an integer `cv` stands for consecutive folds. Many data
+sets are sorted, so use ``cv=KFold(5, shuffle=True)``.
 """
 
 
-def taking_sparse_y(function):
-    """Return a function of scikit-learn, for sparse y as well."""
+def accepting_sparse_y(function):
+    """Return a version of a scikit-learn function that also accepts a sparse y."""
     signature = inspect.signature(function)
 
     @wraps(function)
     def wrapper(*args, **kwargs):
-        unchecked = sparse.issparse(signature.bind(*args, **kwargs).arguments.get("y"))
-        with config_context(**({"skip_parameter_validation": True} if unchecked else {})):
+        if not sparse.issparse(signature.bind(*args, **kwargs).arguments.get("y")):
+            return function(*args, **kwargs)
+        with config_context(skip_parameter_validation=True):
             return function(*args, **kwargs)
 
     module = function.__module__.split(".")[1]
@@ -34,8 +35,19 @@ def taking_sparse_y(function):
     return wrapper
 
 
-class Answering(BaseEstimator):
-    """An estimator whose `predict` is another method: that may be sparse wherever `predict` may."""
+class PredictsBy(BaseEstimator):
+    """Estimator whose `predict` calls another method, so that its result may be sparse.
+
+    Parameters
+    ----------
+    estimator : estimator
+    method : str
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        Fitted clone.
+    """
 
     def __init__(self, estimator, method):
         self.estimator = estimator
@@ -47,11 +59,11 @@ class Answering(BaseEstimator):
         return self
 
     def predict(self, X):
-        """Return what the method says."""
+        """Return the result of the method."""
         return getattr(self.estimator_, self.method)(X)
 
     def get_metadata_routing(self):
-        """Ask for what the estimator asks for."""
+        """Return the metadata routing of the estimator."""
         return get_routing_for_object(self.estimator)
 
     def __sklearn_tags__(self):

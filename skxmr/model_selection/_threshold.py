@@ -1,48 +1,53 @@
-"""Choice of thresholds, and scikit-learn's model selection for sparse y.
-
-scikit-learn's searches (GridSearchCV and its relatives) take sparse y as they are; its functions
-mostly refuse it. Here are those that do, otherwise unchanged.
-"""
+"""Threshold selection, and scikit-learn's model selection functions for sparse y."""
 
 import numpy as np
 from scipy import sparse
 from sklearn import inspection, model_selection
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import _num_samples
 
 from .._meta.held_out import PREFIT, fitted_to, splits
 from .._ranking.wrapped import reached_scores, take_rows
 from .._utils.cloning import draw_seed
 from .._utils.matrices import check_indicator
-from .._utils.params import check_option, check_random_state, check_real
+from .._utils.params import check_option, check_real
 from .._utils.targets import target_array
 from ._f_curve import AVERAGES, f_curve
-from ._sparse_targets import Answering, taking_sparse_y
+from ._sparse_targets import PredictsBy, accepting_sparse_y
 
-cross_validate = taking_sparse_y(model_selection.cross_validate)
-cross_val_score = taking_sparse_y(model_selection.cross_val_score)
-learning_curve = taking_sparse_y(model_selection.learning_curve)
-validation_curve = taking_sparse_y(model_selection.validation_curve)
-permutation_importance = taking_sparse_y(inspection.permutation_importance)
+cross_validate = accepting_sparse_y(model_selection.cross_validate)
+cross_val_score = accepting_sparse_y(model_selection.cross_val_score)
+learning_curve = accepting_sparse_y(model_selection.learning_curve)
+validation_curve = accepting_sparse_y(model_selection.validation_curve)
+permutation_importance = accepting_sparse_y(inspection.permutation_importance)
 
 
 def cross_val_predict(estimator, X, y=None, *, method="predict", **options):
-    """Do what :func:`sklearn.model_selection.cross_val_predict` does, for sparse `y` as well.
+    """Run :func:`sklearn.model_selection.cross_val_predict`, also with a sparse `y`.
 
     Parameters
     ----------
     estimator : estimator
+        Estimator to clone and fit.
     X : {array-like, sparse matrix, list} of length n_samples
-    y : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_labels), optional
+        Rows.
+    y : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_labels), default=None
+        Classes, or a 0/1 indicator of the labels.
     method : str, default="predict"
-        With a sparse `y` any method of the fitted estimator that takes rows.
+        Method of the fitted estimator to call. With a sparse `y`, any method that takes rows.
     **options
-        As scikit-learn takes them: `groups`, `cv`, `n_jobs`, `params` and the like.
+        Other parameters of scikit-learn's function: `groups`, `cv`, `n_jobs`, `params` and others.
 
     Returns
     -------
-    predictions : {ndarray, sparse matrix}
-        What the method says of each row, in the container that it gives.
+    predictions : {ndarray, sparse matrix} of shape (n_samples,) or (n_samples, n_columns)
+        Result of the method for each row, in the container that the method returns.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`sklearn.model_selection.cross_val_predict`. If `y` is sparse, parameters are not
+        validated.
 
     Examples
     --------
@@ -55,41 +60,43 @@ def cross_val_predict(estimator, X, y=None, *, method="predict", **options):
     (24, 4)
     """
     if sparse.issparse(y) and method != "predict":
-        estimator, method = Answering(estimator, method), "predict"
+        estimator = PredictsBy(estimator, method)
+        method = "predict"
     return model_selection.cross_val_predict(estimator, X, y, method=method, **options)
 
 
 def tune_threshold(
     estimator, X, Y, *, average="micro", beta=1.0, cv=PREFIT, fit_params=None, random_state=None
 ):
-    """Find the score above which labels are best predicted.
+    """Find the threshold on the scores with the best F-score.
 
-    Every score of every label that the estimator reaches is tried, so that the result is exact.
+    All scores of all labels that the estimator reaches are compared, so that the result is exact.
     :class:`sklearn.model_selection.TunedThresholdClassifierCV` does the same for two classes.
 
     Parameters
     ----------
     estimator : estimator
-        With ``rank`` or ``decision_function``; may be a pipeline or a search that ends in one.
+        Estimator with ``rank`` or ``decision_function``, also at the end of a pipeline or inside a
+        search.
     X : {array-like, sparse matrix, list} of length n_samples
-        Rows that the estimator was not fitted to, unless `cv` says otherwise.
+        Rows. With ``cv="prefit"``, they must not be the training rows.
     Y : {array-like, sparse matrix} of shape (n_samples, n_labels)
-        Their labels, 0 or 1.
+        Labels of the rows, 0 or 1.
     average : {"micro", "samples", "macro"}, default="micro"
-        Whether the F-score is that of all pairs of a row and a label, or the mean of those of the
-        rows or of the labels, as in :func:`sklearn.metrics.fbeta_score`. F-scores of 0/0 count
-        as 0: rows (labels) for which nothing is true.
+        "micro": F-score of all pairs of a row and a label. "samples", "macro": mean of the F-scores
+        of the rows or of the labels, as in :func:`sklearn.metrics.fbeta_score`. F-scores of 0/0,
+        of rows or labels without positives, count as 0.
     beta : float, default=1.0
-        Recall counts `beta` times as much as precision.
+        Weight of the recall relative to the precision.
     cv : "prefit", int, cross-validation generator or iterable, default="prefit"
-        With "prefit" the estimator is fitted already. Else clones of it are fitted to the training
-        rows of each split, and the scores of all test rows are put together. The folds of a number
-        are drawn at random. An iterable yields pairs of training and test rows, as row numbers or
-        boolean masks.
-    fit_params : dict, optional
-        Passed to ``fit`` by cross-validation, as a whole: not for what has a value for every row.
+        With "prefit", the estimator is already fitted. Otherwise, clones are fitted to the training
+        rows of each split, and the scores of all test rows are used. An integer is the number of
+        random folds. An iterable yields pairs of training and test rows, as row numbers or boolean
+        masks.
+    fit_params : dict, default=None
+        Passed to ``fit`` in cross-validation. They are not split: values per row are not possible.
     random_state : int, RandomState instance or None, default=None
-        Draws the folds, and seeds an estimator whose own is None.
+        Seed of the folds, and of an estimator whose `random_state` is None.
 
     Returns
     -------
@@ -97,26 +104,28 @@ def tune_threshold(
         With the attributes
 
         threshold : float
-            The best threshold, for ``estimator.set_params(threshold=...)``: labels whose score is
-            higher are predicted. Of several that are as good, the highest.
+            Best threshold, for ``estimator.set_params(threshold=...)``. Labels with higher scores
+            are predicted. Of equally good thresholds, this is the highest.
         score : float
-            The F-score there.
-        thresholds : ndarray
-            All thresholds that make a difference, rising: one below all scores, then the scores.
-        precision, recall, f_score : ndarray of float64
-            What predicting the labels above each of them gives, averaged likewise.
+            F-score at this threshold.
+        thresholds : ndarray of shape (n_thresholds,)
+            All thresholds with different predictions, in increasing order: one below all scores,
+            then the scores.
+        precision, recall, f_score : ndarray of float64, shape (n_thresholds,)
+            Averages at each threshold.
 
     Raises
     ------
     ValueError, TypeError
         If a parameter is not as documented; the message names it. ValueError if the estimator
-        reaches no label at all.
+        does not reach any label.
 
     Notes
     -----
-    True labels that are not reached are misses. Time grows as n log n with the number of scores,
-    about ``beam_width`` times the size of a leaf for each row, which are all held at once: several
-    thousand rows suffice. The best F-score is a little optimistic, as it was chosen on these rows.
+    True labels that are not reached are misses. There are about ``beam_width`` times the size of a
+    leaf cluster scores per row. All are held in memory, and the time is n log n for n scores, so
+    use several thousand rows. The best F-score is slightly optimistic, because the threshold is
+    chosen on the same rows.
 
     References
     ----------
@@ -144,7 +153,7 @@ def tune_threshold(
     Y = target_array(Y, "Y")
     if Y.ndim != 2:
         raise ValueError(f"Y must be a 0/1 indicator matrix, got {Y.ndim} dimension(s)")
-    Y = Y.tocsr() if sparse.issparse(Y) else Y
+    Y = Y.tocsr() if sparse.issparse(Y) else Y  # rows of other formats cannot be taken
     truth = check_indicator(Y, "Y", _num_samples(X))
     if isinstance(cv, str) and cv == PREFIT:
         scores = _checked_scores(estimator, X, Y)
@@ -152,7 +161,7 @@ def tune_threshold(
         tested, scores = _cross_validated(estimator, X, Y, cv, fit_params or {}, random_state)
         truth = truth[tested]
     if scores.nnz == 0:
-        raise ValueError("estimator must reach some label of X, got none")
+        raise ValueError("estimator must reach some label of X, but reaches none")
     curve = f_curve(truth, scores, average, float(beta))
     best = len(curve.f_score) - 1 - int(np.argmax(curve.f_score[::-1]))
     return Bunch(
@@ -163,7 +172,7 @@ def tune_threshold(
 
 
 def _checked_scores(estimator, X, Y):
-    """Score rows; a label that Y does not know is an error, not a miss."""
+    """Score rows and check that Y has a column for each label of the estimator."""
     scores = reached_scores(estimator, X, Y.shape[1], sparse_y=sparse.issparse(Y))
     if scores.shape[1] != Y.shape[1]:
         raise ValueError(f"Y must have {scores.shape[1]} columns as in fit, got {Y.shape[1]}")
@@ -171,8 +180,9 @@ def _checked_scores(estimator, X, Y):
 
 
 def _cross_validated(estimator, X, Y, cv, fit_params, random_state):
-    """Return the test rows of all splits, and their scores."""
-    tested, scores = [], []
+    """Return the test rows of all splits and their scores."""
+    tested = []
+    scores = []
     rng = check_random_state(random_state)
     seed = draw_seed(rng)
     for train, test in splits(cv, X, Y, rng):

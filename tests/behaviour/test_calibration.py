@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from strategies import csr_matrices, finite, halves, seeds
 
 from skxmr import CalibratedRanker, XRLinearClassifier
-from skxmr._utils.pairs import is_true, places, row_of_entries
+from skxmr._utils.pairs import is_true, ranks, row_of_entries
 from skxmr.calibration import reliability_curve
 from skxmr.calibration._maps import (
     METHODS,
@@ -163,7 +163,7 @@ def test_zeros_of_both_signs_are_one_score():
 def test_a_map_for_the_first_labels_is_right_for_them():
     rng = np.random.default_rng(0)
     X, _ = scored()
-    first = places(X) == 1
+    first = ranks(X) == 1
     hits = rng.random(X.nnz) < np.where(first, 0.8, 0.1)
     Y = sp.csr_matrix((np.ones(hits.sum()), (row_of_entries(X)[hits], X.indices[hits])), X.shape)
     for_first, for_all = (
@@ -178,7 +178,7 @@ def test_a_map_for_the_first_labels_is_right_for_them():
 
 @given(csr_matrices(halves, min_rows=1, min_columns=1))
 def test_places_are_those_of_a_slow_sort(scores):
-    found = places(scores)
+    found = ranks(scores)
     for row in range(scores.shape[0]):
         entries = slice(scores.indptr[row], scores.indptr[row + 1])
         ranked = sorted(zip(-scores.data[entries], scores.indices[entries], strict=True))

@@ -502,7 +502,7 @@ def test_a_pickle_of_a_version_that_compared_otherwise():
     completer = fitted(["stra\u00dfe 5", "e\u0301tude", "church"])
     state = dict(completer.__getstate__())
     texts = [query.lower() for query in completer.classes_]
-    state["_prefixes"] = PrefixIndex(completer.classifier_.tree_, texts)
+    state["_prefixes"] = PrefixIndex([completer.classifier_.tree_], texts)
     del state["_partial_letters"]
     old = SessionQueryCompleter()
     old.__setstate__(state)

@@ -51,7 +51,7 @@ def classifier(**params):
 def assert_same_models(left, right):
     """All trees, bit by bit."""
     assert left.trees_ == right.trees_
-    for one, other in zip(left._fitted.models, right._fitted.models, strict=True):
+    for one, other in zip(left._fitted.rankers, right._fitted.rankers, strict=True):
         for a, b in zip(one.layers, other.layers, strict=True):
             for name in a.DTYPES:
                 assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
@@ -141,7 +141,7 @@ def test_what_is_lost_is_done_again_and_nothing_else(n_tasks):
 
 
 def test_who_loses_too_many_workers_is_told(monkeypatch):
-    monkeypatch.setattr(parallel, "_MOST_LOSSES", 1)
+    monkeypatch.setattr(parallel, "_MAX_LOSSES", 1)
     with pytest.raises(CancelledError):
         list(parallel._persistently(losing([]), range(7), CancelledError))
 

@@ -8,7 +8,7 @@ from datasets import random_labels
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
-from reference import assert_same_model, assert_same_ranking
+from reference import assert_same_model, assert_same_ranking, rank_block
 from scipy import sparse as sp
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
@@ -17,6 +17,7 @@ from strategies import csr_matrices, label_trees
 import skxmr
 import skxmr.linear
 from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier
+from skxmr._ranking.tree_ranker import TreeRanker
 from skxmr._training.disentangle import MOST_CLUSTERS, most_matched, reassigned
 
 DEEP = KMeansIndexer(branching=2, max_leaf_size=3)
@@ -136,14 +137,14 @@ def test_a_label_is_ranked_once_and_by_its_best_copy():
     labels, scores = clf.rank(X, 20)
     assert all(sorted(row) == list(range(16)) for row in labels[:, :16].tolist())
     assert (labels[:, 16:] == -1).all()
-    every = skxmr._core.Model(
-        clf._fitted.models[0].layers,
+    every = TreeRanker(
+        clf._fitted.rankers[0].layers,
         np.arange(clf.tree_.n_slots, dtype=np.int32),
         clf.tree_.n_slots,
         20,
     )
     options = {"k": clf.tree_.n_slots, "beam_width": 50, "post_processor": "l3-hinge"}
-    slots, of_slot = every.rank(skxmr._core.CSRView(X), 0, X.shape[0], **options)
+    slots, of_slot = rank_block(every, skxmr._core.CSRView(X), 0, X.shape[0], **options)
     best = np.full((X.shape[0], 16), -np.inf, dtype=np.float32)
     rows = np.repeat(np.arange(X.shape[0]), slots.shape[1])
     np.maximum.at(best, (rows, clf.tree_.slot_label[slots.ravel()]), of_slot.ravel())

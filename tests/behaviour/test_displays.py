@@ -148,7 +148,7 @@ def test_quality_is_that_of_models_fitted_so(params):
         for j, width in enumerate(grid["beam_widths"]):
             other = classifier(**params, prune_threshold=threshold, beam_width=width).fit(X, Y)
             assert display.quality[i, j] == scoring(other, X, Y)
-        assert display.nbytes[i] == sum(model.nbytes for model in other._fitted.models)
+        assert display.nbytes[i] == sum(model.nbytes for model in other._fitted.rankers)
     assert len(np.unique(display.quality)) > 2
     assert display.metric_name == "precision at 3"
     for line, values in zip(display.lines_, display.quality, strict=True):

@@ -28,8 +28,9 @@ from sklearn.preprocessing import normalize
 import skxmr._core._search
 import skxmr.linear
 from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier
-from skxmr._core import CSRView, Layer, Model, compile_chunk
+from skxmr._core import CSRView, Layer, compile_chunk
 from skxmr._core._library import ffi
+from skxmr._ranking.tree_ranker import TreeRanker
 from skxmr._utils import progress
 from skxmr.embeddings import label_text_features, pifa, pii
 
@@ -443,7 +444,7 @@ def beam_at(clf, X, level):
     """Nodes of a level that the search keeps: what it finds where the tree ends at that level."""
     width = clf.tree_.n_nodes(level)
     nodes = np.arange(width, dtype=np.int32)
-    top = Model(clf._fitted.models[0].layers[:level], nodes, width, X.shape[1])
+    top = TreeRanker(clf._fitted.rankers[0].layers[:level], nodes, width, X.shape[1])
     k = min(width, clf.beam_width)
     found, scores = top.rank(
         CSRView(X),
@@ -769,7 +770,7 @@ def test_copies_rank_alike(duplicate, weight_dtype):
 def test_pruning_leaves_larger_weights_and_fewer():
     X, Y = noisy()
     sizes = [
-        classifier(prune_threshold=t).fit(X, Y)._fitted.models[0].nbytes for t in (0, 0.1, 0.5)
+        classifier(prune_threshold=t).fit(X, Y)._fitted.rankers[0].nbytes for t in (0, 0.1, 0.5)
     ]
     assert sizes[0] > sizes[1] > sizes[2]
 
@@ -780,7 +781,7 @@ def test_pruning_leaves_larger_weights_and_fewer():
 def rounded_copy(clf):
     """A float32 classifier with its weights rounded by numpy, to be searched in float32."""
     layers = []
-    for layer in clf._fitted.models[0].layers:
+    for layer in clf._fitted.rankers[0].layers:
         m, chunks = clf.n_features_in_, []
         for c in range(layer.n_chunks):
             columns = layer.columns(c, m)
@@ -788,7 +789,7 @@ def rounded_copy(clf):
             chunks.append(compile_chunk(columns._replace(values=values), m))
         layers.append(Layer.from_chunks(layer.child_ptr, chunks))
     tree = clf.tree_
-    return Model(layers, tree.slot_label, tree.n_labels, clf.n_features_in_)
+    return TreeRanker(layers, tree.slot_label, tree.n_labels, clf.n_features_in_)
 
 
 @INDEXERS
@@ -798,8 +799,8 @@ def test_float16_is_float32_with_rounded_weights(tmp_path, indexer, memory):
     params = {"memory": str(tmp_path)} if memory else {}
     single = classifier(indexer, **params).fit(X, Y)
     half = classifier(indexer, weight_dtype="float16", **params).fit(X, Y)
-    assert {layer.weight_dtype for layer in half._fitted.models[0].layers} == {"float16"}
-    assert half._fitted.models[0].nbytes < single._fitted.models[0].nbytes
+    assert {layer.weight_dtype for layer in half._fitted.rankers[0].layers} == {"float16"}
+    assert half._fitted.rankers[0].nbytes < single._fitted.rankers[0].nbytes
     assert (half.rank(X)[1] != single.rank(X)[1]).any()
     expected = copy.deepcopy(half)
     expected._fitted = expected._fitted._replace(models=(rounded_copy(single),))
@@ -837,13 +838,13 @@ def test_bias_zero_scores_empty_rows_alike():
 def trainings(monkeypatch):
     """Count the trainings that really happen."""
     calls = []
-    train = skxmr.linear._classifier.train_layers
+    train = skxmr._training.trees.train_layers
 
     def counted(*args, **kwargs):
         calls.append(1)
         return train(*args, **kwargs)
 
-    monkeypatch.setattr(skxmr.linear._classifier, "train_layers", counted)
+    monkeypatch.setattr(skxmr._training.trees, "train_layers", counted)
     return calls
 
 
@@ -1164,7 +1165,7 @@ def test_training_holds_the_compiled_model_about_once(monkeypatch, n_jobs):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 1.6 * clf._fitted.models[0].nbytes
+    assert peak < 1.6 * clf._fitted.rankers[0].nbytes
 
 
 # ---- progress ----
@@ -1228,11 +1229,11 @@ def test_silent_by_default(capsys):
 
 def test_threads_may_be_the_first_to_rank(monkeypatch):
     # Slow construction and poisoned memory on release: a view freed while in use is noticed.
-    class SlowView(skxmr._core._search._ModelView):
+    class SlowView(skxmr._core.ModelView):
         made = itertools.count()
 
-        def __init__(self, model):
-            super().__init__(model)
+        def __init__(self, *parts):
+            super().__init__(*parts)
             time.sleep(0.002 * (next(SlowView.made) % 4))
 
         def __del__(self):
@@ -1241,7 +1242,7 @@ def test_threads_may_be_the_first_to_rank(monkeypatch):
     X, Y = noisy(n_rows=2000)
     clf = classifier(max_iter=3).fit(X, Y)
     expected = clf.rank(X)
-    monkeypatch.setattr(skxmr._core._search, "_ModelView", SlowView)
+    monkeypatch.setattr(skxmr._ranking.tree_ranker, "ModelView", SlowView)
     for _ in range(10):
         fresh = pickle.loads(pickle.dumps(clf)).set_params(n_jobs=4)
         assert_same_ranking(fresh.rank(X), expected)

@@ -15,7 +15,8 @@ from strategies import csr_matrices
 
 import skxmr
 from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier
-from skxmr._core import FOR_POSITIVES, Model, csr_transpose
+from skxmr._core import FOR_POSITIVES, csr_transpose
+from skxmr._ranking.tree_ranker import TreeRanker
 from skxmr._training import trainer
 from skxmr._training.negatives import SCHEMES, LevelExamples, stages, with_matched
 
@@ -96,8 +97,8 @@ def matched_rows(clf, X, level):
     """The rows whose beam holds each node of a level, by a search with the fitted layers."""
     if level == 0:
         return [set(range(X.shape[0]))]
-    layers, n = clf._fitted.models[0].layers[:level], clf.tree_.n_nodes(level)
-    model = Model(layers, np.arange(n, dtype=np.int32), n, X.shape[1])
+    layers, n = clf._fitted.rankers[0].layers[:level], clf.tree_.n_nodes(level)
+    model = TreeRanker(layers, np.arange(n, dtype=np.int32), n, X.shape[1])
     post_processor = "l3-hinge" if clf.loss == "squared_hinge" else "sigmoid"
     nodes, _ = rank_all(model, X, k=WIDTH, beam_width=WIDTH, post_processor=post_processor)
     return [set(np.flatnonzero((nodes == node).any(axis=1)).tolist()) for node in range(n)]
@@ -302,14 +303,14 @@ def test_a_cached_model_is_the_same_to_the_bit(tmp_path, prune_threshold, weight
     expected = classifier(**params).fit(X, Y)
     for _ in range(2):
         assert_same_model(classifier(memory=str(tmp_path), **params).fit(X, Y), expected)
-    assert {layer.weight_dtype for layer in expected._fitted.models[0].layers} == {weight_dtype}
+    assert {layer.weight_dtype for layer in expected._fitted.rankers[0].layers} == {weight_dtype}
 
 
 def test_what_is_pruned_from_a_coarse_model_is_not_what_the_matcher_saw():
     X, Y = noisy()
     fine, coarse = (classifier(prune_threshold=t).fit(X, Y) for t in (0.1, 0.6))
-    pruned = [layer.prune(X.shape[1], 0.6, 1.0) for layer in fine._fitted.models[0].layers]
-    for a, b in zip(pruned, coarse._fitted.models[0].layers, strict=True):
+    pruned = [layer.prune(X.shape[1], 0.6, 1.0) for layer in fine._fitted.rankers[0].layers]
+    for a, b in zip(pruned, coarse._fitted.rankers[0].layers, strict=True):
         assert_array_equal(a.payload, b.payload)
 
 

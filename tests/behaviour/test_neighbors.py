@@ -11,7 +11,7 @@ from datasets import random_labels
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from reference import best_first, padded, stored_entries
+from reference import assert_same_ranking, best_first, padded, stored_entries
 from scipy import sparse as sp
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
@@ -23,7 +23,9 @@ from skxmr._core import CSRView, NeighborRows, _voters, combine
 from skxmr._data.examples import distinct_examples
 from skxmr._ranking.ensemble import EnsembleCache
 from skxmr._ranking.neighbors import make_neighbor_rows
+from skxmr._utils.targets import known_truth
 from skxmr.datasets import load_catalogue_subjects
+from skxmr.linear import LabelOrder
 from skxmr.metrics import precision_at_k
 from skxmr.text import NGramTfidfVectorizer
 
@@ -256,7 +258,7 @@ def classifier(**params):
 
 def with_models(clf, models):
     """The state of a classifier with other models."""
-    return clf._fitted._replace(models=models, ensembles=EnsembleCache())
+    return clf._fitted._replace(rankers=models, ensembles=EnsembleCache())
 
 
 def test_scores_of_trees_are_averaged():
@@ -264,7 +266,7 @@ def test_scores_of_trees_are_averaged():
     assert ensemble.trees_[0] == ensemble.tree_ == classifier().fit(X, Y).tree_
     assert len(set(ensemble.trees_)) == 3
     singles = []
-    for model in ensemble._fitted.models:
+    for model in ensemble._fitted.rankers:
         single = clone(ensemble).fit(X, Y)
         single._fitted = with_models(single, (model,))
         singles.append(single.decision_function(X).toarray())
@@ -400,7 +402,7 @@ def test_a_row_of_weight_two_is_the_row_twice(params):
         assert_array_equal(left, right)
 
 
-def test_the_number_of_voters_can_change_after_fit():
+def test_the_number_of_neighbors_can_change_after_fit():
     clf = classifier(n_neighbors=5).fit(X, Y)
     plain = classifier().fit(X, Y)
     with_neighbors = clf.rank(X, 5)
@@ -427,7 +429,7 @@ def test_rows_added_are_neighbors_as_if_they_had_been_there(one_dimensional):
     assert added._fitted.neighbors.n_rows == clf._fitted.neighbors.n_rows + 150
     added._fitted.neighbors.check()
     weight = np.repeat(np.array([1, 2], dtype=np.float32), 150)
-    Y_both = sp.vstack((clf._indicator_of(targets, 150), clf._indicator_of(more_targets, 150)))
+    Y_both = sp.vstack((known_truth(clf, targets), known_truth(clf, more_targets)))
     both = distinct_examples(sp.vstack((X, more), format="csr"), Y_both.tocsr(), weight)
     listed, _ = clf.rank(more, 12)
     options = CSRView(more), 0, 150, listed, 5, 10**6
@@ -445,9 +447,9 @@ def test_a_search_over_neighbors_trains_each_fold_once(tmp_path, monkeypatch):
     grid = {"n_neighbors": [None, 3, 10], "neighbor_weight": [0.2, 0.4]}
     search = GridSearchCV(classifier(memory=tmp_path), grid, cv=2, refit=False)
     trained = []
-    real = skxmr.linear._classifier.train_layers
+    real = skxmr._training.trees.train_layers
     monkeypatch.setattr(
-        "skxmr.linear._classifier.train_layers", lambda *a, **k: trained.append(1) or real(*a, **k)
+        "skxmr._training.trees.train_layers", lambda *a, **k: trained.append(1) or real(*a, **k)
     )
     search.fit(X, np.asarray(Y.argmax(axis=1)).ravel())
     assert len(trained) == 2
@@ -493,18 +495,77 @@ def test_wrong_parameters_are_named(params, match):
                 clf.rank(rows, 3)
 
 
-def test_a_frontier_belongs_to_one_tree():
-    start = 0, sp.csr_matrix(np.ones((X.shape[0], 1), dtype=np.float32))
-    with_neighbors = classifier(n_neighbors=3).fit(X, Y)
-    assert_array_equal(with_neighbors.rank(X, 3, frontier=start)[0], with_neighbors.rank(X, 3)[0])
-    with pytest.raises(ValueError, match="frontier needs n_trees=1"):
-        classifier(n_trees=2).fit(X, Y).rank(X, 3, frontier=start)
+KINDS = [{}, {"n_neighbors": 3}, {"n_trees": 2}, {"n_trees": 2, "n_neighbors": 3}]
 
 
-def test_a_completer_wants_a_single_tree():
-    completer = SessionQueryCompleter(XRLinearClassifier(n_trees=2))
-    with pytest.raises(ValueError, match="n_trees"):
-        completer.fit([("", "a"), ("", "b")], ["art", "birds"])
+@pytest.mark.parametrize("params", KINDS)
+def test_every_kind_of_model_starts_at_a_frontier(params):
+    clf = classifier(**params).fit(X, Y)
+    root = 0, sp.csr_matrix(np.ones((X.shape[0], 1), dtype=np.float32))
+    start = [root] * 2 if "n_trees" in params else root
+    assert_same_ranking(clf.rank(X, 3, frontier=start), clf.rank(X, 3))
+    if "n_trees" in params:
+        with pytest.raises(ValueError, match="frontier must be a list of 2 pairs"):
+            clf.rank(X, 3, frontier=root)
+
+
+@pytest.mark.parametrize("params", KINDS)
+def test_every_kind_of_model_is_restricted(params):
+    """A score depends on the row and the label only, and labels outside are left out."""
+    clf = classifier(**params, beam_width=100).fit(X, Y)
+    n_labels = Y.shape[1]
+    position = np.random.default_rng(0).permutation(n_labels).astype(np.int32)
+    order = LabelOrder(clf.trees_, position)
+    begin = np.arange(X.shape[0]) % n_labels
+    ranges = np.stack((begin, np.minimum(begin + 4, n_labels)), axis=1).astype(np.int64)
+    labels, scores = clf.rank(X, n_labels, restriction=order.restricted_to(ranges))
+    for i, (first, end) in enumerate(ranges.tolist()):
+        permitted = np.flatnonzero((position >= first) & (position < end))
+        found = labels[i][labels[i] >= 0]
+        assert set(found.tolist()) == set(permitted.tolist())
+        one = order.restricted_to(ranges[[i]])
+        for row in (X[i], (X[i].indices, X[i].data), X[i].toarray()):
+            for _ in range(2):  # the second time without checks
+                ranking = clf.rank(row, n_labels, restriction=one)
+                assert_array_equal(ranking[0][0], labels[i])
+                assert_array_equal(ranking[1][0], scores[i])
+    every = order.restricted_to(np.tile([0, n_labels], (X.shape[0], 1)).astype(np.int64))
+    assert_same_ranking(clf.rank(X, 5, restriction=every), clf.rank(X, 5))
+    if "n_neighbors" not in params:
+        whole = clf.decision_function(X).toarray()
+        reached = labels >= 0
+        rows = np.nonzero(reached)[0]
+        assert_allclose(scores[reached], whole[rows, labels[reached]], rtol=1e-6)
+
+
+def test_restrictions_are_checked():
+    clf = classifier(n_trees=2).fit(X, Y)
+    n_labels = Y.shape[1]
+    order = LabelOrder(clf.trees_, np.arange(n_labels, dtype=np.int32))
+    everything = np.tile([0, n_labels], (X.shape[0], 1)).astype(np.int64)
+    with pytest.raises(TypeError, match="restriction must be what LabelOrder"):
+        clf.rank(X, 3, restriction=everything)
+    with pytest.raises(ValueError, match="restriction must have int64 ranges"):
+        clf.rank(X, 3, restriction=order.restricted_to(everything[:3]))
+    with pytest.raises(ValueError, match="restriction must have int64 ranges"):
+        clf.rank(X[0], 3, restriction=order.restricted_to(everything[:1].astype(float)))
+    other = LabelOrder([clf.tree_], np.arange(n_labels, dtype=np.int32))
+    for rows in (X, X[0]):
+        one = other.restricted_to(everything[: rows.shape[0]])
+        with pytest.raises(ValueError, match="restriction must be made for the trees"):
+            clf.rank(rows, 3, restriction=one)
+
+
+def test_a_completer_may_have_several_trees():
+    pairs = [("", "a"), ("birds", "b"), ("", "ar"), ("art", "bi"), ("", "bo")]
+    queries = ["art", "birds", "artists", "birch", "books"]
+    completer = SessionQueryCompleter(XRLinearClassifier(n_trees=2, random_state=0))
+    completer.fit(pairs * 3, queries * 3)
+    assert {query for query, _ in completer.complete("b")} == {"birds", "birch", "books"}
+    labels, _ = completer.rank(pairs, 5)
+    for (_, prefix), row in zip(pairs, labels, strict=True):
+        found = completer.classes_[row[row >= 0]]
+        assert sorted(found) == sorted(q for q in queries if q.startswith(prefix))
 
 
 def test_a_completer_uses_no_neighbors():
@@ -521,7 +582,7 @@ def test_trees_and_neighbors_rank_a_catalogue_better():
     clf = XRLinearClassifier(random_state=0, n_jobs=2, n_trees=3, n_neighbors=20)
     clf.fit(X, data.Y_train)
     mixed = precision_at_k(data.Y_test, clf.rank(X_test, 5), k=5)
-    clf._fitted = with_models(clf, clf._fitted.models[:1])
+    clf._fitted = with_models(clf, clf._fitted.rankers[:1])
     one_tree = precision_at_k(data.Y_test, clf.rank(X_test, 5), k=5)
     clf.set_params(n_neighbors=None)
     assert precision_at_k(data.Y_test, clf.rank(X_test, 5), k=5) + 0.005 < one_tree < mixed
@@ -547,18 +608,3 @@ def test_neighbors_pickled_by_an_earlier_release_load():
     for found, expected in zip(loaded.find(*options), rows.find(*options), strict=True):
         assert_array_equal(found, expected)
     assert b"_voters" not in pickle.dumps(loaded)
-
-
-def test_names_of_an_earlier_release_still_work():
-    clf = classifier(n_neighbors=3).fit(X, Y)
-    n_rows = clf._fitted.neighbors.n_rows
-    with pytest.warns(FutureWarning, match="add_neighbors"):
-        clf.add_voters(example(seed=4)[0][:2], Y[:2])
-    assert clf._fitted.neighbors.n_rows == n_rows + 2
-    with pytest.warns(FutureWarning, match="neighbors_"):
-        assert clf.votes_ == clf.neighbors_ == (3, 3.0, 0.2)
-    explanation = clf.explain(X[:1], 2)
-    with pytest.warns(FutureWarning, match="neighbors"):
-        assert explanation.votes is explanation.neighbors
-    with pytest.warns(FutureWarning, match="NeighborExplanation"):
-        assert skxmr.inspection.VoteExplanation is type(explanation.neighbors)

@@ -25,9 +25,10 @@ from strategies import examples, label_trees
 
 import skxmr
 from skxmr import KMeansIndexer, LabelTree, TrieHybridIndexer, TrieIndexer, XRLinearClassifier
-from skxmr._core import CHUNK_WIDTH, Model, divide_into_chunks, read_chunk
+from skxmr._core import CHUNK_WIDTH, divide_into_chunks, read_chunk
+from skxmr._ranking.tree_ranker import TreeRanker
 from skxmr._training import new_labels
-from skxmr._training.new_labels import Place, extended_tree
+from skxmr._training.new_labels import ClusterAssignment, extended_tree
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import precision_at_k
 
@@ -103,7 +104,7 @@ def test_new_slots_are_behind_those_of_their_clusters(tree, data):
     numbers = np.array(data.draw(st.permutations(range(tree.n_labels + n_new))), np.int32)
     renumbered, new = np.sort(numbers[n_new:]), np.sort(numbers[:n_new])
     label, leaf = (np.array(part) for part in zip(*pairs, strict=True))
-    extended = extended_tree(tree, renumbered, Place(new[label], leaf))
+    extended = extended_tree(tree, renumbered, ClusterAssignment(new[label], leaf))
     assert extended.n_labels == tree.n_labels + n_new
     for a, b in zip(extended.child_ptr[:-1], tree.child_ptr[:-1], strict=True):
         assert_array_equal(a, b)
@@ -148,12 +149,12 @@ def test_retrained_clusters_are_those_of_fitting_the_same_tree(kind, params):
     assert clf.n_labels_ == N_KNOWN + N_NEW
     params = {k: v for k, v in params.items() if k not in ("n_trees", "max_clusters_per_label")}
     seeds = clf._seeds(len(before))
-    for old, tree, model, seed in zip(before, clf.trees_, clf._fitted.models, seeds, strict=True):
+    for old, tree, model, seed in zip(before, clf.trees_, clf._fitted.rankers, seeds, strict=True):
         refit = classifier(tree, **params | {"random_state": seed}).fit(X, y, weight)
         leaves = touched(old, tree)
         assert len(leaves) > 0
         for leaf in leaves:
-            expected = chunks_of(refit._model.layers[-1], leaf)
+            expected = chunks_of(refit._ranker.layers[-1], leaf)
             assert_same_chunks(chunks_of(model.layers[-1], leaf), expected)
 
 
@@ -165,7 +166,7 @@ def test_nothing_else_changes(kind, params, retrain):
     old = copy.copy(clf)
     clf.add_labels(X, y, retrain_siblings=retrain)
     for before, after, tree, extended in zip(
-        old._fitted.models, clf._fitted.models, old.trees_, clf.trees_, strict=True
+        old._fitted.rankers, clf._fitted.rankers, old.trees_, clf.trees_, strict=True
     ):
         assert all(a is b for a, b in zip(before.layers[:-1], after.layers[:-1], strict=True))
         leaves = touched(tree, extended)
@@ -201,7 +202,7 @@ def test_new_rankers_are_the_optimum_over_the_rows_of_their_cluster(loss, retrai
         sign = 2 * Y[rows, label].toarray().ravel() - 1
         best = solve(loss, A[rows], sign, weight[rows].astype(float))
         best[-1] *= 0.5
-        assert_allclose(slot_weights(clf._model, slot), best, atol=2e-3)
+        assert_allclose(slot_weights(clf._ranker, slot), best, atol=2e-3)
         n_checked += 1
     assert n_checked >= N_NEW
 
@@ -212,7 +213,7 @@ def test_matcher_aware_negatives_are_searched_for_again():
     for scheme in schemes:
         params = {"negative_sampling": scheme, "prune_threshold": 0.1, "training_beam_width": 2}
         clf = fitted().set_params(**params).add_labels(X, Y)
-        rankers.append(np.array([slot_weights(clf._model, s) for s in range(clf.tree_.n_slots)]))
+        rankers.append(np.array([slot_weights(clf._ranker, s) for s in range(clf.tree_.n_slots)]))
     changed = [(a != b).any(axis=1) for a, b in pairwise(rankers)]
     is_new = clf.tree_.slot_label >= N_KNOWN
     for differs in changed:
@@ -227,10 +228,10 @@ def test_a_label_goes_where_the_search_leads_its_rows():
     clf = fitted(prune_threshold=0.1)
     old = copy.copy(clf)
     clf.add_labels(X, Y, clusters_per_label=1)
-    upper, n_leaves = old._model.layers[:-1], old.tree_.n_nodes(old.n_levels_ - 1)
+    upper, n_leaves = old._ranker.layers[:-1], old.tree_.n_nodes(old.n_levels_ - 1)
     clusters = LabelTree(old.tree_.child_ptr[:-1], np.arange(n_leaves))  # as if they were labels
-    model = Model(upper, clusters.slot_label, n_leaves, X.shape[1])
-    old._fitted = old._fitted._replace(trees=(clusters,), models=(model,))
+    model = TreeRanker(upper, clusters.slot_label, n_leaves, X.shape[1])
+    old._fitted = old._fitted._replace(trees=(clusters,), rankers=(model,))
     labels, scores = old.set_params(beam_width=1).rank(X, 1)
     for label in range(N_KNOWN, N_KNOWN + N_NEW):
         rows = np.flatnonzero(Y[:, label].toarray())
@@ -305,7 +306,9 @@ def test_a_label_without_rows_is_kept_in_the_smallest_cluster():
     clf.add_labels(X, sp.hstack([Y, empty], format="csr"))
     assert clf.tree_.path(20)[0][-2] == np.argmin(sizes)
     slot = np.flatnonzero(clf.tree_.slot_label == 20)[0]
-    assert (X @ slot_weights(clf._model, slot)[:-1] + slot_weights(clf._model, slot)[-1] < 0).all()
+    assert (
+        X @ slot_weights(clf._ranker, slot)[:-1] + slot_weights(clf._ranker, slot)[-1] < 0
+    ).all()
 
 
 @pytest.mark.parametrize("n_new", [2, 500])
@@ -318,10 +321,10 @@ def test_a_cluster_may_outgrow_a_chunk(n_new):
     one = copy.deepcopy(clf).add_labels(X, np.arange(n))
     retrained = copy.deepcopy(clf).add_labels(X, np.arange(n), retrain_siblings=True)
     for extended in (one, retrained):
-        widths = [len(chunk.bias) for chunk in chunks_of(extended._model.layers[0], 0)]
+        widths = [len(chunk.bias) for chunk in chunks_of(extended._ranker.layers[0], 0)]
         assert widths == [CHUNK_WIDTH] * (n // CHUNK_WIDTH) + [n % CHUNK_WIDTH]
         assert extended.score(X, np.arange(n)) == 1
-    assert_array_equal(slot_weights(one._model, 299), slot_weights(clf._model, 299))
+    assert_array_equal(slot_weights(one._ranker, 299), slot_weights(clf._ranker, 299))
 
 
 # ---- the estimator afterwards ----
@@ -579,9 +582,9 @@ def test_a_failure_leaves_the_model_as_it_was(monkeypatch, error):
         calls.append(args)
         if len(calls) == 2:
             raise error
-        return new_labels.extended_model(*args, **options)
+        return new_labels.extended_ranker(*args, **options)
 
-    monkeypatch.setattr(skxmr.linear._classifier, "extended_model", fail_later)
+    monkeypatch.setattr(skxmr.linear._new_labels, "extended_ranker", fail_later)
     with pytest.raises(error):
         clf.add_labels(X, Y)
     assert vars(clf) == before

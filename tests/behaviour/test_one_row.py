@@ -219,7 +219,7 @@ def test_many_options_are_not_kept_forever():
     clf, row = fitted(), example()[0][:1]
     for k in range(1, 200):
         clf.rank(row, k)
-    assert len(clf._fitted.models[0]._row_rankers) <= 64
+    assert len(clf._fitted.rankers[0]._row_rankers) <= 64
 
 
 def test_threads_rank_with_one_model():

@@ -128,7 +128,7 @@ def test_weights_are_kept_as_they_are_stored(tmp_path, weight_dtype, mmap, chang
     loaded.save(tmp_path / "b")
     for copied in (loaded, skxmr.load(tmp_path / "b"), pickle.loads(pickle.dumps(loaded))):
         assert copied.weight_dtype == clf.weight_dtype
-        assert {layer.weight_dtype for layer in copied._fitted.models[0].layers} == {weight_dtype}
+        assert {layer.weight_dtype for layer in copied._fitted.rankers[0].layers} == {weight_dtype}
         assert_same_estimator(copied, clf)
 
 
@@ -231,7 +231,7 @@ def test_feature_names_are_kept(tmp_path):
 
 def test_mapped_arrays_cannot_be_written(tmp_path):
     classifier().fit(X, Y).save(tmp_path)
-    layer = skxmr.load(tmp_path, mmap=True)._fitted.models[0].layers[0]
+    layer = skxmr.load(tmp_path, mmap=True)._fitted.rankers[0].layers[0]
     assert not layer.payload.flags.writeable
     assert not layer.bias.flags.writeable
 
@@ -617,7 +617,7 @@ def changed_layer(layer, name, value):
 @pytest.mark.parametrize("name", ["child_ptr", "chunk_ptr", "index_ptr", "payload_ptr"])
 @pytest.mark.parametrize("value", [-1, 0, 2**40, 2**63 - 1])
 def test_layers_are_checked_when_they_are_unpickled(name, value):
-    layer = classifier().fit(X, Y)._fitted.models[0].layers[-1]
+    layer = classifier().fit(X, Y)._fitted.rankers[0].layers[-1]
     copied = object.__new__(type(layer))
     copied.__setstate__(vars(layer))
     with pytest.raises(ValueError, match="layer"):
@@ -638,7 +638,7 @@ def test_layers_are_checked_when_they_are_unpickled(name, value):
     ids=lambda change: next(iter(change)),
 )
 def test_models_are_checked_when_they_are_unpickled(change):
-    model = classifier().fit(X, Y)._fitted.models[0]
+    model = classifier().fit(X, Y)._fitted.rankers[0]
     copied = object.__new__(type(model))
     with pytest.raises(ValueError, match=r"model|slot_label"):
         copied.__setstate__({**model.__getstate__(), **change})
@@ -677,7 +677,7 @@ def test_folders_of_format_version_4_are_read(tmp_path, recorded, name, mmap):
     clf = skxmr.load(tmp_path / "old", mmap=mmap)
     assert_ranks_as_recorded(clf, name, recorded)
     clf.save(tmp_path / "new")
-    assert manifest_of(tmp_path / "new")["version"] == 5
+    assert manifest_of(tmp_path / "new")["version"] == 6
     again = skxmr.load(tmp_path / "new", mmap=mmap)
     assert repr(again.get_params()) == repr(clf.get_params())
     assert again.classes_.dtype == clf.classes_.dtype
@@ -718,7 +718,7 @@ def test_scorers_wrappers_and_explanations_of_version_0_1_are_read():
 def later_manifests(manifest):
     """What a later version might write."""
     params, first = manifest["params"], manifest["trees"][0]
-    yield {**manifest, "version": 6}
+    yield {**manifest, "version": 7}
     yield {**manifest, "version": 10**30}
     yield {**manifest, "brand_new": 1}
     yield {**manifest, "class": "XRTransformer"}

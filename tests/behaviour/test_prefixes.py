@@ -18,7 +18,7 @@ from reference import (
 from strategies import examples, label_trees, seeds
 
 from skxmr import LabelTree, TrieHybridIndexer
-from skxmr._core import Restriction, SortedPositions, Texts, find_prefixes
+from skxmr._core import Texts, find_prefixes
 from skxmr.completion._prefixes import PrefixIndex
 
 #: Few characters, so that texts begin alike: of one to four bytes, and a surrogate.
@@ -32,7 +32,7 @@ def completions(known, prefix):
 
 @given(st.lists(texts, min_size=1, max_size=12), st.lists(texts, min_size=1, max_size=4))
 def test_labels_that_begin_with_a_prefix(known, prefixes):
-    index = PrefixIndex(LabelTree.from_clusters([0] * len(known)), known)
+    index = PrefixIndex([LabelTree.from_clusters([0] * len(known))], known)
     assert [known[i] for i in index.order] == sorted(known)
     for prefix, (first, last) in zip(prefixes, index.ranges(prefixes).tolist(), strict=True):
         assert set(index.order[first:last].tolist()) == completions(known, prefix)
@@ -56,7 +56,7 @@ def test_ranking_is_that_of_the_reference(tree, seed, beam_width, k, data):
     assert_ranks_exactly(
         model,
         X,
-        within=PrefixIndex(tree, known).within(prefixes),
+        within=PrefixIndex([tree], known).restriction(prefixes),
         permitted=[completions(known, prefix) for prefix in prefixes],
         k=k,
         beam_width=beam_width,
@@ -75,7 +75,7 @@ def test_from_a_frontier(tree, seed, beam_width, data):
         quantized_model(rng, tree, 5),
         quantized_csr(rng, 2, 5, per_row=2),
         starts=[(level, draw_beam(rng, tree.n_nodes(level), beam_width)) for _ in range(2)],
-        within=PrefixIndex(tree, known).within(prefixes),
+        within=PrefixIndex([tree], known).restriction(prefixes),
         permitted=[completions(known, prefix) for prefix in prefixes],
         k=4,
         beam_width=beam_width,
@@ -95,11 +95,11 @@ def test_blocks_of_rows_and_ranges_of_them():
     model = quantized_model(rng, tree, 10).compile()
     X = quantized_csr(rng, 5000, 10, per_row=3)
     prefixes = [text[: rng.integers(0, 4)] for text in rng.choice(known, 5000).tolist()]
-    within = PrefixIndex(tree, known).within(prefixes)
+    within = PrefixIndex([tree], known).restriction(prefixes)
     options = {"k": 3, "beam_width": 4, "post_processor": "l3-hinge", "within": within}
     labels, scores = rank_all(model, X, **options)
     for row in range(0, 5000, 250):
-        part = PrefixIndex(tree, known).within([prefixes[row]])
+        part = PrefixIndex([tree], known).restriction([prefixes[row]])
         one = rank_all(model, X[row], **{**options, "within": part})
         assert_array_equal(one[0][0], labels[row])
         assert_array_equal(one[1][0], scores[row])
@@ -113,14 +113,14 @@ def test_a_single_row_ranks_as_in_a_batch():
     known = random_texts(rng, tree.n_labels)
     model = quantized_model(rng, tree, 10).compile()
     X = quantized_csr(rng, 20, 10, per_row=3)
-    index = PrefixIndex(tree, known)
+    index = PrefixIndex([tree], known)
     ranker = model.row_ranker(5, 3, "l3-hinge")
     for i, text in enumerate(known[:20]):
-        within = index.within([text[:2]])
+        within = index.restriction([text[:2]])
         expected = rank_all(
             model, X[i], k=5, beam_width=3, post_processor="l3-hinge", within=within
         )
-        found = ranker.sparse(X[i].indices, X[i].data, Restriction(*within))
+        found = ranker.sparse(X[i].indices, X[i].data, within)
         assert_array_equal(found[0], expected[0])
         assert_array_equal(found[1], expected[1])
 
@@ -132,7 +132,7 @@ def test_nothing_is_lost_where_the_beam_holds_all_that_match():
     known = random_texts(rng, tree.n_labels)
     model = quantized_model(rng, tree, 10).compile()
     X = quantized_csr(rng, len(known), 10, per_row=3)
-    within = PrefixIndex(tree, known).within(known)
+    within = PrefixIndex([tree], known).restriction(known)
     options = {"k": 1, "beam_width": 1, "post_processor": "l3-hinge"}
     labels, _ = rank_all(model, X, **options, within=within)
     assert [known[label] for label in labels[:, 0]] == known
@@ -143,7 +143,7 @@ def test_nothing_is_lost_where_the_beam_holds_all_that_match():
 def test_no_label_begins_so():
     tree = fixed_tree()
     rng = np.random.default_rng(3)
-    within = PrefixIndex(tree, ["a"] * tree.n_labels).within(["b", "ab"])
+    within = PrefixIndex([tree], ["a"] * tree.n_labels).restriction(["b", "ab"])
     X = quantized_csr(rng, 2, 10, per_row=3)
     options = {"k": 2, "beam_width": 3, "post_processor": "noop", "within": within}
     labels, scores = rank_all(quantized_model(rng, tree, 10).compile(), X, **options)
@@ -155,7 +155,7 @@ def test_levels_of_a_trie_share_their_positions():
     known = random_texts(np.random.default_rng(4), 500)
     indexer = TrieHybridIndexer(trie_depth=3, max_leaf_size=5, random_state=0).fit(known)
     tree = indexer.tree_
-    levels = PrefixIndex(tree, known)._places.levels
+    levels = PrefixIndex([tree], known)._label_order.by_tree[0].levels
     assert levels[0][1] is levels[1][1] is levels[2][1]
     for level, (pointers, positions) in enumerate(levels[:-1], start=1):
         members = tree.indicator(level).tocsc()
@@ -168,21 +168,19 @@ def test_levels_of_a_trie_share_their_positions():
 def test_copies():
     tree = fixed_tree()
     known = random_texts(np.random.default_rng(5), tree.n_labels)
-    index = pickle.loads(pickle.dumps(PrefixIndex(tree, known)))
-    assert_array_equal(index.ranges(["a", "b"]), PrefixIndex(tree, known).ranges(["a", "b"]))
-    assert index.nbytes == PrefixIndex(tree, known).nbytes > 0
+    index = pickle.loads(pickle.dumps(PrefixIndex([tree], known)))
+    assert_array_equal(index.ranges(["a", "b"]), PrefixIndex([tree], known).ranges(["a", "b"]))
+    assert index.nbytes == PrefixIndex([tree], known).nbytes > 0
 
 
 def test_an_index_pickled_by_an_earlier_release_loads():
     tree = fixed_tree()
-    index = PrefixIndex(tree, random_texts(np.random.default_rng(5), tree.n_labels))
-    now, then = b"cskxmr._core._restriction\nSortedPositions\n", b"cskxmr._core._places\nPlaces\n"
-    data = pickle.dumps(index, protocol=2)  # where a class is named in plain text
-    assert data.count(now) == 1
-    positions, ranges = pickle.loads(data.replace(now, then)).within(["a", "b"])
-    assert_array_equal(ranges, index.ranges(["a", "b"]))
-    assert type(positions) is SortedPositions
-    assert pickle.dumps(positions) == pickle.dumps(index.within(["a"])[0])
+    index = PrefixIndex([tree], random_texts(np.random.default_rng(5), tree.n_labels))
+    state = dict(vars(index))
+    state["_places"] = state.pop("_label_order").by_tree[0]
+    earlier = object.__new__(PrefixIndex)
+    earlier.__setstate__(state)
+    assert pickle.dumps(earlier) == pickle.dumps(pickle.loads(pickle.dumps(index)))
 
 
 # ---- what C is handed ----
@@ -209,17 +207,17 @@ def test_labels_of_another_tree_or_of_other_rows_are_refused():
     model = quantized_model(rng, tree, 10).compile()
     X = quantized_csr(rng, 3, 10, per_row=3)
     options = {"k": 3, "beam_width": 4, "post_processor": "noop"}
-    own = PrefixIndex(tree, random_texts(rng, tree.n_labels))
-    other = PrefixIndex(LabelTree.from_clusters([0, 1]), ["a", "b"])
-    rank_all(model, X, within=own.within(["a"] * 3), **options)
-    for within in (other.within(["a"] * 3), own.within(["a"])):
+    own = PrefixIndex([tree], random_texts(rng, tree.n_labels))
+    other = PrefixIndex([LabelTree.from_clusters([0, 1])], ["a", "b"])
+    rank_all(model, X, within=own.restriction(["a"] * 3), **options)
+    for within in (other.restriction(["a"] * 3), own.restriction(["a"])):
         with pytest.raises(ValueError, match="restricted by the labels"):
             rank_all(model, X, within=within, **options)
     row = X.indices[: X.indptr[1]], X.data[: X.indptr[1]]
     ranker = model.row_ranker(3, 4, "noop")
-    ranker.sparse(*row, Restriction(*own.within(["a"])))
+    ranker.sparse(*row, own.restriction(["a"]))
     with pytest.raises(ValueError, match="restricted by the labels"):
-        ranker.sparse(*row, Restriction(*other.within(["a"])))
+        ranker.sparse(*row, other.restriction(["a"]))
 
 
 def changed_index(index, name, value):
@@ -234,11 +232,11 @@ def changed_index(index, name, value):
         ("_pointers", np.zeros(4, dtype=np.int32)),
         ("_pointers", np.zeros(3, dtype=np.int64)),
         ("_data", np.zeros(3)),
-        ("_places", None),
+        ("_label_order", None),
     ],
 )
 def test_unpickled_indexes_are_checked(name, value):
-    index = PrefixIndex(LabelTree.from_clusters([0, 1, 1]), ["a", "b", "c"])
+    index = PrefixIndex([LabelTree.from_clusters([0, 1, 1])], ["a", "b", "c"])
     copied = object.__new__(PrefixIndex)
     copied.__setstate__(vars(index))
     assert copied.labels("b").tolist() == [1]

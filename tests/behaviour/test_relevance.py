@@ -17,7 +17,8 @@ from reference import (
 from scipy import sparse as sp
 
 from skxmr import LabelTree, XRLinearClassifier
-from skxmr._core import FOR_POSITIVES, CSRView, Model, TrainParams, train_columns
+from skxmr._core import FOR_POSITIVES, CSRView, TrainParams, train_columns
+from skxmr._ranking.tree_ranker import TreeRanker
 from skxmr._training.relevance import as_weights
 
 TREE = LabelTree([[0, 2], [0, 2, 4], [0, 3, 6, 9, 12]], np.arange(12))
@@ -120,7 +121,7 @@ def test_a_cluster_has_the_sum_of_its_labels():
     flat = classifier(LabelTree([[0, 2]], [0, 1]), **params)
     flat.fit(X, (sums > 0).astype(int), relevance=sums)
     found, expected = (
-        Model(clf._fitted.models[0].layers[:1], np.arange(2, dtype=np.int32), 2, X.shape[1])
+        TreeRanker(clf._fitted.rankers[0].layers[:1], np.arange(2, dtype=np.int32), 2, X.shape[1])
         for clf in (deep, flat)
     )
     options = {"k": 2, "beam_width": 2, "post_processor": "noop"}

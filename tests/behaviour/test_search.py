@@ -25,6 +25,7 @@ from sklearn.pipeline import make_pipeline
 import skxmr.linear
 from skxmr import XRLinearClassifier
 from skxmr._utils import caching
+from skxmr.linear._params import PARAMETERS
 from skxmr.metrics import (
     join_ranking_scorers,
     ndcg_at_5_scorer,
@@ -51,13 +52,13 @@ def noted(tmp_path):
 @pytest.fixture
 def trainings(monkeypatch):
     """Count the trainings that really happen."""
-    calls, train = [], skxmr.linear._classifier.train_layers
+    calls, train = [], skxmr._training.trees.train_layers
 
     def counted(*args, **kwargs):
         calls.append(1)
         return train(*args, **kwargs)
 
-    monkeypatch.setattr(skxmr.linear._classifier, "train_layers", counted)
+    monkeypatch.setattr(skxmr._training.trees, "train_layers", counted)
     return calls
 
 
@@ -112,10 +113,8 @@ def test_a_pipeline_with_a_memory_trains_each_fold_once(noted, tmp_path):
 
 def test_what_a_fit_yields_is_made_once_for_each_threshold(monkeypatch, tmp_path):
     made = []
-    learn = XRLinearClassifier._learn
-    monkeypatch.setattr(
-        XRLinearClassifier, "_learn", lambda self, *given: made.append(1) or learn(self, *given)
-    )
+    learn = skxmr.linear._fit._learn
+    monkeypatch.setattr(skxmr.linear._fit, "_learn", lambda *given: made.append(1) or learn(*given))
     X, Y = rows_and_labels()
     clf = XRLinearClassifier(memory=tmp_path, random_state=0)
     GridSearchCV(clf, GRID, cv=3, refit=False, error_score="raise").fit(X, Y)
@@ -124,9 +123,9 @@ def test_what_a_fit_yields_is_made_once_for_each_threshold(monkeypatch, tmp_path
 
 def test_equal_rows_are_merged_once_for_all_thresholds(monkeypatch, tmp_path):
     made = []
-    merge = skxmr.linear._classifier.distinct_examples
+    merge = skxmr.linear._inputs.distinct_examples
     monkeypatch.setattr(
-        skxmr.linear._classifier,
+        skxmr.linear._inputs,
         "distinct_examples",
         lambda *given: made.append(1) or merge(*given),
     )
@@ -347,13 +346,13 @@ def test_damaged_entries_are_made_again(tmp_path, content):
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_memory_that_is_deleted_meanwhile(tmp_path, monkeypatch):
     X, Y = rows_and_labels()
-    train = skxmr.linear._classifier.train_layers
+    train = skxmr._training.trees.train_layers
 
     def deletes(*args, **kwargs):
         shutil.rmtree(tmp_path / "memory")
         return train(*args, **kwargs)
 
-    monkeypatch.setattr(skxmr.linear._classifier, "train_layers", deletes)
+    monkeypatch.setattr(skxmr._training.trees, "train_layers", deletes)
     fitted = XRLinearClassifier(memory=tmp_path / "memory", random_state=0).fit(X, Y)
     monkeypatch.undo()
     assert_same_model(fitted, XRLinearClassifier(random_state=0).fit(X, Y))
@@ -386,7 +385,7 @@ def test_errors_of_the_training_itself_are_raised_once(tmp_path, monkeypatch):
         calls.append(1)
         raise OSError("mine")
 
-    monkeypatch.setattr(skxmr.linear._classifier, "train_layers", fails)
+    monkeypatch.setattr(skxmr._training.trees, "train_layers", fails)
     with pytest.raises(OSError, match="mine"):
         XRLinearClassifier(memory=tmp_path, random_state=0).fit(X, Y)
     assert len(calls) == 1
@@ -484,6 +483,5 @@ def test_only_ranking_scorers_can_be_joined():
     assert "p5" in repr(join_ranking_scorers(SCORERS))
 
 
-def test_every_parameter_is_of_training_or_of_ranking():
-    """A new parameter that only matters for ranking costs trainings until it is listed."""
-    assert set(XRLinearClassifier().get_params()) >= skxmr.linear._classifier._ONLY_FOR_RANKING
+def test_every_parameter_is_in_the_table():
+    assert XRLinearClassifier().get_params().keys() == PARAMETERS.keys()

@@ -21,8 +21,9 @@ from sklearn.preprocessing import normalize
 import skxmr
 from skxmr import KMeansIndexer, LabelTree, TrieHybridIndexer, TrieIndexer, XRLinearClassifier
 from skxmr._core import CancelFlag, Cancelled, sort_texts
+from skxmr._utils.texts import code_points
 from skxmr.datasets import load_catalogue_subjects
-from skxmr.indexers._texts import code_points, default_vectorizer
+from skxmr.indexers._texts import default_vectorizer
 from skxmr.indexers._trie import END, SAME
 
 EIGHT = ["a", "ab", "abc", "abd", "abfgh", "abfgi", "bcde", "bcdf"]

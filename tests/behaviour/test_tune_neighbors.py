@@ -73,7 +73,7 @@ def test_the_choice_is_the_best_of_all_on_the_rows_held_out(monkeypatch):
 
     def train(kept):
         chosen.append(kept)
-        return clf.fit(kept.X[kept.source], kept.Y)._fitted.models[0]
+        return clf.fit(kept.X[kept.source], kept.Y)._fitted.rankers[0]
 
     real = skxmr._training.tune_neighbors.ndcg_at_k
     monkeypatch.setattr(
@@ -156,8 +156,8 @@ def test_saved_settings_are_checked(settings, tmp_path):
 
     clf = classifier().fit(*example())
     content, *arrays = classifier_state(clf)
-    write_folder(tmp_path / "model", {**content, "votes": settings}, *arrays)
-    with pytest.raises(ValueError, match="votes"):
+    write_folder(tmp_path / "model", {**content, "neighbors": settings}, *arrays)
+    with pytest.raises(ValueError, match="neighbors"):
         skxmr.load(tmp_path / "model")
 
 
@@ -205,7 +205,7 @@ def test_examples_of_labels_beside_relevance_and_negatives():
     ("rows", "match"),
     [
         (np.ones((11, 30)), "label_examples must have 12 rows, got 11"),
-        (np.ones((12, 29)), "label_examples must have X's 30 features, got 29"),
+        (np.ones((12, 29)), "label_examples must have 30 features as X, got 29"),
         (np.full((12, 30), np.nan), "label_examples"),
         (np.array(["a"] * 12), "label_examples"),
     ],

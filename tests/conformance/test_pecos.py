@@ -231,7 +231,7 @@ def test_half_precision_is_single_precision_of_rounded_weights(tmp_path):
     half = skxmr.pecos.load(save(tmp_path / "half", levels), weight_dtype="float16")
     single = skxmr.pecos.load(save(tmp_path / "single", rounded))
     assert (half.weight_dtype, single.weight_dtype) == ("float16", "float32")
-    assert {layer.weight_dtype for layer in half._fitted.models[0].layers} == {"float16"}
+    assert {layer.weight_dtype for layer in half._fitted.rankers[0].layers} == {"float16"}
     for name in PREDICTED:
         half.set_params(post_processor=name)
         single.set_params(post_processor=name)
@@ -637,7 +637,7 @@ def test_many_features_cost_nothing_where_there_are_no_weights(tmp_path):
     edit_json(folder / "ranker/param.json", nr_features=many - 1)
     clf = skxmr.pecos.load(folder)
     assert clf.n_features_in_ == many - 1
-    assert clf._fitted.models[0].nbytes < 1000
+    assert clf._fitted.rankers[0].nbytes < 1000
 
 
 def test_inner_nodes_with_several_parents_are_refused(tmp_path):

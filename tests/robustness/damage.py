@@ -96,7 +96,7 @@ def calls(clf, y):
     yield "clusters", lambda: [(t.leaf_clusters, t.max_copies) for t in clf.trees_]
     yield "indicator", lambda: [t.indicator(1).toarray() for t in clf.trees_]
     yield "hash", lambda: [(hash(t), t == clf.tree_, repr(t)) for t in clf.trees_]
-    yield "prefixes", lambda: PrefixIndex(clf.tree_, list(WORDS)).labels("a")
+    yield "prefixes", lambda: PrefixIndex([clf.tree_], list(WORDS)).labels("a")
     yield (
         "frontier",
         lambda: clf.rank(X, 3, frontier=(1, np.ones((60, clf.tree_.n_nodes(1)), np.float32))),

@@ -755,7 +755,7 @@ def test_a_bias_whose_square_overflows_is_refused(loss):
 @pytest.mark.parametrize("loss", ["squared_hinge", "log_loss"])
 def test_no_weight_is_infinite_for_the_largest_C(loss):
     clf = classifier(loss=loss, C=3e38).fit(X, Y)
-    assert all(np.isfinite(layer.bias).all() for layer in clf._fitted.models[0].layers)
+    assert all(np.isfinite(layer.bias).all() for layer in clf._fitted.rankers[0].layers)
     assert np.isfinite(clf.rank(X, N_LABELS)[1]).all()
 
 

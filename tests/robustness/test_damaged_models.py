@@ -398,7 +398,7 @@ def test_any_bit_of_the_manifest_is_checked(model, n_bits):
 
 def test_no_field_or_parameter_may_be_missing(model):
     manifest = manifest_of(model)
-    for key in manifest.keys() - {"feature_names", "n_voters_given", "skxmr", "votes"}:
+    for key in manifest.keys() - {"feature_names", "n_rows_given", "skxmr", "neighbors"}:
         left = {k: v for k, v in manifest.items() if k != key}
         (model / "skxmr.json").write_text(json.dumps(left if key == "crc32" else seal(left)))
         assert_refused(model)
@@ -436,7 +436,7 @@ def test_damage_does_not_become_sound_by_saving_again(model, tmp_path, name, aga
 @pytest.mark.parametrize("value", [2**31 - 1, -(2**31), -1, N_ROWS, 10**6])
 @pytest.mark.parametrize("forged", [False, True])
 @pytest.mark.parametrize(
-    "name", ["voters.labels", "voters.label_ptr", "voters.word_ptr", "voters.source"]
+    "name", ["neighbors.labels", "neighbors.label_ptr", "neighbors.word_ptr", "neighbors.source"]
 )
 def test_what_is_added_to_a_damaged_model_is_refused(model, frame, name, forged, value):
     array = np.load(array_file(model, name))
@@ -541,9 +541,9 @@ def test_missing_fields_of_the_manifest_are_refused_or_harmless(model):
         ("format", "other"),
         ("version", 1),
         ("version", 3),
-        ("version", 6),
-        ("version", 5.0),
-        ("version", "5"),
+        ("version", 7),
+        ("version", 6.0),
+        ("version", "6"),
         ("class", "KMeansIndexer"),
         ("class", "os.system"),
         ("params", []),
@@ -563,8 +563,8 @@ def test_missing_fields_of_the_manifest_are_refused_or_harmless(model):
         ("trees", []),
         ("trees", {}),
         ("trees", [3]),
-        ("has_voters", 1),
-        ("has_voters", None),
+        ("has_neighbor_rows", 1),
+        ("has_neighbor_rows", None),
         ("n_levels", 0),
         ("n_levels", 99),
         ("n_levels", 2**60),

@@ -397,14 +397,14 @@ def test_many_rows_are_ranked_a_few_at_a_time(monkeypatch):
     indexer = KMeansIndexer(branching=3, max_leaf_size=3)
     clf = XRLinearClassifier(indexer, random_state=0, beam_width=4).fit(X, y)
     expected, spans = clf.rank(X), []
-    rank_rows = skxmr._training.matching.rank_rows
+    rank_block = skxmr._ranking.batch._rank_block
 
-    def recorded(model, X, lo, hi, options):
-        spans.append(hi - lo)
-        return rank_rows(model, X, lo, hi, options)
+    def recorded(ranker, X, begin, end, k, options):
+        spans.append(end - begin)
+        return rank_block(ranker, X, begin, end, k, options)
 
-    monkeypatch.setattr(skxmr.linear._classifier, "_BRIEF_RANKING", 80)
-    monkeypatch.setattr(skxmr._training.matching, "rank_rows", recorded)
+    monkeypatch.setattr(skxmr._ranking.batch, "_BLOCK", 80)
+    monkeypatch.setattr(skxmr._ranking.batch, "_rank_block", recorded)
     for a, b in zip(clf.rank(X), expected, strict=True):
         assert_array_equal(a, b)
     assert sum(spans) == 500

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skxmr.metrics import bleu_rr
-from skxmr.metrics._bleu import bleu_scores
+from skxmr.metrics._text import bleu_scores
 
 # Few words, so that they repeat and n-grams agree; spaces and marks of all kinds.
 words = st.sampled_from(["a", "b", "c", "A", "b.", "ä", "\N{GRINNING FACE}"])

@@ -21,6 +21,7 @@ from reference import (
     random_csr,
     random_model,
     rank_all,
+    rank_block,
     rounded,
     saturated_model,
 )
@@ -28,7 +29,9 @@ from scipy import sparse as sp
 from strategies import examples, label_trees, seeds
 
 from skxmr import LabelTree
-from skxmr._core import POST_PROCESSORS, CSRView, Model
+from skxmr._core import CSRView
+from skxmr._ranking.post_processors import POST_PROCESSORS
+from skxmr._ranking.tree_ranker import TreeRanker
 
 BLOCK_ROWS = 2048  # as in search/beam.c
 BEAMS = [1, 2, 3, 10, 1000]
@@ -88,7 +91,7 @@ def assert_blocks_are_rows(model, X, n_rows, starts=None, **options):
     """Rank n_rows rows, drawn from the N_ROWS of X, at once; and each of these for itself."""
     frontier = frontier_of(starts) if starts else None
     view = CSRView(X)
-    rows = [model.rank(view, i, i + 1, frontier=frontier, **options) for i in range(N_ROWS)]
+    rows = [rank_block(model, view, i, i + 1, frontier=frontier, **options) for i in range(N_ROWS)]
     which = np.random.default_rng(n_rows).integers(0, N_ROWS, n_rows)
     many = frontier_of([starts[i] for i in which]) if starts else None
     found = rank_all(model, X[which], frontier=many, **options)
@@ -144,7 +147,7 @@ def test_any_number_of_rows_is_ranked_alike():
     whole = rank_all(model, X, **options)
     view = CSRView(X)
     edges = [0, 1, 3, 3, 2000, 2000 + BLOCK_ROWS, 4049, X.shape[0]]
-    parts = [model.rank(view, lo, hi, **options) for lo, hi in pairwise(edges)]
+    parts = [rank_block(model, view, lo, hi, **options) for lo, hi in pairwise(edges)]
     assert_same([np.concatenate(part) for part in zip(*parts, strict=True)], whole)
 
 
@@ -153,7 +156,7 @@ def test_a_row_that_fills_a_block_by_itself():
     rng = np.random.default_rng(0)
     bias = rng.integers(-1000, 1000, n).astype(np.float32)
     layer = layer_of([0, n], np.zeros((1, n), np.float32), bias)
-    model = Model([layer], np.arange(n, dtype=np.int32), n, 1)
+    model = TreeRanker([layer], np.arange(n, dtype=np.int32), n, 1)
     X = sp.csr_matrix((3, 1), dtype=np.float32)
     labels, scores = rank_all(model, X, k=n, beam_width=1, post_processor="noop")
     expected = np.argsort(-bias, kind="stable")

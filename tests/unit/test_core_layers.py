@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
-from reference import columns_of, dense_weights, layer_of, quantized_csr, random_csr, rounded
+from reference import (
+    columns_of,
+    dense_weights,
+    layer_of,
+    quantized_csr,
+    random_csr,
+    rank_block,
+    rounded,
+)
 from scipy import sparse as sp
 from strategies import seeds
 
@@ -15,11 +23,11 @@ from skxmr._core import (
     AppendableArray,
     CSRView,
     Layer,
-    Model,
     SiblingWeights,
     compile_chunk,
 )
 from skxmr._core._layers import SLOT, prune_chunk, read_chunk
+from skxmr._ranking.tree_ranker import TreeRanker
 
 BLOCK = 64
 DTYPES = ["float32", "float16"]
@@ -727,9 +735,9 @@ def scores_of(layer, view):
         np.array([0, 5], dtype=np.int64),
         [compile_chunk(columns_of(np.zeros((N_FEATURES, 5), np.float32), np.zeros(5)), N_FEATURES)],
     )
-    model = Model([top, layer], np.arange(n_children, dtype=np.int32), n_children, N_FEATURES)
-    labels, scores = model.rank(
-        view, 0, view.shape[0], k=n_children, beam_width=5, post_processor="noop"
+    model = TreeRanker([top, layer], np.arange(n_children, dtype=np.int32), n_children, N_FEATURES)
+    labels, scores = rank_block(
+        model, view, 0, view.shape[0], k=n_children, beam_width=5, post_processor="noop"
     )
     return np.take_along_axis(scores, np.argsort(labels, axis=1), axis=1)
 
@@ -793,9 +801,9 @@ def margins(chunk, X):
     """Margins of a chunk's children for all rows, through the search of a tree of one level."""
     n_children = len(chunk.bias)
     layer = Layer.from_chunks(np.array([0, n_children], dtype=np.int64), [chunk])
-    model = Model([layer], np.arange(n_children, dtype=np.int32), n_children, X.shape[1])
-    labels, scores = model.rank(
-        CSRView(X), 0, X.shape[0], k=n_children, beam_width=1, post_processor="noop"
+    model = TreeRanker([layer], np.arange(n_children, dtype=np.int32), n_children, X.shape[1])
+    labels, scores = rank_block(
+        model, CSRView(X), 0, X.shape[0], k=n_children, beam_width=1, post_processor="noop"
     )
     return np.take_along_axis(scores, np.argsort(labels, axis=1), axis=1)
 

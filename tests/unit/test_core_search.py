@@ -19,12 +19,14 @@ from reference import (
     random_csr,
     random_model,
     rank_all,
+    rank_block,
 )
 from scipy import sparse as sp
 from strategies import examples, label_trees, seeds
 
 from skxmr import LabelTree
-from skxmr._core import POST_PROCESSORS, CSRView
+from skxmr._core import CSRView
+from skxmr._ranking.post_processors import POST_PROCESSORS
 
 # Sums of a few halves are exact in float32, and so are low powers of them: with these
 # post-processors rankings must agree to the last tie.
@@ -298,9 +300,9 @@ def test_ranking_does_not_depend_on_how_rows_are_divided(post_processor):
     X = random_csr(rng, 12, 100)
     view = CSRView(X)
     options = {"k": 30, "beam_width": 5, "post_processor": post_processor}
-    whole = model.rank(view, 0, 12, **options)
+    whole = rank_block(model, view, 0, 12, **options)
     for edges in [range(13), [0, 5, 5, 12], [0, 1, 12]]:
-        parts = [model.rank(view, lo, hi, **options) for lo, hi in pairwise(edges)]
+        parts = [rank_block(model, view, lo, hi, **options) for lo, hi in pairwise(edges)]
         for i in range(2):
             np.testing.assert_array_equal(np.concatenate([p[i] for p in parts]), whole[i])
 
@@ -311,8 +313,8 @@ def test_a_range_of_rows_takes_its_part_of_the_frontier():
     X = random_csr(rng, 6, 100)
     frontier = frontier_of([(1, [(i, 0.5)]) for i in range(6)])
     options = {"k": 9, "beam_width": 5, "post_processor": "noop", "frontier": frontier}
-    whole = model.rank(CSRView(X), 0, 6, **options)
-    part = model.rank(CSRView(X), 2, 5, **options)
+    whole = rank_block(model, CSRView(X), 0, 6, **options)
+    part = rank_block(model, CSRView(X), 2, 5, **options)
     np.testing.assert_array_equal(part[0], whole[0][2:5])
     np.testing.assert_array_equal(part[1], whole[1][2:5])
 
@@ -381,7 +383,7 @@ def test_arguments_outside_their_range_are_refused(lo, hi, changes):
     X = random_csr(np.random.default_rng(0), 2, 4)
     options = {"k": 1, "beam_width": 1, "post_processor": "noop"} | changes
     with pytest.raises(ValueError, match=r"SKX_EARG|negative dimensions"):
-        tie_model().compile().rank(CSRView(X), lo, hi, **options)
+        rank_block(tie_model().compile(), CSRView(X), lo, hi, **options)
 
 
 def test_queries_of_another_width_are_refused():

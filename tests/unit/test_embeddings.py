@@ -5,8 +5,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse as sp
 
-from skxmr._data.examples import distinct_examples
-from skxmr.embeddings import KINDS, embed_labels, label_text_features, pifa, pii, split_kind
+from skxmr._data.label_embeddings import KINDS
+from skxmr.embeddings import embed_labels, label_text_features, pifa, pii
 
 N_ROWS, N_FEATURES, N_LABELS = 40, 15, 9
 
@@ -87,9 +87,7 @@ KINDS_JOINED = [*KINDS, "pifa+text", "features+pii", "text+pii+features+pifa"]
 def test_rows_have_unit_norm(kind):
     X, Y, weight = example()
     features = sp.csr_matrix(np.random.default_rng(0).random((N_LABELS, 3), dtype=np.float32))
-    Z = embed_labels(
-        kind, distinct_examples(X, Y, weight), label_features=features, label_text=TEXTS
-    )
+    Z = embed_labels(kind, X, Y, sample_weight=weight, label_features=features, label_text=TEXTS)
     assert Z.shape[0] == N_LABELS
     assert Z.dtype == np.float32
     has_rows = np.asarray(Y.T @ (weight > 0)).ravel() > 0
@@ -100,13 +98,13 @@ def test_rows_have_unit_norm(kind):
 @pytest.mark.parametrize("kind", ["pifa", "pii"])
 def test_a_label_without_rows_has_no_embedding(kind):
     X, Y, _ = example()
-    assert embed_labels(kind, distinct_examples(X, Y))[4].nnz == 0
+    assert embed_labels(kind, X, Y)[4].nnz == 0
 
 
 def test_joined_kinds_weigh_alike():
     X, Y, _ = example()
     texts = label_text_features(TEXTS)
-    joined = embed_labels("pifa+text", distinct_examples(X, Y), label_text=TEXTS)
+    joined = embed_labels("pifa+text", X, Y, label_text=TEXTS)
     own = pifa(X, Y)
     expected = ((own @ own.T) + (texts @ texts.T)).toarray() / 2
     kept = np.arange(N_LABELS) != 4
@@ -119,7 +117,23 @@ def test_joined_kinds_weigh_alike():
 )
 def test_unknown_kinds_are_refused(kind):
     with pytest.raises(ValueError, match="label_embedding must be one of"):
-        split_kind(kind)
+        embed_labels(kind, *example()[:2])
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "message"),
+    [
+        ("features", {}, "kind='features' needs label_features, got None"),
+        ("pifa+text", {}, r"kind='pifa\+text' needs label_text, got None"),
+        ("features", {"label_features": np.ones((3, 2))}, "label_features must have 9 rows, got 3"),
+        ("text", {"label_text": ["a"]}, "label_text must be 9 strings, one per label, got 1"),
+        ("text", {"label_text": "abc"}, "label_text must be a sequence of strings"),
+    ],
+)
+def test_what_a_kind_needs_is_named(kind, given, message):
+    X, Y, _ = example()
+    with pytest.raises((TypeError, ValueError), match=message):
+        embed_labels(kind, X, Y, **given)
 
 
 @pytest.mark.parametrize("container", [sp.csc_matrix, sp.coo_array, np.asarray])

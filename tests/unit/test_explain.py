@@ -19,8 +19,10 @@ from strategies import examples
 
 import skxmr
 from skxmr import KMeansIndexer, XRLinearClassifier, pecos
-from skxmr._core._search import POST_PROCESSORS
+from skxmr._core import CSRView
+from skxmr._ranking.base import SearchOptions
 from skxmr._ranking.explain import explain_label
+from skxmr._ranking.post_processors import POST_PROCESSORS
 from skxmr.inspection import explain
 
 PRODUCTS = ["sigmoid", "l1-hinge", "l3-hinge"]
@@ -57,10 +59,8 @@ def test_levels_are_those_of_the_reference(seed, post_processor, label):
     tree = fixed_tree()
     dense = random_model(rng, tree, n_features=15)
     queries = random_csr(rng, 4, 15)
-    options = {"beam_width": WIDE, "post_processor": post_processor}
-    scores, _, (found,), neighbors = explain_label(
-        dense.compile(), [tree], queries, label, **options
-    )
+    options = SearchOptions(WIDE, POST_PROCESSORS[post_processor])
+    scores, _, (found,), neighbors = explain_label(dense.compile(), [tree], queries, label, options)
     assert neighbors is None
     for i, x in enumerate(queries.toarray().astype(np.float64)):
         ends = []
@@ -93,14 +93,14 @@ def test_contributions_add_up_to_margins_as_the_search_adds_them(params):
             assert_array_equal(added + tree.bias[:, level], tree.margins[:, level])
 
 
-def test_places_are_those_in_the_beam():
+def test_ranks_are_those_in_the_beam():
     rng = np.random.default_rng(3)
     tree = fixed_tree()
     dense = random_model(rng, tree, n_features=15)
     queries = random_csr(rng, 6, 15).astype(np.float32)
-    options = {"beam_width": 4, "post_processor": "sigmoid"}
+    options = SearchOptions(4, POST_PROCESSORS["sigmoid"])
     for label in range(0, 120, 7):
-        _, _, (found,), _ = explain_label(dense.compile(), [tree], queries, label, **options)
+        _, _, (found,), _ = explain_label(dense.compile(), [tree], queries, label, options)
         for i, x in enumerate(queries.toarray().astype(np.float64)):
             beam = [(0, 1.0)]
             for level in range(tree.n_levels - 1):
@@ -114,7 +114,7 @@ def test_places_are_those_in_the_beam():
                 beam = sorted(children, key=lambda pair: (-pair[1], pair[0]))[:4]
                 kept = [node for node, _ in beam]
                 node = found.nodes[i, level]
-                assert found.places[i, level] == (kept.index(node) if node in kept else -1)
+                assert found.ranks[i, level] == (kept.index(node) if node in kept else -1)
 
 
 # ---- beside ranking ----
@@ -163,10 +163,8 @@ def test_a_narrow_beam_reaches_what_explanations_say(params):
     for label in range(12):
         explanation = clf.explain(X, label)
         scores = [
-            type(clf._fitted.models[0])(model.layers, model.slot_label, 12, 20).rank(
-                skxmr._core.CSRView(X), 0, 150, k=12, beam_width=1, post_processor="l3-hinge"
-            )[0]
-            for model in clf._fitted.models
+            ranker.rank(CSRView(X), 0, 150, 12, SearchOptions(1, POST_PROCESSORS["l3-hinge"]))[0]
+            for ranker in clf._fitted.rankers
         ]
         reached = np.all([(found == label).any(axis=1) for found in scores], axis=0)
         assert_array_equal(explanation.reached, reached)
@@ -239,7 +237,7 @@ def slow_neighbors(clf, row, column, n_rows):
     return order, similarity[order], parts, has
 
 
-def test_voters_are_told_by_their_rows():
+def test_neighbors_are_named_by_their_rows():
     clf = classifier(n_neighbors=6).fit(X, Y)
     neighbors = clf.explain(X[:20], 2).neighbors
     for i in range(20):

@@ -17,14 +17,16 @@ from reference import (
     random_csr,
     random_model,
     rank_all,
+    rank_block,
     solve,
     with_constant,
 )
 from scipy import sparse as sp
 
 from skxmr import LabelTree
-from skxmr._core import POST_PROCESSORS, CSRView, TrainParams, kmeans, train_columns
+from skxmr._core import CSRView, TrainParams, kmeans, train_columns
 from skxmr._core._library import ffi, lib
+from skxmr._ranking.post_processors import POST_PROCESSORS
 
 # What each instruction set computes, in a process of its own and here.
 SCRIPT = """
@@ -43,7 +45,7 @@ def compute(models, X, positive):
 
     view, n = CSRView(X), X.shape[0]
     rankings = {
-        (kind, name): model.rank(view, 0, n, k=20, beam_width=4, post_processor=name)
+        (kind, name): rank_block(model, view, 0, n, k=20, beam_width=4, post_processor=name)
         for kind, model in models.items()
         for name in POST_PROCESSORS
     }

@@ -1,0 +1,41 @@
+"""Arrays with a C struct over them."""
+
+from typing import Any, NamedTuple
+
+
+class CStruct(NamedTuple):
+    """A C struct, and the objects that must live as long as it does."""
+
+    struct: Any
+    owners: tuple
+
+
+class CView:
+    """Base of the classes that hold arrays and a C struct over them.
+
+    The view is made on first use and never pickled. It is made once per object, so that a view in
+    use by another thread stays alive. Subclasses implement `_make_view` and `nbytes`.
+    """
+
+    #: Bytes in all arrays.
+    nbytes: int
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "_view"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        vars(self).pop("_view", None)  # None in pickles of earlier releases
+
+    def __sizeof__(self) -> int:
+        return super().__sizeof__() + self.nbytes  # dask sends large objects once, not per task
+
+    def _make_view(self) -> Any:
+        raise NotImplementedError
+
+    def _c_view(self) -> Any:
+        """Return the view; any number of threads may call this at once."""
+        view = vars(self).get("_view")
+        if view is None:
+            view = vars(self).setdefault("_view", self._make_view())
+        return view

@@ -1,0 +1,178 @@
+"""Ranking with the linear rankers of one label tree."""
+
+import numbers
+
+import numpy as np
+
+from .._core import (
+    INT,
+    MAX_INT,
+    CView,
+    Layer,
+    ModelView,
+    RestrictionView,
+    RowSearch,
+    SearchParams,
+    check_array,
+    pad_ranking,
+    search_rows,
+)
+from .base import Ranker
+from .post_processors import POST_PROCESSORS
+
+
+class TreeRanker(CView, Ranker):
+    """Ranks labels with a beam search through the layers of one label tree.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        From the root down, checked.
+    slot_label : ndarray of int32
+        The label of each child of the last layer.
+    n_labels : int
+    n_features : int
+    max_copies : int, optional
+        The largest number of slots that hold the same label; counted if it is not given.
+    checksums : dict of str to int, optional
+        Of `slot_label`, as those of a Layer.
+
+    Raises
+    ------
+    ValueError
+        If the sizes of levels contradict each other, or a size is not a positive number.
+    """
+
+    def __init__(
+        self, layers, slot_label, n_labels, n_features, max_copies=None, *, checksums=None
+    ):
+        self.layers = tuple(layers)
+        self.slot_label = slot_label
+        self.n_labels = n_labels
+        self.n_features = n_features
+        self.max_copies = int(np.bincount(slot_label).max()) if max_copies is None else max_copies
+        self.checksums = checksums or {}
+        super().__init__()
+        self._check()
+
+    def __setstate__(self, state):
+        # Earlier releases pickled no checksums.
+        super().__setstate__({"checksums": {}, **state})
+        self._check()
+
+    def _check(self):
+        """Check what a search relies on besides each layer's own arrays."""
+        check_array(self.slot_label, INT, "slot_label")
+        if not all(isinstance(layer, Layer) for layer in self.layers):
+            raise ValueError("the model has levels that are not layers")
+        n_nodes = [len(layer.child_ptr) - 1 for layer in self.layers]
+        if [*n_nodes, len(self.slot_label)] != [1, *self.widths]:
+            raise ValueError("the sizes of the model's levels contradict each other")
+        for name in ("n_labels", "n_features", "max_copies"):
+            value = getattr(self, name)
+            if not isinstance(value, numbers.Integral) or not 1 <= value <= MAX_INT:
+                raise ValueError(f"the model's {name} is {value!r:.80}")
+
+    @property
+    def trees(self):
+        """The ranker itself."""
+        return (self,)
+
+    @property
+    def nbytes(self):
+        """Bytes in all arrays."""
+        return sum(layer.nbytes for layer in self.layers) + self.slot_label.nbytes
+
+    @property
+    def widths(self):
+        """Number of nodes of each level below the root."""
+        return tuple(len(layer.bias) for layer in self.layers)
+
+    @property
+    def max_level_width(self):
+        """Number of nodes of the widest level. A beam of this width loses no label."""
+        return max(self.widths)
+
+    def max_results(self, beam_width):
+        """Return an upper bound of the number of labels that the search of a row reaches."""
+        widths = np.sort(np.diff(self.layers[-1].child_ptr))[::-1]
+        return int(min(self.n_labels, widths[:beam_width].sum()))
+
+    def rank(self, view, begin, end, k, options, weight=1.0, tree=0):
+        """Rank labels; see Ranker.
+
+        Parameters
+        ----------
+        view : CSRView
+        begin, end, k : int
+        options : SearchOptions
+        weight : float, default=1.0
+            Weight of all scores. It is multiplied into the score of the root, so that the search
+            orders labels by the scores that it returns.
+        tree : int, default=0
+            Number of this tree among those that the frontier and the restriction are made for.
+        """
+        post_processor = options.post_processor
+        params = self._search_params(
+            k, options.beam_width, post_processor, options.floor, post_processor.root_score(weight)
+        )
+        frontier = None if options.frontier is None else options.frontier[tree]
+        limits = _restriction_view(options.restriction, tree)
+        ranking = search_rows(self._c_view(), view, begin, end, params, frontier, limits)
+        return pad_ranking(*ranking, k)
+
+    def _make_row_ranker(self, k, beam_width, post_processor):
+        return self.weighted_row_ranker(k, beam_width, post_processor)
+
+    def weighted_row_ranker(self, k, beam_width, post_processor, weight=1.0, tree=0):
+        """Return a ranker of single rows whose scores are weighted; see `rank`."""
+        post_processor = POST_PROCESSORS[post_processor]
+        root_score = post_processor.root_score(weight)
+        params = self._search_params(k, beam_width, post_processor, -np.inf, root_score)
+        return _TreeRowRanker(RowSearch(self._c_view(), params), k, params.k, tree)
+
+    def _search_params(self, k, beam_width, post_processor, floor, root_score):
+        return SearchParams(
+            # Widths beyond what the tree holds change nothing, and fit no C integer.
+            k=min(k, self.n_labels),
+            beam_width=min(beam_width, self.max_level_width),
+            code=post_processor.code,
+            power=post_processor.power,
+            floor=floor,
+            root_score=root_score,
+        )
+
+    def _make_view(self):
+        return ModelView(
+            self.layers, self.slot_label, self.n_labels, self.n_features, self.max_copies
+        )
+
+
+class _TreeRowRanker:
+    """Ranks one row at a time; see RowRanker."""
+
+    def __init__(self, search, k, n_found, tree):
+        self.n_features = search.n_features
+        self._search = search
+        self._k = k
+        self._is_padded = k > n_found
+        self._tree = tree
+
+    def sparse(self, indices, values, restriction=None):
+        limits = None if restriction is None else _restriction_view(restriction, self._tree)
+        return self._padded(self._search.sparse(indices, values, limits))
+
+    def dense(self, row, restriction=None):
+        limits = None if restriction is None else _restriction_view(restriction, self._tree)
+        return self._padded(self._search.dense(row, limits))
+
+    def _padded(self, ranking):
+        if ranking is None or not self._is_padded:
+            return ranking
+        return pad_ranking(*ranking, self._k)
+
+
+def _restriction_view(restriction, tree):
+    if restriction is None:
+        return None
+    return RestrictionView(restriction.order.by_tree[tree], restriction.ranges)

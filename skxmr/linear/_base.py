@@ -1,0 +1,156 @@
+"""Ranking with a fitted XRLinearClassifier."""
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from .._ranking.base import SearchOptions
+from .._ranking.batch import rank_all
+from .._ranking.classifier import RankingClassifierMixin
+from .._ranking.post_processors import POST_PROCESSORS
+from .._ranking.restriction import Restriction
+from .._ranking.wrapped import ranking_csr
+from .._utils.estimators import consistent
+from .._utils.matrices import bare_row, check_features, pair_to_csr
+from .._utils.params import check_integer
+from ._fitted import FittedAttribute
+from ._inputs import check_frontier, check_restriction
+from ._params import check_search_params, check_weighting, given_weighting, is_auto
+
+#: Scores of this many labels at most are held at once while all reached labels are collected.
+_RESULT_BLOCK = 1 << 22
+
+
+class FittedRanking(RankingClassifierMixin, BaseEstimator):
+    """The part of XRLinearClassifier that ranks with what fit has learned.
+
+    Its parameters for ranking may change after fit, and are checked whenever they are used.
+    """
+
+    _container = FittedAttribute(lambda fitted: fitted.container)
+
+    def __sklearn_is_fitted__(self):
+        return "_fitted" in vars(self)
+
+    @property
+    def _ranker(self):
+        """The Ranker of the current parameters: a tree, or an ensemble of trees and neighbors."""
+        fitted = self._fitted
+        without_neighbors = (
+            fitted.neighbors is None or self.n_neighbors is None or self.post_processor == "noop"
+        )
+        if without_neighbors and len(fitted.rankers) == 1:
+            return fitted.rankers[0]
+        asked = None
+        if not without_neighbors:
+            asked = self.n_neighbors, self.neighbor_power, self.neighbor_weight
+        ensemble = fitted.ensembles.known(asked)
+        if ensemble is not None:
+            return ensemble
+        check_weighting(self)
+        weighting = None
+        if not without_neighbors:
+            weighting = fitted.weighting if is_auto(self.n_neighbors) else given_weighting(self)
+        return fitted.ensembles.make(fitted.rankers, fitted.neighbors, asked, weighting)
+
+    def _search_options(self, **options):
+        return SearchOptions(int(self.beam_width), POST_PROCESSORS[self.post_processor], **options)
+
+    def _rank_one(self, X, k, restriction):
+        """Rank a single row if it needs no more checks than C makes. Otherwise return None."""
+        plain = type(k) is int and type(self.beam_width) is int
+        fitted = vars(self).get("_fitted")
+        if fitted is None or not plain or k < 1 or fitted.feature_names is not None:
+            return None
+        ranker = self._ranker.cached_row_ranker(k, self.beam_width, self.post_processor)
+        row = None if ranker is None else bare_row(X, ranker.n_features)
+        if row is None:
+            return None
+        if restriction is None:
+            return ranker.sparse(*row) if isinstance(row, tuple) else ranker.dense(row)
+        if not _restricts_one_row(restriction, len(fitted.trees)):
+            return None
+        if isinstance(row, tuple):
+            return ranker.sparse(*row, restriction)
+        return ranker.dense(row, restriction)
+
+    @consistent
+    def _rank_checked(self, X, k, frontier, restriction):
+        """Rank after all checks."""
+        check_is_fitted(self)
+        X = self._check_rows(pair_to_csr(X, self.n_features_in_) if isinstance(X, tuple) else X)
+        check_integer(k, "k", 1, np.iinfo(np.int32).max)
+        trees = self._fitted.trees
+        starts = check_frontier(frontier, trees, X.shape[0])
+        check_restriction(restriction, trees, X.shape[0])
+        if X.shape[0] == 1 and starts is None:
+            # The next row can then do without these checks.
+            row = self._ranker.row_ranker(int(k), int(self.beam_width), self.post_processor)
+            indices = np.ascontiguousarray(X.indices)
+            return row.sparse(indices, np.ascontiguousarray(X.data), restriction)
+        return self._rank(X, k, frontier=starts, restriction=restriction)
+
+    def _rank(self, X, k, *, beam_width=None, **options):
+        """Rank for checked rows."""
+        options = self._search_options(**options)
+        if beam_width is not None:
+            options = options._replace(beam_width=beam_width)
+        return rank_all(self._ranker, X, int(k), options, n_jobs=self.n_jobs)
+
+    def _check_rows(self, X):
+        check_is_fitted(self)
+        check_search_params(self)
+        return check_features(self, X, reset=False)
+
+    def _best_labels(self, X):
+        """Return the best label of each row. If the beam ends in empty nodes, search all nodes."""
+        best = self._rank(X, 1)[0][:, 0]
+        lost = np.flatnonzero(best < 0)
+        if len(lost):
+            best[lost] = self._rank(X[lost], 1, beam_width=self._ranker.max_level_width)[0][:, 0]
+        return best
+
+    def _reached_scores(self, X, floor=-np.inf):
+        k = self._ranker.max_results(int(self.beam_width))
+        step = max(1, _RESULT_BLOCK // k)
+        blocks = [
+            ranking_csr(*self._rank(X[begin : begin + step], k, floor=floor), self.n_labels_)
+            for begin in range(0, X.shape[0], step)
+        ]
+        return sp.vstack(blocks, format="csr") if len(blocks) > 1 else blocks[0]
+
+    def _predicted_scores(self, X):
+        # Scores above the largest number are infinite.
+        with np.errstate(over="ignore"):
+            above = float(np.nextafter(np.float32(self.threshold), np.float32(np.inf)))
+        return self._reached_scores(X, floor=above)
+
+    def _reached_probabilities(self, X):
+        probabilities = self._reached_scores(X)
+        # Sums of contributions may exceed 1 by their rounding.
+        np.minimum(probabilities.data, 1, out=probabilities.data)
+        return probabilities
+
+    @property
+    def _unreached_score(self):
+        return POST_PROCESSORS[self.post_processor].unreached_score
+
+    def _check_gives_probabilities(self):
+        if self.loss != "log_loss" or self.post_processor != "sigmoid":
+            raise AttributeError(
+                "predict_proba needs loss='log_loss' and post_processor='sigmoid', got "
+                f"{self.loss!r} and {self.post_processor!r}"
+            )
+        return True
+
+
+def _restricts_one_row(restriction, n_trees):
+    """Return whether a restriction needs no more checks than C makes."""
+    return (
+        type(restriction) is Restriction
+        and len(restriction.order.by_tree) == n_trees
+        and restriction.ranges.shape == (1, 2)
+        and restriction.ranges.dtype == np.int64
+        and restriction.ranges.flags.c_contiguous
+    )

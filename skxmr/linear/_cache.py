@@ -1,0 +1,87 @@
+"""What a memory caches of a fit, and the keys it is found by."""
+
+from importlib.metadata import version
+from typing import NamedTuple
+
+import numpy as np
+
+from .._ranking.ensemble import NeighborWeighting
+from .._utils import caching
+from ._params import PARAMETERS, Affects, is_auto, names_affecting
+
+#: With a memory, weights down to this size are cached (all of them, if a smaller threshold is
+#: asked for). A search over thresholds thus trains once.
+CACHED_THRESHOLD = 0.01
+
+
+class FitResult(NamedTuple):
+    """Everything that a fit yields except the rows for nearest neighbors.
+
+    Attributes
+    ----------
+    trees : list of LabelTree
+    rankers : list of TreeRanker
+        One for each tree.
+    weighting : NeighborWeighting or None
+    classes : ndarray
+    container : str
+        As of Targets.
+    n_iter : int
+    indexer : estimator or None
+    """
+
+    trees: list
+    rankers: list
+    weighting: NeighborWeighting | None
+    classes: np.ndarray
+    container: str
+    n_iter: int
+    indexer: object
+
+
+class Keys(NamedTuple):
+    """Keys of the parts of a fit in a memory. They are None without a memory.
+
+    Attributes
+    ----------
+    data : str or None
+        Of what fit is given.
+    training : str or None
+        Of the training that the fit needs.
+    result : str or None
+        Of the FitResult.
+    """
+
+    data: str | None
+    training: str | None
+    result: str | None
+
+
+def keys_of(classifier, given):
+    """Return the keys of a fit.
+
+    Parameters
+    ----------
+    classifier : XRLinearClassifier
+    given : sequence
+        Everything that fit is given, X and y included.
+
+    Returns
+    -------
+    keys : Keys
+    """
+    if classifier.memory is None:
+        return Keys(None, None, None)
+    data = caching.key_of(given, {})
+    params = classifier.get_params(deep=False)
+
+    def key(without):
+        held = {name: params[name] for name in params.keys() - without}
+        return caching.key_of([], {"data": data, "library": version("skxmr"), **held})
+
+    after_pruning = names_affecting(Affects.RANKING, Affects.RUNNING)
+    after_training = after_pruning | names_affecting(Affects.PRUNING)
+    without_effect = names_affecting(Affects.RUNNING)
+    if not is_auto(classifier.n_neighbors):  # otherwise they are chosen by ranking
+        without_effect = after_pruning
+    return Keys(key(PARAMETERS.keys()), key(after_training), key(without_effect))

@@ -1,0 +1,289 @@
+"""Reading of a saved XRLinearClassifier."""
+
+import re
+from contextlib import contextmanager
+from functools import partial
+
+import numpy as np
+
+from .._core import Layer, NeighborRows
+from .._ranking.ensemble import NeighborWeighting
+from .._ranking.tree_ranker import TreeRanker
+from .._utils.folder import check_unread
+from .._utils.texts import unpack_strings
+from ..tree import LabelTree
+from ._classifier import XRLinearClassifier
+from ._fitted import Names, set_fitted
+from ._params import check_params
+from ._saving import INDEXERS, KEYS, TREE_KEYS, neighbor_file
+
+_CONTAINERS = ("classes", "dense", "spmatrix", "sparray")
+
+#: How strings are stored that are not objects: by their dtype; before format 5, without.
+_STRINGS = re.compile(r"strings|[<>]U[1-9][0-9]{0,8}")
+
+#: Bytes of strings that are wider than the longest of them. No file may fill the memory by a claim.
+_MOST_PADDED = 1 << 30
+
+
+def read_classifier(reader):
+    """Read a classifier from an open folder.
+
+    Parameters
+    ----------
+    reader : FolderReader
+
+    Returns
+    -------
+    classifier : XRLinearClassifier
+
+    Raises
+    ------
+    ValueError
+        If the model is damaged, or was saved by a later version of skxmr.
+    """
+    _rename_keys(reader.manifest)
+    _refuse_later(reader)
+    reader.check_manifest()
+    with _as_damage(reader):
+        return _read_classifier(reader)
+
+
+def _rename_keys(manifest):
+    """Give the keys of a manifest before format 6 their present names."""
+    if manifest["version"] < 6:
+        for old, new in _EARLIER_KEYS.items():
+            if old in manifest:
+                manifest[new] = manifest.pop(old)
+
+
+_EARLIER_KEYS = {
+    "votes": "neighbors",
+    "has_voters": "has_neighbor_rows",
+    "n_voters_given": "n_rows_given",
+}
+
+
+def _refuse_later(reader):
+    """Refuse what this version has no names for: a later one may have written that."""
+    reader.check_known(reader.manifest, KEYS, "field")
+    for spec in reader.get("trees", list):
+        if not isinstance(spec, dict):
+            reader.fail(f"'trees' holds {spec!r:.80}")
+        reader.check_known(spec, TREE_KEYS, "field")
+    params = reader.get("params", dict)
+    _check_names(reader, params, XRLinearClassifier(), "parameter")
+    indexer = params.get("indexer")
+    if indexer is None:
+        return
+    if not isinstance(indexer, dict):
+        reader.fail(f"its indexer is {indexer!r:.80}")
+    name = reader.field(indexer, "class", str)
+    if name == "LabelTree":
+        return
+    if name not in INDEXERS:
+        reader.fail_as_later(f"its indexer is a {name!r:.80}")
+    reader.check_known(indexer, ("class", "params"), "field of the indexer")
+    _check_names(
+        reader, reader.field(indexer, "params", dict), INDEXERS[name](), f"parameter of {name}"
+    )
+
+
+def _check_names(reader, params, estimator, what):
+    """Refuse parameters that an estimator does not have, and a lack of those that it has."""
+    names = estimator.get_params(deep=False).keys()
+    reader.check_known(params, names, what)
+    missing = sorted(names - params.keys())
+    if missing and reader.is_complete:
+        reader.fail(f"the {what} {missing[0]!r} is missing")
+
+
+@contextmanager
+def _as_damage(reader):
+    """Turn what reading a damaged model raises into the error that says so."""
+    try:
+        yield
+    except (ValueError, TypeError, NotImplementedError, OverflowError) as error:
+        if str(error).startswith("the saved model"):
+            raise
+        reader.fail(str(error), error)
+
+
+def _open_labels(reader, name, n):
+    """Open stored labels, of which there must be n; returns a function that makes them."""
+    stored = reader.get(name, str)
+    if stored == "numbers":
+        arrays = {name: reader.array(name, "biuf")}
+        _check_count(reader, name, arrays[name].shape, n)
+        return partial(_read_numbers, reader, arrays, name)
+    if stored != "object" and not _STRINGS.fullmatch(stored):
+        reader.fail(f"{name} are stored as {stored!r:.80}")
+    arrays = {
+        f"{name}.bytes": reader.array(f"{name}.bytes", np.dtype(np.uint8)),
+        f"{name}.pointers": reader.array(f"{name}.pointers", np.dtype(np.int64)),
+    }
+    _check_count(reader, name, (len(arrays[f"{name}.pointers"]) - 1,), n)
+    return partial(_unpack_labels, reader, arrays, stored)
+
+
+def _check_count(reader, name, shape, n):
+    if shape != (n,):
+        reader.fail(f"{name} have shape {shape}, expected {(n,)}")
+
+
+def _read_numbers(reader, arrays, name):
+    with _as_damage(reader):
+        check_unread(arrays, reader.unverified("", arrays))
+    return arrays[name]
+
+
+def _unpack_labels(reader, arrays, stored):
+    """Make strings that are stored as "object", "strings" or of a dtype, such as "<U7"."""
+    with _as_damage(reader):
+        check_unread(arrays, reader.unverified("", arrays))
+        strings = unpack_strings(*arrays.values())
+    if stored == "object":
+        return strings
+    found = strings.astype(str)
+    dtype = found.dtype if stored == "strings" else np.dtype(stored)
+    is_padded = dtype.itemsize > found.dtype.itemsize
+    if is_padded and len(found) * dtype.itemsize > _MOST_PADDED:
+        dtype = found.dtype
+    return found.astype(dtype, copy=False)
+
+
+def _read_classifier(reader):
+    params = dict(reader.get("params", dict))
+    n_features = reader.get("n_features", int)
+    n_labels = reader.get("n_labels", int)
+    specs = reader.get("trees", list)
+    if not specs or not 1 <= n_features <= np.iinfo(np.int32).max:
+        reader.fail(f"{len(specs)} trees, {n_features} features")
+    read = [_read_tree(reader, t, n_features, n_labels) for t in range(len(specs))]
+    trees, rankers = zip(*read, strict=True)
+    neighbors = None
+    if reader.get("has_neighbor_rows", bool):
+        neighbors = _read_neighbors(reader, n_features, n_labels)
+    weighting = _read_weighting(reader)
+    params["indexer"] = _read_indexer(reader, params.get("indexer"), trees[0])
+    classifier = XRLinearClassifier(**params)
+    check_params(classifier)
+    container = reader.get("container", str)
+    if container not in _CONTAINERS:
+        reader.fail(f"'container' is {container!r}")
+    classes = Names(_open_labels(reader, "classes", n_labels))
+    n_iter = reader.get("n_iter", int)
+    feature_names = None
+    if "feature_names" in reader.manifest:
+        feature_names = Names(_open_labels(reader, "feature_names", n_features))
+    set_fitted(
+        classifier,
+        trees=trees,
+        rankers=rankers,
+        indexer=None,
+        neighbors=neighbors,
+        weighting=weighting,
+        classes=classes,
+        container=container,
+        n_iter=n_iter,
+        n_features=n_features,
+        feature_names=feature_names,
+    )
+    if reader.verify:
+        for names in filter(None, (classes, feature_names)):
+            names.decode()
+    return classifier
+
+
+def _read_tree(reader, t, n_features, n_labels):
+    """Read a tree and what searches it."""
+    spec = reader.manifest["trees"][t]
+    n_levels, max_copies = (reader.field(spec, name, int) for name in ("n_levels", "max_copies"))
+    weight_dtype = reader.field(spec, "weight_dtype", str)
+    if n_levels < 1:
+        reader.fail(f"{n_levels} levels")
+    layers = [_read_layer(reader, f"tree.{t}.layer.{i}", weight_dtype) for i in range(n_levels)]
+    slot_label = reader.array(f"tree.{t}.slot_label", np.dtype(np.int32))
+    if not (1 <= n_labels <= len(slot_label) and 1 <= max_copies <= len(slot_label)):
+        reader.fail(f"{n_labels} labels, {max_copies} copies, {len(slot_label)} slots")
+    child_ptr = [layer.child_ptr for layer in layers]
+    if reader.verify:
+        tree = LabelTree(child_ptr, slot_label)
+        if (tree.n_labels, tree.max_copies) != (n_labels, max_copies):
+            reader.fail(f"there are {tree.n_labels} labels with {tree.max_copies} copies at most")
+        for layer in layers:
+            layer.check(n_features)
+    else:
+        check = partial(_check_slots, reader, t, child_ptr, slot_label, n_labels)
+        tree = LabelTree.from_checked(child_ptr, slot_label, n_labels, check)
+    checksums = reader.unverified(f"tree.{t}.", ["slot_label"])
+    ranker = TreeRanker(layers, slot_label, n_labels, n_features, max_copies, checksums=checksums)
+    return tree, ranker
+
+
+def _check_slots(reader, t, child_ptr, slot_label, n_labels):
+    """Check the slots of a tree that was not verified."""
+    with _as_damage(reader):
+        arrays = {"slot_label": slot_label}
+        check_unread(arrays, reader.unverified(f"tree.{t}.", arrays))
+        found = LabelTree(child_ptr, slot_label).n_labels
+    if found != n_labels:
+        reader.fail(f"there are {found} labels, expected {n_labels}")
+
+
+def _read_weighting(reader):
+    """Read the settings of nearest neighbors, or None."""
+    if reader.manifest.get("neighbors") is None:
+        return None
+    values = reader.get("neighbors", list)
+    plain = len(values) == 3 and type(values[0]) is int
+    if not plain or not all(type(value) is float for value in values[1:]):
+        reader.fail(f"'neighbors' is {values!r}")
+    weighting = NeighborWeighting(*values)
+    ranges = weighting.n_neighbors >= 1 and 0 <= weighting.power < np.inf
+    if not ranges or not 0 <= weighting.weight <= 1:
+        reader.fail(f"'neighbors' is {values!r}")
+    return weighting
+
+
+def _read_neighbors(reader, n_features, n_labels):
+    version = reader.manifest["version"]
+    files = {name: neighbor_file(name, version) for name in (*NeighborRows.DTYPES, "source")}
+    arrays = {name: reader.array(files[name], t) for name, t in NeighborRows.DTYPES.items()}
+    source = None
+    n_given = 0
+    if "n_rows_given" in reader.manifest:  # absent if an earlier release saved
+        source = reader.array(files["source"], np.dtype(np.int32))
+        n_given = reader.get("n_rows_given", int)
+    unverified = reader.unverified("", files.values())
+    checksums = {name: unverified[file] for name, file in files.items() if file in unverified}
+    neighbors = NeighborRows(
+        n_features, n_labels, source=source, n_given=n_given, checksums=checksums, **arrays
+    )
+    if reader.verify:
+        neighbors.check()
+    return neighbors
+
+
+def _read_layer(reader, prefix, weight_dtype):
+    arrays = {
+        name: reader.array(f"{prefix}.{name}", dtype, small=name.endswith("_ptr"))
+        for name, dtype in Layer.DTYPES.items()
+    }
+    checksums = reader.unverified(f"{prefix}.", arrays)
+    layer = Layer(**arrays, weight_dtype=weight_dtype, checksums=checksums)
+    layer.check_pointers()
+    return layer
+
+
+def _read_indexer(reader, spec, tree):
+    if spec is None:
+        return None
+    if spec["class"] != "LabelTree":
+        return INDEXERS[spec["class"]](**spec["params"])
+    if "n_levels" not in spec:  # it is the tree that was trained
+        return tree
+    n_levels = reader.field(spec, "n_levels", int)
+    long, int32 = np.dtype(np.int64), np.dtype(np.int32)
+    child_ptr = [reader.array(f"indexer.child_ptr.{i}", long, small=True) for i in range(n_levels)]
+    return LabelTree(child_ptr, reader.array("indexer.slot_label", int32, small=True))

@@ -1,0 +1,184 @@
+"""Rows and labels that a fitted XRLinearClassifier learns later."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from .._data.examples import distinct_examples
+from .._ranking.ensemble import EnsembleCache
+from .._ranking.neighbors import join_neighbor_rows, update_neighbor_rows
+from .._training import matching, trainer
+from .._training.negatives import sampling_of
+from .._training.new_labels import (
+    assign_by_indexer,
+    assign_by_search,
+    check_indexer_assigns,
+    extended_classes,
+    extended_columns,
+    extended_ranker,
+    extended_tree,
+    rows_with,
+    warn_of_absent,
+)
+from .._utils import progress
+from .._utils.cloning import draw_seed
+from .._utils.matrices import check_features
+from .._utils.targets import check_classes, known_truth
+from .._utils.weights import check_sample_weight
+from ..indexers._base import takes_text
+from ._fitted import Names
+from ._inputs import check_label_features, check_label_text, check_texts_suffice, without_flags
+from ._params import train_params, tree_seeds
+from ._progress import repeated, tree_name
+
+
+class Placement(NamedTuple):
+    """How the clusters of new labels are found, and what is trained.
+
+    Attributes
+    ----------
+    by_indexer : bool
+        Whether the indexer finds the clusters, instead of the search.
+    n_clusters : int
+        Clusters per label that the search finds, at most.
+    retrain_siblings : bool
+        Whether the known labels of these clusters are trained again.
+    label_features, label_text : object
+        Of the new labels, for the indexer; not checked yet.
+    """
+
+    by_indexer: bool
+    n_clusters: int
+    retrain_siblings: bool
+    label_features: object
+    label_text: object
+
+
+def with_more_rows(classifier, X, y, sample_weight):
+    """Return the FittedState with more rows for nearest neighbors.
+
+    Parameters
+    ----------
+    classifier : XRLinearClassifier
+        Fitted.
+    X, y, sample_weight
+        As `add_neighbors` takes them.
+    """
+    fitted = classifier._fitted
+    if fitted.neighbors is None:
+        raise ValueError("add_neighbors needs a model fitted with n_neighbors, got None")
+    X = check_features(classifier, X, reset=False)
+    Y = _known_indicator(classifier, y, X.shape[0])
+    weight = check_sample_weight(sample_weight, X.shape[0])
+    examples = distinct_examples(without_flags(X), Y, weight)
+    neighbors = join_neighbor_rows(fitted.neighbors, examples)
+    return fitted._replace(neighbors=neighbors, ensembles=EnsembleCache())
+
+
+def _known_indicator(classifier, y, n_rows):
+    """Return new targets as a matrix with a column for each known label."""
+    if classifier.multilabel_:
+        return known_truth(classifier, y, n_rows)
+    Y = known_truth(classifier, check_classes(y), n_rows)
+    if not np.diff(Y.indptr).all():
+        raise ValueError("y must hold classes that fit has seen, got others")
+    return Y
+
+
+def with_more_labels(classifier, X, y, sample_weight, placement):
+    """Return the FittedState with more labels.
+
+    Parameters
+    ----------
+    classifier : XRLinearClassifier
+        Fitted, with valid parameters.
+    X, y, sample_weight
+        As `add_labels` takes them.
+    placement : Placement
+    """
+    fitted = classifier._fitted
+    X = check_features(classifier, X, reset=False)
+    weight = check_sample_weight(sample_weight, X.shape[0], classifier.C)
+    if classifier.multilabel_:
+        targets = extended_columns(y, X.shape[0], classifier.n_labels_)
+    else:
+        targets = extended_classes(y, X.shape[0], classifier.classes_)
+    examples = distinct_examples(without_flags(X), targets.indicator, weight)
+    positives = rows_with(examples, targets.new)
+    found = None
+    if placement.by_indexer:
+        found = _found_by_indexer(classifier, positives, targets, placement)
+    n_trees = len(fitted.rankers)
+    estimated = repeated({matching.PHASE: 1.0, trainer.PHASE: 3.0}, n_trees)
+    extended = []
+    with progress.reporting("adding labels", estimated, classifier.verbose):
+        for t, seed in enumerate(tree_seeds(classifier.random_state, n_trees)):
+            with progress.part(tree_name(t, n_trees)):
+                extended.append(
+                    _extend(classifier, t, seed, examples, positives, targets, found, placement)
+                )
+    trees, rankers, n_iters = zip(*extended, strict=True)
+    warn_of_absent(examples, trees[0], targets.new, retrain_siblings=placement.retrain_siblings)
+    neighbors = fitted.neighbors
+    if neighbors is not None:
+        neighbors = update_neighbor_rows(neighbors, examples, targets.renumbered)
+    return fitted._replace(
+        trees=trees,
+        rankers=rankers,
+        neighbors=neighbors,
+        classes=Names(values=targets.classes),
+        n_iter=max(fitted.n_iter, *n_iters),
+        ensembles=EnsembleCache(),
+    )
+
+
+def _found_by_indexer(classifier, positives, targets, placement):
+    """Check what the indexer needs to know of the new labels, and let it find their clusters."""
+    kind = classifier.label_embedding
+    indexer = classifier.indexer_
+    check_indexer_assigns(indexer, kind, len(classifier._fitted.rankers))
+    kind = "pifa" if takes_text(indexer) else kind
+    label_features = check_label_features(placement.label_features, kind, len(targets.new))
+    classes = None if classifier.multilabel_ else targets.classes[targets.new]
+    label_text = check_label_text(placement.label_text, len(targets.new), classes)
+    check_texts_suffice(label_text, kind, indexer)
+    return assign_by_indexer(
+        positives,
+        targets.new,
+        indexer,
+        kind,
+        label_features=label_features,
+        label_text=label_text,
+        n_jobs=classifier.n_jobs,
+    )
+
+
+def _extend(classifier, t, random_state, examples, positives, targets, found, placement):
+    """Give the new labels to tree t; return the tree, its ranker and the number of passes."""
+    params = train_params(classifier, classifier.prune_threshold)
+    ranker = classifier._fitted.rankers[t]
+    tree = classifier._fitted.trees[t]
+    if found is None:
+        found = assign_by_search(
+            positives,
+            targets.new,
+            ranker,
+            tree,
+            params,
+            n_clusters=placement.n_clusters,
+            n_jobs=classifier.n_jobs,
+        )
+    extended = extended_tree(tree, targets.renumbered, found)
+    ranker, n_iter = extended_ranker(
+        ranker,
+        extended,
+        examples,
+        params,
+        retrain_siblings=placement.retrain_siblings,
+        sampling=sampling_of(classifier.negative_sampling, classifier.training_beam_width),
+        # The seed that fitting this very tree would draw.
+        seed=draw_seed(check_random_state(random_state)),
+        n_jobs=classifier.n_jobs,
+    )
+    return extended, ranker, n_iter
