@@ -551,6 +551,7 @@ def test_wrong_arguments_of_reliability_are_named(what):
 @pytest.mark.parametrize(
     "params", [{}, {"loss": "log_loss", "post_processor": "sigmoid"}], ids=["hinge", "logistic"]
 )
+@pytest.mark.slow
 def test_calibrates_the_catalogue_sample(params):
     data = load_catalogue_subjects()
     rows = np.random.default_rng(0).permutation(len(data.text_train))[:20_000]

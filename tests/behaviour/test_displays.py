@@ -385,6 +385,7 @@ def test_titles_name_trees_and_neighbors():
 # ---- the example ----
 
 
+@pytest.mark.slow
 def test_the_example_prints_words_and_draws(tmp_path, monkeypatch, capsys):
     path = Path(__file__).parents[2]
     spec = importlib.util.spec_from_file_location(

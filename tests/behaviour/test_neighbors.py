@@ -575,6 +575,7 @@ def test_a_completer_uses_no_neighbors():
     assert completer.predict([("", "a")])[0] == "art"
 
 
+@pytest.mark.slow
 def test_trees_and_neighbors_rank_a_catalogue_better():
     data = load_catalogue_subjects()
     vectorizer = NGramTfidfVectorizer(min_df=3)

@@ -384,6 +384,7 @@ def test_a_save_while_loading_is_waited_for(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="mapped files cannot be removed there")
+@pytest.mark.slow
 def test_processes_that_map_a_model_see_nothing_of_its_replacement(tmp_path):
     models = [classifier(C=C).fit(X, TARGETS["strings"]) for C in (1.0, 0.01)]
     models[0].save(tmp_path / "model")

@@ -108,6 +108,7 @@ def run_sanitized(program):
     return subprocess.run([*fixed, str(program)], capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_searches_share_nothing_that_they_write_to(tmp_path):
     if not build_library(tmp_path):
         pytest.skip("there is no ThreadSanitizer")

@@ -836,6 +836,7 @@ class TestScorers:
         search = GridSearchCV(ColumnRanker(), {"sign": [-1, 1]}, scoring=scoring, cv=2)
         assert clone(search).fit(X, Y).best_params_ == {"sign": 1}
 
+    @pytest.mark.slow
     def test_worker_processes(self):
         model, scoring = OneVsRestClassifier(LogisticRegression()), metrics.ndcg_at_5_scorer
         here = GridSearchCV(model, {"estimator__C": [1.0]}, scoring=scoring, cv=2)
