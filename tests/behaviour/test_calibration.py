@@ -177,7 +177,7 @@ def test_a_map_for_the_first_labels_is_right_for_them():
 
 
 @given(csr_matrices(halves, min_rows=1, min_columns=1))
-def test_places_are_those_of_a_slow_sort(scores):
+def test_ranks_are_those_of_a_slow_sort(scores):
     found = ranks(scores)
     for row in range(scores.shape[0]):
         entries = slice(scores.indptr[row], scores.indptr[row + 1])

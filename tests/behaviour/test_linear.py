@@ -986,10 +986,10 @@ def test_copies_of_a_label_that_learn_alike_score_as_one():
     twice = LabelTree([[0, 2], [0, 12, 24]], np.tile(np.arange(12), 2))
     expected = classifier(once, post_processor="noop", tol=1e-4, max_iter=1000).fit(X, Y)
     found = classifier(twice, post_processor="noop", tol=1e-4, max_iter=1000).fit(X, Y)
-    labelled = X[np.diff(Y.indptr) > 0]
+    labeled = X[np.diff(Y.indptr) > 0]
     assert_allclose(
-        found.decision_function(labelled).toarray(),
-        expected.decision_function(labelled).toarray(),
+        found.decision_function(labeled).toarray(),
+        expected.decision_function(labeled).toarray(),
         atol=0.02,
     )
 

@@ -253,7 +253,7 @@ def test_a_label_joins_as_many_clusters_as_told(n_clusters):
 
 
 @pytest.mark.parametrize("embedding", ["pifa", "features", "pifa+features"])
-def test_the_indexer_places_labels_by_their_embedding(embedding):
+def test_the_indexer_assigns_labels_by_their_embedding(embedding):
     features = random_csr(np.random.default_rng(3), N_KNOWN + N_NEW, 9, 0.6)
     clf = classifier(label_embedding=embedding)
     clf.fit(X, KNOWN, label_features=features[:N_KNOWN])

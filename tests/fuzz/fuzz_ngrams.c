@@ -1,4 +1,4 @@
-/* Texts of any bytes: counting n-grams in little room, over and over, gives what transforming with the vocabulary so learnt
+/* Texts of any bytes: counting n-grams with little capacity, over and over, gives what transforming with the vocabulary so learnt
  * gives; and a vocabulary of any content is safe to search. */
 #include "input.h"
 
@@ -37,7 +37,7 @@ static skx_texts take_texts(input *in)
     return (skx_texts){n, ptr[n], ptr, bytes};
 }
 
-/* A table of distinct strings with room for more. */
+/* A table of distinct strings with capacity for more. */
 typedef struct {
     skx_terms terms;
     int64_t *ptr;
@@ -63,7 +63,7 @@ static void table_free(table *t)
     free(t->slots);
 }
 
-/* The same strings with twice the room. */
+/* The same strings with twice the capacity. */
 static void table_grow(table *t)
 {
     table more;
@@ -94,7 +94,7 @@ static void learnt_free(learnt *l, int64_t n_blocks)
     free(l->data);
 }
 
-static int64_t term_room(const learnt *l, int64_t n_blocks)
+static int64_t term_capacity(const learnt *l, int64_t n_blocks)
 {
     int64_t most = 0;
     for (int64_t b = 0; b < n_blocks; b++)
@@ -102,11 +102,11 @@ static int64_t term_room(const learnt *l, int64_t n_blocks)
     return most;
 }
 
-static void make_room(learnt *l, int64_t n_blocks)
+static void extend_capacity(learnt *l, int64_t n_blocks)
 {
-    int64_t before = term_room(l, n_blocks) * n_blocks, capacity = 2 * l->capacity + 4;
+    int64_t before = term_capacity(l, n_blocks) * n_blocks, capacity = 2 * l->capacity + 4;
     for (int64_t b = 0; b < n_blocks; b++) table_grow(&l->table[b]);
-    int64_t n = term_room(l, n_blocks) * n_blocks;
+    int64_t n = term_capacity(l, n_blocks) * n_blocks;
     skx_column_use *uses = calloc((size_t)n, sizeof *uses);
     CLAIM(uses != NULL);
     memcpy(uses, l->uses, (size_t)before * sizeof *uses);
@@ -118,7 +118,7 @@ static void make_room(learnt *l, int64_t n_blocks)
     l->capacity = capacity;
 }
 
-/* Learn all texts, in steps, making room between them. Returns 0 where memory was short. */
+/* Learn all texts, in steps, extending the arrays between them. Returns 0 if memory is short. */
 static int learn(const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, learnt *l)
 {
     int64_t lo = 0, *step = malloc((size_t)(texts->n_texts + 1) * sizeof *step);
@@ -140,14 +140,14 @@ static int learn(const skx_texts *texts, int64_t n_blocks, const skx_ngram_param
         for (int64_t i = lo; i <= done; i++) l->indptr[i] = used + step[i - lo];
         for (int64_t b = 0; b < n_blocks; b++) l->table[b].terms = terms[b];
         lo = done;
-        if (status == SKX_ECAPACITY) make_room(l, n_blocks);
+        if (status == SKX_ECAPACITY) extend_capacity(l, n_blocks);
     }
     free(step);
     CLAIM(status != SKX_OK || lo == texts->n_texts);
     return succeeded(status);
 }
 
-/* Sort each block's terms; what they were is told by column, and the tables become sorted ones without room to spare. */
+/* Sort each block's terms; map their columns, and make the tables sorted ones without spare capacity. */
 static int sort_terms(learnt *l, int64_t n_blocks, int32_t *column, int64_t *block_end)
 {
     int64_t end = 0;
@@ -190,7 +190,7 @@ static int transform(const skx_texts *texts, int64_t n_blocks, const skx_ngram_p
 /* What is weighed after learning is what a transform gives, to the bit. */
 static void compare(input *in, const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, learnt *l)
 {
-    int64_t n_columns = term_room(l, n_blocks) * n_blocks, nnz = l->indptr[texts->n_texts], block_end[MOST_BLOCKS];
+    int64_t n_columns = term_capacity(l, n_blocks) * n_blocks, nnz = l->indptr[texts->n_texts], block_end[MOST_BLOCKS];
     int32_t *column = own(in, (size_t)n_columns * sizeof *column), *indices = own(in, (size_t)nnz * sizeof *indices);
     int64_t *indptr = own(in, (size_t)(texts->n_texts + 1) * sizeof *indptr);
     float *data = own(in, (size_t)nnz * sizeof *data);
@@ -277,7 +277,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         params[b] = take_params(&in, take_byte(&in) & 1 ? &stop : NULL);
         table_make(&l.table[b], 1 + take_byte(&in) % 8, take_byte(&in) % 32);
     }
-    l.uses = calloc((size_t)(term_room(&l, n_blocks) * n_blocks), sizeof *l.uses);
+    l.uses = calloc((size_t)(term_capacity(&l, n_blocks) * n_blocks), sizeof *l.uses);
     l.indices = calloc(1, sizeof *l.indices);
     l.data = calloc(1, sizeof *l.data);
     skx_texts texts = take_texts(&in);

@@ -249,7 +249,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("call", slow_except(["fit"], ["fit", "fit_transform", "transform"]))
-def test_vectorising_a_long_text_obeys_an_interrupt(call, tmp_path):
+def test_vectorizing_a_long_text_obeys_an_interrupt(call, tmp_path):
     command = [sys.executable, "-c", TEXT_SCRIPT, call]
     options = {"capture_output": True, "text": True, "cwd": tmp_path}
     done = subprocess.run(command, timeout=120, check=True, **options)

@@ -270,10 +270,10 @@ def test_equal_rows_are_told_by_the_first_and_added_rows_numbered_on():
     clf = classifier(n_neighbors=4).fit(X[:100], Y[:100])
     clf.add_neighbors(X[100:130], Y[100:130]).add_neighbors(X[130:], Y[130:])
     rows = clf.explain(X[100:], 1).neighbors.rows[:, 0]
-    labelled = np.diff(Y.indptr)[100:] > 0
+    labeled = np.diff(Y.indptr)[100:] > 0
     found = rows == np.arange(100, 150)
     # A row finds itself unless none of its labels is ranked, and twelve labels all are.
-    assert found[labelled].all()
+    assert found[labeled].all()
 
 
 def test_models_saved_without_rows_use_neighbors(tmp_path):

@@ -652,7 +652,7 @@ class ColumnScorer(ColumnRanker):
         return self.container(self.sign * X)
 
 
-class FirstPlaces:
+class FirstRanks:
     """A metric that is an instance, returns what it was given, and has no name."""
 
     def __call__(self, Y_true, Y_ranked, k=2):
@@ -775,12 +775,12 @@ class TestScorers:
         assert "propensities=array(" in repr(scorer)
 
     def test_any_callable_is_a_metric(self):
-        scorer = metrics.make_ranking_scorer(FirstPlaces())
+        scorer = metrics.make_ranking_scorer(FirstRanks())
         Y_true, (labels, _), k = scorer(ColumnRanker().fit(X, Y), X, Y)
         assert Y_true is Y
         assert k == 2
         np.testing.assert_array_equal(labels, np.argsort(-X, axis=1)[:, :2])
-        assert "FirstPlaces" in repr(scorer)
+        assert "FirstRanks" in repr(scorer)
 
     @pytest.mark.parametrize("joined", [False, True])
     def test_weights_of_rows(self, joined):
