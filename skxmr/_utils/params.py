@@ -45,8 +45,11 @@ def check_seed(value, name):
     try:
         check_random_state(value)
     except ValueError as error:
+        # Python refuses to print integers of more than 4300 digits.
+        is_huge = isinstance(value, int) and value.bit_length() > 64
+        got = "a larger one" if is_huge else f"{value!r:.80}"
         raise ValueError(
-            f"{name} must be None, an integer in [0, 2**32) or a RandomState, got {value!r:.80}"
+            f"{name} must be None, an integer in [0, 2**32) or a RandomState, got {got}"
         ) from error
 
 

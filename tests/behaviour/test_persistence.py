@@ -598,7 +598,7 @@ def test_classes_that_cannot_be_kept_are_refused_before_anything_is_written(tmp_
 # ---- parts that do not belong together ----
 
 
-@pytest.mark.parametrize("name", ["n_features", "models", "trees", "classes", "neighbors"])
+@pytest.mark.parametrize("name", ["n_features", "rankers", "trees", "classes", "neighbors"])
 def test_pickles_whose_parts_contradict_each_other_are_refused(name):
     clf = classifier(n_neighbors=3).fit(X, Y)
     other = classifier(n_neighbors=3).fit(X[:, :7], Y[:, :5])
