@@ -82,6 +82,10 @@ class QueryNormalizer:
         return unicodedata.normalize("NFC", text)
 
 
+#: The normalizer of a SessionQueryCompleter with default parameters.
+DEFAULT_NORMALIZER = QueryNormalizer(lowercase=True, strip_accents=None)
+
+
 def composed(text):
     """Compose letters with their marks, so that it does not matter how a text was typed."""
     return text if text.isascii() else unicodedata.normalize("NFC", _with_ends_of_letters(text))
