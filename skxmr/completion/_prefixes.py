@@ -1,4 +1,4 @@
-"""Labels whose texts begin with a prefix, and the tree nodes that lead to them."""
+"""Labels whose texts begin with a prefix, and the tree nodes above them."""
 
 import numpy as np
 
@@ -8,16 +8,17 @@ from .._utils.texts import code_points
 
 
 class PrefixIndex:
-    """Finds the labels that complete a prefix, in a tree of any shape.
+    """Index of the labels by their texts, which finds the completions of a prefix in any tree.
 
-    Texts are sorted, so that those that begin alike are neighbours. For every node of the tree the
-    places of its labels' texts are kept in rising order. So a search sees whether a node leads to a
-    label that completes a prefix, by bisection.
+    The texts that begin with a prefix are consecutive in sorted order. For each node of the tree,
+    the index has the increasing sorted positions of the texts below. A search determines by
+    bisection whether there is a completion of the prefix below a node.
 
     Parameters
     ----------
     tree : LabelTree
     texts : list of str, length n_labels
+        Texts of the labels.
 
     Attributes
     ----------
@@ -29,27 +30,30 @@ class PrefixIndex:
         order, _ = sort_texts(*code_points(texts))
         self.order = order
         self._data, self._pointers = pack_strings([texts[i] for i in order])
-        place = np.empty(len(texts), dtype=np.int32)
-        place[order] = np.arange(len(texts), dtype=np.int32)
-        self._places = SortedPositions(_places_by_level(tree, place))
+        position = np.empty(len(texts), dtype=np.int32)
+        position[order] = np.arange(len(texts), dtype=np.int32)
+        self._positions = SortedPositions(_positions_by_level(tree, position))
 
     def __setstate__(self, state):
         vars(self).update(state)
+        if "_places" in state:  # its name in an earlier release
+            self._positions = vars(self).pop("_places")
         check_array(self.order, np.dtype(np.int32), "order")
         check_array(self._data, np.dtype(np.uint8), "the texts")
         check_array(self._pointers, np.dtype(np.int64), "the pointers to texts")
         if len(self._pointers) != len(self.order) + 1 or not isinstance(
-            self._places, SortedPositions
+            self._positions, SortedPositions
         ):
             raise ValueError("the arrays of the prefixes contradict each other")
 
     @property
     def nbytes(self):
-        """Bytes in all arrays."""
-        return self.order.nbytes + self._data.nbytes + self._pointers.nbytes + self._places.nbytes
+        """Number of bytes of all arrays."""
+        text_bytes = self._data.nbytes + self._pointers.nbytes
+        return self.order.nbytes + text_bytes + self._positions.nbytes
 
     def ranges(self, prefixes):
-        """Find the places of the texts that begin with each prefix.
+        """Find the sorted positions of the texts that begin with each prefix.
 
         Parameters
         ----------
@@ -58,31 +62,55 @@ class PrefixIndex:
         Returns
         -------
         ranges : ndarray of int64, shape (n, 2)
-            Those from the first number up to the second.
+            Pairs (begin, end): the positions are begin, ..., end - 1.
         """
         texts = Texts(self._data, self._pointers)
         return find_prefixes(texts, Texts(*pack_strings(prefixes)))
 
     def within(self, prefixes):
-        """What restricts the ranking of each row to labels whose texts begin with its prefix."""
-        return self._places, self.ranges(prefixes)
+        """Return a restriction of the ranking of each row to the completions of its prefix.
+
+        Parameters
+        ----------
+        prefixes : list of str
+            One per row.
+
+        Returns
+        -------
+        positions : SortedPositions
+        ranges : ndarray of int64, shape (n, 2)
+            As of `ranges`.
+        """
+        return self._positions, self.ranges(prefixes)
 
     def labels(self, prefix):
-        """The labels whose texts begin with a prefix, in the order of these."""
+        """Return the labels whose texts begin with a prefix, in the order of the texts."""
         ((first, last),) = self.ranges([prefix]).tolist()
         return self.order[first:last]
 
 
-def _places_by_level(tree, place):
-    """The places of the labels below each node, level by level, as SortedPositions takes them."""
-    places = place[tree.slot_label]
-    levels = [(None, places)]
+def _positions_by_level(tree, position):
+    """Return the sorted positions of the labels below each node, by level.
+
+    Parameters
+    ----------
+    tree : LabelTree
+    position : ndarray of int32, shape (n_labels,)
+        Sorted position of the text of each label.
+
+    Returns
+    -------
+    levels : list of tuple (pointers, positions)
+        As for SortedPositions.
+    """
+    positions = position[tree.slot_label]
+    levels = [(None, positions)]
     pointers = np.arange(tree.n_slots + 1)
     for level in range(tree.n_levels - 1, 0, -1):
         pointers = pointers[tree.child_ptr[level]]
         nodes = np.repeat(np.arange(len(pointers) - 1), np.diff(pointers))
-        rising = np.diff(places) >= 0
-        if not (rising | (np.diff(nodes) > 0)).all():
-            places = places[np.lexsort((places, nodes))]
-        levels.append((pointers, places))
+        increases = np.diff(positions) >= 0
+        if not (increases | (np.diff(nodes) > 0)).all():
+            positions = positions[np.lexsort((positions, nodes))]
+        levels.append((pointers, positions))
     return levels[::-1]

@@ -155,7 +155,7 @@ def test_levels_of_a_trie_share_their_places():
     known = random_texts(np.random.default_rng(4), 500)
     indexer = TrieHybridIndexer(trie_depth=3, max_leaf_size=5, random_state=0).fit(known)
     tree = indexer.tree_
-    levels = PrefixIndex(tree, known)._places.levels
+    levels = PrefixIndex(tree, known)._positions.levels
     assert levels[0][1] is levels[1][1] is levels[2][1]
     for level, (pointers, places) in enumerate(levels[:-1], start=1):
         members = tree.indicator(level).tocsc()
@@ -177,7 +177,11 @@ def test_an_index_pickled_by_an_earlier_release_loads():
     tree = fixed_tree()
     index = PrefixIndex(tree, random_texts(np.random.default_rng(5), tree.n_labels))
     now, then = b"cskxmr._core._restriction\nSortedPositions\n", b"cskxmr._core._places\nPlaces\n"
-    data = pickle.dumps(index, protocol=2)  # where a class is named in plain text
+    state = dict(vars(index))
+    state["_places"] = state.pop("_positions")
+    earlier = object.__new__(PrefixIndex)
+    vars(earlier).update(state)
+    data = pickle.dumps(earlier, protocol=2)  # where a class is named in plain text
     assert data.count(now) == 1
     positions, ranges = pickle.loads(data.replace(now, then)).within(["a", "b"])
     assert_array_equal(ranges, index.ranges(["a", "b"]))
@@ -234,7 +238,7 @@ def changed_index(index, name, value):
         ("_pointers", np.zeros(4, dtype=np.int32)),
         ("_pointers", np.zeros(3, dtype=np.int64)),
         ("_data", np.zeros(3)),
-        ("_places", None),
+        ("_positions", None),
     ],
 )
 def test_unpickled_indexes_are_checked(name, value):
