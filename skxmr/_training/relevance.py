@@ -54,7 +54,7 @@ def check_relevance(relevance, indicator, weight, C):
     return sp.csr_matrix((relevance.data, indicator.indices, indicator.indptr), indicator.shape)
 
 
-def as_weights(problem, cost, source, weight):
+def as_weights(node, cost, source, weight):
     """Turn the costs of positives into weights of rows, which the solvers support.
 
     An example with positives becomes several rows. There is one row per different cost of its
@@ -63,9 +63,9 @@ def as_weights(problem, cost, source, weight):
 
     Parameters
     ----------
-    problem : NodeExamples
+    node : NodeExamples
     cost : ndarray of float32
-        Factor of C for each positive of the problem, above 0.
+        Factor of C for each positive of the node, above 0.
     source : ndarray of int32
         By example, as for `train_columns`.
     weight : ndarray of float32 or None
@@ -73,23 +73,23 @@ def as_weights(problem, cost, source, weight):
 
     Returns
     -------
-    problem : NodeExamples
-        The problem with these rows, numbered from 0.
+    node : NodeExamples
+        The node with these rows as examples, numbered from 0.
     source : ndarray of int32
         By row.
     weight : ndarray of float32
         By row.
     """
-    example = np.searchsorted(problem.examples, problem.positive)
-    role = problem.role
+    example = np.searchsorted(node.examples, node.positive)
+    role = node.role
     if role is None:
-        role = np.full(len(problem.examples), FOR_ALL, dtype=np.uint8)
+        role = np.full(len(node.examples), FOR_ALL, dtype=np.uint8)
     shared = np.flatnonzero(role == FOR_ALL)
     # One row per different pair of an example and a cost.
     costs, which_cost = np.unique(cost.astype(np.float32, copy=False), return_inverse=True)
     pairs, row = np.unique(example * len(costs) + which_cost, return_inverse=True)
     row_example, row_cost = np.divmod(pairs, len(costs))
-    child = np.repeat(np.arange(len(problem.positive_ptr) - 1), np.diff(problem.positive_ptr))
+    child = np.repeat(np.arange(len(node.positive_ptr) - 1), np.diff(node.positive_ptr))
     in_shared = role[example] == FOR_ALL
     number = np.concatenate((np.searchsorted(shared, example[in_shared]), len(shared) + row))
     child = np.concatenate((child[in_shared], child))
@@ -98,11 +98,11 @@ def as_weights(problem, cost, source, weight):
     row_role[: len(shared)] = np.where(np.isin(shared, example), FOR_OTHERS, FOR_ALL)
     rows = NodeExamples(
         np.arange(len(row_role), dtype=np.int32),
-        group_pointers(child, len(problem.positive_ptr) - 1),
+        group_pointers(child, len(node.positive_ptr) - 1),
         number[order].astype(np.int32),
         row_role,
     )
-    of_row = problem.examples[np.concatenate((shared, row_example))]
+    of_row = node.examples[np.concatenate((shared, row_example))]
     row_weight = np.ones(len(row_role), dtype=np.float32) if weight is None else weight[of_row]
     row_weight[len(shared) :] *= costs[row_cost]
     return rows, source[of_row], row_weight

@@ -163,7 +163,7 @@ def _fit_logistic(x, target, weight):
 
 def fit_sigmoid(pairs):
     """Fit Platt's logistic curve."""
-    return SigmoidMap().fit(*pairs)
+    return SigmoidMap().fit(pairs.scores, pairs.hits, pairs.weight)
 
 
 METHODS = {"isotonic": fit_isotonic, "sigmoid": fit_sigmoid}

@@ -427,8 +427,9 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         beginnings = list(map(self._beginnings, prefixes))
         within = self._prefixes.within([text for row in beginnings for text in row])
         sizes = list(map(len, beginnings))
-        found = self.classifier_._rank(X[np.repeat(np.arange(len(sizes)), sizes)], k, within=within)
-        return _merged(*found, sizes, k)
+        repeated = X[np.repeat(np.arange(len(sizes)), sizes)]
+        labels, scores = self.classifier_._rank(repeated, k, within=within)
+        return _merged(labels, scores, sizes, k)
 
     def _beginnings(self, prefix):
         """Return what the completions of a prefix begin with: mostly the prefix alone."""
