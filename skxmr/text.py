@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._core import (
     ANALYZERS,
-    MOST_TEXT,
+    MAX_TEXT_BYTES,
     NORMS,
     Learner,
     NGramBlock,
@@ -574,7 +574,7 @@ def _encode(batch, encoding):
         blob = _insert(blob, np.cumsum(lengths)[others].tolist(), normalised)
         lengths[others] = list(map(len, normalised))
     ptr = indptr_of(lengths)
-    if len(blob) > MOST_TEXT:
+    if len(blob) > MAX_TEXT_BYTES:
         _check_lengths(ptr, first)
     return blob, ptr
 
@@ -608,8 +608,10 @@ def _insert(blob, places, parts):
 
 
 def _check_lengths(ptr, first):
-    for i in np.flatnonzero(np.diff(ptr) > MOST_TEXT)[:1]:
-        raise ValueError(f"raw_documents[{first + i}] has more than {MOST_TEXT} bytes in UTF-8")
+    for i in np.flatnonzero(np.diff(ptr) > MAX_TEXT_BYTES)[:1]:
+        raise ValueError(
+            f"raw_documents[{first + i}] has more than {MAX_TEXT_BYTES} bytes in UTF-8"
+        )
 
 
 def _transform_batch(model, batch, encoding):

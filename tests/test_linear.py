@@ -28,6 +28,7 @@ import skxmr.linear
 from skxmr import KMeansIndexer, LabelTree, XRLinearClassifier
 from skxmr._core import CSRView, Layer, Model, compile_chunk
 from skxmr._core._library import ffi
+from skxmr._core._view import CStruct
 from skxmr._utils import progress
 from skxmr.embeddings import label_text_features, pifa, pii
 
@@ -1231,20 +1232,23 @@ def test_silent_by_default(capsys):
 
 def test_threads_may_be_the_first_to_rank(monkeypatch):
     # Slow construction and poisoned memory on release: a view freed while in use is noticed.
-    class SlowView(skxmr._core._search._ModelView):
-        made = itertools.count()
+    make_view = Model._make_view
+    made = itertools.count()
 
-        def __init__(self, model):
-            super().__init__(model)
-            time.sleep(0.002 * (next(SlowView.made) % 4))
-
+    class SlowView(CStruct):
         def __del__(self):
-            ffi.memmove(self._array, b"\xff" * ffi.sizeof(self._array), ffi.sizeof(self._array))
+            layers = self.owners[1]
+            ffi.memmove(layers, b"\xff" * ffi.sizeof(layers), ffi.sizeof(layers))
+
+    def make_slowly(model):
+        view = SlowView(*make_view(model))
+        time.sleep(0.002 * (next(made) % 4))
+        return view
 
     X, Y = noisy(n_rows=2000)
     clf = classifier(max_iter=3).fit(X, Y)
     expected = clf.rank(X)
-    monkeypatch.setattr(skxmr._core._search, "_ModelView", SlowView)
+    monkeypatch.setattr(Model, "_make_view", make_slowly)
     for _ in range(10):
         fresh = pickle.loads(pickle.dumps(clf)).set_params(n_jobs=4)
         assert_same_ranking(fresh.rank(X), expected)

@@ -18,7 +18,7 @@ from ._library import ISA, Cancelled, check_array
 from ._neighbors import NeighborRows, RowCombiner, combine, pack_rows
 from ._ngrams import (
     ANALYZERS,
-    MOST_TEXT,
+    MAX_TEXT_BYTES,
     NORMS,
     Learner,
     NGramBlock,
@@ -56,7 +56,7 @@ __all__ = [
     "FOR_POSITIVES",
     "ISA",
     "LOSSES",
-    "MOST_TEXT",
+    "MAX_TEXT_BYTES",
     "NORMS",
     "POST_PROCESSORS",
     "PRODUCTS",
