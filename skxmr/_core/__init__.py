@@ -1,4 +1,4 @@
-"""The only place that touches C: checked pointers in, status codes out as exceptions."""
+"""The interface to C: checks the arguments, and raises exceptions for status codes."""
 
 from ._arrays import AppendableArray, indptr_of
 from ._cancel import CancelFlag, stop_if_cancelled

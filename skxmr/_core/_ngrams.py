@@ -58,7 +58,7 @@ _LONGS = ffi.typeof("int64_t[]")
 _INTS = ffi.typeof("int32_t[]")
 _FLOATS = ffi.typeof("float[]")
 _PROGRESS = ffi.typeof("skx_ngram_progress *")
-_ROWS = ffi.typeof("skx_ngram_rows *")
+_ROWS = ffi.typeof("skx_csr_buffers *")
 _from_buffer = ffi.from_buffer
 _transform = lib.skx_ngrams_transform
 _OK = lib.SKX_OK
@@ -313,7 +313,7 @@ class _ExtendableRows:
         self._lengths: list[np.ndarray] = []
 
     def struct(self, indptr: np.ndarray) -> Any:
-        """Make an `skx_ngram_rows` for the next rows, whose pointers are written to `indptr`."""
+        """Make an `skx_csr_buffers` for the next rows, whose pointers are written to `indptr`."""
         return _rows_struct(indptr, self._indices[self.n_entries :], self._counts[self.n_entries :])
 
     def advance(self, indptr: np.ndarray) -> None:
@@ -515,7 +515,7 @@ def _progress() -> Any:
 
 
 def _rows_struct(indptr: np.ndarray, indices: np.ndarray, data: np.ndarray) -> Any:
-    """Make an `skx_ngram_rows` over arrays, which must outlive it."""
+    """Make an `skx_csr_buffers` over arrays, which must outlive it."""
     rows = ffi.new(_ROWS)
     rows.capacity = len(indices)
     rows.indptr = _from_buffer(_LONGS, indptr)

@@ -21,10 +21,10 @@ POST_PROCESSORS = {
 }
 
 
-#: Post-processors that multiply a child's score with its parent's; others add to it, or replace it.
+#: Post-processors that multiply the score of a child by that of its parent; others add or replace it.
 PRODUCTS = ("sigmoid", "l1-hinge", "l2-hinge", "l3-hinge", "l4-hinge")
 
-#: Options whose rankers a model keeps.
+#: Number of sets of options whose rankers are kept.
 _MOST_ROW_RANKERS = 64
 
 # Looked up once: a row's search takes microseconds.
@@ -35,10 +35,10 @@ _BAD_ROW = (lib.SKX_EINDEX, lib.SKX_EORDER, lib.SKX_EFINITE)
 
 
 class Frontier(NamedTuple):
-    """Where the search of each row begins.
+    """The nodes at which the search of each row begins.
 
-    Row i starts at the nodes ``node[ptr[i]:ptr[i + 1]]`` of tree level ``level``, whose scores so
-    far are ``score``. Level 0 is the root.
+    Row i begins at the nodes ``node[ptr[i]:ptr[i + 1]]`` of level ``level`` of the tree, with the
+    scores ``score``. Level 0 is the root.
     """
 
     level: int
@@ -48,9 +48,9 @@ class Frontier(NamedTuple):
 
 
 class SingleRowRankerCache:
-    """Keeps the rankers of single rows that were made, one for each set of options.
+    """Base of the classes that keep rankers of single rows, one for each set of options.
 
-    Pickled without them. Subclasses have `_make_row_ranker`, which takes the options.
+    The rankers are not pickled. Subclasses implement `_make_row_ranker`, which takes the options.
     """
 
     def __init__(self):
@@ -78,7 +78,7 @@ class SingleRowRankerCache:
 
 
 class Model(CView, SingleRowRankerCache):
-    """Layers joined into something that can be searched.
+    """The layers of a tree, joined for the search.
 
     Parameters
     ----------
@@ -89,14 +89,14 @@ class Model(CView, SingleRowRankerCache):
     n_labels : int
     n_features : int
     max_copies : int, optional
-        The largest number of slots that hold the same label; counted where it is not given.
+        The largest number of slots with the same label. Counted by default.
     checksums : dict of str to int, optional
-        Of `slot_label`, as those of a Layer.
+        That of `slot_label`, as in Layer.
 
     Raises
     ------
     ValueError
-        If the sizes of levels contradict each other, or a number is none.
+        If the sizes of the levels contradict each other, or a number is not valid.
     """
 
     def __init__(
@@ -112,11 +112,11 @@ class Model(CView, SingleRowRankerCache):
         self._check()
 
     def __setstate__(self, state):
-        super().__setstate__({"checksums": {}, **state})  # none where an earlier release pickled
+        super().__setstate__({"checksums": {}, **state})  # missing in pickles of earlier releases
         self._check()
 
     def _check(self):
-        """Check what a search relies on besides each layer's own arrays."""
+        """Check what a search relies on, except for the arrays of each layer."""
         check_array(self.slot_label, INT, "slot_label")
         if not all(isinstance(layer, Layer) for layer in self.layers):
             raise ValueError("the model has levels that are none")
@@ -140,11 +140,11 @@ class Model(CView, SingleRowRankerCache):
 
     @property
     def max_level_width(self):
-        """Number of nodes of the widest level: a beam that loses nothing."""
+        """Number of nodes of the widest level, the beam width of an exact search."""
         return max(self.widths)
 
     def max_results(self, beam_width):
-        """Bound how many labels one row's search can reach."""
+        """Bound the number of labels that the search of one row can reach."""
         widths = np.sort(np.diff(self.layers[-1].child_ptr))[::-1]
         return int(min(self.n_labels, widths[:beam_width].sum()))
 
@@ -162,11 +162,11 @@ class Model(CView, SingleRowRankerCache):
         within=None,
         weight=1.0,
     ):
-        """Rank labels for the rows lo to hi of a checked matrix.
+        """Rank labels for the rows lo <= i < hi of a checked matrix.
 
         `within` may be a pair (SortedPositions, ranges) that restricts each row of the matrix. All
-        scores are multiplied by `weight`, whose logarithm is added where they are logarithms.
-        Labels that tie are those that tie with their weighted scores.
+        scores are multiplied by `weight`; if they are logarithms, its logarithm is added. Ties are
+        determined by the weighted scores.
 
         Returns
         -------
@@ -201,14 +201,14 @@ class Model(CView, SingleRowRankerCache):
         return RowRanker(self, k, beam_width, post_processor)
 
     def weighted_row_ranker(self, k, beam_width, post_processor, weight):
-        """Return what ranks one row at a time with weighted scores; see `rank`."""
+        """Return a ranker of single rows with weighted scores; see `rank`."""
         return RowRanker(self, k, beam_width, post_processor, weight)
 
     def _search_params(self, k, beam_width, post_processor, floor=-np.inf, weight=1.0):
         code, power = POST_PROCESSORS[post_processor]
-        # What all scores are joined to. The search then orders labels by what it returns.
+        # The score of the root is part of all scores, so the search orders by weighted scores.
         root = weight if post_processor in PRODUCTS else math.log(weight)
-        # Widths beyond what the tree holds change nothing, and fit no C integer.
+        # Larger numbers give the same result, but may not fit a C integer.
         sizes = [min(beam_width, self.max_level_width), min(k, self.n_labels)]
         return ffi.new("skx_search_params *", [*sizes, code, power, floor, root])
 
@@ -224,7 +224,7 @@ class Model(CView, SingleRowRankerCache):
 class RowRanker:
     """Ranks one row at a time in one C call, which checks the row.
 
-    What a call needs besides the row is made once. Calls share nothing they write to, so that any
+    The other arguments of the call are made once. Calls share no memory that they write to, so any
     number of threads may make them at once.
     """
 
@@ -236,14 +236,14 @@ class RowRanker:
         self._k_asked, self._k = k, min(k, model.n_labels)
 
     def sparse(self, indices, values, within=None):
-        """Rank for a row's nonzeros, two contiguous one-dimensional arrays of equal length.
+        """Rank for the nonzeros of a row, two contiguous one-dimensional arrays of equal length.
 
         `within` may be a Restriction of one row.
 
         Returns
         -------
         ranking : tuple (labels, scores), each of shape (1, k), or None
-            None where the arrays are no canonical row of this model's features.
+            None if the arrays are not a canonical row with the features of this model.
         """
         if indices.dtype != INT or values.dtype != FLOAT or len(indices) != len(values):
             return None

@@ -6,7 +6,7 @@
 
 enum { MOST_LAYERS = 3, MOST_CHILDREN = 260 };
 
-/* Rising pointers over n steps. */
+/* Increasing pointers of n lists. */
 static int64_t *rising(input *in, int64_t n, int64_t most)
 {
     int64_t *ptr = own(in, (size_t)(n + 1) * sizeof *ptr);
@@ -61,7 +61,7 @@ static skx_sibling_weights take_columns(input *in, int64_t width, int64_t n_feat
     return (skx_sibling_weights){width, n_local, features, col_ptr, entries, values};
 }
 
-/* A matrix of weights, chunk by chunk, as arrays of a layer. Returns 0 where memory or the format has no room for it. */
+/* A matrix of weights, chunk by chunk, as arrays of a layer. @return 0 if memory is short or a limit of the format is exceeded. */
 static int compile_layer(input *in, int64_t n_features, skx_layer *layer)
 {
     int64_t n = layer->n_chunks, chunk = 0;
@@ -107,7 +107,7 @@ static int compile_layer(input *in, int64_t n_features, skx_layer *layer)
     return 1;
 }
 
-/* Arrays of any content, with slots that point near what there is, so that more of them lead somewhere. */
+/* Arrays of any content, with slots that point near the payload, so that more of them are valid. */
 static void invent_layer(input *in, skx_layer *layer)
 {
     int64_t *index_ptr = rising(in, layer->n_chunks, 5), *payload_ptr = rising(in, layer->n_chunks, 90);
@@ -134,7 +134,7 @@ static void damage(input *in, void *array, int64_t n_bytes)
         ((uint8_t *)array)[take_between(in, 0, n_bytes < 60000 ? n_bytes - 1 : 60000)] = take_byte(in);
 }
 
-/* Pruning gives what writing gives of the weights that are left. */
+/* Pruning equals reading with a threshold and writing. */
 static void prune_chunk(const skx_chunk *chunk, int64_t n_features, float threshold, int64_t rows, int64_t weights)
 {
     input in = input_empty();
@@ -159,7 +159,7 @@ static void prune_chunk(const skx_chunk *chunk, int64_t n_features, float thresh
     input_free(&in);
 }
 
-/* What reads well and is written again reads the same. */
+/* A chunk that is read and written again reads the same. */
 static void copy_chunk(const skx_layer *layer, int64_t c, int64_t width, int64_t n_features)
 {
     skx_chunk chunk = {layer->index_ptr[c + 1] - layer->index_ptr[c],
@@ -236,7 +236,7 @@ static int64_t max_level_width(const skx_model *m)
     return most;
 }
 
-/* Labels that there are, best first, then padding. */
+/* Labels in range, best first, then padding. */
 static void look_at(const skx_model *m, int64_t n_rows, int64_t k, float floor, const int32_t *labels, const float *scores)
 {
     for (int64_t i = 0; i < n_rows * k; i++) {

@@ -83,7 +83,7 @@ static void table_extend(table *t)
 typedef struct {
     table table[MAX_BLOCKS];
     skx_column_use *uses;
-    skx_ngram_rows rows;
+    skx_csr_buffers rows;
 } learned;
 
 static void learned_free(learned *l, int64_t n_blocks)
@@ -129,7 +129,7 @@ static int learn(const skx_texts *texts, int64_t n_blocks, const skx_ngram_param
     skx_ngram_progress progress = {0};
     for (int tries = 0; status == SKX_ECAPACITY && tries < 64; tries++) {
         int64_t used = l->rows.indptr[begin];
-        skx_ngram_rows rows = {l->rows.capacity - used, step, l->rows.indices + used, l->rows.data + used};
+        skx_csr_buffers rows = {l->rows.capacity - used, step, l->rows.indices + used, l->rows.data + used};
         skx_terms terms[MAX_BLOCKS];
         for (int64_t b = 0; b < n_blocks; b++) terms[b] = l->table[b].terms;
         status = skx_ngrams_learn(texts, n_blocks, params, begin, texts->n_texts, terms, l->uses, &progress, &rows);
@@ -178,7 +178,7 @@ static int sort_terms(learned *l, int64_t n_blocks, int32_t *column, int64_t *bl
 }
 
 static int transform(const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, const skx_terms *terms,
-                     const skx_ngram_weights *weights, skx_ngram_rows *rows)
+                     const skx_ngram_weights *weights, skx_csr_buffers *rows)
 {
     skx_ngram_progress progress = {0};
     int status = skx_ngrams_transform(texts, n_blocks, params, terms, weights, 0, texts->n_texts, &progress, rows);
@@ -202,7 +202,7 @@ static void compare(input *in, const skx_texts *texts, int64_t n_blocks, const s
     if (!succeeded(skx_ngrams_weigh(texts->n_texts, n_blocks, block_end, column, &weights, NULL, &l->rows))) return;
     skx_terms terms[MAX_BLOCKS];
     for (int64_t b = 0; b < n_blocks; b++) terms[b] = l->table[b].terms;
-    skx_ngram_rows rows = {nnz, indptr, indices, data};
+    skx_csr_buffers rows = {nnz, indptr, indices, data};
     if (!transform(texts, n_blocks, params, terms, &weights, &rows)) return;
     CLAIM(memcmp(indptr, l->rows.indptr, (size_t)(texts->n_texts + 1) * sizeof *indptr) == 0);
     CLAIM(memcmp(indices, l->rows.indices, (size_t)nnz * sizeof *indices) == 0);
@@ -229,7 +229,7 @@ static void search_anything(input *in, const skx_texts *texts, int64_t n_blocks,
     int64_t *indptr = own(in, (size_t)(texts->n_texts + 1) * sizeof *indptr);
     int32_t *indices = own(in, (size_t)capacity * sizeof *indices);
     float *data = own(in, (size_t)capacity * sizeof *data);
-    skx_ngram_rows rows = {capacity, indptr, indices, data};
+    skx_csr_buffers rows = {capacity, indptr, indices, data};
     if (!transform(texts, n_blocks, params, terms, &weights, &rows)) return;
     for (int64_t p = 0; p < indptr[texts->n_texts]; p++) CLAIM(indices[p] >= 0 && indices[p] < n_columns);
 }
@@ -248,7 +248,7 @@ static void follow_pointers(input *in, const skx_texts *texts, int64_t n_blocks,
     int32_t indices[64];
     float data[64];
     for (int64_t b = 0; b < n_blocks; b++) terms[b] = l->table[b].terms;
-    skx_ngram_rows rows = {64, row, indices, data};
+    skx_csr_buffers rows = {64, row, indices, data};
     int status = skx_ngrams_transform(&wild, n_blocks, params, terms, &weights, 0, n, &progress, &rows);
     CLAIM(status == SKX_EPOINTER || status == SKX_ECAPACITY || status == SKX_OK || status == SKX_ENOMEM || status == SKX_EARG);
 }

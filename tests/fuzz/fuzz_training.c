@@ -1,4 +1,4 @@
-/* Any small problem of training and clustering: what comes out is finite, and compiles to a layer that is well formed. */
+/* Small problems of training and clustering: the result is finite, and compiles to a valid layer. */
 #include "input.h"
 
 #include <math.h>

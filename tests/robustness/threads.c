@@ -1,5 +1,5 @@
-/* Eight threads search one model at once, rows alone and in blocks, and get what one gets. test_threads.py builds it with
- * -fsanitize=thread, also WITH_A_RACE, which has to be seen. */
+/* Eight threads search one model at once, single rows and blocks of rows, and get the same result as one thread. test_threads.py
+ * builds it with -fsanitize=thread, and once WITH_A_RACE, which must be reported. */
 #include "skxmr.h"
 
 #include <pthread.h>
