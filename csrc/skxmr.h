@@ -2,26 +2,26 @@
  *
  * In order of use:
  *     skx_kernels_find(NULL, &kernels);              the hot loops for this processor
- *   Check what comes from outside, once:
+ *   Check input from outside, once:
  *     skx_csr_check(&x, nnz, &row);                  a matrix: canonical and finite
  *   Train, node by node:
  *     skx_kmeans_balanced(kernels, &z, ...);         cluster label embeddings into a tree
- *     skx_train_node(kernels, &x, &node, ...);       the weights of a node's children
- *   Write each node's children as chunks of at most SKX_CHUNK_WIDTH:
+ *     skx_train_node(kernels, &x, &node, ...);       the weights of the children of a node
+ *   Write the children of each node as chunks of at most SKX_CHUNK_WIDTH:
  *     skx_chunk_size(&weights, ..., &n_slots, &n_bytes);
  *     skx_chunk_write(&weights, ..., index, payload);
- *   Join the chunks of a level into a skx_layer, the layers into a skx_model. Layers that come from outside are checked:
+ *   Join the chunks of a level into a skx_layer, the layers into a skx_model. Check layers from outside:
  *     skx_layer_check(&layer, n_features, ...);
  *   Rank, in any number of threads at once:
  *     skx_rank(kernels, &model, &x, ...);            a range of checked rows
  *     skx_rank_row(kernels, &model, ...);            one row that was not checked
- *     skx_find_neighbors(&rows, &x, ...);            nearest training rows,
- *     skx_combine(&rows, ...);                       whose labels join the ranking
+ *     skx_find_neighbors(&rows, &x, ...);            nearest training rows
+ *     skx_combine(&rows, ...);                       combine the ranking with their labels
  *
  * The rules that hold for every function here:
  *   - The library is stateless: no globals, no threads, no I/O. Everything is passed in, inputs first and const, outputs last.
  *   - Memory belongs to the caller. Functions allocate scratch only and free it before they return.
- *   - A function that can fail returns an enum skx_status. The outputs are undefined unless it is SKX_OK, or documented otherwise.
+ *   - A function that can fail returns an enum skx_status. Outputs are undefined unless it is SKX_OK or documented otherwise.
  *   - Functions that may take long return SKX_ECANCELLED soon after *cancel of their params becomes nonzero. Another thread may
  *     set it at any time; it is read atomically. cancel may be NULL.
  *   - Row pointers and sizes are int64, indices int32, values float32. Ranges are half open: begin <= i < end.
@@ -228,10 +228,10 @@ typedef struct {
 /* Train one linear ranker per child in begin <= c < node->n_children, all on the same examples, by dual coordinate descent on
  * 16 children at a time. Stops before a block of 16 that may exceed the capacity: *done is the next child, and out holds the
  * weights of the children begin <= c < *done. *n_iter is the largest number of passes of any block.
- * @return SKX_OK; SKX_ENOMEM; SKX_EARG if params or begin are out of range, C times a weight is not positive, or a positive is not
- *         an example; SKX_EFINITE if the squared norm of a row or a weight overflows; SKX_ECANCELLED; or SKX_ECAPACITY if
- *         feature_capacity is too small, the capacity is too small for the first block (16 * the number of features is always
- *         enough), or the examples together take 2^38 bytes. */
+ * @return SKX_OK; SKX_ENOMEM; SKX_EARG if params or begin are out of range, C times a weight is not positive, or a positive
+ *         is not an example; SKX_EFINITE if the squared norm of a row or a weight overflows; SKX_ECANCELLED; or SKX_ECAPACITY
+ *         if feature_capacity is too small, the capacity is too small for the first block (16 * the number of features is
+ *         always enough), or the examples together take 2^38 bytes. */
 int skx_train_node(const skx_kernels *kernels, const skx_csr *x, const skx_node *node, const skx_train_params *params,
                    int64_t begin, skx_weight_buffers *out, int64_t *done, int32_t *n_iter);
 
@@ -386,10 +386,10 @@ int skx_rank_row(const skx_kernels *kernels, const skx_model *model, const int32
 
 /* ---- neighbors ----------------------------------------------------------------------------------------------------- */
 
-/* Training rows among which nearest neighbors are found, and their labels. Row r is word[word_ptr[r] .. word_ptr[r + 1]): a scale,
- * which is a float, and one word per nonzero, 256 * the feature + 128 + the value / scale, an integer from -127 to 127. Only the
- * lowest 24 bits of a feature are stored. Row r has the labels label[label_ptr[r] .. label_ptr[r + 1]) and counts weight[r] times,
- * or once if weight is NULL. The postings of label l, which are the rows that have it, are
+/* Training rows among which nearest neighbors are found, and their labels. Row r is word[word_ptr[r] .. word_ptr[r + 1]): a
+ * scale, which is a float, and one word per nonzero, 256 * the feature + 128 + the value / scale, an integer from -127 to
+ * 127. Only the lowest 24 bits of a feature are stored. Row r has the labels label[label_ptr[r] .. label_ptr[r + 1]) and
+ * counts weight[r] times, or once if weight is NULL. The postings of label l, which are the rows that have it, are
  * posting[posting_ptr[l] .. posting_ptr[l + 1]). label and posting hold n_entries each. Any content of the arrays is safe. */
 typedef struct {
     int64_t n_rows;
@@ -439,10 +439,11 @@ typedef struct {
 } skx_rankings;
 
 /* Combine several rankings of n_rows rows with the labels of their n_neighbors nearest neighbors, as skx_find_neighbors gives
- * them. The score of a label is the sum of its scores in the rankings that have it among their first n_head, and of the weights of
- * its neighbors. A score from further down in a ranking replaces that sum if it is larger, and is never added. So the k best labels
- * are the same for rankings of any length that is at least k and n_head. They are written best first, ties by lower label, padded
- * with -1 and -inf. Neighbors are counted until their weights add up to n_neighbors. rows may be NULL if there are no neighbors.
+ * them. The score of a label is the sum of its scores in the rankings that have it among their first n_head, and of the
+ * weights of its neighbors. A score from further down in a ranking replaces that sum if it is larger, and is never added. So
+ * the k best labels are the same for rankings of any length that is at least k and n_head. They are written best first, ties
+ * by lower label, padded with -1 and -inf. Neighbors are counted until their weights add up to n_neighbors. rows may be NULL
+ * if there are no neighbors.
  * @return SKX_OK; SKX_ENOMEM; or SKX_EARG if params are out of range, n_listed is not a multiple of n_lists, or rows are
  *         missing. */
 int skx_combine(const skx_neighbor_rows *rows, const skx_combine_params *params, int64_t n_rows, const skx_rankings *rankings,
@@ -543,12 +544,13 @@ typedef struct {
 } skx_ngram_progress;
 
 /* Count the n-grams of the texts begin <= i < end, in one or more blocks, each with params and terms of its own. New n-grams
- * get the next number in the terms of their block. Row i - begin of the output is in no particular order; term t of block b has the
- * column t * n_blocks + b, so term_capacity is at most INT32_MAX / n_blocks. uses has an element per column within the capacity,
- * all zeros at first; the texts are added to them.
- * @return SKX_OK; SKX_ENOMEM; SKX_ECANCELLED; SKX_EPOINTER if ptr falls or leads outside bytes; SKX_EARG if begin and end are no
- *         range of texts or a text has more than SKX_MAX_TEXT_BYTES; or SKX_ECAPACITY if the terms or the rows have no capacity
- *         for the text progress->done: the rows before it are valid, and a call with more capacity continues from it. */
+ * get the next number in the terms of their block. Row i - begin of the output is in no particular order; term t of block b
+ * has the column t * n_blocks + b, so term_capacity is at most INT32_MAX / n_blocks. uses has an element per column within
+ * the capacity, all zeros at first; the texts are added to them.
+ * @return SKX_OK; SKX_ENOMEM; SKX_ECANCELLED; SKX_EPOINTER if ptr falls or leads outside bytes; SKX_EARG if begin and end are
+ *         no range of texts or a text has more than SKX_MAX_TEXT_BYTES; or SKX_ECAPACITY if the terms or the rows have no
+ *         capacity for the text progress->done: the rows before it are valid, and a call with more capacity continues from
+ *         it. */
 int skx_ngrams_learn(const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, int64_t begin, int64_t end,
                      skx_terms *terms, skx_column_use *uses, skx_ngram_progress *progress, skx_csr_buffers *rows);
 
@@ -569,8 +571,8 @@ int skx_ngrams_transform(const skx_texts *texts, int64_t n_blocks, const skx_ngr
                          const skx_ngram_weights *weights, int64_t begin, int64_t end, skx_ngram_progress *progress,
                          skx_csr_buffers *rows);
 
-/* Convert the n_rows rows of skx_ngrams_learn to those of skx_ngrams_transform, in place. The new column of column c is column[c], or
- * -1 to drop it; the new columns of block b end at block_end[b]. The capacity of the rows is ignored.
+/* Convert the n_rows rows of skx_ngrams_learn to those of skx_ngrams_transform, in place. The new column of column c is
+ * column[c], or -1 to drop it; the new columns of block b end at block_end[b]. The capacity of the rows is ignored.
  * @return SKX_OK; SKX_ENOMEM; or SKX_ECANCELLED. */
 int skx_ngrams_weigh(int64_t n_rows, int64_t n_blocks, const int64_t *block_end, const int32_t *column,
                      const skx_ngram_weights *weights, const int32_t *cancel, skx_csr_buffers *rows);

@@ -1,4 +1,5 @@
-/* A set of column numbers with a summary level: its members are listed in increasing order in time proportional to their number. */
+/* A set of column numbers with a summary level: its members are listed in increasing order in time proportional to their
+ * number. */
 #ifndef SKX_BITSET_H
 #define SKX_BITSET_H
 #include <stdbool.h>

@@ -9,8 +9,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Large groups are first clustered by a sample of their rows: the centers of a sample are close to those of all rows. At most POLISH
- * iterations over all rows follow. */
+/* Large groups are first clustered by a sample of their rows: the centers of a sample are close to those of all rows. At most
+ * POLISH iterations over all rows follow. */
 enum { SAMPLE = 256, SAMPLE_SHARE = 8, POLISH = 3 };
 
 /* @return the number of rows of the sample of n rows; n, if that is not much more. */
@@ -80,8 +80,8 @@ static void center_direction(bisection *b, int64_t n_left, int64_t n_right)
     for (int64_t f = 0; f < d; f++) b->direction[f] = ls * b->left[f] - rs * b->direction[f];
 }
 
-/* Put the n_left rows that are furthest along the direction on the left, and update the sum of the left half. @return the number of
- * rows that moved; if cancelled, 0, and the keys are undefined. */
+/* Put the n_left rows that are furthest along the direction on the left, and update the sum of the left half. @return the
+ * number of rows that moved; if cancelled, 0, and the keys are undefined. */
 static int64_t move_rows(bisection *b, int64_t begin, int64_t end, int64_t n_left)
 {
     int64_t moved = 0, n = end - begin;

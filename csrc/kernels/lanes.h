@@ -44,9 +44,9 @@ static inline uint32_t mask_bits(lane_mask a)
     return bits;
 }
 
-/* @return the dot products of a row with the weights of all lanes, the constant feature included. Two sums hide the latency. The
- * padding is read as well, so that the end of the loop is predictable. The constant feature comes last, because the row before has
- * just changed its weight. */
+/* @return the dot products of a row with the weights of all lanes, the constant feature included. Two sums hide the latency.
+ *         The padding is read as well, so that the end of the loop is predictable. The constant feature comes last, because
+ *         the row before has just changed its weight. */
 static inline lanes row_dot(const skx_solver_block *b, const skx_solver_row *row, lanes bias_w)
 {
     const skx_entry *e = row->entries, *end = e + row->padded;

@@ -10,8 +10,8 @@
 
 enum { NEWTON_STEPS = 40 };
 
-/* @return the root of h, by Newton's method from -m, which is the root once the variable has converged. Ends when h is as small as
- * its rounding error. */
+/* @return the root of h, by Newton's method from -m, which is the root once the variable has converged. Ends when h is as
+ *         small as its rounding error. */
 static inline vf solve_t(vf m, vf alpha, vf q, vf cost)
 {
     const vf zero = vf_set(0.0f), one = vf_set(1.0f), half = vf_set(0.5f);

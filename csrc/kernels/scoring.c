@@ -44,9 +44,9 @@ static inline const skx_slot *follow(const probe_t *probe, uint32_t key)
     return slot ? slot : &none;
 }
 
-/* Keep the probes whose feature has a row, and prefetch the offsets of their blocks. Free of branches on whether there is a row,
- * which would be mispredicted. A checked model never violates the bounds below; they make a model that is modified later safe, for
- * example in a mapped file. @return the number of kept probes. */
+/* Keep the probes whose feature has a row, and prefetch the offsets of their blocks. Free of branches on whether there is a
+ * row, which would be mispredicted. A checked model never violates the bounds below; they make a model that is modified later
+ * safe, for example in a mapped file. @return the number of kept probes. */
 static inline __attribute__((always_inline)) int64_t find_blocks(probe_t *probes, int64_t n)
 {
     int64_t n_hits = 0;

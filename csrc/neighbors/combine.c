@@ -45,8 +45,8 @@ static void contribute(contributions *c, int32_t label, float score, bool alone)
     c->n++;
 }
 
-/* Compute how much each neighbor of a row counts: its weight times its similarity, relative to that of the first one, to the power.
- * The weights add up to at most n_neighbors; that of the last one is reduced to this. @return the sum. */
+/* Compute how much each neighbor of a row counts: its weight times its similarity, relative to that of the first one, to the
+ * power. The weights add up to at most n_neighbors; that of the last one is reduced to this. @return the sum. */
 static double weigh_neighbors(const skx_neighbor_rows *rows, const skx_combine_params *p, const int32_t *neighbor,
                               const float *similarity, double *weights)
 {

@@ -239,8 +239,8 @@ static void score_visits(search *s, const skx_layer *layer, const visit_t *visit
     score_group(s, layer, &group, label, floor);
 }
 
-/* Score the children of the beams, and leave the best candidates of each row in its selector, in descending order. Scores the best
- * node of each beam first, then twice as many at a time: often the later nodes cannot change the result and are skipped. */
+/* Score the children of the beams, and leave the best candidates of each row in its selector, in descending order. Scores the
+ * best node of each beam first, then twice as many at a time: often the later nodes cannot change the result and are skipped. */
 static void search_layer(search *s, int64_t l)
 {
     const skx_layer *layer = &s->model->layers[l];

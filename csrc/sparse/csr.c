@@ -81,7 +81,8 @@ static int take_sum(float *sum, const int32_t *columns, int64_t n, int normalize
 
 enum { AHEAD = 8 }; /* members between a prefetch and its use */
 
-/* The members of a group are scattered over the matrix. Without always_inline GCC drops prefetches from functions without a result. */
+/* The members of a group are scattered over the matrix. Without always_inline GCC drops prefetches from functions without a
+ * result. */
 static inline __attribute__((always_inline)) void prefetch_row(const skx_csr *x, int32_t row)
 {
     int64_t begin = x->indptr[row];

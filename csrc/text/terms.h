@@ -107,7 +107,8 @@ static inline int32_t terms_find(const skx_terms *t, const uint8_t *s, int64_t n
 }
 
 /* Append a string that terms_find did not find.
- * @return SKX_OK; or SKX_ECAPACITY if the capacity is used up, half of the slots are in use, or the strings would take 2^40 bytes. */
+ * @return SKX_OK; or SKX_ECAPACITY if the capacity is used up, half of the slots are in use, or the strings would take 2^40
+ *         bytes. */
 int skx_terms_insert(skx_terms *t, const uint8_t *s, int64_t n, uint64_t hash, int64_t slot);
 
 #endif

@@ -21,7 +21,7 @@ POST_PROCESSORS = {
 }
 
 
-#: Post-processors that multiply the score of a child by that of its parent; others add or replace it.
+#: Post-processors that multiply the scores of child and parent. Others add or replace them.
 PRODUCTS = ("sigmoid", "l1-hinge", "l2-hinge", "l3-hinge", "l4-hinge")
 
 #: Number of sets of options whose rankers are kept.

@@ -61,7 +61,8 @@ static skx_sibling_weights take_columns(input *in, int64_t width, int64_t n_feat
     return (skx_sibling_weights){width, n_local, features, col_ptr, entries, values};
 }
 
-/* A matrix of weights, chunk by chunk, as arrays of a layer. @return 0 if memory is short or a limit of the format is exceeded. */
+/* A matrix of weights, chunk by chunk, as arrays of a layer. @return 0 if memory is short or a limit of the format is
+ * exceeded. */
 static int compile_layer(input *in, int64_t n_features, skx_layer *layer)
 {
     int64_t n = layer->n_chunks, chunk = 0;
