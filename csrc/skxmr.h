@@ -40,15 +40,15 @@
 
 enum skx_status {
     SKX_OK = 0,
-    SKX_ENOMEM = 1,    /* out of memory */
-    SKX_EARG = 2,      /* an argument is outside its documented range */
-    SKX_EISA = 3,      /* unknown instruction set, or one this processor lacks */
-    SKX_EPOINTER = 4,  /* row pointers do not start at 0, fall, or end beyond the arrays */
-    SKX_EINDEX = 5,    /* a column index is out of range */
-    SKX_EORDER = 6,    /* the column indices of a row are not strictly increasing */
-    SKX_EFINITE = 7,   /* a value is NaN or infinite */
-    SKX_ECAPACITY = 8, /* an output array is too small, or a limit of a format is exceeded */
-    SKX_EMODEL = 9,    /* a compiled layer is malformed */
+    SKX_ENOMEM = 1,     /* out of memory */
+    SKX_EARG = 2,       /* an argument is outside its documented range */
+    SKX_EISA = 3,       /* unknown instruction set, or one this processor lacks */
+    SKX_EPOINTER = 4,   /* row pointers do not start at 0, fall, or end beyond the arrays */
+    SKX_EINDEX = 5,     /* a column index is out of range */
+    SKX_EORDER = 6,     /* the column indices of a row are not strictly increasing */
+    SKX_EFINITE = 7,    /* a value is NaN or infinite */
+    SKX_ECAPACITY = 8,  /* an output array is too small, or a limit of a format is exceeded */
+    SKX_EMODEL = 9,     /* a compiled layer is malformed */
     SKX_ECANCELLED = 10 /* the caller set *cancel */
 };
 
@@ -221,8 +221,8 @@ typedef struct {
     int64_t *col_ptr;         /* one more than there are children; from 0 */
     int32_t *entries;
     float *values;
-    float *bias;              /* one per child: its bias weight times the constant feature */
-    int64_t n_features;       /* set by the call */
+    float *bias;        /* one per child: its bias weight times the constant feature */
+    int64_t n_features; /* set by the call */
 } skx_weight_buffers;
 
 /* Train one linear ranker per child in begin <= c < node->n_children, all on the same examples, by dual coordinate descent on
@@ -261,7 +261,8 @@ typedef struct {
 /* Compute the number of slots and of payload bytes of the compiled chunk, with values of value_bytes each.
  * @return SKX_OK; SKX_ENOMEM; SKX_EARG if width or value_bytes are out of range; SKX_EFINITE if a value exceeds the type; or
  *         SKX_ECAPACITY if the chunk exceeds the 32-bit offsets. */
-int skx_chunk_size(const skx_sibling_weights *weights, int64_t n_features, int64_t value_bytes, int64_t *n_slots, int64_t *n_bytes);
+int skx_chunk_size(const skx_sibling_weights *weights, int64_t n_features, int64_t value_bytes, int64_t *n_slots,
+                   int64_t *n_bytes);
 
 /* Compile into index[n_slots] and payload[n_bytes], with the sizes from skx_chunk_size. float16 values are rounded to the
  * nearest, but none to zero.
@@ -537,10 +538,10 @@ typedef struct {
 /* The progress of a call. After SKX_ECAPACITY, either entries is above 0 or block and bytes tell which terms have no capacity. */
 typedef struct {
     const int32_t *cancel; /* set by the caller */
-    int64_t done;    /* the first text that is not counted */
-    int64_t entries; /* number of entries of that text, if the rows have no capacity for it; otherwise 0 */
-    int64_t block;   /* block whose terms have no capacity */
-    int64_t bytes;   /* length of the term that they have no capacity for */
+    int64_t done;          /* the first text that is not counted */
+    int64_t entries;       /* number of entries of that text, if the rows have no capacity for it; otherwise 0 */
+    int64_t block;         /* block whose terms have no capacity */
+    int64_t bytes;         /* length of the term that they have no capacity for */
 } skx_ngram_progress;
 
 /* Count the n-grams of the texts begin <= i < end, in one or more blocks, each with params and terms of its own. New n-grams

@@ -18,8 +18,10 @@ typedef struct {
 /* Let the arena own the result of an allocation function. @return the same. */
 static inline void *skx_arena_own(skx_arena *arena, void *array)
 {
-    if (array == NULL) arena->failed = true;
-    else arena->arrays[arena->n_arrays++] = array;
+    if (array == NULL)
+        arena->failed = true;
+    else
+        arena->arrays[arena->n_arrays++] = array;
     return array;
 }
 

@@ -56,8 +56,7 @@ static inline int64_t bitset_drain(bitset *s, int32_t *out)
     for (int64_t i = 0; i < n_summary; i++) {
         for (uint64_t top = s->summary[i]; top; top &= top - 1) {
             int64_t w = 64 * i + __builtin_ctzll(top);
-            for (uint64_t bits = s->words[w]; bits; bits &= bits - 1)
-                out[n++] = (int32_t)(64 * w + __builtin_ctzll(bits));
+            for (uint64_t bits = s->words[w]; bits; bits &= bits - 1) out[n++] = (int32_t)(64 * w + __builtin_ctzll(bits));
             s->words[w] = 0;
         }
         s->summary[i] = 0;

@@ -37,8 +37,8 @@ typedef struct {
     const skx_kernels *kernels;
     const skx_kmeans_params *params;
     skx_row_subset z;
-    int32_t *rows;   /* a permutation of the rows of z; a group is a range of it */
-    int32_t *side;   /* of each row: 1 on the left of the current cut */
+    int32_t *rows; /* a permutation of the rows of z; a group is a range of it */
+    int32_t *side; /* of each row: 1 on the left of the current cut */
     uint64_t *keys;
     float *total, *left, *direction; /* sums over a group and its left half; left center minus right center */
     uint64_t random;
@@ -120,8 +120,7 @@ static void seed_direction(bisection *b, int64_t begin, int64_t end)
     int64_t n = end - begin;
     int32_t first = b->rows[begin + random_below(&b->random, n)], second = first;
     int64_t start = random_below(&b->random, n);
-    for (int64_t step = 0; step < n && rows_equal(&b->z, first, second); step++)
-        second = b->rows[begin + (start + step) % n];
+    for (int64_t step = 0; step < n && rows_equal(&b->z, first, second); step++) second = b->rows[begin + (start + step) % n];
     memset(b->direction, 0, (size_t)b->z.n_features * sizeof *b->direction);
     add_row(&b->z, first, 1.0f, b->direction);
     add_row(&b->z, second, -1.0f, b->direction);
@@ -216,15 +215,15 @@ typedef struct {
     const skx_kmeans_params *params;
     skx_row_subset z;
     int64_t k;
-    float *centers; /* (n_features, k): a row's products with all centers are one pass */
-    float *sums;    /* (n_features, k) */
-    float *offset;  /* half of each center's squared norm */
-    float *scores;  /* (k) */
-    float *scale;   /* (k): the factor that turns a sum into a center */
+    float *centers;     /* (n_features, k): a row's products with all centers are one pass */
+    float *sums;        /* (n_features, k) */
+    float *offset;      /* half of each center's squared norm */
+    float *scores;      /* (k) */
+    float *scale;       /* (k): the factor that turns a sum into a center */
     double *square_sum; /* (k): the sums' squared norms */
-    int32_t *rows;   /* a permutation of the rows of z; the sample comes first */
-    double *nearest; /* of each of them: squared distance to the nearest seed */
-    double *square;  /* and its squared norm */
+    int32_t *rows;      /* a permutation of the rows of z; the sample comes first */
+    double *nearest;    /* of each of them: squared distance to the nearest seed */
+    double *square;     /* and its squared norm */
     int64_t *count;
     uint64_t random;
 } lloyd;

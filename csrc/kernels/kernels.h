@@ -33,7 +33,7 @@ enum { SKX_LINE = 64, SKX_PADDING = 4 };
 typedef struct {
     int64_t n_rows;
     int64_t n_features;
-    uint8_t *rows;     /* skx_solver_row, each from the beginning of a line; alpha is zero on entry */
+    uint8_t *rows;      /* skx_solver_row, each from the beginning of a line; alpha is zero on entry */
     const uint32_t *at; /* (n_rows), the rows */
     uint32_t *order;    /* (n_rows), scratch */
     uint16_t live;      /* lanes in use */
@@ -69,8 +69,7 @@ struct skx_kernels {
     /* Add to count[b] the number of weights of lane b with |w| >= threshold and w != 0. */
     void (*count_weights)(const float *w, int64_t n_features, float threshold, int64_t *count);
     /* Write them: those of lane b to entries and values from cursor[b] on. Advances the cursors. */
-    void (*emit_weights)(const float *w, int64_t n_features, float threshold, int64_t *cursor, int32_t *entries,
-                         float *values);
+    void (*emit_weights)(const float *w, int64_t n_features, float threshold, int64_t *cursor, int32_t *entries, float *values);
     /* Products of a row with a dense matrix (n_features, width), row-major, and with a dense vector. */
     void (*dot_matrix)(const skx_entry *entries, int64_t n, const float *b, int64_t width, float *out);
     float (*dot_vector)(const skx_entry *entries, int64_t n, const float *b);

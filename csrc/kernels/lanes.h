@@ -76,8 +76,8 @@ static inline void row_add(const skx_solver_block *b, const skx_solver_row *row,
 }
 
 enum {
-    AHEAD = 16,      /* visits between a prefetch and its use */
-    NEAR_LINES = 4,  /* lines of a row that are prefetched before its length is known */
+    AHEAD = 16,          /* visits between a prefetch and its use */
+    NEAR_LINES = 4,      /* lines of a row that are prefetched before its length is known */
     NEAR_WEIGHTS = 12288 /* number of features whose weights fit into the cache and are not prefetched */
 };
 
@@ -94,8 +94,7 @@ static inline __attribute__((always_inline)) void row_prefetch(const skx_solver_
     for (; line < end; line += SKX_LINE) __builtin_prefetch(line);
     if (b->n_features <= NEAR_WEIGHTS) return;
     const skx_solver_row *next = skx_solver_block_row(b, b->order[s + AHEAD / 4]);
-    for (int32_t i = 0; i < next->length; i++)
-        __builtin_prefetch(b->w + (int64_t)next->entries[i].feature * SKX_LANES);
+    for (int32_t i = 0; i < next->length; i++) __builtin_prefetch(b->w + (int64_t)next->entries[i].feature * SKX_LANES);
 }
 
 #endif

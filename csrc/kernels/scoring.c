@@ -14,15 +14,15 @@ typedef struct {
     const skx_target *target;
     float x;
     int32_t feature;
-    uint32_t rank;  /* of the row in its block */
-    uint32_t available;  /* bytes from the block's beginning to the payload's end, at most 65536 */
-    uint32_t bytes; /* of the row */
+    uint32_t rank;      /* of the row in its block */
+    uint32_t available; /* bytes from the block's beginning to the payload's end, at most 65536 */
+    uint32_t bytes;     /* of the row */
 } probe_t;
 
 /* Compute the expected slots of the nonzeros begin .. end of a target, and prefetch them. Without always_inline GCC drops
  * prefetches from functions without a result. */
-static inline __attribute__((always_inline)) void open_probes(const skx_target *t, int64_t begin, int64_t end,
-                                                              int64_t n_direct, probe_t *out)
+static inline __attribute__((always_inline)) void open_probes(const skx_target *t, int64_t begin, int64_t end, int64_t n_direct,
+                                                              probe_t *out)
 {
     int64_t n_slots = t->chunk.n_slots;
     for (int64_t p = begin; p < end; p++, out++) {

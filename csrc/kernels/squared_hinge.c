@@ -69,10 +69,7 @@ static int64_t sweep(const skx_solver_block *b, int64_t active, const lanes *shr
     return kept;
 }
 
-static void activate_all(const skx_solver_block *b)
-{
-    memcpy(b->order, b->at, (size_t)b->n_rows * sizeof *b->order);
-}
+static void activate_all(const skx_solver_block *b) { memcpy(b->order, b->at, (size_t)b->n_rows * sizeof *b->order); }
 
 static void shuffle(uint32_t *order, int64_t n, uint64_t *state)
 {

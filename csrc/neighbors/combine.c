@@ -64,8 +64,8 @@ static double weigh_neighbors(const skx_neighbor_rows *rows, const skx_combine_p
 }
 
 /* Add the contributions of the neighbors of a row to their labels. @return SKX_OK, or SKX_ENOMEM. */
-static int add_neighbors(const skx_neighbor_rows *rows, const skx_combine_params *p, const int32_t *neighbor, const float *similarity,
-                         double *weights, contributions *c)
+static int add_neighbors(const skx_neighbor_rows *rows, const skx_combine_params *p, const int32_t *neighbor,
+                         const float *similarity, double *weights, contributions *c)
 {
     if (!(p->neighbor_weight > 0.0f)) return SKX_OK; /* labels with contributions of 0 only are not reached */
     double sum = weigh_neighbors(rows, p, neighbor, similarity, weights);
@@ -101,8 +101,10 @@ static float joined_score(const contribution *begin, const contribution *end, bo
             any_alone = true;
         } else {
             any_added = true;
-            if (logarithms) log_of_sum = log_sum(log_of_sum, (double)c->score);
-            else sum += c->score;
+            if (logarithms)
+                log_of_sum = log_sum(log_of_sum, (double)c->score);
+            else
+                sum += c->score;
         }
     }
     float added = logarithms ? (float)log_of_sum : sum;

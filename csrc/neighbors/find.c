@@ -28,9 +28,9 @@ typedef struct {
     int64_t n_candidates;   /* rows taken from postings, with repetitions */
     int64_t max_candidates; /* distinct ones among them */
     lookup query;
-    int64_t longest;   /* nonzeros of a query */
-    int32_t *seen;     /* a hash set of rows; -1 where unused */
-    int64_t seen_mask; /* its size less one */
+    int64_t longest;     /* nonzeros of a query */
+    int32_t *seen;       /* a hash set of rows; -1 where unused */
+    int64_t seen_mask;   /* its size less one */
     int32_t *candidates; /* rows */
     uint64_t *keys;
 } finder;

@@ -8,9 +8,9 @@
 #include <string.h>
 
 enum {
-    GROUP = 32,          /* chunks scored together */
-    CHUNK_LANES = 256,          /* lanes per chunk, so that no uint8 can lead outside */
-    BLOCK_ROWS = 2048,   /* rows searched together, at most */
+    GROUP = 32,           /* chunks scored together */
+    CHUNK_LANES = 256,    /* lanes per chunk, so that no uint8 can lead outside */
+    BLOCK_ROWS = 2048,    /* rows searched together, at most */
     BLOCK_BYTES = 1 << 22 /* limit of the memory of a block, unless a single row needs more */
 };
 
@@ -167,8 +167,10 @@ static bool has_position(const skx_sorted_positions *positions, int64_t node, in
     int64_t begin = positions->ptr[node], end = positions->ptr[node + 1];
     while (begin < end) { /* find the first position that is at least `low` */
         int64_t middle = begin + (end - begin) / 2;
-        if (position[middle] < low) begin = middle + 1;
-        else end = middle;
+        if (position[middle] < low)
+            begin = middle + 1;
+        else
+            end = middle;
     }
     return begin < positions->ptr[node + 1] && position[begin] < high;
 }

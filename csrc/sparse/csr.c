@@ -100,8 +100,7 @@ int skx_csr_group_sum(const skx_csr *x, const int64_t *group_ptr, const int32_t 
     out->indptr[0] = 0;
     for (int64_t g = begin; g < end && status == SKX_OK; g++) {
         int64_t used = out->indptr[g - begin], bound = 0;
-        for (int64_t e = group_ptr[g]; e < group_ptr[g + 1]; e++)
-            bound += x->indptr[member[e] + 1] - x->indptr[member[e]];
+        for (int64_t e = group_ptr[g]; e < group_ptr[g + 1]; e++) bound += x->indptr[member[e] + 1] - x->indptr[member[e]];
         if ((bound < x->n_cols ? bound : x->n_cols) > out->capacity - used) {
             status = SKX_ECAPACITY;
             break;
@@ -158,8 +157,7 @@ int skx_csr_top_k(const skx_csr *a, int64_t k, int32_t *labels, float *scores)
     if (!keys) return SKX_ENOMEM;
     for (int64_t i = 0; i < a->n_rows; i++) {
         selector best = selector_make(keys, keep);
-        for (int64_t p = a->indptr[i]; p < a->indptr[i + 1]; p++)
-            selector_push(&best, key_make(a->data[p], a->indices[p]));
+        for (int64_t p = a->indptr[i]; p < a->indptr[i + 1]; p++) selector_push(&best, key_make(a->data[p], a->indices[p]));
         skx_selector_finish(&best);
         skx_selector_write(&best, k, labels + i * k, scores + i * k);
     }

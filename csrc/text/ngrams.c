@@ -79,8 +79,10 @@ static void rank_sort(const uint64_t *from, uint64_t *to, int64_t n)
 /* Sort by column, into `to`. Stable. Overwrites `from`. */
 static void sort_by_column(uint64_t *from, uint64_t *to, int64_t n)
 {
-    if (n > FEW) radix_sort(from, to, n);
-    else rank_sort(from, to, n);
+    if (n > FEW)
+        radix_sort(from, to, n);
+    else
+        rank_sort(from, to, n);
 }
 
 /* ---- weights ---- */
@@ -318,8 +320,10 @@ static int find(counter *c, ngram *g)
 static inline int add(counter *c, const ngram *g)
 {
     if (g->length == 0) return c->learned ? end_learned_block(c, g->block) : end_known_block(c, g->block);
-    if (c->learned) add_learned(c, g);
-    else add_known(c, g);
+    if (c->learned)
+        add_learned(c, g);
+    else
+        add_known(c, g);
     return SKX_OK;
 }
 
@@ -331,8 +335,7 @@ static int flush_queue(counter *c)
     c->n_queued = 0;
     if (skx_cancelled(c->progress->cancel)) return SKX_ECANCELLED;
     int found = SKX_OK, status = row_reserve(&c->row, c->row.n + n);
-    for (int64_t i = 0; i < n; i++)
-        terms_prefetch(c->terms + c->queue[i].block, c->queue[i].hash, c->queue[i].length);
+    for (int64_t i = 0; i < n; i++) terms_prefetch(c->terms + c->queue[i].block, c->queue[i].hash, c->queue[i].length);
     while (n_found < n && (found = find(c, c->queue + n_found)) == SKX_OK) n_found++;
     for (int64_t i = 0; i < n_found && status == SKX_OK; i++) status = add(c, c->queue + i);
     return status == SKX_OK ? found : status;

@@ -21,8 +21,10 @@ static int64_t bisect(const skx_texts *texts, int64_t begin, const uint8_t *pref
     int64_t end = texts->n_texts;
     while (begin < end) {
         int64_t middle = begin + (end - begin) / 2;
-        if (compare_beginning(texts, middle, prefix, n) <= below) begin = middle + 1;
-        else end = middle;
+        if (compare_beginning(texts, middle, prefix, n) <= below)
+            begin = middle + 1;
+        else
+            end = middle;
     }
     return begin;
 }

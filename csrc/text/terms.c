@@ -97,8 +97,7 @@ static int64_t divide(pending range, sortable *items, sortable *spare, pending *
     for (int d = 0; d < 257; d++) {
         int64_t count = bucket[d + 1];
         bucket[d + 1] += bucket[d];
-        if (d > 0 && count > 1)
-            stack[top++] = (pending){range.begin + bucket[d], range.begin + bucket[d + 1], range.depth + 1};
+        if (d > 0 && count > 1) stack[top++] = (pending){range.begin + bucket[d], range.begin + bucket[d + 1], range.depth + 1};
         if (count == n) return top; /* all have the same digit: nothing moves */
     }
     for (int64_t i = 0; i < n; i++) spare[bucket[digit_at(items + i, range.depth)]++] = items[i];
@@ -115,8 +114,10 @@ static int sort_all(int64_t n, const int32_t *cancel, sortable *items, sortable 
         pending range = stack[--top];
         if (range.depth % 8 == 0)
             for (int64_t i = range.begin; i < range.end; i++) items[i].key = key_at(items + i, range.depth);
-        if (range.end - range.begin <= FEW) insertion_sort(items + range.begin, range.end - range.begin);
-        else top = divide(range, items, spare, stack, top);
+        if (range.end - range.begin <= FEW)
+            insertion_sort(items + range.begin, range.end - range.begin);
+        else
+            top = divide(range, items, spare, stack, top);
     }
     return SKX_OK;
 }

@@ -47,8 +47,10 @@ static int utf8_decode(const uint8_t *text, int64_t n, uint32_t *code)
     int more = n_continuation_bytes(text[0]);
     uint32_t value = text[0] & (0x3fu >> more);
     for (int i = 1; i <= more; i++) {
-        if (!is_continuation_byte(text, n, i)) more = 0;
-        else value = value << 6 | (text[i] & 0x3fu);
+        if (!is_continuation_byte(text, n, i))
+            more = 0;
+        else
+            value = value << 6 | (text[i] & 0x3fu);
     }
     *code = more && value < SKX_CODE_POINTS ? value : SKX_CODE_POINTS;
     return 1 + more;
@@ -80,8 +82,10 @@ static void end_group(skx_tokens *out)
 /* Copy n bytes. Copies SKX_SLACK bytes if that many are readable, since a constant number is faster. */
 static inline void copy(uint8_t *to, const uint8_t *from, int64_t n, int64_t readable)
 {
-    if (n <= SKX_SLACK && readable >= SKX_SLACK) memcpy(to, from, SKX_SLACK);
-    else memcpy(to, from, (size_t)n);
+    if (n <= SKX_SLACK && readable >= SKX_SLACK)
+        memcpy(to, from, SKX_SLACK);
+    else
+        memcpy(to, from, (size_t)n);
 }
 
 /* Flag the 64 bytes that are ASCII characters of a kind. The kinds of ASCII characters are fixed, and compilers turn this into
@@ -154,8 +158,7 @@ static bool find_words(const skx_ngram_params *params, const uint8_t *text, int6
     for (int64_t w = 0; w <= n >> 6; w++) {
         uint64_t word = out->bits[w], changes = word ^ (word << 1 | before);
         before = word >> 63;
-        for (; changes; changes &= changes - 1)
-            out->edge[out->n_edges++] = (uint32_t)(64 * w + __builtin_ctzll(changes));
+        for (; changes; changes &= changes - 1) out->edge[out->n_edges++] = (uint32_t)(64 * w + __builtin_ctzll(changes));
     }
     return ascii;
 }
@@ -198,8 +201,10 @@ static void tokenize_characters(const skx_ngram_params *params, const uint8_t *t
         int64_t begin = at, n_spaces = space ? 1 : 0;
         for (at += length; space && at < n && kind_of(params->kinds, text + at, n - at, &next) & SKX_SPACE; at += next)
             n_spaces++;
-        if (n_spaces > 1) add_blank(out);
-        else add_token(out, text + begin, length);
+        if (n_spaces > 1)
+            add_blank(out);
+        else
+            add_token(out, text + begin, length);
     }
     end_group(out);
 }
@@ -231,10 +236,14 @@ static void tokenize_characters_of_words(const skx_ngram_params *params, const u
     for (int64_t e = 0; e < out->n_edges; e += 2) {
         int64_t begin = out->edge[e], end = out->edge[e + 1];
         if (blanks) add_blank(out);
-        if (ascii) add_ascii(text + begin, end - begin, readable - begin, out);
-        else add_characters(text + begin, end - begin, out);
-        if (blanks) add_blank(out);
-        else add_token(out, params->mark, params->mark_length);
+        if (ascii)
+            add_ascii(text + begin, end - begin, readable - begin, out);
+        else
+            add_characters(text + begin, end - begin, out);
+        if (blanks)
+            add_blank(out);
+        else
+            add_token(out, params->mark, params->mark_length);
         end_group(out);
     }
 }
@@ -247,8 +256,11 @@ void skx_tokenize(const skx_ngram_params *params, const uint8_t *text, int64_t n
     out->start[0] = (uint32_t)out->n_bytes;
     out->group[0] = 0;
     out->gap = params->analyzer == SKX_WORD;
-    if (params->analyzer == SKX_WORD) tokenize_words(params, text, n, readable, out);
-    else if (params->analyzer == SKX_CHAR) tokenize_characters(params, text, n, out);
-    else tokenize_characters_of_words(params, text, n, readable, out);
+    if (params->analyzer == SKX_WORD)
+        tokenize_words(params, text, n, readable, out);
+    else if (params->analyzer == SKX_CHAR)
+        tokenize_characters(params, text, n, out);
+    else
+        tokenize_characters_of_words(params, text, n, readable, out);
     memset(out->bytes + out->n_bytes, 0, SKX_SLACK);
 }

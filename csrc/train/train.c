@@ -64,8 +64,10 @@ static int64_t find_row(const int32_t *rows, int64_t from, int64_t n, int32_t ro
     if (end > n) end = n;
     while (begin < end) {
         int64_t middle = begin + (end - begin) / 2;
-        if (rows[middle] < row) begin = middle + 1;
-        else end = middle;
+        if (rows[middle] < row)
+            begin = middle + 1;
+        else
+            end = middle;
     }
     return begin < n && rows[begin] == row ? begin : n;
 }
@@ -140,8 +142,8 @@ static int emit_block(const skx_kernels *kernels, const node_work *work, const s
     kernels->emit_weights(work->w, work->x.n_features, params->threshold, cursor, out->entries, out->values);
     const float *bias_w = work->w + work->x.n_features * SKX_LANES;
     for (int b = 0; b < lanes; b++) bias[b] = fabsf(bias_w[b]) >= params->threshold ? bias_w[b] * params->bias : 0.0f;
-    bool finite = all_finite(out->values + col_ptr[0], col_ptr[lanes] - col_ptr[0]) && all_finite(bias_w, lanes) &&
-                  all_finite(bias, lanes);
+    bool finite =
+        all_finite(out->values + col_ptr[0], col_ptr[lanes] - col_ptr[0]) && all_finite(bias_w, lanes) && all_finite(bias, lanes);
     return finite ? SKX_OK : SKX_EFINITE;
 }
 

@@ -81,9 +81,10 @@ static void combine_rows(const skx_neighbor_rows *rows, const skx_csr *queries, 
     size_t k = (size_t)params->k;
     for (int64_t i = 0; i < queries->n_rows; i++) {
         int64_t at = queries->indptr[i], n = queries->indptr[i + 1] - at;
-        skx_rankings row = {rankings->n_listed, rankings->labels + i * rankings->n_listed, rankings->scores + i * rankings->n_listed};
-        int status = skx_combine_row(rows, search, params, queries->indices + at, queries->data + at, n, &row, row.n_listed, found,
-                                     found_scores);
+        skx_rankings row = {rankings->n_listed, rankings->labels + i * rankings->n_listed,
+                            rankings->scores + i * rankings->n_listed};
+        int status = skx_combine_row(rows, search, params, queries->indices + at, queries->data + at, n, &row, row.n_listed,
+                                     found, found_scores);
         if (!succeeded(status)) return;
         CLAIM(!memcmp(found, labels + (size_t)i * k, k * sizeof *found));
         CLAIM(!memcmp(found_scores, scores + (size_t)i * k, k * sizeof *found_scores));

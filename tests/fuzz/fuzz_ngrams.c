@@ -23,10 +23,14 @@ static void take_text(input *in, uint8_t *out, int64_t n)
     static const uint8_t usual[] = "ab c  d\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xed\xa0\x80_A\t";
     for (int64_t i = 0; i < n; i++) {
         uint8_t v = take_byte(in);
-        if (v < 128) out[i] = usual[v % (sizeof usual - 1)];
-        else if (v < 160) out[i] = 'a';
-        else if (v < 190) out[i] = ' ';
-        else out[i] = take_byte(in);
+        if (v < 128)
+            out[i] = usual[v % (sizeof usual - 1)];
+        else if (v < 160)
+            out[i] = 'a';
+        else if (v < 190)
+            out[i] = ' ';
+        else
+            out[i] = take_byte(in);
     }
 }
 
@@ -220,7 +224,8 @@ static void search_anything(input *in, const skx_texts *texts, int64_t n_blocks,
         int64_t sizes[] = {8 * (t.n_terms + 1), t.n_bytes, (int64_t)sizeof *t.slots * t.n_slots};
         for (int n = take_byte(in) % 32; n > 0; n--) {
             int which = take_byte(in) % 3;
-            if (sizes[which] > 0) arrays[which][take_between(in, 0, sizes[which] < 60000 ? sizes[which] - 1 : 60000)] = take_byte(in);
+            if (sizes[which] > 0)
+                arrays[which][take_between(in, 0, sizes[which] < 60000 ? sizes[which] - 1 : 60000)] = take_byte(in);
         }
         n_columns += t.n_terms;
         terms[b] = t;
@@ -240,8 +245,10 @@ static void follow_pointers(input *in, const skx_texts *texts, int64_t n_blocks,
     int64_t n = take_between(in, 0, 4), *ptr = own(in, (size_t)(n + 1) * sizeof *ptr), row[5];
     skx_ngram_progress progress = {0};
     for (int64_t i = 0; i <= n; i++)
-        if (take_byte(in) % 4) ptr[i] = (int8_t)take_byte(in);
-        else take_bytes(in, &ptr[i], sizeof ptr[i]);
+        if (take_byte(in) % 4)
+            ptr[i] = (int8_t)take_byte(in);
+        else
+            take_bytes(in, &ptr[i], sizeof ptr[i]);
     skx_texts wild = {n, texts->n_bytes, ptr, texts->bytes};
     skx_ngram_weights weights = {0, NULL, SKX_NORM_NONE, SKX_NORM_NONE};
     skx_terms terms[MAX_BLOCKS];
@@ -257,8 +264,15 @@ static skx_ngram_params take_params(input *in, const skx_terms *stop_words)
 {
     static const uint8_t marks[2][4] = {{'$'}, {0xf0, 0x9f, 0x98, 0x80}};
     int wide = take_byte(in) & 1;
-    skx_ngram_params p = {take_byte(in) % 4, take_byte(in) % 3, take_between(in, 1, 5), 0, take_between(in, 0, 3), stop_words,
-                          wide ? 4 : 1, {0}, kinds()};
+    skx_ngram_params p = {take_byte(in) % 4,
+                          take_byte(in) % 3,
+                          take_between(in, 1, 5),
+                          0,
+                          take_between(in, 0, 3),
+                          stop_words,
+                          wide ? 4 : 1,
+                          {0},
+                          kinds()};
     p.max_n = p.min_n + take_between(in, 0, 4);
     memcpy(p.mark, marks[wide], 4);
     return p;

@@ -21,8 +21,10 @@ static void sort_points(input *in)
     uint32_t *points = own(in, (size_t)all * sizeof *points);
     for (int64_t i = 0; i < all; i++) {
         uint8_t v = take_byte(in);
-        if (v < 250) points[i] = v % 3;
-        else points[i] = v < 254 ? 0x10ffff - v % 2 : 0x110000u * (v % 2);
+        if (v < 250)
+            points[i] = v % 3;
+        else
+            points[i] = v < 254 ? 0x10ffff - v % 2 : 0x110000u * (v % 2);
     }
     skx_points texts = {n, ptr, points};
     int32_t *order = own(in, (size_t)n * sizeof *order), cancel = take_byte(in) == 255;
@@ -36,12 +38,16 @@ static void sort_points(input *in)
     }
 }
 
-static int begins(const uint8_t *text, int64_t n, const uint8_t *prefix, int64_t m) { return n >= m && !memcmp(text, prefix, (size_t)m); }
+static int begins(const uint8_t *text, int64_t n, const uint8_t *prefix, int64_t m)
+{
+    return n >= m && !memcmp(text, prefix, (size_t)m);
+}
 
 /* Distinct strings, sorted by skx_terms_sort. */
 static void find_in_sorted(input *in)
 {
-    int64_t n = take_between(in, 0, 40), *ptr = own(in, (size_t)(n + 1) * sizeof *ptr), *sorted_ptr = own(in, (size_t)(n + 1) * 8);
+    int64_t n = take_between(in, 0, 40), *ptr = own(in, (size_t)(n + 1) * sizeof *ptr),
+            *sorted_ptr = own(in, (size_t)(n + 1) * 8);
     ptr[0] = 0;
     for (int64_t i = 0; i < n; i++) ptr[i + 1] = ptr[i] + take_byte(in) % 12;
     uint8_t *bytes = own(in, (size_t)ptr[n]), *sorted = own(in, (size_t)ptr[n]), prefix[4];
@@ -73,7 +79,8 @@ static int64_t *wild_pointers(input *in, int64_t n)
 /* Pointers and bytes of any content. */
 static void find_anything(input *in)
 {
-    int64_t n = take_between(in, 0, 20), m = take_between(in, 0, 6), n_bytes = take_between(in, 0, 100), p_bytes = take_between(in, 0, 20);
+    int64_t n = take_between(in, 0, 20), m = take_between(in, 0, 6), n_bytes = take_between(in, 0, 100),
+            p_bytes = take_between(in, 0, 20);
     skx_texts texts = {n, n_bytes, wild_pointers(in, n), take_array(in, n_bytes, 1)};
     skx_texts prefixes = {m, p_bytes, wild_pointers(in, m), take_array(in, p_bytes, 1)};
     int64_t *range = own(in, (size_t)(2 * m) * sizeof *range);

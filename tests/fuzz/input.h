@@ -118,12 +118,12 @@ static inline skx_csr take_csr(input *in, int64_t max_rows, int64_t max_cols)
 }
 
 /* Unlike assert, also checked in optimized builds. */
-#define CLAIM(condition)                                                                                                       \
-    do {                                                                                                                       \
-        if (!(condition)) {                                                                                                    \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                                           \
-            abort();                                                                                                           \
-        }                                                                                                                      \
+#define CLAIM(condition) \
+    do { \
+        if (!(condition)) { \
+            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
+            abort(); \
+        } \
     } while (0)
 
 /* Whether a call succeeded; it may have failed for lack of memory, but for nothing else. */
