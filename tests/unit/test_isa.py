@@ -28,8 +28,8 @@ from skxmr._core._library import ffi, lib
 
 # What each instruction set computes, in a process of its own and here.
 SCRIPT = """
-import pickle, sys
-sys.path.insert(0, sys.argv[1])
+import os, pickle, sys
+sys.path[:0] = sys.argv[1].split(os.pathsep)
 from test_isa import compute
 with open(sys.argv[2], "rb") as file:
     case = pickle.load(file)
@@ -123,7 +123,9 @@ def results(request, tmp_path_factory):
         pytest.skip(f"this processor does not run {isa}")
     folder, case = tmp_path_factory.mktemp(isa), make_case()
     (folder / "case").write_bytes(pickle.dumps(case))
-    script = ["-c", SCRIPT, os.path.dirname(__file__), folder / "case", folder / "result"]
+    here = Path(__file__).parent
+    paths = f"{here}{os.pathsep}{here.parent}"
+    script = ["-c", SCRIPT, paths, folder / "case", folder / "result"]
     done = run_python(isa, *script)
     assert done.returncode == 0, done.stderr
     there = pickle.loads((folder / "result").read_bytes())

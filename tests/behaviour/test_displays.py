@@ -389,7 +389,7 @@ def test_titles_name_trees_and_votes():
 
 
 def test_the_example_prints_words_and_draws(tmp_path, monkeypatch, capsys):
-    path = Path(__file__).parents[1]
+    path = Path(__file__).parents[2]
     spec = importlib.util.spec_from_file_location(
         "seeing_the_model", path / "examples" / "seeing_the_model.py"
     )

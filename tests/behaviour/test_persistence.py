@@ -743,7 +743,7 @@ def test_models_are_checked_when_they_are_unpickled(change):
 
 # ---- earlier and later versions ----
 
-SAVED = Path(__file__).parent / "data" / "saved"
+SAVED = Path(__file__).parents[1] / "data" / "saved"
 KINDS = sorted(path.stem for path in SAVED.glob("*.zip"))
 
 

@@ -12,7 +12,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 import skxmr
 from skxmr.datasets import load_catalogue_subjects
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = [
     ROOT / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
