@@ -1,4 +1,4 @@
-"""Build script of the extension: hands the public header to cffi as it stands."""
+"""Build script of the extension: passes the public header to cffi."""
 
 from pathlib import Path
 

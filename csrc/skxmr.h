@@ -2,35 +2,35 @@
  *
  * In order of use:
  *     skx_kernels_find(NULL, &kernels);              the hot loops for this processor
- *   Check what comes from outside, once:
+ *   Check input from outside, once:
  *     skx_csr_check(&x, nnz, &row);                  a matrix: canonical and finite
  *   Train, node by node:
  *     skx_kmeans_balanced(kernels, &z, ...);         cluster label embeddings into a tree
- *     skx_train_node(kernels, &x, &node, ...);       the weights of a node's children
- *   Write each node's children as chunks of at most SKX_CHUNK_WIDTH:
+ *     skx_train_node(kernels, &x, &node, ...);       the weights of the children of a node
+ *   Write the children of each node as chunks of at most SKX_CHUNK_WIDTH:
  *     skx_chunk_size(&weights, ..., &n_slots, &n_bytes);
  *     skx_chunk_write(&weights, ..., index, payload);
- *   Join the chunks of a level into a skx_layer, the layers into a skx_model. Layers that come from outside are checked:
+ *   Join the chunks of a level into a skx_layer, the layers into a skx_model. Check layers from outside:
  *     skx_layer_check(&layer, n_features, ...);
  *   Rank, in any number of threads at once:
  *     skx_rank(kernels, &model, &x, ...);            a range of checked rows
  *     skx_rank_row(kernels, &model, ...);            one row that was not checked
- *     skx_find_neighbors(&rows, &x, ...);            nearest training rows,
- *     skx_combine(&rows, ...);                       whose labels join the ranking
+ *     skx_find_neighbors(&rows, &x, ...);            nearest training rows
+ *     skx_combine(&rows, ...);                       combine the ranking with their labels
  *
  * The rules that hold for every function here:
  *   - The library is stateless: no globals, no threads, no I/O. Everything is passed in, inputs first and const, outputs last.
  *   - Memory belongs to the caller. Functions allocate scratch only and free it before they return.
- *   - A function that can fail returns an enum skx_status; on anything but SKX_OK the outputs hold no meaning.
- *   - Functions that may take long end soon with SKX_ECANCELLED once *cancel of their params is not 0, which another thread may
- *     set at any time; it is read atomically. cancel may be NULL.
+ *   - A function that can fail returns an enum skx_status. Outputs are undefined unless it is SKX_OK or documented otherwise.
+ *   - Functions that may take long return SKX_ECANCELLED soon after *cancel of their params becomes nonzero. Another thread may
+ *     set it at any time; it is read atomically. cancel may be NULL.
  *   - Row pointers and sizes are int64, indices int32, values float32. Ranges are half open: begin <= i < end.
  *   - Functions that take a kernel table (skx_kernels) give the same result for every table up to rounding, and exactly the
  *     same result for the same table however the work is divided into ranges.
- *   - Matrices that enter were accepted by skx_csr_check, models by skx_layer_check; nothing else is assumed of them. The search
- *     relies on a model's pointers only: any bytes in index, payload, bias and slot_label lead to some ranking.
+ *   - Input matrices must have passed skx_csr_check, and models skx_layer_check; nothing else is assumed of them. The search
+ *     relies on the pointers of a model only: any content of index, payload, bias and slot_label gives some ranking.
  *
- * This file is read by cffi as it stands, so preprocessor lines are one line long and constants are enums.
+ * cffi parses this file, so preprocessor lines are one line long and constants are enums.
  */
 #ifndef SKXMR_H
 #define SKXMR_H
@@ -40,15 +40,15 @@
 
 enum skx_status {
     SKX_OK = 0,
-    SKX_ENOMEM = 1,    /* scratch memory could not be had */
-    SKX_EARG = 2,      /* an argument lies outside its documented range */
-    SKX_EISA = 3,      /* unknown instruction set, or one this processor lacks */
-    SKX_EPOINTER = 4,  /* row pointers do not start at 0, fall, or end beyond the arrays */
-    SKX_EINDEX = 5,    /* a column index is out of range */
-    SKX_EORDER = 6,    /* the column indices of a row are not strictly rising */
-    SKX_EFINITE = 7,   /* a value is NaN or infinite */
-    SKX_ECAPACITY = 8, /* an output array is too small, or a limit of a format is exceeded */
-    SKX_EMODEL = 9,    /* a compiled layer contradicts itself */
+    SKX_ENOMEM = 1,     /* out of memory */
+    SKX_EARG = 2,       /* an argument is outside its documented range */
+    SKX_EISA = 3,       /* unknown instruction set, or one this processor lacks */
+    SKX_EPOINTER = 4,   /* row pointers do not start at 0, fall, or end beyond the arrays */
+    SKX_EINDEX = 5,     /* a column index is out of range */
+    SKX_EORDER = 6,     /* the column indices of a row are not strictly increasing */
+    SKX_EFINITE = 7,    /* a value is NaN or infinite */
+    SKX_ECAPACITY = 8,  /* an output array is too small, or a limit of a format is exceeded */
+    SKX_EMODEL = 9,     /* a compiled layer is malformed */
     SKX_ECANCELLED = 10 /* the caller set *cancel */
 };
 
@@ -60,9 +60,8 @@ const char *skx_status_name(int status);
 /* A table of the hot loops, compiled for one instruction set. Lives as long as the library. */
 typedef struct skx_kernels skx_kernels;
 
-/* Find the best table that this processor can run where name is NULL or empty, else the one called "baseline", "avx2" or
- * "avx512".
- * @return SKX_OK; or SKX_EISA where there is no such table or the processor cannot run it. */
+/* Find the table called "baseline", "avx2" or "avx512"; or, if name is NULL or empty, the best one that this processor can run.
+ * @return SKX_OK; or SKX_EISA if there is no such table or the processor cannot run it. */
 int skx_kernels_find(const char *name, const skx_kernels **out);
 
 /* @return the name of a table. */
@@ -79,8 +78,16 @@ typedef struct {
     const float *data;
 } skx_csr;
 
+/* Arrays of the caller that rows are written to. */
+typedef struct {
+    int64_t capacity; /* length of indices and of data */
+    int64_t *indptr;  /* one more than there are rows; from 0 */
+    int32_t *indices;
+    float *data;
+} skx_csr_buffers;
+
 /* Check an untrusted matrix whose indices and data hold nnz elements each, in one pass. data may be NULL.
- * *row: the row of the first fault; -1 without a fault, and where the row pointers do not start at 0.
+ * *row is the row of the first fault; -1 if there is none, or if the row pointers do not start at 0.
  * @return SKX_OK; or the first fault: SKX_EPOINTER, SKX_EINDEX, SKX_EORDER or SKX_EFINITE. */
 int skx_csr_check(const skx_csr *a, int64_t nnz, int64_t *row);
 
@@ -90,24 +97,24 @@ int skx_csr_check(const skx_csr *a, int64_t nnz, int64_t *row);
 int skx_csr_transpose(const skx_csr *a, int64_t *indptr, int32_t *indices, float *data);
 
 /* Row g - begin of the output is the sum of weight[e] * x[member[e]] over group_ptr[g] <= e < group_ptr[g+1], for
- * begin <= g < end; divided by its Euclidean norm where normalize is set. indices and data hold capacity elements each; the sum
- * of the members' lengths is always enough. Members must lie in [0, x->n_rows).
- * @return SKX_OK; SKX_ENOMEM; SKX_EARG where begin > end; SKX_ECAPACITY where capacity is too small; or SKX_EFINITE where a sum
- *         overflows. */
+ * begin <= g < end; divided by its Euclidean norm if normalize is set. The sum of the lengths of the members is always a
+ * sufficient capacity. Members must lie in [0, x->n_rows).
+ * @return SKX_OK; SKX_ENOMEM; SKX_EARG if begin < 0 or begin > end; SKX_ECAPACITY if the capacity is too small; or SKX_EFINITE if
+ *         a sum overflows. */
 int skx_csr_group_sum(const skx_csr *x, const int64_t *group_ptr, const int32_t *member, const float *weight, int64_t begin,
-                      int64_t end, int normalize, int64_t capacity, int64_t *indptr, int32_t *indices, float *data);
+                      int64_t end, int normalize, skx_csr_buffers *out);
 
-/* hash[i] is a hash of row i's entries, mixed with seed[i] (NULL: with nothing). Equal rows have equal hashes.
+/* hash[i] is a hash of the entries of row i, combined with seed[i] unless seed is NULL. Equal rows have equal hashes.
  * @return SKX_OK. */
 int skx_csr_hash_rows(const skx_csr *a, const uint64_t *seed, uint64_t *hash);
 
-/* equal[e] is 1 if the rows left[e] and right[e] hold the same entries, else 0. Rows must lie in range.
+/* equal[e] is 1 if the rows left[e] and right[e] have the same entries, otherwise 0. Rows must lie in range.
  * @return SKX_OK. */
 int skx_csr_compare_rows(const skx_csr *a, const int32_t *left, const int32_t *right, int64_t n, uint8_t *equal);
 
 /* Take the k stored entries of each row with the highest values, best first, ties by lower column. Rows with fewer entries are
  * padded with label -1 and score -inf. NaN ranks as -inf. labels and scores are (n_rows, k), row-major.
- * @return SKX_OK; SKX_ENOMEM; or SKX_EARG where k < 1. */
+ * @return SKX_OK; SKX_ENOMEM; or SKX_EARG if k < 1. */
 int skx_csr_top_k(const skx_csr *a, int64_t k, int32_t *labels, float *scores);
 
 /* ---- clustering --------------------------------------------------------------------------------------------------- */
@@ -120,14 +127,15 @@ typedef struct {
     const int32_t *cancel;
 } skx_kmeans_params;
 
-/* Cluster the rows z[rows[0]], ..., z[rows[n-1]] into params->n_clusters groups whose sizes differ by one at the most, by
- * recursive bisection: balanced 2-means whose cut is found by selection. cluster[i] is the group of rows[i]; *n_iter the
- * largest number of iterations any division took.
- * @return SKX_OK; SKX_ENOMEM; SKX_EARG where params are out of range; or SKX_ECANCELLED. */
+/* Cluster the rows z[rows[0]], ..., z[rows[n-1]] into params->n_clusters clusters whose sizes differ by at most one, by
+ * recursive bisection: balanced 2-means whose cut is found by selection. cluster[i] is the cluster of rows[i]; *n_iter is the
+ * largest number of iterations of any bisection.
+ * @return SKX_OK; SKX_ENOMEM; SKX_EARG if params are out of range; or SKX_ECANCELLED. */
 int skx_kmeans_balanced(const skx_kernels *kernels, const skx_csr *z, const int32_t *rows, int64_t n,
                         const skx_kmeans_params *params, int32_t *cluster, int32_t *n_iter);
 
-/* Do the same by Lloyd's iterations from k-means++ seeds, with groups of any size, some possibly empty.
+/* Cluster the rows z[rows[0]], ..., z[rows[n-1]] by Lloyd's iterations from k-means++ seeds. Clusters have any size, and some may
+ * be empty. cluster and *n_iter are as above.
  * @return as skx_kmeans_balanced. */
 int skx_kmeans_lloyd(const skx_kernels *kernels, const skx_csr *z, const int32_t *rows, int64_t n,
                      const skx_kmeans_params *params, int32_t *cluster, int32_t *n_iter);
@@ -141,13 +149,13 @@ typedef struct {
     const uint32_t *points;
 } skx_points;
 
-/* Sort texts by their code points: a text comes before those it is the beginning of, equal ones in the order of their numbers.
- * order[i] is the text at position i, common[i] how many code points it begins with in common with that at position i - 1
- * (common[0] is 0); n_texts elements each.
- * @return SKX_OK; SKX_ENOMEM; SKX_EARG where ptr does not rise from 0, or for a code point beyond 0x10ffff; or SKX_ECANCELLED. */
+/* Sort texts by their code points. A text comes before those that begin with it, and equal texts are in the order of their
+ * numbers. order[i] is the text at sorted position i; common[i] is the length of the prefix that it shares with the text at
+ * i - 1, in code points (common[0] is 0). Both have n_texts elements.
+ * @return SKX_OK; SKX_ENOMEM; SKX_EARG if ptr does not increase from 0, or for a code point above 0x10ffff; or SKX_ECANCELLED. */
 int skx_texts_sort(const skx_points *texts, const int32_t *cancel, int32_t *order, int64_t *common);
 
-/* Text i is bytes[ptr[i] .. ptr[i + 1]): UTF-8, though any bytes are safe. */
+/* Text i is bytes[ptr[i] .. ptr[i + 1]), in UTF-8. Any bytes are safe. */
 typedef struct {
     int64_t n_texts;
     int64_t n_bytes;
@@ -155,9 +163,9 @@ typedef struct {
     const uint8_t *bytes;
 } skx_texts;
 
-/* Find where texts that are sorted by their bytes begin with each of the prefixes: those from range[2 * i] up to range[2 * i + 1]
- * with prefix i. Pointers of the texts may be any numbers.
- * @return SKX_OK, or SKX_EPOINTER where pointers of the prefixes lead outside. */
+/* Find the texts that begin with each of the prefixes, among texts sorted by their bytes: [range[2 * i], range[2 * i + 1]) for
+ * prefix i. Pointers of the texts may be any numbers.
+ * @return SKX_OK, or SKX_EPOINTER if pointers of the prefixes lead outside. */
 int skx_texts_find_prefixes(const skx_texts *sorted, const skx_texts *prefixes, int64_t *range);
 
 /* ---- training -------------------------------------------------------------------------------------------------------- */
@@ -167,10 +175,10 @@ enum skx_loss { SKX_SQUARED_HINGE = 0, SKX_LOG_LOSS = 1 };
 typedef struct {
     int loss;        /* enum skx_loss */
     int max_iter;    /* at least 1: passes over the rows of a node */
-    float C;         /* positive: weight of the loss against the regularizer */
-    float bias;      /* value of the constant feature; 0 for none. Its weight is regularized like any other. */
+    float C;         /* positive: weight of the loss relative to the regularizer */
+    float bias;      /* value of the constant feature; 0 for none. Its weight is regularized like the others. */
     float tol;       /* positive: see kernels/squared_hinge.c and kernels/log_loss.c for the stopping rules */
-    float threshold; /* weights with |w| < threshold are dropped, and zeros always */
+    float threshold; /* weights with |w| < threshold are dropped, as are zeros */
     uint64_t seed;
     const int32_t *cancel;
 } skx_train_params;
@@ -178,12 +186,12 @@ typedef struct {
 /* Which children learn from an example. */
 enum skx_role {
     SKX_FOR_ALL = 0,
-    SKX_FOR_POSITIVES = 1, /* those that it is a positive of */
-    SKX_FOR_OTHERS = 2     /* those that it is not a positive of */
+    SKX_FOR_POSITIVES = 1, /* children that it is a positive of */
+    SKX_FOR_OTHERS = 2     /* children that it is not a positive of */
 };
 
-/* The training examples of one tree node (rising numbers) and for each child c those that are positive,
- * positive[positive_ptr[c] .. positive_ptr[c+1]), a rising subset. */
+/* The training examples of one tree node, in increasing order, and the positives of each child c,
+ * positive[positive_ptr[c] .. positive_ptr[c+1]), a subset in increasing order. */
 typedef struct {
     int64_t n_examples;
     int64_t n_children;
@@ -191,7 +199,7 @@ typedef struct {
     const int64_t *positive_ptr;
     const int32_t *positive;
     const int32_t *source; /* example i has the features of row source[i] of x; NULL: of row i */
-    const float *weight;   /* what multiplies C for example i; NULL: 1 */
+    const float *weight;   /* factor of C for example i; NULL: 1 */
     const uint8_t *role;   /* enum skx_role of the example examples[i]; NULL: all SKX_FOR_ALL */
 } skx_node;
 
@@ -199,13 +207,13 @@ typedef struct {
 typedef struct {
     int64_t width;           /* children, 1 .. SKX_CHUNK_WIDTH */
     int64_t n_local;         /* length of features */
-    const int32_t *features; /* strictly rising, in [0, n_features) */
+    const int32_t *features; /* strictly increasing, in [0, n_features) */
     const int64_t *col_ptr;  /* width + 1 */
-    const int32_t *entries;  /* positions in features, strictly rising within a column */
+    const int32_t *entries;  /* positions in features, strictly increasing within a column */
     const float *values;     /* finite, none zero */
 } skx_sibling_weights;
 
-/* Arrays of the caller's that such weights are written to. */
+/* Arrays of the caller that such weights are written to. */
 typedef struct {
     int64_t feature_capacity; /* length of features */
     int64_t weight_capacity;  /* length of entries and of values */
@@ -213,19 +221,19 @@ typedef struct {
     int64_t *col_ptr;         /* one more than there are children; from 0 */
     int32_t *entries;
     float *values;
-    float *bias;              /* one per child: its bias weight times the constant feature */
-    int64_t n_features;       /* set by the call */
+    float *bias;        /* one per child: its bias weight times the constant feature */
+    int64_t n_features; /* set by the call */
 } skx_weight_buffers;
 
-/* Train one linear ranker per child in [first, node->n_children), all on the same examples, by dual coordinate descent on 16
- * children at a time. Stops early, before a block of 16 that might not fit: *done is the child to go on with, and out holds the
- * weights of the children first .. *done. *n_iter: the largest number of passes any block took.
- * @return SKX_OK; SKX_ENOMEM; SKX_EARG where params are out of range, a C times a weight is not positive, or a positive is no
- *         example; SKX_EFINITE where a row's squared norm or a weight overflows; SKX_ECANCELLED; or SKX_ECAPACITY where
- *         feature_capacity is too small, not even the first block fits (16 * the number of features is always enough), or the
- *         examples together take 2^38 bytes. */
+/* Train one linear ranker per child in begin <= c < node->n_children, all on the same examples, by dual coordinate descent on
+ * 16 children at a time. Stops before a block of 16 that may exceed the capacity: *done is the next child, and out holds the
+ * weights of the children begin <= c < *done. *n_iter is the largest number of passes of any block.
+ * @return SKX_OK; SKX_ENOMEM; SKX_EARG if params or begin are out of range, C times a weight is not positive, or a positive
+ *         is not an example; SKX_EFINITE if the squared norm of a row or a weight overflows; SKX_ECANCELLED; or SKX_ECAPACITY
+ *         if feature_capacity is too small, the capacity is too small for the first block (16 * the number of features is
+ *         always enough), or the examples together take 2^38 bytes. */
 int skx_train_node(const skx_kernels *kernels, const skx_csr *x, const skx_node *node, const skx_train_params *params,
-                   int64_t first, skx_weight_buffers *out, int64_t *done, int32_t *n_iter);
+                   int64_t begin, skx_weight_buffers *out, int64_t *done, int32_t *n_iter);
 
 /* ---- compiled layers --------------------------------------------------------------------------------------------------- */
 
@@ -250,13 +258,14 @@ typedef struct {
     uint32_t key;  /* the block's number; in a hash table, an unused slot has bits == 0 */
 } skx_slot;
 
-/* Tell how many slots and payload bytes the compiled chunk needs, with values of that many bytes.
- * @return SKX_OK; SKX_ENOMEM; SKX_EARG where width or value_bytes are out of range; SKX_EFINITE where a value outgrows the type;
- *         or SKX_ECAPACITY where the chunk would outgrow the 32-bit offsets. */
-int skx_chunk_size(const skx_sibling_weights *weights, int64_t n_features, int64_t value_bytes, int64_t *n_slots, int64_t *n_bytes);
+/* Compute the number of slots and of payload bytes of the compiled chunk, with values of value_bytes each.
+ * @return SKX_OK; SKX_ENOMEM; SKX_EARG if width or value_bytes are out of range; SKX_EFINITE if a value exceeds the type; or
+ *         SKX_ECAPACITY if the chunk exceeds the 32-bit offsets. */
+int skx_chunk_size(const skx_sibling_weights *weights, int64_t n_features, int64_t value_bytes, int64_t *n_slots,
+                   int64_t *n_bytes);
 
-/* Compile into index[n_slots] and payload[n_bytes], with the sizes that skx_chunk_size gave. float16 values are rounded to
- * the nearest, but none to zero.
+/* Compile into index[n_slots] and payload[n_bytes], with the sizes from skx_chunk_size. float16 values are rounded to the
+ * nearest, but none to zero.
  * @return SKX_OK, or SKX_ENOMEM. */
 int skx_chunk_write(const skx_sibling_weights *weights, int64_t n_features, int64_t value_bytes, int64_t n_slots, int64_t n_bytes,
                     skx_slot *index, uint8_t *payload);
@@ -270,19 +279,20 @@ typedef struct {
     const uint8_t *payload;
 } skx_chunk;
 
-/* Check a chunk in every respect that the format has, and count its weights and its rows.
+/* Check that a chunk has the format, and count its weights and its rows.
  * @return SKX_OK, or SKX_EMODEL. */
 int skx_chunk_check(const skx_chunk *chunk, int64_t n_features, int64_t *n_weights, int64_t *n_rows);
 
-/* Undo skx_chunk_write, leaving out weights with |w| < threshold. The chunk must have passed skx_chunk_check: out has room for
- * the rows (features) and weights that this counted. Features whose weights are all left out do not appear. A chunk has no
- * biases: out->bias and the capacities are not looked at.
+/* Undo skx_chunk_write, without weights with |w| < threshold. The chunk must have passed skx_chunk_check, and out must hold the
+ * rows (features) and weights that this counted. Features without weights are left out. A chunk has no biases: out->bias and the
+ * capacities are ignored.
  * @return SKX_OK. */
 int skx_chunk_read(const skx_chunk *chunk, int64_t n_features, float threshold, skx_weight_buffers *out);
 
-/* Write the chunk without weights |w| < threshold, exactly as skx_chunk_write would compile what skx_chunk_read leaves. It must
- * have passed skx_chunk_check. index and payload have as many elements as the chunk's; *n_slots and *n_bytes of them are used.
- * @return SKX_OK; SKX_ENOMEM; or SKX_ECAPACITY where these do not suffice, as blocks overlap. */
+/* Write the chunk without weights with |w| < threshold: the result equals that of skx_chunk_read and skx_chunk_write. The chunk
+ * must have passed skx_chunk_check. index and payload have as many elements as those of the chunk; *n_slots and *n_bytes of them
+ * are used.
+ * @return SKX_OK; SKX_ENOMEM; or SKX_ECAPACITY if these are too small, because blocks overlap. */
 int skx_chunk_prune(const skx_chunk *chunk, int64_t n_features, float threshold, int64_t *n_slots, int64_t *n_bytes,
                     skx_slot *index, uint8_t *payload);
 
@@ -303,8 +313,8 @@ typedef struct {
     const float *bias; /* one per child */
 } skx_layer;
 
-/* Check a layer whose arrays hold n_slots and n_bytes elements: pointers, then every chunk, then biases. *where: the faulty node,
- * or -1 where it is none.
+/* Check a layer whose arrays hold n_slots and n_bytes elements: pointers, then every chunk, then biases. *where is the faulty
+ * node, or -1 if the fault is not in a node.
  * @return SKX_OK, or SKX_EMODEL. */
 int skx_layer_check(const skx_layer *layer, int64_t n_features, int64_t n_slots, int64_t n_bytes, int64_t *where);
 
@@ -312,18 +322,18 @@ typedef struct {
     int64_t n_features;
     int64_t n_layers; /* at least 1; layer 0 has one node, the root */
     const skx_layer *layers;
-    const int32_t *slot_label; /* the label of each child of the last layer; slots of labels out of range are passed over */
+    const int32_t *slot_label; /* the label of each child of the last layer; slots with labels out of range are skipped */
     int64_t n_labels;
-    int64_t max_copies; /* the largest number of slots that share a label, at least 1; if wrong, too few labels may be found */
+    int64_t max_copies; /* the largest number of slots with the same label, at least 1; if wrong, too few labels may be found */
 } skx_model;
 
-/* f(v) of a child's margin v, and how it joins its parent's score (see the name). */
+/* The score of a child, from its margin v and the score of its parent. */
 enum skx_post_processor {
-    SKX_NOOP = 0,        /* v                          the child's alone */
-    SKX_SIGMOID = 1,     /* 1 / (1 + exp(-v))          times the parent's */
-    SKX_LOG_SIGMOID = 2, /* -log(1 + exp(-v))          plus the parent's */
-    SKX_HINGE = 3,       /* exp(-max(0, 1 - v)^power)  times the parent's */
-    SKX_LOG_HINGE = 4    /* -max(0, 1 - v)^power       plus the parent's */
+    SKX_NOOP = 0,        /* v */
+    SKX_SIGMOID = 1,     /* 1 / (1 + exp(-v)), times the score of the parent */
+    SKX_LOG_SIGMOID = 2, /* -log(1 + exp(-v)), plus the score of the parent */
+    SKX_HINGE = 3,       /* exp(-max(0, 1 - v)^power), times the score of the parent */
+    SKX_LOG_HINGE = 4    /* -max(0, 1 - v)^power, plus the score of the parent */
 };
 
 typedef struct {
@@ -332,11 +342,11 @@ typedef struct {
     int post_processor; /* enum skx_post_processor */
     int power;          /* 1 .. 4, for the hinges */
     float floor;        /* only labels with at least this score are reported; -inf for all */
-    float root;         /* score of the root, which its children's scores are joined to; not read where there is a frontier */
+    float root;         /* score of the root, the parent of the first level; ignored if there is a frontier */
 } skx_search_params;
 
-/* Where the search of each row begins: the nodes node[ptr[i] .. ptr[i+1]) of level `level` with their scores. More nodes
- * than the beam holds are cut to the best. */
+/* Where the search of each row begins: the nodes node[ptr[i] .. ptr[i+1]) of level `level` with their scores. If there are more
+ * than the beam width, the best ones are kept. */
 typedef struct {
     int64_t level;
     const int64_t *ptr;
@@ -344,44 +354,44 @@ typedef struct {
     const float *score;
 } skx_frontier;
 
-/* Where the labels below each node of a level stand once all labels are sorted in some order: position[ptr[p] .. ptr[p+1]), rising.
- * Where the nodes are slots, each has one, and ptr is NULL. Positions may be any numbers. */
+/* The sorted positions of the labels below each node p of a level, in some order of all labels: position[ptr[p] .. ptr[p+1]), in
+ * increasing order. If the nodes are slots, each has one position, and ptr is NULL. Positions may be any numbers. */
 typedef struct {
     const int64_t *ptr;
     const int32_t *position;
 } skx_sorted_positions;
 
-/* What rows are restricted to: row i enters only nodes with a label whose sorted position lies in
+/* The restriction of each row: row i visits only nodes with a label whose sorted position lies in
  * [range[2 * i], range[2 * i + 1]). */
 typedef struct {
     const skx_sorted_positions *positions; /* of each layer's children */
     const int64_t *range;
 } skx_restriction;
 
-/* Rank labels for the rows begin <= i < end of x. From the root where frontier is NULL, else from row i's part of it (nodes in
- * range, without duplicates). At each level the children of the kept nodes are scored and the beam_width best are kept,
- * ties by lower node; at the last level the k best labels are written, best first, ties by lower label, copies of a label
- * merged by maximum. Where within is not NULL, only children that it permits are kept. labels and scores are (end - begin, k),
- * padded with -1 and -inf. A NaN score counts as -inf.
- * @return SKX_OK; SKX_ENOMEM; or SKX_EARG where x has other features than the model, the range lies outside it, params are out of
- *         range, or the frontier has nodes that its level has not. */
+/* Rank labels for the rows begin <= i < end of x. The search begins at the root if frontier is NULL, otherwise at the nodes of
+ * the row in the frontier, which must be in range and distinct. At each level the children of the kept nodes are scored and the
+ * beam_width best are kept, ties by lower node; at the last level the k best labels are written, best first, ties by lower
+ * label, copies of a label merged by maximum. If within is not NULL, only children that it permits are kept. labels and scores
+ * are (end - begin, k), padded with -1 and -inf. A NaN score counts as -inf.
+ * @return SKX_OK; SKX_ENOMEM; or SKX_EARG if x and the model have different numbers of features, the range lies outside x, params
+ *         are out of range, or a node of the frontier is not in its level. */
 int skx_rank(const skx_kernels *kernels, const skx_model *model, const skx_csr *x, const skx_frontier *frontier,
              const skx_restriction *within, const skx_search_params *params, int64_t begin, int64_t end, int32_t *labels,
              float *scores);
 
-/* Rank labels for a single row that was not checked, from the root. indices[n] and data[n] are its nonzeros; where indices is
- * NULL, data[n] is the dense row. labels and scores hold k elements.
- * @return as skx_rank; or SKX_EINDEX, SKX_EORDER or SKX_EFINITE where it is no valid row of n_features columns. */
+/* Rank labels for a single unchecked row, from the root. indices[n] and data[n] are its nonzeros; if indices is NULL, data[n]
+ * is the dense row. labels and scores hold k elements.
+ * @return as skx_rank; or SKX_EINDEX, SKX_EORDER or SKX_EFINITE if it is not a valid row of n_features columns. */
 int skx_rank_row(const skx_kernels *kernels, const skx_model *model, const int32_t *indices, const float *data, int64_t n,
                  const skx_restriction *within, const skx_search_params *params, int32_t *labels, float *scores);
 
 /* ---- neighbors ----------------------------------------------------------------------------------------------------- */
 
-/* Training rows among which nearest neighbors are found, and their labels. Row r is word[word_ptr[r] .. word_ptr[r + 1]): a scale,
- * which is a float, and a word per nonzero, 256 * the feature + 128 + the value / scale, a whole number from -127 to 127. Of
- * features, only the lowest 24 bits are told apart. Row r has the labels label[label_ptr[r] .. label_ptr[r + 1]) and counts weight[r] times (once where weight is NULL).
- * The postings of label l, which are the rows that have it, are posting[posting_ptr[l] .. posting_ptr[l + 1]). label and posting
- * hold n_entries each. Any content of the arrays is safe. */
+/* Training rows among which nearest neighbors are found, and their labels. Row r is word[word_ptr[r] .. word_ptr[r + 1]): a
+ * scale, which is a float, and one word per nonzero, 256 * the feature + 128 + the value / scale, an integer from -127 to
+ * 127. Only the lowest 24 bits of a feature are stored. Row r has the labels label[label_ptr[r] .. label_ptr[r + 1]) and
+ * counts weight[r] times, or once if weight is NULL. The postings of label l, which are the rows that have it, are
+ * posting[posting_ptr[l] .. posting_ptr[l + 1]). label and posting hold n_entries each. Any content of the arrays is safe. */
 typedef struct {
     int64_t n_rows;
     int64_t n_words;
@@ -398,14 +408,15 @@ typedef struct {
 
 typedef struct {
     int64_t n_neighbors;  /* at least 1 */
-    int64_t n_candidates; /* at least 1: no more rows than these are compared with a query */
+    int64_t n_candidates; /* at least 1: the largest number of rows that are compared with a query */
 } skx_neighbor_params;
 
 /* Find the rows most similar to each query begin <= i < end among those that have one of its labels
  * labels[(i - begin) * n_listed .. (i - begin + 1) * n_listed); -1 is no label. Each label contributes at most an equal part of
- * n_candidates, taken at equal distances among its postings; what earlier labels left unused is divided among later ones.
- * Similarity is the cosine, above 0. neighbor and similarity are (end - begin, n_neighbors), most similar first, ties by lower row, padded with -1 and 0.
- * @return SKX_OK; SKX_ENOMEM; or SKX_EARG where params or the range are out of range, or a size of rows is negative. */
+ * n_candidates, taken at equal distances from its postings; the unused parts of earlier labels are divided among later ones.
+ * The similarity is the cosine; only rows with a positive one are found. neighbor and similarity are
+ * (end - begin, n_neighbors), most similar first, ties by lower row, padded with -1 and 0.
+ * @return SKX_OK; SKX_ENOMEM; or SKX_EARG if params or the range are out of range, or a size of rows is negative. */
 int skx_find_neighbors(const skx_neighbor_rows *rows, const skx_csr *queries, const skx_neighbor_params *params, int64_t begin,
                        int64_t end, int64_t n_listed, const int32_t *labels, int32_t *neighbor, float *similarity);
 
@@ -419,47 +430,60 @@ typedef struct {
 typedef struct {
     int64_t n_neighbors;   /* 0 for none */
     float power;           /* a neighbor counts similarity^power times its weight, divided by the sum over the neighbors */
-    float neighbor_weight; /* of all neighbors in the scores, 0 .. 1 */
+    float neighbor_weight; /* weight of all neighbors together in the scores, 0 .. 1 */
     float floor;           /* only labels with at least this score are reported; -inf for all */
     int64_t k;             /* at least 1 */
-    int64_t n_lists;       /* at least 1: how many rankings of equal length are listed, one behind the other */
-    int64_t n_head;        /* labels of each ranking whose scores are added up */
-    int logarithms;        /* scores are logarithms: the logarithm of what sums give without them is computed */
-    const skx_label_restriction *within; /* restricts the labels of neighbors; the rankings are restricted already. May be NULL */
+    int64_t n_lists;       /* at least 1: number of rankings of equal length, one after the other */
+    int64_t n_head;        /* number of labels of each ranking whose scores are added up */
+    int logarithms;        /* scores are logarithms: that of a sum is computed from them */
+    const skx_label_restriction *within; /* labels that neighbors may contribute to; NULL for all. The rankings are restricted already */
 } skx_combine_params;
 
-/* Combine several rankings and the labels of nearest neighbors. Row i has n_listed labels and scores, best first in each
- * ranking, and n_neighbors neighbors as above. A label's score is the sum of its scores in those rankings that have it among their
- * first n_head, and of the weights of its neighbors. A score from further down in a ranking counts instead of that sum where it is
- * larger, and is never added. So the k best labels are the same for rankings of any length that is at least k and n_head. They are
- * written best first, ties by lower label, padded with -1 and -inf. A row of total weight above n_neighbors is counted until these
- * are reached. rows may be NULL where there are no neighbors.
- * @return SKX_OK; SKX_ENOMEM; or SKX_EARG where params are out of range, n_listed is no multiple of n_lists, or rows are
- *         missing. */
-int skx_combine(const skx_neighbor_rows *rows, const skx_combine_params *params, int64_t n_rows, int64_t n_listed,
-                const int32_t *listed, const float *listed_scores, const int32_t *neighbor, const float *similarity,
-                int32_t *labels, float *scores);
+/* Rankings of some rows: row i has the labels and scores i * n_listed .. (i + 1) * n_listed, best first in each ranking; -1 is no
+ * label. */
+typedef struct {
+    int64_t n_listed;
+    const int32_t *labels;
+    const float *scores;
+} skx_rankings;
 
-/* The same for one row, whose neighbors are found first: from its n nonzeros and the labels that are listed for it. Neighbors have
- * one of the first n_query_labels of these.
- * @return SKX_OK; SKX_ENOMEM; or SKX_EARG, as skx_find_neighbors and skx_combine, and where they disagree on n_neighbors. */
+/* Combine several rankings of n_rows rows with the labels of their n_neighbors nearest neighbors, as skx_find_neighbors gives
+ * them. The score of a label is the sum of its scores in the rankings that have it among their first n_head, and of the
+ * weights of its neighbors. A score from further down in a ranking replaces that sum if it is larger, and is never added. So
+ * the k best labels are the same for rankings of any length that is at least k and n_head. They are written best first, ties
+ * by lower label, padded with -1 and -inf. Neighbors are counted until their weights add up to n_neighbors. rows may be NULL
+ * if there are no neighbors.
+ * @return SKX_OK; SKX_ENOMEM; or SKX_EARG if params are out of range, n_listed is not a multiple of n_lists, or rows are
+ *         missing. */
+int skx_combine(const skx_neighbor_rows *rows, const skx_combine_params *params, int64_t n_rows, const skx_rankings *rankings,
+                const int32_t *neighbor, const float *similarity, int32_t *labels, float *scores);
+
+/* Find the neighbors of one row, given its n nonzeros, and combine its rankings with them. Neighbors have one of the first
+ * n_query_labels labels of the rankings.
+ * @return SKX_OK; SKX_ENOMEM; or SKX_EARG, as skx_find_neighbors and skx_combine, and if search and params have different
+ *         n_neighbors. */
 int skx_combine_row(const skx_neighbor_rows *rows, const skx_neighbor_params *search, const skx_combine_params *params,
-                const int32_t *indices, const float *data, int64_t n, int64_t n_listed, int64_t n_query_labels,
-                const int32_t *listed, const float *listed_scores, int32_t *labels, float *scores);
+                    const int32_t *indices, const float *data, int64_t n, const skx_rankings *rankings, int64_t n_query_labels,
+                    int32_t *labels, float *scores);
 
 /* ---- n-grams of text ------------------------------------------------------------------------------------------------ */
 
-enum skx_text_limits { SKX_MOST_TEXT = 1073741824, SKX_CODE_POINTS = 1114112, SKX_SLACK = 16 };
+enum skx_text_limits {
+    SKX_MAX_TEXT_BYTES = 1073741824, /* of one text */
+    SKX_CODE_POINTS = 1114112,
+    SKX_SLACK = 16,           /* bytes after strings that may be read */
+    SKX_TERM_OFFSET_BITS = 40 /* all strings of a hash table together have less than 2^40 bytes */
+};
 
-/* A slot of a hash table of strings: a string of up to 8 bytes itself, or where a longer one begins. */
+/* A slot of a hash table of strings. It stores a string of up to 8 bytes itself, or where a longer one begins. */
 typedef struct {
     uint64_t word; /* the bytes, padded by zeros; or 2^24 * the beginning + the length, 2^24 - 1 at most */
-    uint32_t tag;  /* the length; or a part of the hash that is never as small. 0 where the slot is unused */
+    uint32_t tag;  /* the length; or a part of the hash, which is larger than any such length. 0: the slot is unused */
     int32_t term;
 } skx_term_slot;
 
-/* Distinct strings, numbered from 0: string t is bytes[ptr[t] .. ptr[t + 1]), found through a hash table. Any content of the
- * arrays is safe to search as long as they have the stated lengths. */
+/* Distinct strings, numbered from 0, with a hash table: string t is bytes[ptr[t] .. ptr[t + 1]). Arrays of any content are safe
+ * to search if they have the stated lengths. */
 typedef struct {
     int64_t n_terms;
     int64_t n_bytes;       /* used of bytes */
@@ -471,90 +495,95 @@ typedef struct {
     skx_term_slot *slots; /* linear probing; at least half of them unused */
 } skx_terms;
 
-/* Fill the hash table, all zeros, for n_terms distinct strings, none empty; SKX_SLACK bytes follow theirs. SKX_EARG unless
- * n_slots is a power of two and at least 2 * n_terms, and for 2^40 bytes or more. */
+/* Fill the hash table, all zeros, for n_terms distinct strings, none empty. SKX_SLACK bytes follow the strings.
+ * @return SKX_OK; SKX_EARG if n_slots is not a power of two or less than 2 * n_terms; or SKX_ECAPACITY for 2^40 bytes or more. */
 int skx_terms_index(int64_t n_terms, const int64_t *ptr, const uint8_t *bytes, int64_t n_slots, skx_term_slot *slots);
 
-/* Sort n numbers of strings by the strings' bytes, which for UTF-8 is the order of code points. */
+/* Sort n numbers of strings by the bytes of the strings, which for UTF-8 is the order of code points.
+ * @return SKX_OK; SKX_ENOMEM; or SKX_ECANCELLED. */
 int skx_terms_sort(const int64_t *ptr, const uint8_t *bytes, int64_t n, const int32_t *cancel, int32_t *terms);
 
-/* Copy the strings terms[0 .. n), in this order, to out_bytes, which has room for them all; out_ptr has n + 1 elements. */
+/* Copy the strings terms[0 .. n), in this order, to out_bytes, which must hold them all; out_ptr has n + 1 elements.
+ * @return SKX_OK. */
 int skx_terms_take(const int64_t *ptr, const uint8_t *bytes, const int32_t *terms, int64_t n, int64_t *out_ptr,
                    uint8_t *out_bytes);
 
 enum skx_character_kind { SKX_WORD_CHARACTER = 1, SKX_SPACE = 2 };
 
-/* What n-grams are made of. Words are the longest runs of word characters; for the last two, of anything but spaces. */
+/* The tokens of n-grams. Words are the longest runs of word characters; for the last two, of all characters but spaces. */
 enum skx_analyzer {
-    SKX_WORD = 0,    /* n words in a row, joined by blanks */
-    SKX_CHAR = 1,    /* n characters in a row; two spaces or more count as one blank */
-    SKX_CHAR_WB = 2, /* n characters in a row of a word between two blanks */
-    SKX_CHAR_END = 3 /* n characters in a row of a word with a mark at its end */
+    SKX_WORD = 0,    /* n consecutive words, joined by blanks */
+    SKX_CHAR = 1,    /* n consecutive characters; several spaces count as one blank */
+    SKX_CHAR_WB = 2, /* n consecutive characters of a word between two blanks */
+    SKX_CHAR_END = 3 /* n consecutive characters of a word with a mark at its end */
 };
 
-/* What an occurrence of an n-gram counts. */
+/* The value of an occurrence of an n-gram. */
 enum skx_occurrence {
     SKX_COUNT_EACH = 0,       /* 1 */
-    SKX_COUNT_FIRST = 1,      /* 1 if it is the first one in its text, else nothing */
+    SKX_COUNT_FIRST = 1,      /* 1 for the first one in a text, 0 for the others */
     SKX_COUNT_BY_POSITION = 2 /* 1 / (1 + its position among the n-grams of its length) */
 };
 
 typedef struct {
-    int analyzer;                /* enum skx_analyzer; in the last two, a word of less than min_n characters gives itself, once */
+    int analyzer;                /* enum skx_analyzer; for the last two, a word with less than min_n characters is one n-gram */
     int occurrence;              /* enum skx_occurrence */
     int64_t min_n;               /* at least 1 */
     int64_t max_n;               /* at least min_n */
-    int64_t min_token_length;    /* SKX_WORD: characters that a word has at least */
-    const skx_terms *stop_words; /* SKX_WORD: words that are passed over, or NULL */
+    int64_t min_token_length;    /* SKX_WORD: words with fewer characters are skipped */
+    const skx_terms *stop_words; /* SKX_WORD: words that are skipped, or NULL */
     int32_t mark_length;         /* 1 .. 4 bytes, one character */
     uint8_t mark[4];
     const uint8_t *kinds; /* the enum skx_character_kind of each code point, SKX_CODE_POINTS elements */
 } skx_ngram_params;
 
-/* What learning knows of a column. */
+/* Statistics of a column. */
 typedef struct {
-    uint32_t n_texts; /* in how many it occurs */
-    uint32_t place;   /* scratch, of any content */
+    uint32_t n_texts; /* number of texts with the n-gram */
+    uint32_t entry;   /* scratch, of any content */
 } skx_column_use;
 
-/* How far texts are counted. */
+/* The progress of a call. After SKX_ECAPACITY, either entries is above 0 or block and bytes tell which terms have no capacity. */
 typedef struct {
     const int32_t *cancel; /* set by the caller */
-    int64_t done;                   /* the texts before this one are */
-    int64_t entries;                /* with SKX_ECAPACITY: those of text `done`, 0 if it is terms that had no room */
-    int64_t block;                  /* then: whose terms */
-    int64_t bytes;                  /* then: those of the term */
+    int64_t done;          /* the first text that is not counted */
+    int64_t entries;       /* number of entries of that text, if the rows have no capacity for it; otherwise 0 */
+    int64_t block;         /* block whose terms have no capacity */
+    int64_t bytes;         /* length of the term that they have no capacity for */
 } skx_ngram_progress;
 
-/* Count the n-grams of the texts lo <= i < hi, in one or more blocks, each with params and terms of its own. N-grams that are
- * new get the next number in the terms of their block. Row i - lo of the output is in no particular order; term t of block b has
- * the column t * n_blocks + b, so term_capacity is at most INT32_MAX / n_blocks. uses, for all columns that there is room for,
- * are zeros at first; texts are added to them. Ends with SKX_ECAPACITY before the text progress->done if terms or indices and data
- * (capacity elements each) have no room for it; what is before is valid then, and terms and uses are fit to go on with.
- * SKX_EPOINTER where ptr falls or leads outside bytes, SKX_EARG where a text exceeds SKX_MOST_TEXT. */
-int skx_ngrams_learn(const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, int64_t lo, int64_t hi,
-                     int64_t capacity, skx_terms *terms, skx_column_use *uses, skx_ngram_progress *progress, int64_t *indptr,
-                     int32_t *indices, float *data);
+/* Count the n-grams of the texts begin <= i < end, in one or more blocks, each with params and terms of its own. New n-grams
+ * get the next number in the terms of their block. Row i - begin of the output is in no particular order; term t of block b
+ * has the column t * n_blocks + b, so term_capacity is at most INT32_MAX / n_blocks. uses has an element per column within
+ * the capacity, all zeros at first; the texts are added to them.
+ * @return SKX_OK; SKX_ENOMEM; SKX_ECANCELLED; SKX_EPOINTER if ptr falls or leads outside bytes; SKX_EARG if begin and end are
+ *         no range of texts or a text has more than SKX_MAX_TEXT_BYTES; or SKX_ECAPACITY if the terms or the rows have no
+ *         capacity for the text progress->done: the rows before it are valid, and a call with more capacity continues from
+ *         it. */
+int skx_ngrams_learn(const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, int64_t begin, int64_t end,
+                     skx_terms *terms, skx_column_use *uses, skx_ngram_progress *progress, skx_csr_buffers *rows);
 
 enum skx_norm { SKX_NORM_NONE = 0, SKX_NORM_L1 = 1, SKX_NORM_L2 = 2 };
 
-/* What becomes of counts, in this order. */
+/* How counts become weights, in this order. */
 typedef struct {
     int sublinear;     /* count -> 1 + log(count) */
-    const double *idf; /* what each column is multiplied with; NULL for nothing */
+    const double *idf; /* factor of each column, or NULL */
     int block_norm;    /* enum skx_norm: what the entries of each block are divided by */
-    int norm;          /* enum skx_norm: then those of the row */
+    int norm;          /* enum skx_norm: what the entries of the row are then divided by */
 } skx_ngram_weights;
 
-/* The same for known n-grams only, weighed: the columns of a block follow those of the block before. terms are not changed. */
+/* Compute the weights of known n-grams. The columns of a block follow those of the block before. Unknown n-grams are skipped, and
+ * terms are not changed.
+ * @return as skx_ngrams_learn; SKX_ECAPACITY concerns the rows only. */
 int skx_ngrams_transform(const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, const skx_terms *terms,
-                         const skx_ngram_weights *weights, int64_t lo, int64_t hi, int64_t capacity,
-                         skx_ngram_progress *progress, int64_t *indptr, int32_t *indices, float *data);
+                         const skx_ngram_weights *weights, int64_t begin, int64_t end, skx_ngram_progress *progress,
+                         skx_csr_buffers *rows);
 
-/* Turn what skx_ngrams_learn gave into what skx_ngrams_transform would give, in place: columns are renumbered by column[] (-1:
- * dropped), and block b's new ones end at block_end[b]. */
+/* Convert the n_rows rows of skx_ngrams_learn to those of skx_ngrams_transform, in place. The new column of column c is
+ * column[c], or -1 to drop it; the new columns of block b end at block_end[b]. The capacity of the rows is ignored.
+ * @return SKX_OK; SKX_ENOMEM; or SKX_ECANCELLED. */
 int skx_ngrams_weigh(int64_t n_rows, int64_t n_blocks, const int64_t *block_end, const int32_t *column,
-                     const skx_ngram_weights *weights, const int32_t *cancel, int64_t *indptr, int32_t *indices,
-                     float *data);
+                     const skx_ngram_weights *weights, const int32_t *cancel, skx_csr_buffers *rows);
 
 #endif

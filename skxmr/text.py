@@ -1,4 +1,4 @@
-"""N-gram tf-idf vectorisers whose counting runs in C."""
+"""N-gram tf-idf vectorizers, with counting in C."""
 
 import itertools
 import numbers
@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._core import (
     ANALYZERS,
-    MOST_TEXT,
+    MAX_TEXT_BYTES,
     NORMS,
     Learner,
     NGramBlock,
@@ -35,103 +35,103 @@ __all__ = ["NGramTfidfVectorizer"]
 
 _STRIP_ACCENTS = {"ascii": strip_accents_ascii, "unicode": strip_accents_unicode}
 
-#: Characters stripped of accents at a time: to sort marks takes the square of their number.
+#: Number of characters whose accents are stripped at a time: the time to sort combining characters
+#: is quadratic in their number.
 _STRIPPED_AT_ONCE = 1 << 10
 
 _BOOLEANS = ("lowercase", "binary", "position_weighted", "sublinear_tf", "use_idf", "smooth_idf")
 
-#: Texts, and characters, that are handed to C at a time.
+#: Largest numbers of texts, and of characters, that are passed to C at a time.
 _BATCH_TEXTS = 1 << 12
 _BATCH_CHARACTERS = 1 << 22
 
-#: Bytes of text that take so long that an interruption must not have to wait for the end.
+#: Bytes of text from which a call takes so long that it must be interruptible.
 _LONG = 1 << 20
 
 
-# scikit-learn's vectorisers have no set_output either: what they return is sparse.
+# As scikit-learn's vectorizers, without set_output: the result is sparse.
 class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
-    r"""Turn texts into tf-idf weights of word or character n-grams, or of both side by side.
+    r"""Convert texts to tf-idf weights of word n-grams, character n-grams, or both.
 
-    With the analyzers "word", "char" and "char_wb" the result is that of scikit-learn's
-    TfidfVectorizer with the same parameters, and with several analyzers that of a FeatureUnion of
-    such vectorisers, in single precision and many times faster. The analyzer "char_end" and
-    `position_weighted` are what completion of queries wants, where the beginning of a text is what
-    is known of it [1]_.
+    With the analyzers "word", "char" and "char_wb" the result equals that of scikit-learn's
+    TfidfVectorizer with the same parameters, in single precision; with several analyzers, that of a
+    FeatureUnion of such vectorizers. This vectorizer is many times faster. The analyzer "char_end"
+    and `position_weighted` are for query completion, where only the beginning of a text is known
+    [1]_.
 
     Parameters
     ----------
     analyzer : {"word", "char", "char_wb", "char_end"} or list of these, default="word"
-        What n-grams are made of.
+        Tokens of the n-grams.
 
-        - "word": words, that is runs of letters, digits and underscores, of all scripts.
-        - "char": the characters of the text; several spaces in a row count as one.
-        - "char_wb": the characters of each word between two blanks. Words are what lies between
-          spaces.
+        - "word": words, which are runs of letters, digits and underscores, of all scripts.
+        - "char": the characters of the text; several consecutive spaces count as one.
+        - "char_wb": the characters of each word, between two blanks. Words are separated by spaces.
         - "char_end": the characters of each such word, with `end_mark` at its end: "to be" has the
           bigrams ``to``, ``o#``, ``be`` and ``e#``.
 
-        With the last two, a word that has less than ``min_n`` characters, with what is added,
-        counts as one n-gram. Of a list, without repetitions, each analyzer makes a block of
-        columns, in this order; the columns' names then begin as in ``word__`` and ``char_end__``.
+        With the last two, a word with less than ``min_n`` characters, added ones included, is one
+        n-gram. With a list, without repetitions, each analyzer makes a block of columns, in this
+        order. The names of the columns then have a prefix, such as ``word__`` or ``char_end__``.
     ngram_range : tuple (min_n, max_n) or list of tuples, default=(1, 1)
-        The least and the largest n; a list has one for each analyzer.
+        The smallest and the largest n; a list has one pair for each analyzer.
     lowercase : bool, default=True
         Whether texts are converted to lower case.
     strip_accents : {"ascii", "unicode"} or None, default=None
-        Whether accents are removed: "unicode" removes combining characters after decomposition,
-        "ascii" everything that is not ASCII after it.
+        How accents are removed, after decomposition: "unicode" removes combining characters,
+        "ascii" all characters that are not ASCII.
     min_token_length : int, default=2
-        Characters that a word has at least, for the analyzer "word". Shorter ones are passed over.
-        2 and 1 stand for scikit-learn's `token_pattern` ``\b\w\w+\b`` and ``\b\w+\b``.
+        Smallest number of characters of a word, for the analyzer "word". Shorter words are ignored.
+        2 and 1 correspond to scikit-learn's `token_pattern` ``\b\w\w+\b`` and ``\b\w+\b``.
     stop_words : {"english"}, list of str or None, default=None
-        Words that are passed over, for the analyzer "word"; compared with the words as lower-cased
-        and stripped of accents. "english" is scikit-learn's list.
+        Words that are ignored, for the analyzer "word". They are compared with the words after
+        conversion to lower case and removal of accents. "english" is scikit-learn's list.
     end_mark : str, default="#"
         The character that "char_end" puts at the end of words.
     min_df : int or float in [0, 1], default=1
-        N-grams in fewer texts are left out: a number of texts, or a share of them. This, `max_df`
-        and `max_features` apply to each block by itself.
+        Ignore n-grams in fewer texts: a number of texts, or a proportion of them. `min_df`,
+        `max_df` and `max_features` apply to each block separately.
     max_df : int or float in [0, 1], default=1.0
-        N-grams in more texts are left out.
+        Ignore n-grams in more texts.
     max_features : int or None, default=None
-        Keep as many n-grams with the largest sums of counts over all texts.
+        Number of n-grams to keep, those with the largest sums of counts over all texts.
     binary : bool, default=False
         Whether an n-gram counts 1 however often it occurs in a text.
     position_weighted : bool, default=False
-        Whether an occurrence counts 1 / (1 + position) instead of 1. Positions are counted from 0
-        among the n-grams of the text with the same n, so the first counts most. Not together with
-        `binary`.
+        Whether an occurrence counts 1 / (1 + position) instead of 1. Positions start at 0, among
+        the n-grams of the text with the same n, so the first one counts most. Must not be combined
+        with `binary`.
     sublinear_tf : bool, default=False
-        Whether counts are replaced by 1 + log(count). Not together with `position_weighted`, whose
-        counts can be below 1.
+        Whether counts are replaced by 1 + log(count). Must not be combined with
+        `position_weighted`, whose counts can be below 1.
     use_idf : bool, default=True
         Whether counts are multiplied by the inverse document frequency.
     smooth_idf : bool, default=True
-        Whether document frequencies are those with one more text that has every n-gram.
+        Whether document frequencies are computed as if one more text had every n-gram.
     block_norm : {"l1", "l2"} or None, default=None
-        Norm that the columns of each block are scaled to, in every row. A FeatureUnion of
-        vectorisers with a norm is ``block_norm="l2", norm=None``.
+        Norm by which the weights of each block are divided, in every row. A FeatureUnion of
+        vectorizers with a norm corresponds to ``block_norm="l2", norm=None``.
     norm : {"l1", "l2"} or None, default="l2"
-        Norm that rows are scaled to in the end.
+        Norm by which the rows are then divided.
     n_jobs : int or None, default=None
-        As in joblib, for `transform`. The result does not depend on it.
+        Number of jobs of `transform`, as in joblib. The result does not depend on it.
 
     Attributes
     ----------
     idf_ : ndarray of float64, shape (n_features,)
         Inverse document frequency of each column; only with `use_idf`.
     vocabulary_ : dict of str to int
-        The columns by their names.
+        The column of each n-gram.
     output_indices_ : dict of str to slice
         The columns of each analyzer.
 
     See Also
     --------
-    sklearn.feature_extraction.text.TfidfVectorizer : Any tokenizer or token pattern.
+    sklearn.feature_extraction.text.TfidfVectorizer : With any tokenizer or token pattern.
 
     Notes
     -----
-    `transform` goes by the parameters as they were when `fit` was called, except for `n_jobs`.
+    `transform` uses the values that the parameters had when `fit` was called, except for `n_jobs`.
 
     References
     ----------
@@ -148,7 +148,7 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
     >>> vectorizer.transform(["Echo"]).indices.tolist()
     [0, 1, 6]
 
-    Words and character n-grams side by side:
+    Word and character n-grams together:
 
     >>> both = NGramTfidfVectorizer(["word", "char_end"], [(1, 1), (3, 3)]).fit(texts)
     >>> both.output_indices_
@@ -213,16 +213,18 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         Raises
         ------
         TypeError
-            If a text is not a str; the message has its position.
+            If a text is not a str. The message contains its position.
         ValueError
-            If there are no n-grams, or none is left by `min_df` and `max_df`.
+            If there are no n-grams, or `min_df` and `max_df` exclude all of them.
         """
         with fitted_in_one_step(self) as fresh:
             fresh._fit(raw_documents)
         return self
 
     def fit_transform(self, raw_documents, y=None):
-        """Learn the n-grams and return the texts' weights: `fit` and `transform` at once.
+        """Learn the n-grams and return the weights of the texts.
+
+        Equivalent to `fit` followed by `transform`, but faster.
 
         Parameters
         ----------
@@ -240,7 +242,7 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
 
     @consistent
     def transform(self, raw_documents):
-        """Return the weights of the n-grams that are known.
+        """Return the weights of the known n-grams.
 
         Parameters
         ----------
@@ -260,11 +262,18 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         tasks = [(self._model, batch, self._encoding) for batch in _batches(texts)]
         costs = [len(batch.texts) for _, batch, _ in tasks]
         brief = all(batch.lengths.sum() <= _BATCH_CHARACTERS for _, batch, _ in tasks)
-        options = {"n_jobs": self.n_jobs, "what": "vectorising texts", "brief": brief}
-        return self._matrix(joined_rows(parallel.run(_transform_batch, tasks, costs, **options)))
+        rows = parallel.run(
+            _transform_batch,
+            tasks,
+            costs,
+            n_jobs=self.n_jobs,
+            what="vectorizing texts",
+            brief=brief,
+        )
+        return self._matrix(joined_rows(rows))
 
     def transform_one(self, text):
-        """Return the weights of one text in the form that `XRLinearClassifier.rank` takes.
+        """Return the weights of one text, as input of `XRLinearClassifier.rank`.
 
         Parameters
         ----------
@@ -273,14 +282,14 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         Returns
         -------
         indices : ndarray of int32, shape (n,)
-            The columns of the text's n-grams, rising.
+            The columns of the n-grams of the text, in increasing order.
         values : ndarray of float32, shape (n,)
             Their weights.
         """
         check_is_fitted(self)
         if not isinstance(text, str):
             raise TypeError(f"text must be a str, got {type(text).__name__}")
-        state = dict(vars(self))  # of one fit, even if another thread fits meanwhile
+        state = dict(vars(self))  # of a single fit, even if another thread fits meanwhile
         batch = _make_batch([text], 0)
         _, indices, values = _transform_batch(state["_model"], batch, state["_encoding"])
         return indices, values
@@ -301,14 +310,14 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         return np.array(self._model.names(), dtype=object)
 
     @property
-    def vocabulary_(self):  # noqa: D102 (documented among the attributes)
+    def vocabulary_(self):  # noqa: D102 (see Attributes)
         return self._fitted_model("vocabulary_").vocabulary
 
     @property
     def idf_(self):  # noqa: D102
         idf = self._fitted_model("idf_").weights.idf
         if idf is None:
-            raise AttributeError("idf_ is not there: use_idf=False when fit was called")
+            raise AttributeError("idf_ is not available: use_idf was False when fit was called")
         return idf
 
     @property
@@ -320,7 +329,7 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
 
     def _fitted_model(self, name):
         if not self.__sklearn_is_fitted__():
-            raise AttributeError(f"{name} is there after fit")
+            raise AttributeError(f"{name} is only available after fit")
         return self._model
 
     def __sklearn_is_fitted__(self):
@@ -333,10 +342,12 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         return tags
 
     def _fit(self, raw_documents):
+        """Return the learner, the n-grams of each block to keep, and the caller of C functions."""
         blocks = self._check_params()
         encoding = bool(self.lowercase), self.strip_accents
         texts = _check_texts(raw_documents)
-        learner, n_bytes = Learner(blocks, len(texts)), 0
+        learner = Learner(blocks, len(texts))
+        n_bytes = 0
         for batch in _batches(texts):
             blob, ptr = _encode(batch, encoding)
             n_bytes += len(blob)
@@ -348,12 +359,22 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         return learner, chosen, call
 
     def _choose(self, learner, blocks, n_texts):
-        """Numbers of each block's n-grams that are kept, document frequencies of all, and terms."""
-        n_blocks, df, chosen = len(blocks), learner.n_texts, []
+        """Choose the n-grams to keep.
+
+        Returns
+        -------
+        chosen : list of ndarray of int32
+            The numbers of the n-grams of each block.
+        df : ndarray
+            The document frequencies of all of them.
+        terms : list of Terms
+        """
+        n_blocks = len(blocks)
+        df = learner.n_texts
         sums = None if self.max_features is None else learner.sums()
+        chosen = []
         for b, block in enumerate(blocks):
-            terms = self._choose_terms(block, df[b::n_blocks], n_texts)
-            learner.sorted(b, terms)
+            terms = learner.sorted(b, self._choose_terms(block, df[b::n_blocks], n_texts))
             if self.max_features is not None:
                 terms = _largest(terms, sums[b::n_blocks], self.max_features)
             chosen.append(terms)
@@ -365,7 +386,8 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
             raise ValueError(
                 f"empty vocabulary: raw_documents have no n-grams of {block.analyzer!r}"
             )
-        least, most = (_number(share, n_texts) for share in (self.min_df, self.max_df))
+        least = _number(self.min_df, n_texts)
+        most = _number(self.max_df, n_texts)
         if most < least:
             raise ValueError(
                 f"max_df={self.max_df!r} corresponds to fewer texts than min_df={self.min_df!r}"
@@ -379,8 +401,9 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         return terms
 
     def _weights(self, df, n_texts):
-        idf, smooth = None, int(self.smooth_idf)
+        idf = None
         if self.use_idf:
+            smooth = int(self.smooth_idf)
             idf = np.log((n_texts + smooth) / (df + float(smooth))) + 1.0
         return NGramWeights(bool(self.sublinear_tf), idf, self.block_norm, self.norm)
 
@@ -394,7 +417,7 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         return matrix
 
     def _check_params(self):
-        """The blocks, after checking all parameters."""
+        """Check all parameters; return the blocks."""
         analyzers, ranges = _check_blocks(self.analyzer, self.ngram_range)
         if self.strip_accents is not None:
             check_option(self.strip_accents, "strip_accents", ("ascii", "unicode"))
@@ -415,14 +438,25 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
                 check_option(getattr(self, name), name, [key for key in NORMS if key])
         check_n_jobs(self.n_jobs)
         stop_words = _check_stop_words(self.stop_words, analyzers)
-        occurrence = "by position" if self.position_weighted else "first" if self.binary else "each"
-        options = int(self.min_token_length), self.end_mark, occurrence, stop_words
-        pairs = zip(analyzers, ranges, strict=True)
-        return [NGramBlock(analyzer, *limits, *options) for analyzer, limits in pairs]
+        occurrence = "first" if self.binary else "each"
+        if self.position_weighted:
+            occurrence = "by position"
+        return [
+            NGramBlock(
+                analyzer,
+                min_n,
+                max_n,
+                int(self.min_token_length),
+                self.end_mark,
+                occurrence,
+                stop_words,
+            )
+            for analyzer, (min_n, max_n) in zip(analyzers, ranges, strict=True)
+        ]
 
 
 def _check_blocks(analyzer, ngram_range):
-    """The names of the analyzers and the range of each."""
+    """Check both parameters; return the names of the analyzers, and the range of each."""
     analyzers = [analyzer] if isinstance(analyzer, str) else analyzer
     if not isinstance(analyzers, (list, tuple)) or not analyzers:
         raise TypeError(f"analyzer must be a str or a list of str, got {analyzer!r}")
@@ -442,7 +476,7 @@ def _check_blocks(analyzer, ngram_range):
 
 
 def _check_stop_words(words, analyzers):
-    """The stop words as a tuple."""
+    """Check the stop words; return them as a tuple."""
     if words is None:
         return ()
     if "word" not in analyzers:
@@ -471,29 +505,31 @@ def _check_range(limits):
 
 
 def _check_share(value, name):
+    """Check a number or a proportion of texts."""
     if isinstance(value, numbers.Integral):
         check_integer(value, name, 1)
     elif not isinstance(value, numbers.Real) or not 0 <= value <= 1:
         raise ValueError(
-            f"{name} must be a positive number of texts or a share of them in [0.0, 1.0], "
+            f"{name} must be a positive number of texts or a proportion of them in [0.0, 1.0], "
             f"got {value!r}"
         )
 
 
 def _number(share, n_texts):
+    """Return the number of texts of a number or a proportion."""
     return share if isinstance(share, numbers.Integral) else share * n_texts
 
 
 def _largest(terms, sums, n):
-    """The terms with the n largest sums, in their order, chosen as scikit-learn does."""
+    """Return the terms with the n largest sums, in their order, as scikit-learn chooses them."""
     if len(terms) <= n:
         return terms
-    # Its sort is not stable, so that ties are broken alike only by the same call.
+    # Its sort is not stable: ties are only broken in the same way by the same call.
     return terms[np.sort((-sums[terms]).argsort()[:n])]
 
 
 def _check_texts(raw_documents):
-    """The texts as a list."""
+    """Check the texts; return them as a list."""
     if isinstance(raw_documents, (str, bytes)):
         raise ValueError(
             "raw_documents must be an iterable of str, one per text, got a single "
@@ -501,7 +537,7 @@ def _check_texts(raw_documents):
         )
     check_ordered(raw_documents, "raw_documents")
     if len(getattr(raw_documents, "shape", [1])) != 1:
-        # A table would be taken for the names of its columns.
+        # An iteration over a table would give the names of its columns.
         raise ValueError(
             "raw_documents must be one-dimensional, one text per element, got "
             f"{type(raw_documents).__name__}"
@@ -516,7 +552,7 @@ def _check_texts(raw_documents):
 
 
 def _caller(n_bytes):
-    """What calls functions that work on so many bytes of text."""
+    """Return the function that calls functions on so many bytes of text."""
     return parallel.interruptible if n_bytes > _LONG else _call
 
 
@@ -525,9 +561,20 @@ def _call(function, *args):
 
 
 class _Batch(NamedTuple):
-    """Some texts, the number of the first, which are in ASCII and how many characters each has."""
+    """Some texts.
 
-    texts: list
+    Parameters
+    ----------
+    texts : list of str
+    first : int
+        Position of the first one among all texts.
+    ascii : bytes
+        Whether each is ASCII, as 0 or 1.
+    lengths : ndarray of int64
+        Number of characters of each.
+    """
+
+    texts: list[str]
     first: int
     ascii: bytes
     lengths: np.ndarray
@@ -543,44 +590,45 @@ def _make_batch(texts, first):
 
 
 def _refuse_others(texts, first):
+    """Raise a TypeError if a text is not a str."""
     for i, text in enumerate(texts, start=first):
         if not isinstance(text, str):
             raise TypeError(f"raw_documents[{i}] must be a str, got {type(text).__name__}")
 
 
 def _batches(texts):
-    """All texts, some at a time."""
-    lo = 0
-    while lo < len(texts):
-        batch = _make_batch(texts[lo : lo + _BATCH_TEXTS], lo)
+    """Iterate over all texts in batches."""
+    begin = 0
+    while begin < len(texts):
+        batch = _make_batch(texts[begin : begin + _BATCH_TEXTS], begin)
         n = int(np.searchsorted(np.cumsum(batch.lengths), _BATCH_CHARACTERS, side="right"))
         if n < len(batch.texts):
-            batch = _make_batch(batch.texts[: max(n, 1)], lo)
+            batch = _make_batch(batch.texts[: max(n, 1)], begin)
         yield batch
-        lo += len(batch.texts)
+        begin += len(batch.texts)
 
 
 def _encode(batch, encoding):
-    """Texts in UTF-8, normalised: their bytes, joined, and where each begins."""
+    """Normalize texts and encode them in UTF-8; return the joined bytes, and their pointers."""
     lowercase, _ = encoding
     texts, first, ascii, lengths = batch
     others = np.flatnonzero(np.frombuffer(ascii, np.bool_) == 0).tolist() if 0 in ascii else []
     blob = "".join(itertools.compress(texts, ascii) if others else texts).encode()
     blob = blob.lower() if lowercase else blob
     if others:
-        normalised = [_normalise(texts[i], encoding) for i in others]
+        normalized = [_normalize(texts[i], encoding) for i in others]
         lengths = lengths.copy()
         lengths[others] = 0
-        blob = _insert(blob, np.cumsum(lengths)[others].tolist(), normalised)
-        lengths[others] = list(map(len, normalised))
+        blob = _insert(blob, np.cumsum(lengths)[others].tolist(), normalized)
+        lengths[others] = list(map(len, normalized))
     ptr = indptr_of(lengths)
-    if len(blob) > MOST_TEXT:
+    if len(blob) > MAX_TEXT_BYTES:
         _check_lengths(ptr, first)
     return blob, ptr
 
 
-def _normalise(text, encoding):
-    """One text in UTF-8, by Python's own rules."""
+def _normalize(text, encoding):
+    """Normalize one text by Python's functions, and encode it in UTF-8."""
     lowercase, strip_accents = encoding
     text = text.lower() if lowercase else text
     if strip_accents is not None:
@@ -589,27 +637,31 @@ def _normalise(text, encoding):
 
 
 def without_accents(text, how):
-    """Strip a text of accents as scikit-learn does; how is "ascii" or "unicode"."""
+    """Strip the accents of a text as scikit-learn does; `how` is "ascii" or "unicode"."""
     strip = _STRIP_ACCENTS[how]
     if len(text) <= _STRIPPED_AT_ONCE:
         return strip(text)
     parts = []
-    for lo in range(0, len(text), _STRIPPED_AT_ONCE):
+    for begin in range(0, len(text), _STRIPPED_AT_ONCE):
         stop_if_cancelled()
-        parts.append(strip(text[lo : lo + _STRIPPED_AT_ONCE]))
+        parts.append(strip(text[begin : begin + _STRIPPED_AT_ONCE]))
     return "".join(parts)
 
 
-def _insert(blob, places, parts):
-    """Insert bytes at rising places."""
-    pieces = [blob[lo:hi] for lo, hi in itertools.pairwise([0, *places, len(blob)])]
-    parts = [*parts, b""]
-    return b"".join(itertools.chain.from_iterable(zip(pieces, parts, strict=True)))
+def _insert(blob, offsets, parts):
+    """Insert bytes at increasing offsets."""
+    edges = itertools.pairwise([0, *offsets, len(blob)])
+    between = [blob[begin:end] for begin, end in edges]
+    pairs = zip(between, [*parts, b""], strict=True)
+    return b"".join(itertools.chain.from_iterable(pairs))
 
 
 def _check_lengths(ptr, first):
-    for i in np.flatnonzero(np.diff(ptr) > MOST_TEXT)[:1]:
-        raise ValueError(f"raw_documents[{first + i}] has more than {MOST_TEXT} bytes in UTF-8")
+    """Raise a ValueError if a text is too long."""
+    for i in np.flatnonzero(np.diff(ptr) > MAX_TEXT_BYTES)[:1]:
+        raise ValueError(
+            f"raw_documents[{first + i}] has more than {MAX_TEXT_BYTES} bytes in UTF-8"
+        )
 
 
 def _transform_batch(model, batch, encoding):

@@ -1,4 +1,4 @@
-"""The label tree: one immutable structure for Python and C alike."""
+"""The label tree: an immutable structure that Python and C share."""
 
 import numpy as np
 from scipy import sparse as sp
@@ -9,40 +9,50 @@ _MAX_NODES = np.iinfo(np.int32).max
 
 
 class LabelTree:
-    """A tree whose leaves are slots that hold labels.
+    """A tree whose leaves are slots, each of which holds a label.
 
-    Level 0 is the root alone. Node p of level l has the children ``child_ptr[l][p]`` up to
-    ``child_ptr[l][p + 1]`` of level l + 1: children are contiguous and in order. The nodes of the
-    last level are slots; a label has at least one slot, and several if it belongs to several
-    clusters. The nodes of the level before are the leaf clusters. Nodes without children are
-    legal. The arrays cannot be written to.
+    Level 0 consists of the root. The children of node p of level l are the nodes
+    ``child_ptr[l][p]`` to ``child_ptr[l][p + 1] - 1`` of level l + 1. The nodes of the last level
+    are the slots. A label has one slot per cluster that it belongs to, and at least one. The nodes
+    of the level above the slots are the leaf clusters. A node may have no children. The arrays are
+    read-only.
 
     Parameters
     ----------
     child_ptr : sequence of array-like of int
-        One array per level but the last, from the root down; array l has one element more than
+        One array per level except the last, from the root down. Array l has one element more than
         level l has nodes.
     slot_label : array-like of int, shape (n_slots,)
-        The label of each slot; every label from 0 to the largest occurs.
+        Label of each slot. Every label from 0 to the largest must occur.
 
     Attributes
     ----------
     child_ptr : tuple of ndarray of int64
+        As the parameter.
     slot_label : ndarray of int32, shape (n_slots,)
+        As the parameter.
     n_labels : int
+        Number of labels.
     n_slots : int
+        Number of slots.
     n_levels : int
-        Levels that have children, which is the number of ranking steps from the root to a label.
+        Number of levels with children. It is the number of ranking steps from the root to a label.
+    max_copies : int
+        Largest number of slots of a label.
+    leaf_clusters : ndarray of int32, shape (n_labels,)
+        Leaf cluster of the first slot of each label.
 
     Raises
     ------
-    TypeError, ValueError
-        If an array is not of integers, a pointer array does not rise from 0, sizes of successive
-        levels disagree, or a label has no slot.
+    TypeError
+        If an array does not consist of integers.
+    ValueError
+        If a pointer array does not start at 0 or decreases, if the sizes of consecutive levels
+        contradict each other, or if a label has no slot.
 
     Examples
     --------
-    Three labels, the last of which belongs to both clusters:
+    Three labels, of which the last belongs to both clusters:
 
     >>> from skxmr import LabelTree
     >>> tree = LabelTree([[0, 2], [0, 2, 4]], [0, 2, 1, 2])
@@ -64,21 +74,30 @@ class LabelTree:
 
     @classmethod
     def from_checked(cls, child_ptr, slot_label, n_labels, check=None):
-        """Make a tree whose slots somebody else answers for: in time by the nodes, not the labels.
+        """Make a tree from slots that are not checked now.
+
+        The time does not depend on the number of slots. Only `child_ptr` is checked.
 
         Parameters
         ----------
         child_ptr : sequence of ndarray of int64
+            As for LabelTree.
         slot_label : ndarray of int32
-            Not looked at, and not copied.
+            As for LabelTree. It is neither read nor copied.
         n_labels : int
-        check : callable, optional
-            Called before anybody takes `slot_label` from the tree. Raises a ValueError if it is not
-            what it should be.
+            Number of labels in `slot_label`.
+        check : callable, default=None
+            Called without arguments before the first access to `slot_label`. It must raise a
+            ValueError if `slot_label` is invalid.
 
         Returns
         -------
-        LabelTree
+        tree : LabelTree
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `child_ptr` is invalid.
         """
         pointers = tuple(_as_pointers(p, level) for level, p in enumerate(child_ptr))
         _check_levels(pointers, len(slot_label))
@@ -87,10 +106,11 @@ class LabelTree:
         return tree
 
     def _set(self, child_ptr, slot_label, n_labels, check):
-        values = slot_label, child_ptr, n_labels, check
-        names = "_slot_label", "child_ptr", "n_labels", "_check"
-        for name, value in zip(names, values, strict=True):
-            object.__setattr__(self, name, value)
+        # The own __setattr__ raises, because the tree is immutable.
+        object.__setattr__(self, "child_ptr", child_ptr)
+        object.__setattr__(self, "n_labels", n_labels)
+        object.__setattr__(self, "_slot_label", slot_label)
+        object.__setattr__(self, "_check", check)
 
     @property
     def slot_label(self):  # noqa: D102 (documented among the attributes)
@@ -111,8 +131,10 @@ class LabelTree:
     def __eq__(self, other):
         if not isinstance(other, LabelTree):
             return NotImplemented
-        mine, theirs = (*self.child_ptr, self.slot_label), (*other.child_ptr, other.slot_label)
-        return len(mine) == len(theirs) and all(map(np.array_equal, mine, theirs))
+        if self.n_levels != other.n_levels:
+            return False
+        same_nodes = all(map(np.array_equal, self.child_ptr, other.child_ptr))
+        return same_nodes and np.array_equal(self.slot_label, other.slot_label)
 
     def __hash__(self):
         return hash((tuple(p.tobytes() for p in self.child_ptr), self.slot_label.tobytes()))
@@ -128,13 +150,18 @@ class LabelTree:
         Parameters
         ----------
         clusters : array-like of int, shape (n_labels,)
-            The leaf cluster of each label.
-        n_clusters : int, optional
-            Number of clusters; by default the largest number in `clusters` and one more.
+            Leaf cluster of each label.
+        n_clusters : int, default=None
+            Number of clusters. By default, the largest value in `clusters` plus 1.
 
         Returns
         -------
-        LabelTree
+        tree : LabelTree
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `clusters` is empty, or does not consist of integers in [0, n_clusters).
 
         Examples
         --------
@@ -151,7 +178,7 @@ class LabelTree:
 
     @property
     def n_levels(self):
-        """Levels that have children."""
+        """Number of levels with children."""
         return len(self.child_ptr)
 
     @property
@@ -160,18 +187,23 @@ class LabelTree:
         return len(self._slot_label)
 
     def n_nodes(self, level):
-        """Count the nodes of a level; the last level's nodes are the slots."""
+        """Return the number of nodes of a level. The nodes of level n_levels are the slots."""
         if not 0 <= level <= self.n_levels:
             raise ValueError(f"level must lie in [0, {self.n_levels}], got {level}")
         return self.n_slots if level == self.n_levels else len(self.child_ptr[level]) - 1
 
     def parents(self, level):
-        """Parent of each node of a level, as int32 node numbers of the level above.
+        """Return the parent of each node of a level.
 
         Parameters
         ----------
         level : int
-            From 1, the root's children, to n_levels, the slots.
+            From 1, the children of the root, to n_levels, the slots.
+
+        Returns
+        -------
+        parents : ndarray of int32, shape (n_nodes(level),)
+            Nodes of the level above.
         """
         if not 1 <= level <= self.n_levels:
             raise ValueError(f"level must lie in [1, {self.n_levels}], got {level}")
@@ -180,41 +212,53 @@ class LabelTree:
 
     @property
     def max_copies(self):
-        """The largest number of slots that hold the same label."""
+        """Largest number of slots of a label."""
         return int(np.bincount(self.slot_label).max())
 
     @property
     def leaf_clusters(self):
-        """The leaf cluster of each label's first slot, ndarray of int32 of shape (n_labels,)."""
+        """Leaf cluster of the first slot of each label, ndarray of int32, shape (n_labels,)."""
         out = np.empty(self.n_labels, dtype=np.int32)
         out[self.slot_label[::-1]] = self.parents(self.n_levels)[::-1]
         return out
 
     def path(self, label):
-        """Nodes from the root's child down to each slot of a label.
+        """Return the nodes on the way from the root to each slot of a label.
 
         Parameters
         ----------
         label : int
+            From 0 to n_labels - 1.
 
         Returns
         -------
         paths : list of tuple of int
-            One path per slot: a node of every level from 1 to the last.
+            One path per slot, with one node of each level from 1 to n_levels.
+
+        Raises
+        ------
+        ValueError
+            If there is no such label.
         """
         return [self._path_to(slot) for slot in self._slots(label)]
 
     def cluster(self, label):
-        """Labels that share a leaf cluster with a label, itself included.
+        """Return the labels that share a leaf cluster with a label, including the label.
 
         Parameters
         ----------
         label : int
+            From 0 to n_labels - 1.
 
         Returns
         -------
         labels : ndarray of int32
-            In rising order.
+            In increasing order.
+
+        Raises
+        ------
+        ValueError
+            If there is no such label.
         """
         pointers = self.child_ptr[-1]
         leaves = np.searchsorted(pointers, self._slots(label), side="right") - 1
@@ -222,12 +266,17 @@ class LabelTree:
         return np.unique(np.concatenate(members))
 
     def indicator(self, level):
-        """Membership of labels in the nodes of a level.
+        """Return which labels are below which nodes of a level.
+
+        Parameters
+        ----------
+        level : int
+            From 0, the root, to n_levels, the slots.
 
         Returns
         -------
         membership : csr_matrix of float32, shape (n_labels, n_nodes(level))
-            1 where a slot of the label lies below the node (or is it).
+            1 if a slot of the label is below the node or is the node.
         """
         nodes = np.arange(self.n_slots, dtype=np.int32)
         for above in range(self.n_levels, level, -1):
@@ -244,7 +293,7 @@ class LabelTree:
         Returns
         -------
         graph : networkx.DiGraph
-            Nodes are pairs (level, number); slots carry their label in the attribute ``label``.
+            Nodes are pairs (level, number). The attribute ``label`` of a slot is its label.
 
         Raises
         ------
@@ -285,7 +334,7 @@ def _as_integers(values, name):
 
 
 def _frozen(array, dtype):
-    """Return an array nobody can write to: the array itself if it is one, else a copy."""
+    """Return a read-only array of a type: the array itself if it is read-only, or a copy."""
     if array.dtype == dtype and array.flags.c_contiguous and _is_read_only(array):
         return array
     array = np.array(array, dtype=dtype)
@@ -294,7 +343,7 @@ def _frozen(array, dtype):
 
 
 def _is_read_only(array):
-    """Whether neither the array nor an array it is a view of can be written to."""
+    """Return whether neither the array nor any array that it is a view of is writable."""
     while isinstance(array, np.ndarray):
         if array.flags.writeable:
             return False
@@ -306,7 +355,7 @@ def _as_pointers(values, level):
     name = f"child_ptr[{level}]"
     array = _as_integers(values, name)
     if len(array) < 1 or array[0] != 0 or (np.diff(array.astype(np.int64)) < 0).any():
-        raise ValueError(f"{name} must start at 0 and never fall")
+        raise ValueError(f"{name} must start at 0 and never decrease")
     return _frozen(array, np.int64)
 
 

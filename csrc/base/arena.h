@@ -1,5 +1,5 @@
-/* Scratch arrays that live and die together. Each is an allocation of its own, so that a sanitizer sees a step from one into the
- * next. A call makes one arena, takes all its arrays from it, asks once whether any could not be had, and frees them together. */
+/* Scratch arrays that are freed together. Each is an allocation of its own, so that a sanitizer finds accesses beyond its end. A
+ * call takes all its arrays from one arena, checks once whether an allocation failed, and frees them together. */
 #ifndef SKX_ARENA_H
 #define SKX_ARENA_H
 #include <stdbool.h>
@@ -11,19 +11,21 @@ enum { SKX_ARENA_ARRAYS = 24 }; /* of one arena */
 /* All zeros, {0}, is an arena without arrays. */
 typedef struct {
     int n_arrays;
-    bool failed; /* some array could not be had */
+    bool failed; /* an allocation failed */
     void *arrays[SKX_ARENA_ARRAYS];
 } skx_arena;
 
-/* Let the arena own what malloc or one of its kin has returned. @return the same. */
+/* Let the arena own the result of an allocation function. @return the same. */
 static inline void *skx_arena_own(skx_arena *arena, void *array)
 {
-    if (array == NULL) arena->failed = true;
-    else arena->arrays[arena->n_arrays++] = array;
+    if (array == NULL)
+        arena->failed = true;
+    else
+        arena->arrays[arena->n_arrays++] = array;
     return array;
 }
 
-/* @return an array of n items of any content, one more where n is 0; or NULL if memory is short, now or before. */
+/* @return an uninitialized array of n items, or of one if n is 0; NULL if this or an earlier allocation failed. */
 static inline void *skx_arena_take(skx_arena *arena, int64_t n, size_t item)
 {
     if (arena->failed) return NULL;

@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 #endif
 
-/* At least n bytes, aligned for any vector; from large pages where the system has them, since random access to small ones
- * waits for their addresses. NULL if memory is short. Release with free. */
+/* Allocate at least n bytes, aligned for vectors; from large pages if the system has them, because random access to small pages
+ * misses the TLB. @return NULL if memory is short. Release with free. */
 static inline void *skx_huge_alloc(size_t n)
 {
     const size_t line = 64, page = (size_t)1 << 21;

@@ -1,4 +1,4 @@
-/* A small seeded generator (splitmix64): the same numbers everywhere. */
+/* A small seeded generator (splitmix64) with the same numbers on every system. */
 #ifndef SKX_RANDOM_H
 #define SKX_RANDOM_H
 #include <stdint.h>
@@ -11,13 +11,13 @@ static inline uint64_t random_next(uint64_t *state)
     return z ^ z >> 31;
 }
 
-/* A number in [0, n), 0 < n < 2^31. */
+/* @return a number in [0, n), 0 < n < 2^31. */
 static inline int64_t random_below(uint64_t *state, int64_t n)
 {
     return (int64_t)((random_next(state) >> 32) * (uint64_t)n >> 32);
 }
 
-/* A number in [0, 1). */
+/* @return a number in [0, 1). */
 static inline double random_unit(uint64_t *state) { return (double)(random_next(state) >> 11) * 0x1p-53; }
 
 #endif

@@ -1,9 +1,9 @@
-/* Where a list of many lists begins and ends. */
+/* The begin and end of a list in an array of lists. */
 #ifndef SKX_SPAN_H
 #define SKX_SPAN_H
 #include <stdint.h>
 
-/* Entries ptr[i] .. ptr[i + 1], none where they lead outside: a mapped file may hold any numbers. */
+/* The entries ptr[i] .. ptr[i + 1]; none if they lead outside, because a mapped file may hold any numbers. */
 typedef struct {
     int64_t begin, end;
 } span;

@@ -7,8 +7,7 @@ static inline void swap(uint64_t *a, uint64_t *b)
     *b = t;
 }
 
-/* Put the median of three keys into keys[end - 1] and partition keys[begin .. end) around it, larger ones first. @return where
- * the median has come to lie. */
+/* Partition keys[begin .. end) around the median of three keys, larger ones first. @return the position of the median. */
 static int64_t partition(uint64_t *keys, int64_t begin, int64_t end)
 {
     int64_t mid = begin + (end - begin) / 2, last = end - 1;
@@ -44,7 +43,7 @@ static void sift_down(uint64_t *keys, int64_t i, int64_t n)
     }
 }
 
-/* Falling order, by a heap with the smallest key on top: the way out when partitions turn bad. */
+/* Sort in descending order, by a heap with the smallest key on top: the fallback for bad partitions. */
 static void heap_sort(uint64_t *keys, int64_t n)
 {
     for (int64_t i = n / 2; i-- > 0;) sift_down(keys, i, n);

@@ -1,5 +1,5 @@
-/* Selection of the largest keys. A key packs a score and an id so that one integer comparison gives the order that is
- * documented everywhere: higher score first, then lower id. */
+/* Selection of the largest keys. A key packs a score and an id, so that one integer comparison gives the documented order: higher
+ * score first, then lower id. */
 #ifndef SKX_TOPK_H
 #define SKX_TOPK_H
 #include <math.h>
@@ -29,15 +29,15 @@ static inline float key_score(uint64_t key)
 /* Reorder so that keys[0 .. k) are the k largest, in any order. */
 void skx_keys_select(uint64_t *keys, int64_t n, int64_t k);
 
-/* Sort falling. */
+/* Sort in descending order. */
 void skx_keys_sort(uint64_t *keys, int64_t n);
 
-/* Keeps the k largest of all keys pushed. keys has 2 * k elements. */
+/* Keeps the k largest of all pushed keys. keys has 2 * k elements. */
 typedef struct {
     uint64_t *keys;
     int64_t k;
     int64_t n;
-    uint64_t threshold; /* keys up to this one cannot be among the k largest any more */
+    uint64_t threshold; /* keys up to this one are not among the k largest */
 } selector;
 
 static inline selector selector_make(uint64_t *keys, int64_t k) { return (selector){keys, k, 0, 0}; }
@@ -51,10 +51,10 @@ static inline void selector_push(selector *s, uint64_t key)
     if (s->n == 2 * s->k) skx_selector_shrink(s);
 }
 
-/* Leave the best keys in falling order: keys[0 .. n). */
+/* Sort the best keys in descending order: keys[0 .. n). */
 void skx_selector_finish(selector *s);
 
-/* Write what a finished selector holds as a ranking of k labels, padded with -1 and -inf. */
+/* Write the keys of a finished selector as a ranking of k labels, padded with -1 and -inf. */
 void skx_selector_write(const selector *s, int64_t k, int32_t *labels, float *scores);
 
 #endif

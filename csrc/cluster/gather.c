@@ -4,15 +4,15 @@
 
 #include <math.h>
 
-static const double FAINT = 0.01;
+static const double SMALL = 0.01;
 
-/* Entries smaller than this are left out of row p .. q: FAINT of the row's norm, or half the size that all would have if
- * they were equal, so that even then most of the row is kept. */
-static float faint(const skx_csr *x, int64_t p, int64_t q)
+/* @return the limit below which entries of the row [begin, end) are dropped: SMALL times the norm of the row, or half of what
+ * all entries would be if they were equal, so that most of the row is always kept. */
+static float drop_limit(const skx_csr *x, int64_t begin, int64_t end)
 {
-    double square = 0.0, n = (double)(q - p);
-    for (int64_t e = p; e < q; e++) square += (double)x->data[e] * x->data[e];
-    return (float)(sqrt(square) * (FAINT * FAINT * n < 0.25 ? FAINT : 0.5 / sqrt(n)));
+    double square = 0.0, n = (double)(end - begin);
+    for (int64_t e = begin; e < end; e++) square += (double)x->data[e] * x->data[e];
+    return (float)(sqrt(square) * (SMALL * SMALL * n < 0.25 ? SMALL : 0.5 / sqrt(n)));
 }
 
 static void copy_rows(const skx_csr *x, const int32_t *rows, skx_row_subset *out, bitset *columns)
@@ -20,7 +20,7 @@ static void copy_rows(const skx_csr *x, const int32_t *rows, skx_row_subset *out
     int64_t to = 0;
     for (int64_t i = 0; i < out->n_rows; i++) {
         int64_t begin = x->indptr[rows[i]], end = x->indptr[rows[i] + 1];
-        float least = faint(x, begin, end);
+        float least = drop_limit(x, begin, end);
         out->indptr[i] = to;
         for (int64_t p = begin; p < end; p++) {
             if (fabsf(x->data[p]) < least) continue;

@@ -1,5 +1,5 @@
-/* Clustering of sparse rows for label trees. Works on a gathered copy, so that a small group of labels costs no more than
- * its own features, however wide the matrix is. */
+/* Clustering of sparse rows for label trees. Works on a gathered copy, so that the cost of a small group of labels depends on its
+ * own features only, not on the width of the matrix. */
 #include "base/cancel.h"
 #include "base/random.h"
 #include "base/topk.h" /* a balanced cut is a selection */
@@ -9,18 +9,18 @@
 #include <math.h>
 #include <string.h>
 
-/* Large groups are divided by a sample of their rows first: the centers a sample ends with are nearly those of all, and the
- * few iterations over all rows that follow (POLISH at most) change little. */
+/* Large groups are first clustered by a sample of their rows: the centers of a sample are close to those of all rows. At most
+ * POLISH iterations over all rows follow. */
 enum { SAMPLE = 256, SAMPLE_SHARE = 8, POLISH = 3 };
 
-/* How many of n rows to begin with: all, if that is not far more than what a sample is anyway. */
+/* @return the number of rows of the sample of n rows; n, if that is not much more. */
 static int64_t sample_size(int64_t n, int64_t n_clusters)
 {
     int64_t size = SAMPLE * n_clusters > n / SAMPLE_SHARE ? SAMPLE * n_clusters : n / SAMPLE_SHARE;
     return 2 * size < n ? size : n;
 }
 
-/* Put a random choice of m of the rows first. */
+/* Move a random sample of m rows to the front. */
 static void draw_sample(int32_t *rows, int64_t n, int64_t m, uint64_t *random)
 {
     for (int64_t i = 0; i < m && m < n; i++) {
@@ -37,8 +37,8 @@ typedef struct {
     const skx_kernels *kernels;
     const skx_kmeans_params *params;
     skx_row_subset z;
-    int32_t *rows;   /* a permutation of z's rows; a group is a range of it */
-    int32_t *side;   /* of each row: 1 on the left of the current cut */
+    int32_t *rows; /* a permutation of the rows of z; a group is a range of it */
+    int32_t *side; /* of each row: 1 on the left of the current cut */
     uint64_t *keys;
     float *total, *left, *direction; /* sums over a group and its left half; left center minus right center */
     uint64_t random;
@@ -50,7 +50,7 @@ static void add_row(const skx_row_subset *z, int32_t i, float sign, float *sum)
     for (int64_t p = z->indptr[i]; p < z->indptr[i + 1]; p++) sum[z->entries[p].feature] += sign * z->entries[p].value;
 }
 
-/* In eight sums, so that one addition need not wait for the other. */
+/* In eight sums, so that additions do not depend on each other. */
 static double square_norm(const float *v, int64_t n)
 {
     double sum[8] = {0.0}, square = 0.0;
@@ -62,7 +62,7 @@ static double square_norm(const float *v, int64_t n)
     return square;
 }
 
-/* The factor that makes a center of a sum of n rows. */
+/* @return the factor that turns a sum of n rows into a center. */
 static float center_scale(const float *sum, int64_t n_features, int64_t n, int spherical)
 {
     if (!spherical) return n > 0 ? 1.0f / (float)n : 0.0f;
@@ -70,7 +70,7 @@ static float center_scale(const float *sum, int64_t n_features, int64_t n, int s
     return square > 0.0 ? (float)(1.0 / sqrt(square)) : 0.0f;
 }
 
-/* From the sums of both halves to the difference of their centers. direction holds the right sum on the way. */
+/* Compute the difference of the centers from the sums of both halves. */
 static void center_direction(bisection *b, int64_t n_left, int64_t n_right)
 {
     int64_t d = b->z.n_features;
@@ -80,8 +80,8 @@ static void center_direction(bisection *b, int64_t n_left, int64_t n_right)
     for (int64_t f = 0; f < d; f++) b->direction[f] = ls * b->left[f] - rs * b->direction[f];
 }
 
-/* Put the n_left rows furthest along the direction on the left; the sum of the left half follows. @return how many moved;
- * when cancelled, 0, and the keys hold no meaning. */
+/* Put the n_left rows that are furthest along the direction on the left, and update the sum of the left half. @return the
+ * number of rows that moved; if cancelled, 0, and the keys are undefined. */
 static int64_t move_rows(bisection *b, int64_t begin, int64_t end, int64_t n_left)
 {
     int64_t moved = 0, n = end - begin;
@@ -107,26 +107,26 @@ static bool rows_equal(const skx_row_subset *z, int32_t i, int32_t j)
 {
     const skx_entry *a = z->entries + z->indptr[i], *b = z->entries + z->indptr[j];
     int64_t n = z->indptr[i + 1] - z->indptr[i];
-    if (n != z->indptr[j + 1] - z->indptr[j]) return 0;
+    if (n != z->indptr[j + 1] - z->indptr[j]) return false;
     for (int64_t p = 0; p < n; p++)
-        if (a[p].feature != b[p].feature || a[p].value != b[p].value) return 0;
-    return 1;
+        if (a[p].feature != b[p].feature || a[p].value != b[p].value) return false;
+    return true;
 }
 
-/* Start from a random row and the first unlike it from another random position on: equal rows would show no direction. */
+/* Set the direction to the difference of a random row and the next different one from another random position on: equal rows
+ * have no direction. */
 static void seed_direction(bisection *b, int64_t begin, int64_t end)
 {
     int64_t n = end - begin;
     int32_t first = b->rows[begin + random_below(&b->random, n)], second = first;
     int64_t start = random_below(&b->random, n);
-    for (int64_t step = 0; step < n && rows_equal(&b->z, first, second); step++)
-        second = b->rows[begin + (start + step) % n];
+    for (int64_t step = 0; step < n && rows_equal(&b->z, first, second); step++) second = b->rows[begin + (start + step) % n];
     memset(b->direction, 0, (size_t)b->z.n_features * sizeof *b->direction);
     add_row(&b->z, first, 1.0f, b->direction);
     add_row(&b->z, second, -1.0f, b->direction);
 }
 
-/* Cut rows[begin .. end) along the direction and correct the direction, until nothing moves or max_iter times. */
+/* Cut rows[begin .. end) along the direction and update the direction, until no row moves or max_iter times. */
 static void iterate(bisection *b, int64_t begin, int64_t end, int64_t n_left, int32_t max_iter)
 {
     size_t size = (size_t)b->z.n_features * sizeof *b->total;
@@ -215,15 +215,15 @@ typedef struct {
     const skx_kmeans_params *params;
     skx_row_subset z;
     int64_t k;
-    float *centers; /* (n_features, k): a row's products with all centers are one pass */
-    float *sums;    /* (n_features, k) */
-    float *offset;  /* half of each center's squared norm */
-    float *scores;  /* (k) */
-    float *scale;   /* (k): what makes a center of a sum */
+    float *centers;     /* (n_features, k): a row's products with all centers are one pass */
+    float *sums;        /* (n_features, k) */
+    float *offset;      /* half of each center's squared norm */
+    float *scores;      /* (k) */
+    float *scale;       /* (k): the factor that turns a sum into a center */
     double *square_sum; /* (k): the sums' squared norms */
-    int32_t *rows;   /* a permutation of z's rows; those at work come first */
-    double *nearest; /* of each of them: squared distance to the nearest seed */
-    double *square;  /* and its squared norm */
+    int32_t *rows;      /* a permutation of the rows of z; the sample comes first */
+    double *nearest;    /* of each of them: squared distance to the nearest seed */
+    double *square;     /* and its squared norm */
     int64_t *count;
     uint64_t random;
 } lloyd;
@@ -235,7 +235,7 @@ static double row_square(const skx_row_subset *z, int64_t i)
     return square;
 }
 
-/* One of the n rows at work, drawn in proportion to its squared distance to the seeds so far. */
+/* @return one of the first n rows, drawn in proportion to its squared distance to the seeds. */
 static int32_t draw_row(lloyd *m, int64_t n)
 {
     double total = 0.0;
@@ -249,8 +249,8 @@ static int32_t draw_row(lloyd *m, int64_t n)
     return m->rows[n - 1];
 }
 
-/* Make row s center c and bring the distances up to date. The sums serve as a dense copy of the row. */
-static void plant_seed(lloyd *m, int64_t n, int64_t c, int32_t s)
+/* Make row s center c, and update the distances. The sums hold a dense copy of the row. */
+static void add_seed(lloyd *m, int64_t n, int64_t c, int32_t s)
 {
     memset(m->sums, 0, (size_t)m->z.n_features * sizeof *m->sums);
     for (int64_t p = m->z.indptr[s]; p < m->z.indptr[s + 1]; p++) {
@@ -268,12 +268,12 @@ static void plant_seed(lloyd *m, int64_t n, int64_t c, int32_t s)
     }
 }
 
-/* k-means++: seeds far from one another. */
-static void plant_seeds(lloyd *m, int64_t n)
+/* Choose the seeds by k-means++. */
+static void choose_seeds(lloyd *m, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) m->square[i] = row_square(&m->z, m->rows[i]);
     for (int64_t c = 0; c < m->k && !skx_cancelled(m->params->cancel); c++)
-        plant_seed(m, n, c, c ? draw_row(m, n) : m->rows[random_below(&m->random, n)]);
+        add_seed(m, n, c, c ? draw_row(m, n) : m->rows[random_below(&m->random, n)]);
 }
 
 static int32_t nearest_center(const lloyd *m, int32_t row)
@@ -285,7 +285,7 @@ static int32_t nearest_center(const lloyd *m, int32_t row)
     return (int32_t)best;
 }
 
-/* @return how many rows changed their cluster; 0 when cancelled. */
+/* @return the number of rows that changed their cluster; 0 if cancelled. */
 static int64_t assign(lloyd *m, int64_t n, int32_t *cluster)
 {
     int64_t moved = 0;
@@ -298,7 +298,7 @@ static int64_t assign(lloyd *m, int64_t n, int32_t *cluster)
     return moved;
 }
 
-/* What makes centers of the sums, and their offsets. */
+/* Compute the factors that turn the sums into centers, and the offsets. */
 static void center_scales(lloyd *m)
 {
     int64_t k = m->k;
@@ -314,7 +314,7 @@ static void center_scales(lloyd *m)
     }
 }
 
-/* New centers; a cluster that lost all its rows keeps its old one. */
+/* Compute the centers; that of an empty cluster stays the same. */
 static void update_centers(lloyd *m, int64_t n, const int32_t *cluster)
 {
     int64_t d = m->z.n_features, k = m->k;
@@ -372,7 +372,7 @@ int skx_kmeans_lloyd(const skx_kernels *kernels, const skx_csr *z, const int32_t
             cluster[i] = -1;
         }
         draw_sample(m.rows, n, sample, &m.random);
-        plant_seeds(&m, sample);
+        choose_seeds(&m, sample);
         *n_iter = lloyd_iterate(&m, sample, most, cluster);
         if (sample < n) lloyd_iterate(&m, n, POLISH < most ? POLISH : most, cluster);
         if (skx_cancelled(params->cancel)) status = SKX_ECANCELLED;

@@ -1,4 +1,4 @@
-/* Which table of kernels runs here. */
+/* Selection of the table of kernels. */
 #include "kernels/kernels.h"
 
 #include <stdbool.h>

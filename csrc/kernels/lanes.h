@@ -1,4 +1,4 @@
-/* 16 lanes as native vectors, and the two passes over a row that every solver makes. Included by the solvers only. */
+/* 16 lanes as native vectors, and the two passes over a row that all solvers make. Included by the solvers only. */
 #ifndef SKX_LANES_H
 #define SKX_LANES_H
 #include "kernels/table.h"
@@ -44,9 +44,9 @@ static inline uint32_t mask_bits(lane_mask a)
     return bits;
 }
 
-/* The dot products of a row with all lanes' weights, the constant feature included. Two sums hide the latency. The row is
- * read to its padding, so that the loop's end is easily predicted; the constant feature comes last, because the row before
- * has only just changed its weight. */
+/* @return the dot products of a row with the weights of all lanes, the constant feature included. Two sums hide the latency.
+ *         The padding is read as well, so that the end of the loop is predictable. The constant feature comes last, because
+ *         the row before has just changed its weight. */
 static inline lanes row_dot(const skx_solver_block *b, const skx_solver_row *row, lanes bias_w)
 {
     const skx_entry *e = row->entries, *end = e + row->padded;
@@ -76,14 +76,14 @@ static inline void row_add(const skx_solver_block *b, const skx_solver_row *row,
 }
 
 enum {
-    AHEAD = 16,      /* visits between a prefetch and its use */
-    NEAR_LINES = 4,  /* lines of a row that are fetched before its length is known */
-    NEAR_WEIGHTS = 12288 /* features whose weights a near cache holds: no need to fetch them */
+    AHEAD = 16,          /* visits between a prefetch and its use */
+    NEAR_LINES = 4,      /* lines of a row that are prefetched before its length is known */
+    NEAR_WEIGHTS = 12288 /* number of features whose weights fit into the cache and are not prefetched */
 };
 
-/* Rows are visited in random order, which no hardware foresees: fetch the beginning of the row AHEAD visits away, what is
- * left of the row half as far away, and the weights of the row a quarter as far away. Without always_inline GCC takes this
- * for a pure function without a result and drops the calls: five times the time on rows that no cache holds. */
+/* Rows are visited in random order, which the hardware cannot predict: prefetch the beginning of the row AHEAD visits away, the
+ * rest of the row half as far away, and the weights of the row a quarter as far away. Without always_inline GCC drops prefetches
+ * from functions without a result, which takes five times as long for rows that are not in a cache. */
 static inline __attribute__((always_inline)) void row_prefetch(const skx_solver_block *b, int64_t s, int64_t n)
 {
     if (s + AHEAD >= n) return;
@@ -94,8 +94,7 @@ static inline __attribute__((always_inline)) void row_prefetch(const skx_solver_
     for (; line < end; line += SKX_LINE) __builtin_prefetch(line);
     if (b->n_features <= NEAR_WEIGHTS) return;
     const skx_solver_row *next = skx_solver_block_row(b, b->order[s + AHEAD / 4]);
-    for (int32_t i = 0; i < next->length; i++)
-        __builtin_prefetch(b->w + (int64_t)next->entries[i].feature * SKX_LANES);
+    for (int32_t i = 0; i < next->length; i++) __builtin_prefetch(b->w + (int64_t)next->entries[i].feature * SKX_LANES);
 }
 
 #endif

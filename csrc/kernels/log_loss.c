@@ -1,8 +1,8 @@
 /* Dual coordinate descent for L2-regularized logistic regression (Yu, Huang and Lin, Machine Learning 2011), for 16 labels
  * that share their rows. The one-variable problem is solved in t, where alpha = cost * sigmoid(t): its optimality condition
  *     h(t) = t + q * (cost * sigmoid(t) - alpha_old) + m = 0        (m: the row's margin y * <w, x>, q = ||x||^2)
- * is a rising function with slope >= 1, convex below 0 and concave above. On the root's side of 0 Newton's method is
- * monotone after its first step, and no logarithm of a variable near its bound is ever taken. */
+ * is increasing with slope >= 1, convex below 0 and concave above. On the root's side of 0 Newton's method is monotone after
+ * its first step, and no logarithm of a variable near its bound is needed. */
 #include "base/cancel.h"
 #include "kernels/lanes.h"
 
@@ -10,7 +10,8 @@
 
 enum { NEWTON_STEPS = 40 };
 
-/* The root of h, started at -m: exact as soon as the variable no longer moves. Ends where h is down to its rounding. */
+/* @return the root of h, by Newton's method from -m, which is the root once the variable has converged. Ends when h is as
+ *         small as its rounding error. */
 static inline vf solve_t(vf m, vf alpha, vf q, vf cost)
 {
     const vf zero = vf_set(0.0f), one = vf_set(1.0f), half = vf_set(0.5f);
@@ -29,7 +30,7 @@ static inline vf solve_t(vf m, vf alpha, vf q, vf cost)
     return t;
 }
 
-/* Visit a row; worst gathers the largest |alpha / cost - sigmoid(-margin)|, which is 0 at the optimum. */
+/* Visit a row. worst becomes the largest |alpha / cost - sigmoid(-margin)|, which is 0 at the optimum. */
 static inline void visit(const skx_solver_block *b, skx_solver_row *row, lanes *worst, lanes *bias_w)
 {
     vf q = vf_set(row->sq_norm), cost = vf_set(row->cost), inverse = vf_set(1.0f / row->cost);
@@ -49,8 +50,8 @@ static inline void visit(const skx_solver_block *b, skx_solver_row *row, lanes *
     row_add(b, row, step, bias_w);
 }
 
-/* Ends when no row's probability and dual variable disagree by more than tol / 4, which where the loss bends most is an
- * error of tol in the margin, or after max_iter passes. */
+/* Ends when the probability and the dual variable of no row differ by more than tol / 4, which is an error of at least tol in the
+ * margin, or after max_iter passes. */
 int SKX_NAME(skx_solve_log_loss)(const skx_solver_block *b)
 {
     lanes bias_w = lanes_load(b->w + b->n_features * SKX_LANES);

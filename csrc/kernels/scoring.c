@@ -1,11 +1,11 @@
-/* The inner loops of beam search. The cost of a query is its cache misses, not its arithmetic, so every step is done for
- * a whole tile of (feature, chunk) pairs before the next: the lines that step n + 1 reads are prefetched in step n. */
+/* The inner loops of beam search. Cache misses, not arithmetic, determine the time of a query. So each step handles a whole tile
+ * of (feature, chunk) pairs, and prefetches the lines that the next step reads. */
 #include "kernels/table.h"
 #include "model/layout.h" /* the chunk format */
 
 #include <math.h>
 
-/* A nonzero of a row that meets a chunk: first where its slot should be, then where its weights are. */
+/* A nonzero of a row and a chunk: first the expected slot, then the position of the weights. */
 typedef struct {
     union {
         const skx_slot *slot;
@@ -14,15 +14,15 @@ typedef struct {
     const skx_target *target;
     float x;
     int32_t feature;
-    uint32_t rank;  /* of the row in its block */
-    uint32_t available;  /* bytes from the block's beginning to the payload's end, at most 65536 */
-    uint32_t bytes; /* of the row */
+    uint32_t rank;      /* of the row in its block */
+    uint32_t available; /* bytes from the block's beginning to the payload's end, at most 65536 */
+    uint32_t bytes;     /* of the row */
 } probe_t;
 
-/* Note where the slots of a target's nonzeros begin .. end should be, and prefetch them. Without always_inline GCC drops
+/* Compute the expected slots of the nonzeros begin .. end of a target, and prefetch them. Without always_inline GCC drops
  * prefetches from functions without a result. */
-static inline __attribute__((always_inline)) void open_probes(const skx_target *t, int64_t begin, int64_t end,
-                                                              int64_t n_direct, probe_t *out)
+static inline __attribute__((always_inline)) void open_probes(const skx_target *t, int64_t begin, int64_t end, int64_t n_direct,
+                                                              probe_t *out)
 {
     int64_t n_slots = t->chunk.n_slots;
     for (int64_t p = begin; p < end; p++, out++) {
@@ -35,7 +35,7 @@ static inline __attribute__((always_inline)) void open_probes(const skx_target *
     }
 }
 
-/* @return the slot of a probe's feature in a hash table, from where it should be on, or one without bits. */
+/* @return the slot of a feature in a hash table, searched from the expected slot on, or a slot without bits. */
 static inline const skx_slot *follow(const probe_t *probe, uint32_t key)
 {
     static const skx_slot none = {0, 0, 0};
@@ -44,9 +44,9 @@ static inline const skx_slot *follow(const probe_t *probe, uint32_t key)
     return slot ? slot : &none;
 }
 
-/* Keep the probes whose feature has a row, and prefetch the offsets of their blocks. Whether one has is a coin's toss, so
- * no branch depends on it. A model that was checked never fails the bounds below; they are here so that one changed behind
- * our back cannot lead outside its arrays either. @return the number of probes that are kept. */
+/* Keep the probes whose feature has a row, and prefetch the offsets of their blocks. Free of branches on whether there is a
+ * row, which would be mispredicted. A checked model never violates the bounds below; they make a model that is modified later
+ * safe, for example in a mapped file. @return the number of kept probes. */
 static inline __attribute__((always_inline)) int64_t find_blocks(probe_t *probes, int64_t n)
 {
     int64_t n_hits = 0;
@@ -59,7 +59,7 @@ static inline __attribute__((always_inline)) int64_t find_blocks(probe_t *probes
         int64_t base = 4 * (int64_t)slot->base, available = c->n_bytes - base;
         uint32_t rank = (uint32_t)__builtin_popcountll(slot->bits & (bit - 1));
         int hit = (slot->bits & bit) != 0 && available >= 2 * ((int64_t)rank + 2);
-        probe_t *out = &probes[n_hits]; /* field by field: a copied struct would wait for its parts to be stored */
+        probe_t *out = &probes[n_hits]; /* field by field: copying the struct would stall on its stores */
         out->x = probes[i].x;
         out->target = target;
         out->where = c->payload + (hit ? base : 0);
@@ -109,7 +109,7 @@ static inline void add_pairs(float *scores, const uint8_t *row, uint32_t n, int6
     for (uint32_t i = 0; i < n; i++) scores[child[i]] += x * load_value(row + value_bytes * i, value_bytes);
 }
 
-/* A row of a narrow chunk: its values spread to the lanes of its mask. The mask is followed no further than the row. */
+/* Add a row of a narrow chunk, whose mask has a bit per value. Bits beyond the end of the row are ignored. */
 static inline void add_masked(float *scores, const uint8_t *row, uint32_t bytes, int64_t value_bytes, float x)
 {
     if (bytes < 2) return;
@@ -189,7 +189,7 @@ static inline vf post_one(vf margin, vf parent, int post_processor, int power)
     }
 }
 
-/* -log(1 + exp(-v)) is rarely asked for: the mathematical library will do. */
+/* -log(1 + exp(-v)) is rarely used, so the functions of the C library are fast enough. */
 static void log_sigmoid(float *scores, int64_t n, float parent)
 {
     for (int64_t c = 0; c < n; c++) {
@@ -205,7 +205,7 @@ void SKX_NAME(skx_post_process)(float *scores, const float *bias, int64_t n, flo
         log_sigmoid(scores, n, parent);
         return;
     }
-    for (int64_t c = 0; c < n; c += SKX_VL) /* scores have room for 256 lanes */
+    for (int64_t c = 0; c < n; c += SKX_VL) /* scores have 256 lanes */
         vf_store(scores + c, post_one(vf_load(scores + c), vf_set(parent), post_processor, power));
 }
 

@@ -6,6 +6,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdbool.h>
 
 typedef struct {
     lanes max, min; /* of the projected gradients of one pass */
@@ -21,9 +22,9 @@ static inline float largest_gap(const gap_t *g, uint16_t live)
     return gap;
 }
 
-/* Visit a row. Returns whether it stays active: not if it is solved well enough in every lane for now (its projected
- * gradient is within a quarter of the tolerance), or shrunk (at its bound, its gradient beyond the last pass's largest). */
-static inline int visit(const skx_solver_block *b, skx_solver_row *row, const lanes *shrink_above, gap_t *gap, lanes *bias_w)
+/* Visit a row. @return whether it stays active: not if in every lane it is solved (its projected gradient is within a quarter of
+ * the tolerance) or shrunk (at its bound, with a gradient above the largest one of the last pass). */
+static inline bool visit(const skx_solver_block *b, skx_solver_row *row, const lanes *shrink_above, gap_t *gap, lanes *bias_w)
 {
     const vf zero = vf_set(0.0f);
     float diagonal = 0.5f / row->cost;
@@ -51,7 +52,7 @@ static inline int visit(const skx_solver_block *b, skx_solver_row *row, const la
     return mask_bits(active) != 0;
 }
 
-/* One pass over the active rows in the given order; those that stay active are kept together. Returns their number. */
+/* Make a pass over the active rows in the given order, and move those that stay active to the front. @return their number. */
 static int64_t sweep(const skx_solver_block *b, int64_t active, const lanes *shrink_above, gap_t *gap)
 {
     lanes bias_w = lanes_load(b->w + b->n_features * SKX_LANES);
@@ -68,10 +69,7 @@ static int64_t sweep(const skx_solver_block *b, int64_t active, const lanes *shr
     return kept;
 }
 
-static void activate_all(const skx_solver_block *b)
-{
-    memcpy(b->order, b->at, (size_t)b->n_rows * sizeof *b->order);
-}
+static void activate_all(const skx_solver_block *b) { memcpy(b->order, b->at, (size_t)b->n_rows * sizeof *b->order); }
 
 static void shuffle(uint32_t *order, int64_t n, uint64_t *state)
 {
@@ -83,11 +81,11 @@ static void shuffle(uint32_t *order, int64_t n, uint64_t *state)
     }
 }
 
-/* Each pass visits the active rows in a new random order: a fixed one takes six times the passes, because the rows pull
- * the bias weight about in the same order every time. All rows are visited again once the active ones are solved, so that
- * few hard rows, such as equal ones with contrary labels, do not keep the many easy ones busy, or once the active ones had
- * as many visits as all have in a pass, so that rows which never get below a tiny tol do not take all. Ends when, over all
- * rows, no lane's projected gradients differ by more than tol, or after as many visits as max_iter passes make. */
+/* Each pass visits the active rows in a new random order; a fixed order takes six times as many passes, because the bias weight
+ * then oscillates. All rows are visited again when the active ones are solved, so that a few hard rows, such as equal ones with
+ * opposite labels, do not cost visits of the many easy ones. They are also visited again after as many visits of active rows as
+ * there are rows, so that rows that never reach a tiny tol do not take all visits. Ends when, over all rows, the projected
+ * gradients of no lane differ by more than tol, or after as many visits as max_iter passes have. */
 int SKX_NAME(skx_solve_squared_hinge)(const skx_solver_block *b)
 {
     lanes shrink_above = lanes_set(FLT_MAX);
@@ -102,7 +100,7 @@ int SKX_NAME(skx_solve_squared_hinge)(const skx_solver_block *b)
         since_all = active == b->n_rows ? 0 : since_all + active;
         shuffle(b->order, active, &random);
         active = sweep(b, active, &shrink_above, &gap);
-        int solved = active == 0 || largest_gap(&gap, b->live) <= b->tol;
+        bool solved = active == 0 || largest_gap(&gap, b->live) <= b->tol;
         if (solved || since_all >= b->n_rows) {
             if (solved && visited == b->n_rows) break;
             activate_all(b);

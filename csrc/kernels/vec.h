@@ -37,7 +37,7 @@ static inline vf vf_load(const float *p)
 
 typedef uint16_t vh __attribute__((vector_size(2 * SKX_VL)));
 
-/* Half-precision numbers, widened exactly: the exponent is put right by a product, which also serves subnormals. */
+/* Widen half-precision numbers, exactly: a product corrects the exponent, also of subnormals. */
 static inline vf vf_from_half(vh half)
 {
     vi bits = __builtin_convertvector(half, vi);
@@ -53,7 +53,7 @@ static inline vf vf_load_half(const uint8_t *p)
 }
 
 #if defined(__AVX512VL__) && defined(__AVX512BW__)
-#define SKX_EXPANDS 1 /* whether the following are there */
+#define SKX_EXPANDS 1 /* the following functions are available */
 
 /* The first n <= 16 values at p, float32 or float16, spread to the lanes whose bits are set in mask; zeros in the others. */
 static inline vf vf_expand(const uint8_t *p, uint32_t n, uint32_t mask)
@@ -75,7 +75,7 @@ static inline vf vf_set(float x) { return x - (vf){0}; }
 
 static inline vi vi_set(int32_t x) { return x - (vi){0}; }
 
-/* Where the mask m (all ones or all zeros per lane) is set a, else b. */
+/* a where the mask m (all ones or all zeros per lane) is set, otherwise b. */
 static inline vf vf_select(vi m, vf a, vf b) { return (vf)((m & (vi)a) | (~m & (vi)b)); }
 
 static inline vf vf_max(vf a, vf b) { return vf_select(a > b, a, b); }

@@ -6,7 +6,7 @@
 #include <float.h>
 #include <math.h>
 
-/* Round to half precision: to the nearest, ties to even, and nothing but zero to zero. */
+/* Round to half precision: to the nearest, ties to even; only zero becomes zero. */
 static uint16_t half_from(float value)
 {
     uint32_t bits, sign;
@@ -28,7 +28,7 @@ static void store_value(uint8_t *p, float value, int64_t value_bytes)
     memcpy(p, value_bytes == SKX_FLOAT16 ? (const void *)&half : (const void *)&value, (size_t)value_bytes);
 }
 
-/* Whether a value is finite in the type. (Infinities and NaN of half precision load as finite values beyond its largest.) */
+/* @return whether a value is finite in the type. Infinities and NaN of half precision load as values above its largest. */
 static bool value_fits(float value, int64_t value_bytes)
 {
     return fabsf(value) <= (value_bytes == SKX_FLOAT16 ? 65504.0f : FLT_MAX);
@@ -92,7 +92,7 @@ int skx_chunk_size(const skx_sibling_weights *c, int64_t n_features, int64_t val
     return bytes / 4 <= UINT32_MAX ? SKX_OK : SKX_ECAPACITY;
 }
 
-/* Write the offsets of a block's rows; row_start[e] becomes the address of row e. */
+/* Write the offsets of the rows of a block; row_start[e] becomes the address of row e. */
 static void write_offsets(const skx_sibling_weights *c, const int32_t *length, const block_t *b, int64_t value_bytes,
                           uint8_t *block, uint8_t **row_start)
 {
@@ -113,7 +113,7 @@ static void add_to_mask(uint8_t *mask, int64_t child)
     memcpy(mask, &bits, sizeof bits);
 }
 
-/* Columns come in order, so each row's values end up in order. filled[e] counts those written. */
+/* Columns are in order, so the values of each row are written in order. filled[e] counts them. */
 static void write_values(const skx_sibling_weights *c, const int32_t *length, int64_t value_bytes, uint8_t *const *row_start,
                          int32_t *filled)
 {
@@ -174,7 +174,7 @@ static bool padding_is_zero(const chunk_row *r)
     return true;
 }
 
-/* Whether the row's length is one that its form can have. */
+/* @return whether the length of a row is possible for its form. */
 static bool length_valid(const chunk_row *r)
 {
     if (r->form == MASKED) return r->stored > 0 && r->bytes == 2 + r->stored * r->value_bytes;
@@ -192,7 +192,7 @@ static bool children_valid(const chunk_row *r, int64_t width)
     return child[r->stored - 1] < width;
 }
 
-/* @return the number of the row's nonzeros, or 0 where it holds what no row may. */
+/* @return the number of nonzeros of a row, or 0 if the row is malformed. */
 static int64_t valid_nonzeros(const chunk_row *r, int64_t width)
 {
     int64_t n = 0;
@@ -206,7 +206,7 @@ static int64_t valid_nonzeros(const chunk_row *r, int64_t width)
     return fits && (r->form == DENSE || n == r->stored) ? n : 0;
 }
 
-/* A block must hold its offsets, and these must rise inside the payload, before any row is looked at. */
+/* Check a block. Its offsets must lie in the payload and increase before any row is read. */
 static bool block_valid(const skx_chunk *chunk, const skx_slot *slot, int64_t *n_weights, int64_t *n_rows)
 {
     int64_t rows = __builtin_popcountll(slot->bits), base = 4 * (int64_t)slot->base, available = chunk->n_bytes - base;
@@ -247,7 +247,7 @@ int skx_chunk_check(const skx_chunk *chunk, int64_t n_features, int64_t *n_weigh
     return SKX_OK;
 }
 
-/* Visit the rows in the order of their features; what is done with them depends on the pass. */
+/* Reads the rows in the order of their features, in two passes: one counts the weights, one writes them. */
 typedef struct {
     float threshold;
     int64_t n_local;

@@ -1,12 +1,12 @@
-/* Rows and slots of the chunk format, for those who write chunks and those who read them whole. */
+/* Rows and slots of the chunk format, for writing and reading whole chunks. */
 #ifndef SKX_CHUNK_H
 #define SKX_CHUNK_H
 #include "model/layout.h"
 
 #include <stdbool.h>
 
-/* A row of a wide chunk is stored dense if that costs at most 1.6 times the bytes of its pairs: a vector at a time beats one
- * at a time. */
+/* A row of a wide chunk is stored dense if it takes at most 1.6 times the bytes of its pairs: vector operations are faster than
+ * one operation per pair. */
 static inline bool stored_dense(int64_t n, int64_t width, int64_t value_bytes)
 {
     int64_t pairs = n * (value_bytes + 1), dense = dense_bytes(width, value_bytes);
@@ -19,7 +19,7 @@ static inline int64_t row_bytes(int64_t n, int64_t width, int64_t value_bytes)
     return stored_dense(n, width, value_bytes) ? dense_bytes(width, value_bytes) : n * (value_bytes + 1);
 }
 
-/* @return how many slots the index of a chunk has that has rows in n_blocks blocks. */
+/* @return the number of slots of the index of a chunk with rows in n_blocks blocks. */
 static inline int64_t slots_for(int64_t n_blocks, int64_t n_features)
 {
     int64_t direct = direct_slots(n_features), slots = 1;
@@ -35,7 +35,7 @@ static inline void clear_slots(skx_slot *index, int64_t n_slots, int64_t n_featu
         for (int64_t s = 0; s < n_slots; s++) index[s].key = (uint32_t)s;
 }
 
-/* @return the unused slot that a block gets. */
+/* @return the unused slot for a block. */
 static inline skx_slot *new_slot(skx_slot *index, int64_t n_slots, int64_t n_features, uint32_t key)
 {
     if (n_slots == direct_slots(n_features)) return &index[key];

@@ -1,4 +1,4 @@
-/* The check of compiled layers that come from outside. */
+/* The check of compiled layers from files. */
 #include "skxmr.h"
 
 #include <math.h> /* isfinite */

@@ -1,4 +1,4 @@
-/* Arithmetic of the chunk format that skxmr.h describes, shared by those who write it and those who read it. */
+/* Arithmetic of the chunk format that skxmr.h describes, shared by the code that writes and that reads it. */
 #ifndef SKX_LAYOUT_H
 #define SKX_LAYOUT_H
 #include "skxmr.h"
@@ -11,7 +11,7 @@ static inline int64_t direct_slots(int64_t n_features) { return (n_features + SK
 
 static inline int64_t dense_bytes(int64_t width, int64_t value_bytes) { return (width + 3) / 4 * 4 * value_bytes; }
 
-/* The first slot to try for a block in a hash table of n_slots (a power of two): multiplicative hashing. */
+/* @return the first slot to try for a block in a hash table of n_slots (a power of two): multiplicative hashing. */
 static inline int64_t hash_slot(uint32_t key, int64_t n_slots)
 {
     return (int64_t)((uint64_t)(key * 2654435769u) * (uint64_t)n_slots >> 32);
@@ -31,7 +31,7 @@ static inline float load_f32(const uint8_t *p)
     return v;
 }
 
-/* The value of a half-precision number. Exact: the exponent is put right by a product, which also serves subnormals. */
+/* @return the value of a half-precision number, exactly: a product corrects the exponent, also of subnormals. */
 static inline float half_value(uint16_t half)
 {
     uint32_t bits = (uint32_t)(half & 0x7fff) << 13, sign = (uint32_t)(half & 0x8000) << 16;
@@ -49,7 +49,7 @@ static inline float load_value(const uint8_t *p, int64_t value_bytes)
     return value_bytes == SKX_FLOAT32 ? load_f32(p) : half_value(load_u16(p));
 }
 
-/* The slot of a block in a hash table, looked for from a slot on, or NULL. Ends for any table, well formed or not. */
+/* @return the slot of a block in a hash table, searched from a slot on, or NULL. Ends for tables of any content. */
 static inline const skx_slot *follow_slots(const skx_slot *index, int64_t n_slots, const skx_slot *slot, uint32_t key)
 {
     for (int64_t step = 0; step < n_slots && slot->bits; step++) {
@@ -59,7 +59,7 @@ static inline const skx_slot *follow_slots(const skx_slot *index, int64_t n_slot
     return NULL;
 }
 
-/* The slot of a block, or NULL where the chunk has no row in it. */
+/* @return the slot of a block, or NULL if the chunk has no row in it. */
 static inline const skx_slot *find_slot(const skx_slot *index, int64_t n_slots, int64_t n_direct, uint32_t key)
 {
     if (n_slots == n_direct) return &index[key];

@@ -1,17 +1,17 @@
-/* A chunk without its small weights, made from the compiled form row by row. */
+/* Pruning of compiled chunks, row by row. */
 #include "model/chunk.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-/* What is left of a row. */
+/* The kept weights of a row. */
 typedef struct {
     int64_t n;
     uint8_t child[SKX_CHUNK_WIDTH];
     uint8_t value[SKX_CHUNK_WIDTH * SKX_FLOAT32];
 } kept_t;
 
-/* The child that the row's i-th value is of; `mask` is what is left of a row's mask. */
+/* @return the child of the i-th value of a row; `mask` is the row's mask without the children before. */
 static int64_t child_of(const chunk_row *row, int64_t i, uint32_t mask)
 {
     switch (row->form) {
@@ -57,7 +57,7 @@ typedef struct {
     int64_t capacity, used; /* bytes */
 } pruning_t;
 
-/* Append what is left of a block; *slot is then its slot. @return whether there was room. */
+/* Append the pruned block; *slot becomes its slot. @return false if the payload is too small. */
 static bool prune_block(pruning_t *p, const skx_slot *from, skx_slot *slot)
 {
     const uint8_t *block = p->chunk->payload + 4 * (int64_t)from->base;
@@ -78,7 +78,7 @@ static bool prune_block(pruning_t *p, const skx_slot *from, skx_slot *slot)
         end += bytes;
     }
     if (n_kept == 0) return true;
-    /* Room was left for the offsets of all rows. */
+    /* The rows were written after the offsets of all rows: move them behind the offsets of the kept ones. */
     int64_t moved = 2 * (n_rows - n_kept);
     memmove(out + 2 * (n_kept + 1), out + 2 * (n_rows + 1), (size_t)(end - 2 * (n_rows + 1)));
     start[n_kept] = (uint16_t)end;
@@ -90,7 +90,7 @@ static bool prune_block(pruning_t *p, const skx_slot *from, skx_slot *slot)
     return true;
 }
 
-/* Prune all blocks in the order of their features; slot[] then holds those that have rows left. @return SKX_OK, or
+/* Prune all blocks in the order of their features; slot[] becomes the slots of those with rows. @return SKX_OK, or
  * SKX_ECAPACITY. */
 static int prune_blocks(pruning_t *p, int64_t n_features, skx_slot *slot, int64_t *n_blocks)
 {

@@ -1,4 +1,4 @@
-/* Several rankings, and the weights of neighbors' labels, joined label by label. */
+/* Combination of several rankings with the labels of nearest neighbors. */
 #include "base/arena.h"
 #include "base/span.h"
 #include "base/topk.h"
@@ -10,9 +10,9 @@
 /* The score that a ranking or a neighbor gives a label. */
 typedef struct {
     int32_t label;
-    int32_t source; /* sums are made in this order, so that they do not depend on how labels are sorted */
+    int32_t source; /* sums are made in this order, so that they do not depend on the sorting algorithm */
     float score;
-    bool alone; /* not added to the others: counts instead of them, if it is larger */
+    bool alone; /* not added to the others, but replaces their sum if it is larger */
 } contribution;
 
 typedef struct {
@@ -28,7 +28,7 @@ static int compare(const void *left, const void *right)
     return (a->source > b->source) - (a->source < b->source);
 }
 
-/* Make room for n contributions in all. @return SKX_OK, or SKX_ENOMEM. */
+/* Make the capacity at least n. @return SKX_OK, or SKX_ENOMEM. */
 static int reserve(contributions *c, int64_t n)
 {
     if (n <= c->capacity) return SKX_OK;
@@ -45,16 +45,16 @@ static void contribute(contributions *c, int32_t label, float score, bool alone)
     c->n++;
 }
 
-/* How much each of a row's neighbors counts: its similarity, relative to the first one's, to the power, times its weight, of which
- * the last one's part. @return the sum. */
-static double weigh_neighbors(const skx_neighbor_rows *v, const skx_combine_params *p, const int32_t *neighbor,
+/* Compute how much each neighbor of a row counts: its weight times its similarity, relative to that of the first one, to the
+ * power. The weights add up to at most n_neighbors; that of the last one is reduced to this. @return the sum. */
+static double weigh_neighbors(const skx_neighbor_rows *rows, const skx_combine_params *p, const int32_t *neighbor,
                               const float *similarity, double *weights)
 {
     double left = (double)p->n_neighbors, sum = 0.0;
     for (int64_t j = 0; j < p->n_neighbors; j++) {
         weights[j] = 0.0;
-        if (neighbor[j] < 0 || neighbor[j] >= v->n_rows || !(left > 0.0)) continue;
-        double weight = v->weight ? (double)v->weight[neighbor[j]] : 1.0;
+        if (neighbor[j] < 0 || neighbor[j] >= rows->n_rows || !(left > 0.0)) continue;
+        double weight = rows->weight ? (double)rows->weight[neighbor[j]] : 1.0;
         if (weight > left) weight = left;
         left -= weight;
         weights[j] = weight * pow((double)similarity[j] / (double)similarity[0], (double)p->power);
@@ -71,35 +71,36 @@ static bool is_permitted(const skx_label_restriction *within, int64_t i, int32_t
     return position >= within->range[2 * i] && position < within->range[2 * i + 1];
 }
 
-/* Contribute what the neighbors of row i give their labels. @return SKX_OK, or SKX_ENOMEM. */
-static int add_neighbors(const skx_neighbor_rows *v, const skx_combine_params *p, int64_t i, const int32_t *neighbor,
+/* Add the contributions of the neighbors of row i to their labels. @return SKX_OK, or SKX_ENOMEM. */
+static int add_neighbors(const skx_neighbor_rows *rows, const skx_combine_params *p, int64_t i, const int32_t *neighbor,
                          const float *similarity, double *weights, contributions *c)
 {
-    if (!(p->neighbor_weight > 0.0f)) return SKX_OK; /* labels that nothing contributes to are not reached */
-    double sum = weigh_neighbors(v, p, neighbor, similarity, weights);
+    if (!(p->neighbor_weight > 0.0f)) return SKX_OK; /* labels with contributions of 0 only are not reached */
+    double sum = weigh_neighbors(rows, p, neighbor, similarity, weights);
     for (int64_t j = 0; j < p->n_neighbors; j++) {
         if (!(weights[j] > 0.0) || !(sum > 0.0)) continue;
-        span s = span_of(v->label_ptr, neighbor[j], v->n_entries);
+        span s = span_of(rows->label_ptr, neighbor[j], rows->n_entries);
         int status = reserve(c, c->n + s.end - s.begin);
         if (status != SKX_OK) return status;
         double part = p->neighbor_weight * weights[j] / sum;
         float score = (float)(p->logarithms ? log(part) : part);
         for (int64_t e = s.begin; e < s.end; e++) {
-            int32_t label = v->label[e];
-            if (label >= 0 && label < v->n_labels && is_permitted(p->within, i, label)) contribute(c, label, score, false);
+            int32_t label = rows->label[e];
+            bool is_label = label >= 0 && label < rows->n_labels;
+            if (is_label && is_permitted(p->within, i, label)) contribute(c, label, score, false);
         }
     }
     return SKX_OK;
 }
 
-/* log(exp(a) + exp(b)), exactly a where b is minus infinity. */
+/* @return log(exp(a) + exp(b)); exactly a if b is minus infinity. */
 static double log_sum(double a, double b)
 {
     double most = a > b ? a : b, least = a > b ? b : a;
     return least > -INFINITY ? most + log1p(exp(least - most)) : most;
 }
 
-/* The score of the label that the contributions begin .. end are about. */
+/* @return the score of a label, from its contributions [begin, end). */
 static float joined_score(const contribution *begin, const contribution *end, bool logarithms)
 {
     float sum = 0.0f, alone = -INFINITY;
@@ -107,19 +108,21 @@ static float joined_score(const contribution *begin, const contribution *end, bo
     bool any_added = false, any_alone = false;
     for (const contribution *c = begin; c < end; c++) {
         if (c->alone) {
-            alone = any_alone && alone >= c->score ? alone : c->score;
+            if (!any_alone || !(alone >= c->score)) alone = c->score;
             any_alone = true;
         } else {
             any_added = true;
-            if (logarithms) log_of_sum = log_sum(log_of_sum, (double)c->score);
-            else sum += c->score;
+            if (logarithms)
+                log_of_sum = log_sum(log_of_sum, (double)c->score);
+            else
+                sum += c->score;
         }
     }
     float added = logarithms ? (float)log_of_sum : sum;
     return any_alone && (!any_added || alone > added) ? alone : added;
 }
 
-/* Join the contributions of each label and keep the best. */
+/* Combine the contributions of each label, and keep the best labels. */
 static void keep_best(const contributions *c, const skx_combine_params *p, selector *best)
 {
     qsort(c->all, (size_t)c->n, sizeof *c->all, compare);
@@ -131,17 +134,17 @@ static void keep_best(const contributions *c, const skx_combine_params *p, selec
     skx_selector_finish(best);
 }
 
-static bool params_valid(const skx_combine_params *p, const skx_neighbor_rows *rows, int64_t n_rows, int64_t n_listed)
+static bool arguments_valid(const skx_combine_params *p, const skx_neighbor_rows *rows, int64_t n_rows, int64_t n_listed)
 {
     return p->k >= 1 && n_rows >= 0 && n_listed >= 0 && p->n_lists >= 1 && n_listed % p->n_lists == 0 && p->n_neighbors >= 0 &&
            (p->n_neighbors == 0 || rows);
 }
 
-int skx_combine(const skx_neighbor_rows *rows, const skx_combine_params *params, int64_t n_rows, int64_t n_listed,
-                const int32_t *listed, const float *listed_scores, const int32_t *neighbor, const float *similarity,
-                int32_t *labels, float *scores)
+int skx_combine(const skx_neighbor_rows *rows, const skx_combine_params *params, int64_t n_rows, const skx_rankings *rankings,
+                const int32_t *neighbor, const float *similarity, int32_t *labels, float *scores)
 {
-    if (!params_valid(params, rows, n_rows, n_listed)) return SKX_EARG;
+    int64_t n_listed = rankings->n_listed;
+    if (!arguments_valid(params, rows, n_rows, n_listed)) return SKX_EARG;
     int64_t k = params->k, q = params->n_neighbors, length = n_listed / params->n_lists;
     skx_arena arena = {0};
     contributions c = {0};
@@ -149,10 +152,11 @@ int skx_combine(const skx_neighbor_rows *rows, const skx_combine_params *params,
     uint64_t *keys = skx_arena_take(&arena, 2 * k, sizeof *keys);
     int status = arena.failed ? SKX_ENOMEM : reserve(&c, n_listed + 1);
     for (int64_t i = 0; i < n_rows && status == SKX_OK; i++) {
+        const int32_t *listed = rankings->labels + i * n_listed;
+        const float *listed_scores = rankings->scores + i * n_listed;
         c.n = 0;
         for (int64_t j = 0; j < n_listed; j++)
-            if (listed[i * n_listed + j] >= 0)
-                contribute(&c, listed[i * n_listed + j], listed_scores[i * n_listed + j], j % length >= params->n_head);
+            if (listed[j] >= 0) contribute(&c, listed[j], listed_scores[j], j % length >= params->n_head);
         if (q > 0) status = add_neighbors(rows, params, i, neighbor + i * q, similarity + i * q, weights, &c);
         selector best = selector_make(keys, k);
         if (status == SKX_OK) keep_best(&c, params, &best);
@@ -164,20 +168,20 @@ int skx_combine(const skx_neighbor_rows *rows, const skx_combine_params *params,
 }
 
 int skx_combine_row(const skx_neighbor_rows *rows, const skx_neighbor_params *search, const skx_combine_params *params,
-                const int32_t *indices, const float *data, int64_t n, int64_t n_listed, int64_t n_query_labels,
-                const int32_t *listed, const float *listed_scores, int32_t *labels, float *scores)
+                    const int32_t *indices, const float *data, int64_t n, const skx_rankings *rankings, int64_t n_query_labels,
+                    int32_t *labels, float *scores)
 {
     if (search->n_neighbors < 1 || search->n_neighbors != params->n_neighbors) return SKX_EARG;
-    if (n < 0 || n_query_labels > n_listed) return SKX_EARG;
+    if (n < 0 || n_query_labels > rankings->n_listed) return SKX_EARG;
     const int64_t indptr[2] = {0, n};
     const skx_csr row = {1, INT32_MAX, indptr, indices, data};
     skx_arena arena = {0};
     int32_t *neighbor = skx_arena_take(&arena, search->n_neighbors, sizeof *neighbor);
     float *similarity = skx_arena_take(&arena, search->n_neighbors, sizeof *similarity);
     int status = arena.failed ? SKX_ENOMEM : SKX_OK;
-    if (status == SKX_OK) status = skx_find_neighbors(rows, &row, search, 0, 1, n_query_labels, listed, neighbor, similarity);
     if (status == SKX_OK)
-        status = skx_combine(rows, params, 1, n_listed, listed, listed_scores, neighbor, similarity, labels, scores);
+        status = skx_find_neighbors(rows, &row, search, 0, 1, n_query_labels, rankings->labels, neighbor, similarity);
+    if (status == SKX_OK) status = skx_combine(rows, params, 1, rankings, neighbor, similarity, labels, scores);
     skx_arena_free(&arena);
     return status;
 }

@@ -1,5 +1,5 @@
-/* Beam search through compiled layers, a block of rows at a time. At each level the chunks that the rows of the block need
- * are visited in the order in which they lie in memory, so that what one row fetched serves the next. */
+/* Beam search through compiled layers, in blocks of rows. At each level the chunks that the rows of the block need are visited in
+ * the order of their addresses, so that rows share what is in the cache. */
 #include "base/arena.h"
 #include "base/topk.h"
 #include "kernels/kernels.h"
@@ -8,10 +8,10 @@
 #include <string.h>
 
 enum {
-    GROUP = 32,          /* chunks scored together */
-    CHUNK_LANES = 256,          /* lanes per chunk, so that no uint8 can lead outside */
-    BLOCK_ROWS = 2048,   /* rows searched together, at most */
-    BLOCK_BYTES = 1 << 22 /* what their candidates may take, unless one row needs more */
+    GROUP = 32,           /* chunks scored together */
+    CHUNK_LANES = 256,    /* lanes per chunk, so that no uint8 can lead outside */
+    BLOCK_ROWS = 2048,    /* rows searched together, at most */
+    BLOCK_BYTES = 1 << 22 /* limit of the memory of a block, unless a single row needs more */
 };
 
 /* A node of a row's beam whose children are to be scored. */
@@ -36,8 +36,8 @@ typedef struct {
     const skx_restriction *within; /* may be NULL */
     int64_t first_row;             /* of the block */
     int64_t n_rows;
-    int64_t beam; /* nodes a row's beam has room for */
-    int64_t capacity; /* candidates a row's selector has room for */
+    int64_t beam;      /* capacity of the beam of a row */
+    int64_t capacity;  /* largest number of candidates that the selector of a row keeps */
     int64_t max_nodes; /* of a level */
     row_search *rows;
     uint64_t *keys;
@@ -49,39 +49,39 @@ typedef struct {
     uint8_t *seen;            /* one per label; only where labels have copies */
 } search;
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t min_of(int64_t a, int64_t b) { return a < b ? a : b; }
 
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t max_of(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static int64_t n_children(const skx_layer *layer) { return layer->child_ptr[layer->n_nodes]; }
 
-/* @return how many nodes layer l hands on: the beam, or at the end enough slots that k labels remain once copies are merged. */
+/* @return the number of nodes to keep after layer l: the beam width, or at the last layer enough slots for k distinct labels. */
 static int64_t n_kept(const skx_model *model, const skx_search_params *params, int64_t l)
 {
     int64_t n = n_children(&model->layers[l]);
-    if (l < model->n_layers - 1) return least(params->beam_width, n);
-    return params->k > n / model->max_copies ? n : least(params->k * model->max_copies, n);
+    if (l < model->n_layers - 1) return min_of(params->beam_width, n);
+    return params->k > n / model->max_copies ? n : min_of(params->k * model->max_copies, n);
 }
 
 /* ---- memory ---- */
 
-/* Rows per block: few enough that what belongs to them stays in a near cache. */
+/* @return the number of rows per block: so few that their memory stays in the cache. */
 static int64_t block_rows(const search *s, int64_t n)
 {
     int64_t bytes = 16 * s->capacity + 32 * s->beam + (int64_t)sizeof(row_search);
-    return most(1, least(n, least(BLOCK_ROWS, BLOCK_BYTES / bytes)));
+    return max_of(1, min_of(n, min_of(BLOCK_ROWS, BLOCK_BYTES / bytes)));
 }
 
-/* How many rows are searched together follows from the sizes that this sets. */
+/* Set the sizes that the number of rows per block and the memory depend on. */
 static void set_sizes(search *s)
 {
     const skx_model *model = s->model;
     s->beam = s->capacity = s->max_nodes = 1;
     for (int64_t l = 0; l < model->n_layers; l++) {
         int64_t kept = n_kept(model, s->params, l);
-        s->capacity = most(s->capacity, kept);
-        if (l < model->n_layers - 1) s->beam = most(s->beam, kept);
-        s->max_nodes = most(s->max_nodes, model->layers[l].n_nodes);
+        s->capacity = max_of(s->capacity, kept);
+        if (l < model->n_layers - 1) s->beam = max_of(s->beam, kept);
+        s->max_nodes = max_of(s->max_nodes, model->layers[l].n_nodes);
     }
 }
 
@@ -105,7 +105,7 @@ static void search_allocate(search *s, int64_t rows, skx_arena *arena)
 
 /* ---- one level ---- */
 
-/* Whether no child of a node can score above the node itself: then nodes below the worst that is kept need no visit. */
+/* @return whether no child of a node can score above the node itself: then nodes below the worst candidate need no visit. */
 static bool children_bounded(const search *s, float parent)
 {
     switch (s->params->post_processor) {
@@ -117,14 +117,15 @@ static bool children_bounded(const search *s, float parent)
     }
 }
 
-/* Collect the nodes begin .. end of every row's beam whose children may still be among the row's best. @return their number. */
+/* Collect the nodes begin .. end of the beam of each row whose children may be among the best ones of the row.
+ * @return their number. */
 static int64_t collect_visits(search *s, int64_t begin, int64_t end, float floor)
 {
     int64_t n = 0;
     for (int64_t r = 0; r < s->n_rows; r++) {
         row_search *row = &s->rows[r];
         if (begin > 0 && row->best.n > row->best.k) skx_selector_shrink(&row->best);
-        for (int64_t i = begin; i < least(end, row->n_beam); i++) {
+        for (int64_t i = begin; i < min_of(end, row->n_beam); i++) {
             float score = row->score[i];
             bool hopeless = score < floor || key_make(score, 0) <= row->best.threshold;
             if (hopeless && children_bounded(s, score)) continue;
@@ -134,7 +135,7 @@ static int64_t collect_visits(search *s, int64_t begin, int64_t end, float floor
     return n;
 }
 
-/* Order the visits by node, where they are enough for that to pay. @return them. */
+/* Sort the visits by node if there are so many that it is faster. @return the visits. */
 static const visit_t *sort_visits(search *s, int64_t n, int64_t n_nodes)
 {
     if (n < 2 || n < n_nodes / 8) return s->visits;
@@ -150,7 +151,7 @@ static const visit_t *sort_visits(search *s, int64_t n, int64_t n_nodes)
     return s->sorted;
 }
 
-/* Chunks waiting to be scored together. */
+/* Chunks to score together. */
 typedef struct {
     skx_target target[GROUP];
     int64_t child[GROUP]; /* the chunk's first child */
@@ -158,18 +159,20 @@ typedef struct {
     int64_t n;
 } group_t;
 
-/* Whether a node, or slot, has a label whose sorted position lies in [lowest, end). */
-static bool has_position(const skx_sorted_positions *positions, int64_t node, int64_t lowest, int64_t end)
+/* @return whether a node, or slot, has a label whose sorted position lies in [low, high). */
+static bool has_position(const skx_sorted_positions *positions, int64_t node, int64_t low, int64_t high)
 {
     const int32_t *position = positions->position;
-    if (!positions->ptr) return position[node] >= lowest && position[node] < end;
-    int64_t first = positions->ptr[node], behind = positions->ptr[node + 1];
-    while (first < behind) { /* find the first position from the lowest on */
-        int64_t middle = first + (behind - first) / 2;
-        if (position[middle] < lowest) first = middle + 1;
-        else behind = middle;
+    if (!positions->ptr) return position[node] >= low && position[node] < high;
+    int64_t begin = positions->ptr[node], end = positions->ptr[node + 1];
+    while (begin < end) { /* find the first position that is at least `low` */
+        int64_t middle = begin + (end - begin) / 2;
+        if (position[middle] < low)
+            begin = middle + 1;
+        else
+            end = middle;
     }
-    return first < positions->ptr[node + 1] && position[first] < end;
+    return begin < positions->ptr[node + 1] && position[begin] < high;
 }
 
 static void add_chunk(search *s, const skx_layer *layer, const visit_t *visit, int64_t chunk, group_t *group)
@@ -177,7 +180,7 @@ static void add_chunk(search *s, const skx_layer *layer, const visit_t *visit, i
     int64_t first = layer->child_ptr[visit->node] + SKX_CHUNK_WIDTH * (chunk - layer->chunk_ptr[visit->node]);
     int64_t begin = s->x->indptr[s->first_row + visit->row];
     skx_target *t = &group->target[group->n];
-    t->chunk.width = least(SKX_CHUNK_WIDTH, layer->child_ptr[visit->node + 1] - first);
+    t->chunk.width = min_of(SKX_CHUNK_WIDTH, layer->child_ptr[visit->node + 1] - first);
     t->chunk.n_slots = layer->index_ptr[chunk + 1] - layer->index_ptr[chunk];
     t->chunk.n_bytes = layer->payload_ptr[chunk + 1] - layer->payload_ptr[chunk];
     t->chunk.value_bytes = layer->value_bytes;
@@ -192,7 +195,7 @@ static void add_chunk(search *s, const skx_layer *layer, const visit_t *visit, i
     group->visit[group->n++] = visit;
 }
 
-/* Of the children first + child[0 .. n), keep those that the row may enter. @return their number. */
+/* Keep those of the children first + child[0 .. n) that the restriction of the row permits. @return their number. */
 static int64_t keep_permitted(const search *s, const skx_layer *layer, int32_t row, int64_t first, uint8_t *child, int64_t n)
 {
     const skx_sorted_positions *positions = s->within->positions + (layer - s->model->layers);
@@ -203,7 +206,7 @@ static int64_t keep_permitted(const search *s, const skx_layer *layer, int32_t r
     return kept;
 }
 
-/* Score the waiting chunks and hand their children to their rows: under their label at the last layer, else as nodes. */
+/* Score the chunks, and add their children to the candidates of their rows: by label at the last layer, otherwise by node. */
 static void score_group(search *s, const skx_layer *layer, group_t *group, const int32_t *label, float floor)
 {
     uint8_t survivor[CHUNK_LANES];
@@ -238,8 +241,8 @@ static void score_visits(search *s, const skx_layer *layer, const visit_t *visit
     score_group(s, layer, &group, label, floor);
 }
 
-/* Score the children of the rows' beams and leave each row's best in its selector, in falling order. The best node of a
- * beam comes first, then twice as many at a time: often the later ones cannot change the result any more. */
+/* Score the children of the beams, and leave the best candidates of each row in its selector, in descending order. Scores the
+ * best node of each beam first, then twice as many at a time: often the later nodes cannot change the result and are skipped. */
 static void search_layer(search *s, int64_t l)
 {
     const skx_layer *layer = &s->model->layers[l];
@@ -249,7 +252,7 @@ static void search_layer(search *s, int64_t l)
     int64_t kept = n_kept(s->model, s->params, l), widest_beam = 0;
     for (int64_t r = 0; r < s->n_rows; r++) {
         s->rows[r].best = selector_make(s->keys + 2 * s->capacity * r, kept);
-        widest_beam = most(widest_beam, s->rows[r].n_beam);
+        widest_beam = max_of(widest_beam, s->rows[r].n_beam);
     }
     for (int64_t begin = 0, end = 1; begin < widest_beam; begin = end, end = 2 * end + 1) {
         int64_t n = collect_visits(s, begin, end, floor);
@@ -269,13 +272,13 @@ static void take_beam(row_search *row)
 
 /* ---- a block of rows ---- */
 
-/* Labels come in falling order, so the first copy seen is the largest. */
+/* Labels are in descending order of their scores, so the first copy of a label has the largest score. */
 static void write_labels(search *s, const selector *best, int32_t *labels, float *scores)
 {
     int64_t out = 0, k = s->params->k;
     for (int64_t i = 0; i < best->n && out < k; i++) {
         int32_t label = key_id(best->keys[i]);
-        if (label < 0 || label >= s->model->n_labels) continue; /* in a mapped model, nobody may have looked at them */
+        if (label < 0 || label >= s->model->n_labels) continue; /* not checked in a mapped model */
         if (s->seen && s->seen[label]) continue;
         if (s->seen) s->seen[label] = 1;
         labels[out] = label;
@@ -288,7 +291,7 @@ static void write_labels(search *s, const selector *best, int32_t *labels, float
     }
 }
 
-/* Load row i's part of the frontier, or the root, into a beam. A wide frontier is cut like any level: best first. */
+/* Make a beam of the frontier of row i, or of the root. Of a wide frontier the best nodes are kept, as at any level. */
 static void load_frontier(search *s, const skx_frontier *frontier, int64_t i, row_search *row, uint64_t *keys)
 {
     row->n_beam = 1;
@@ -348,7 +351,7 @@ int skx_rank(const skx_kernels *kernels, const skx_model *model, const skx_csr *
     search_allocate(&s, step, &arena);
     for (int64_t i = begin; i < end && !arena.failed; i += step) {
         s.first_row = i;
-        s.n_rows = least(step, end - i);
+        s.n_rows = min_of(step, end - i);
         search_block(&s, frontier, labels + (i - begin) * params->k, scores + (i - begin) * params->k);
     }
     skx_arena_free(&arena);
@@ -357,7 +360,7 @@ int skx_rank(const skx_kernels *kernels, const skx_model *model, const skx_csr *
 
 /* ---- a single row ---- */
 
-/* @return SKX_OK, or what is wrong with a row. */
+/* @return SKX_OK, SKX_EINDEX, SKX_EORDER or SKX_EFINITE. */
 static int row_check(const int32_t *indices, const float *data, int64_t n, int64_t n_features)
 {
     int32_t last = -1;
@@ -382,6 +385,7 @@ static int64_t sparse_row(const float *dense, int64_t n, int32_t *indices, float
     return filled;
 }
 
+/* @return as skx_rank_row. */
 static int rank_sparse_row(const skx_kernels *kernels, const skx_model *model, const int32_t *indices, const float *data,
                            int64_t n, const skx_restriction *within, const skx_search_params *params, int32_t *labels,
                            float *scores)

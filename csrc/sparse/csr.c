@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-/* @return SKX_OK, or what is wrong with a row. */
+/* @return SKX_OK, SKX_EINDEX, SKX_EORDER or SKX_EFINITE. */
 static int check_row(const skx_csr *a, int64_t i)
 {
     int64_t last = -1;
@@ -27,7 +27,7 @@ int skx_csr_check(const skx_csr *a, int64_t nnz, int64_t *row)
     for (int64_t i = 0; i < a->n_rows; i++) {
         int fault = SKX_EPOINTER;
         if (a->indptr[i + 1] >= a->indptr[i] && a->indptr[i + 1] <= nnz) fault = check_row(a, i);
-        if (fault) {
+        if (fault != SKX_OK) {
             *row = i;
             return fault;
         }
@@ -81,7 +81,8 @@ static int take_sum(float *sum, const int32_t *columns, int64_t n, int normalize
 
 enum { AHEAD = 8 }; /* members between a prefetch and its use */
 
-/* Members lie anywhere in the matrix. Without always_inline GCC drops prefetches from functions without a result. */
+/* The members of a group are scattered over the matrix. Without always_inline GCC drops prefetches from functions without a
+ * result. */
 static inline __attribute__((always_inline)) void prefetch_row(const skx_csr *x, int32_t row)
 {
     int64_t begin = x->indptr[row];
@@ -90,18 +91,17 @@ static inline __attribute__((always_inline)) void prefetch_row(const skx_csr *x,
 }
 
 int skx_csr_group_sum(const skx_csr *x, const int64_t *group_ptr, const int32_t *member, const float *weight, int64_t begin,
-                      int64_t end, int normalize, int64_t capacity, int64_t *indptr, int32_t *indices, float *data)
+                      int64_t end, int normalize, skx_csr_buffers *out)
 {
     if (begin < 0 || begin > end) return SKX_EARG;
     float *sum = calloc((size_t)x->n_cols + 1, sizeof *sum);
     bitset columns = {0, NULL, NULL};
     int status = sum && bitset_init(&columns, x->n_cols) ? SKX_OK : SKX_ENOMEM;
-    indptr[0] = 0;
+    out->indptr[0] = 0;
     for (int64_t g = begin; g < end && status == SKX_OK; g++) {
-        int64_t used = indptr[g - begin], bound = 0;
-        for (int64_t e = group_ptr[g]; e < group_ptr[g + 1]; e++)
-            bound += x->indptr[member[e] + 1] - x->indptr[member[e]];
-        if ((bound < x->n_cols ? bound : x->n_cols) > capacity - used) {
+        int64_t used = out->indptr[g - begin], bound = 0;
+        for (int64_t e = group_ptr[g]; e < group_ptr[g + 1]; e++) bound += x->indptr[member[e] + 1] - x->indptr[member[e]];
+        if ((bound < x->n_cols ? bound : x->n_cols) > out->capacity - used) {
             status = SKX_ECAPACITY;
             break;
         }
@@ -109,9 +109,9 @@ int skx_csr_group_sum(const skx_csr *x, const int64_t *group_ptr, const int32_t 
             if (e + AHEAD < group_ptr[end]) prefetch_row(x, member[e + AHEAD]);
             add_row(x, member[e], weight[e], sum, &columns);
         }
-        int64_t n = bitset_drain(&columns, indices + used);
-        status = take_sum(sum, indices + used, n, normalize, data + used);
-        indptr[g - begin + 1] = used + n;
+        int64_t n = bitset_drain(&columns, out->indices + used);
+        status = take_sum(sum, out->indices + used, n, normalize, out->data + used);
+        out->indptr[g - begin + 1] = used + n;
     }
     bitset_free(&columns);
     free(sum);
@@ -157,8 +157,7 @@ int skx_csr_top_k(const skx_csr *a, int64_t k, int32_t *labels, float *scores)
     if (!keys) return SKX_ENOMEM;
     for (int64_t i = 0; i < a->n_rows; i++) {
         selector best = selector_make(keys, keep);
-        for (int64_t p = a->indptr[i]; p < a->indptr[i + 1]; p++)
-            selector_push(&best, key_make(a->data[p], a->indices[p]));
+        for (int64_t p = a->indptr[i]; p < a->indptr[i + 1]; p++) selector_push(&best, key_make(a->data[p], a->indices[p]));
         skx_selector_finish(&best);
         skx_selector_write(&best, k, labels + i * k, scores + i * k);
     }

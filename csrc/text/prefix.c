@@ -1,9 +1,10 @@
-/* Texts that begin with what was typed: a range of them where they are sorted. */
+/* Texts that begin with a prefix: a range of the sorted texts. */
 #include "skxmr.h"
 
 #include <string.h>
 
-/* The sign of a text's first bytes compared with a prefix: 0 where it begins with it. Pointers may be any numbers. */
+/* Compare the first bytes of a text with a prefix. Pointers may be any numbers.
+ * @return 0 if the text begins with the prefix, -1 if it comes before such texts, 1 if it comes after them. */
 static int compare_beginning(const skx_texts *texts, int64_t i, const uint8_t *prefix, int64_t n)
 {
     int64_t begin = texts->ptr[i], end = texts->ptr[i + 1];
@@ -14,16 +15,18 @@ static int compare_beginning(const skx_texts *texts, int64_t i, const uint8_t *p
     return order < 0 ? -1 : 1;
 }
 
-/* The first text from `first` on that compares with the prefix as more than `below`. */
-static int64_t bisect(const skx_texts *texts, int64_t first, const uint8_t *prefix, int64_t n, int below)
+/* @return the first text from `begin` on for which compare_beginning is more than `below`. */
+static int64_t bisect(const skx_texts *texts, int64_t begin, const uint8_t *prefix, int64_t n, int below)
 {
     int64_t end = texts->n_texts;
-    while (first < end) {
-        int64_t middle = first + (end - first) / 2;
-        if (compare_beginning(texts, middle, prefix, n) <= below) first = middle + 1;
-        else end = middle;
+    while (begin < end) {
+        int64_t middle = begin + (end - begin) / 2;
+        if (compare_beginning(texts, middle, prefix, n) <= below)
+            begin = middle + 1;
+        else
+            end = middle;
     }
-    return first;
+    return begin;
 }
 
 int skx_texts_find_prefixes(const skx_texts *sorted, const skx_texts *prefixes, int64_t *range)

@@ -1,5 +1,5 @@
-/* Sorting of texts for tries. Multikey sort: texts are sorted by their next three code points, which fit one 64-bit key, and
- * those that agree in them by the three after, so that no code point is looked at twice and equal beginnings cost nothing. */
+/* Sorting of texts for tries, by multikey sort: texts are sorted by three code points, which fit one 64-bit key, and texts that
+ * agree in these by the next three. So each code point is read once. */
 #include "base/cancel.h"
 #include "skxmr.h"
 
@@ -12,7 +12,7 @@ typedef struct {
     int32_t text;
 } keyed;
 
-/* Texts begin .. end of the order agree in their first `depth` code points; they are still to be sorted. */
+/* The texts begin .. end of the order agree in their first `depth` code points and are not sorted yet. */
 typedef struct {
     int64_t begin, end, depth;
 } pending;
@@ -27,7 +27,7 @@ static bool texts_valid(const skx_points *texts)
     return true;
 }
 
-/* The code points from depth on, each raised by one: what lies beyond the end is 0 and comes first. */
+/* @return three code points from depth on, plus one each. Those beyond the end are 0 and come first. */
 static uint64_t key_at(const skx_points *texts, int32_t text, int64_t depth)
 {
     int64_t p = texts->ptr[text] + depth, end = texts->ptr[text + 1];
@@ -38,7 +38,7 @@ static uint64_t key_at(const skx_points *texts, int32_t text, int64_t depth)
 
 static bool text_ended(uint64_t key) { return (key & 0x1fffff) == 0; }
 
-/* Equal texts in the order of their numbers, so that any sort gives the same. */
+/* Equal texts are in the order of their numbers, so that every sorting algorithm gives the same result. */
 static int compare_keyed(const void *left, const void *right)
 {
     const keyed *a = left, *b = right;
@@ -46,8 +46,8 @@ static int compare_keyed(const void *left, const void *right)
     return (a->text > b->text) - (a->text < b->text);
 }
 
-/* Sort one range and push the parts of it that agree and go on. There is room: pending ranges are disjoint, of two texts at
- * least. @return the new top of the stack. */
+/* Sort one range, and push the parts that are not sorted yet. The stack cannot overflow, because pending ranges are disjoint
+ * and have at least two texts. @return the new top of the stack. */
 static int64_t sort_range(const skx_points *texts, pending range, keyed *items, pending *stack, int64_t top)
 {
     bool sorted = true;

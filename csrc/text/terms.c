@@ -1,14 +1,14 @@
-#include "terms.h"
+#include "text/terms.h"
 
 #include "base/cancel.h"
 
 #include <stdlib.h>
 
-int terms_insert(skx_terms *t, const uint8_t *s, int64_t n, uint64_t hash, int64_t slot)
+int skx_terms_insert(skx_terms *t, const uint8_t *s, int64_t n, uint64_t hash, int64_t slot)
 {
     int64_t term = t->n_terms;
     if (term >= t->term_capacity || n > t->byte_capacity - t->n_bytes || term >= t->n_slots / 2) return SKX_ECAPACITY;
-    if (t->n_bytes + n >= TERMS_MOST) return SKX_ENOMEM;
+    if (t->n_bytes + n >= TERMS_MAX_BYTES) return SKX_ECAPACITY;
     memcpy(t->bytes + t->n_bytes, s, (size_t)n);
     t->slots[slot] = terms_slot(s, n, hash, t->n_bytes, term);
     t->n_bytes += n;
@@ -17,42 +17,44 @@ int terms_insert(skx_terms *t, const uint8_t *s, int64_t n, uint64_t hash, int64
     return SKX_OK;
 }
 
-enum { AT_ONCE = 64 }; /* strings whose slots are fetched before any is filled */
+enum { BATCH = 64 }; /* strings whose slots are prefetched before any is filled */
 
 int skx_terms_index(int64_t n_terms, const int64_t *ptr, const uint8_t *bytes, int64_t n_slots, skx_term_slot *slots)
 {
-    uint64_t mask = (uint64_t)n_slots - 1, hash[AT_ONCE];
-    if (n_slots < 1 || (n_slots & (n_slots - 1)) || n_terms > n_slots / 2 || ptr[n_terms] >= TERMS_MOST) return SKX_EARG;
-    for (int64_t lo = 0; lo < n_terms; lo += AT_ONCE) {
-        int64_t n = n_terms - lo < AT_ONCE ? n_terms - lo : AT_ONCE;
+    uint64_t mask = (uint64_t)n_slots - 1, hash[BATCH];
+    if (n_slots < 1 || (n_slots & (n_slots - 1)) || n_terms > n_slots / 2) return SKX_EARG;
+    if (ptr[n_terms] >= TERMS_MAX_BYTES) return SKX_ECAPACITY;
+    for (int64_t batch = 0; batch < n_terms; batch += BATCH) {
+        int64_t n = n_terms - batch < BATCH ? n_terms - batch : BATCH;
         for (int64_t i = 0; i < n; i++) {
-            hash[i] = terms_hash(bytes + ptr[lo + i], ptr[lo + i + 1] - ptr[lo + i]);
+            int64_t begin = ptr[batch + i], end = ptr[batch + i + 1];
+            hash[i] = terms_hash(bytes + begin, end - begin);
             __builtin_prefetch(slots + (hash[i] & mask), 1);
         }
         for (int64_t i = 0; i < n; i++) {
-            int64_t begin = ptr[lo + i];
+            int64_t begin = ptr[batch + i], end = ptr[batch + i + 1];
             uint64_t at = hash[i] & mask;
             while (slots[at].tag) at = (at + 1) & mask;
-            slots[at] = terms_slot(bytes + begin, ptr[lo + i + 1] - begin, hash[i], begin, lo + i);
+            slots[at] = terms_slot(bytes + begin, end - begin, hash[i], begin, batch + i);
         }
     }
     return SKX_OK;
 }
 
-/* ---- sorting: by one byte after the other, where there are many strings ---- */
+/* ---- sorting: radix sort from the first byte on, insertion sort for a few strings ---- */
 
-enum { FEW = 12 };
+enum { FEW = 12 }; /* strings that insertion sort is faster for */
 
 typedef struct {
-    uint64_t key; /* 8 bytes of the string, the first one highest, padded by zeros */
+    uint64_t key; /* 8 bytes of the string, the first one in the highest bits, padded by zeros */
     const uint8_t *bytes;
     uint32_t n;
     int32_t term;
 } sortable;
 
-/* Strings that agree in their first `depth` bytes. Their keys begin at the last multiple of 8 of it. */
+/* Strings that agree in their first `depth` bytes. Their keys begin at the last multiple of 8 up to `depth`. */
 typedef struct {
-    int64_t lo, hi, depth;
+    int64_t begin, end, depth;
 } pending;
 
 static uint64_t key_at(const sortable *a, int64_t depth)
@@ -62,17 +64,17 @@ static uint64_t key_at(const sortable *a, int64_t depth)
     return key;
 }
 
-/* One more than the byte at `depth`; 0 at the string's end. */
+/* @return one more than the byte at `depth`, or 0 at the end of the string. */
 static int digit_at(const sortable *a, int64_t depth)
 {
     return depth < a->n ? 1 + (int)(a->key >> (56 - 8 * (depth & 7)) & 0xff) : 0;
 }
 
-static int is_above(const sortable *a, const sortable *b)
+static bool is_above(const sortable *a, const sortable *b)
 {
     if (a->key != b->key) return a->key > b->key;
     int order = memcmp(a->bytes, b->bytes, a->n < b->n ? a->n : b->n);
-    return order ? order > 0 : a->n > b->n;
+    return order > 0 || (order == 0 && a->n > b->n);
 }
 
 static void insertion_sort(sortable *items, int64_t n)
@@ -85,21 +87,20 @@ static void insertion_sort(sortable *items, int64_t n)
     }
 }
 
-/* Sort a range by one byte and push its parts that go on. There is room: pending ranges are disjoint, of two strings at least.
- * Returns the new top of the stack. */
+/* Sort a range by one byte, and push the parts that are not sorted yet. The stack cannot overflow, because pending ranges are
+ * disjoint and have at least two strings. @return the new top of the stack. */
 static int64_t divide(pending range, sortable *items, sortable *spare, pending *stack, int64_t top)
 {
-    int64_t begin[258] = {0}, n = range.hi - range.lo;
-    items += range.lo;
-    for (int64_t i = 0; i < n; i++) begin[digit_at(items + i, range.depth) + 1]++;
+    int64_t bucket[258] = {0}, n = range.end - range.begin; /* where the strings of each digit begin */
+    items += range.begin;
+    for (int64_t i = 0; i < n; i++) bucket[digit_at(items + i, range.depth) + 1]++;
     for (int d = 0; d < 257; d++) {
-        int64_t count = begin[d + 1];
-        begin[d + 1] += begin[d];
-        if (d > 0 && count > 1)
-            stack[top++] = (pending){range.lo + begin[d], range.lo + begin[d + 1], range.depth + 1};
-        if (count == n) return top; /* all agree, and stay where they are */
+        int64_t count = bucket[d + 1];
+        bucket[d + 1] += bucket[d];
+        if (d > 0 && count > 1) stack[top++] = (pending){range.begin + bucket[d], range.begin + bucket[d + 1], range.depth + 1};
+        if (count == n) return top; /* all have the same digit: nothing moves */
     }
-    for (int64_t i = 0; i < n; i++) spare[begin[digit_at(items + i, range.depth)]++] = items[i];
+    for (int64_t i = 0; i < n; i++) spare[bucket[digit_at(items + i, range.depth)]++] = items[i];
     memcpy(items, spare, (size_t)n * sizeof *items);
     return top;
 }
@@ -112,9 +113,11 @@ static int sort_all(int64_t n, const int32_t *cancel, sortable *items, sortable 
         if (skx_cancelled(cancel)) return SKX_ECANCELLED;
         pending range = stack[--top];
         if (range.depth % 8 == 0)
-            for (int64_t i = range.lo; i < range.hi; i++) items[i].key = key_at(items + i, range.depth);
-        if (range.hi - range.lo <= FEW) insertion_sort(items + range.lo, range.hi - range.lo);
-        else top = divide(range, items, spare, stack, top);
+            for (int64_t i = range.begin; i < range.end; i++) items[i].key = key_at(items + i, range.depth);
+        if (range.end - range.begin <= FEW)
+            insertion_sort(items + range.begin, range.end - range.begin);
+        else
+            top = divide(range, items, spare, stack, top);
     }
     return SKX_OK;
 }

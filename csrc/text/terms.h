@@ -1,14 +1,20 @@
-/* The table of distinct strings behind skx_terms. */
+/* The hash table of distinct strings, skx_terms. */
 #ifndef SKX_TERMS_H
 #define SKX_TERMS_H
 #include "skxmr.h"
 
+#include <stdbool.h>
 #include <string.h>
 
-enum { TERMS_SHORT = 8, TERMS_LONG = (1 << 24) - 1 }; /* bytes of a string that its slot holds; the longest length it holds */
-#define TERMS_MOST (INT64_C(1) << 40)         /* bytes of all strings */
+enum {
+    TERMS_SHORT = 8,            /* a slot stores strings of up to so many bytes themselves */
+    TERMS_LONG = (1 << 24) - 1, /* the largest length that a slot stores */
+};
 
-/* Strings lie where SKX_SLACK more bytes can be read, so that few branches depend on their lengths. */
+/* The limit of the bytes of all strings: a slot stores 40 bits of where a string begins. */
+static const int64_t TERMS_MAX_BYTES = INT64_C(1) << SKX_TERM_OFFSET_BITS;
+
+/* SKX_SLACK bytes can be read after every string, so that few branches depend on the lengths. */
 static inline uint64_t terms_load(const uint8_t *s)
 {
     uint64_t v;
@@ -16,7 +22,7 @@ static inline uint64_t terms_load(const uint8_t *s)
     return v;
 }
 
-/* The first n <= 8 bytes as a number. */
+/* @return the first n <= 8 bytes as a number. */
 static inline uint64_t terms_load_first(const uint8_t *s, int64_t n)
 {
     static const uint8_t mask[16] = {255, 255, 255, 255, 255, 255, 255, 255};
@@ -36,10 +42,10 @@ static inline uint64_t terms_hash(const uint8_t *s, int64_t n)
     return h ^ h >> 29;
 }
 
-static inline int terms_same_bytes(const uint8_t *a, const uint8_t *b, int64_t n)
+static inline bool terms_same_bytes(const uint8_t *a, const uint8_t *b, int64_t n)
 {
     for (; n > 8; n -= 8, a += 8, b += 8)
-        if (terms_load(a) != terms_load(b)) return 0;
+        if (terms_load(a) != terms_load(b)) return false;
     return terms_load_first(a, n) == terms_load_first(b, n);
 }
 
@@ -54,18 +60,19 @@ static inline uint64_t terms_word(const uint8_t *s, int64_t n, int64_t begin)
     return (uint64_t)begin << 24 | (uint64_t)(n < TERMS_LONG ? n : TERMS_LONG);
 }
 
-/* The slot of a string that begins at `begin` of the terms' bytes, and also at s. */
+/* Make the slot of the string s, which begins at `begin` in the bytes of the table. */
 static inline skx_term_slot terms_slot(const uint8_t *s, int64_t n, uint64_t hash, int64_t begin, int64_t term)
 {
     return (skx_term_slot){terms_word(s, n, begin), terms_tag(n, hash), (int32_t)term};
 }
 
-/* Whether a slot of any content, but with a term of the table, is that of this string of more than TERMS_SHORT bytes. */
-static inline int terms_equal(const skx_terms *t, skx_term_slot slot, const uint8_t *s, int64_t n)
+/* @return whether a slot is that of the string s of more than TERMS_SHORT bytes. The slot may have any content, except that its
+ * term is one of the table. */
+static inline bool terms_equal(const skx_terms *t, skx_term_slot slot, const uint8_t *s, int64_t n)
 {
     int64_t begin = (int64_t)(slot.word >> 24);
-    if (slot.word != terms_word(s, n, begin) || begin > t->n_bytes - n) return 0;
-    if (n >= TERMS_LONG && t->ptr[slot.term + 1] - t->ptr[slot.term] != n) return 0;
+    if (slot.word != terms_word(s, n, begin) || begin > t->n_bytes - n) return false;
+    if (n >= TERMS_LONG && t->ptr[slot.term + 1] - t->ptr[slot.term] != n) return false;
     return terms_same_bytes(t->bytes + begin, s, n);
 }
 
@@ -74,7 +81,7 @@ static inline void terms_prefetch_slot(const skx_terms *t, uint64_t hash)
     __builtin_prefetch(t->slots + (hash & ((uint64_t)t->n_slots - 1)));
 }
 
-/* Fetch what terms_find reads after the first slot. A wrong address does no harm. */
+/* Prefetch what terms_find reads after the first slot. A wrong address does no harm. */
 static inline void terms_prefetch(const skx_terms *t, uint64_t hash, int64_t n)
 {
     if (n <= TERMS_SHORT) return;
@@ -82,7 +89,8 @@ static inline void terms_prefetch(const skx_terms *t, uint64_t hash, int64_t n)
     __builtin_prefetch((const void *)((uintptr_t)t->bytes + (uintptr_t)begin));
 }
 
-/* The number of a string, or -1. *slot is where it stands or, if some slot is unused, would. */
+/* Find a string. *slot is its slot or, if it is not found and some slot is unused, the slot to insert it into.
+ * @return its number, or -1. */
 static inline int32_t terms_find(const skx_terms *t, const uint8_t *s, int64_t n, uint64_t hash, int64_t *slot)
 {
     int64_t mask = t->n_slots - 1, at = (int64_t)(hash & (uint64_t)mask);
@@ -98,7 +106,9 @@ static inline int32_t terms_find(const skx_terms *t, const uint8_t *s, int64_t n
     return -1;
 }
 
-/* Append a string that terms_find did not find. SKX_ECAPACITY where there is no room, also in less than half of the slots. */
-int terms_insert(skx_terms *t, const uint8_t *s, int64_t n, uint64_t hash, int64_t slot);
+/* Append a string that terms_find did not find.
+ * @return SKX_OK; or SKX_ECAPACITY if the capacity is used up, half of the slots are in use, or the strings would take 2^40
+ *         bytes. */
+int skx_terms_insert(skx_terms *t, const uint8_t *s, int64_t n, uint64_t hash, int64_t slot);
 
 #endif

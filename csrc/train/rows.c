@@ -49,8 +49,7 @@ static int renumber(skx_solver_rows *out, const bitset *columns)
     out->n_features = bitset_size(columns, ranks);
     for (int64_t i = 0; i < out->n_rows; i++) {
         skx_solver_row *row = skx_solver_rows_at(out, i);
-        for (int32_t p = 0; p < row->length; p++)
-            row->entries[p].feature = bitset_rank(columns, ranks, row->entries[p].feature);
+        for (int32_t p = 0; p < row->length; p++) row->entries[p].feature = bitset_rank(columns, ranks, row->entries[p].feature);
         for (int32_t p = row->length; p < row->padded; p++) row->entries[p] = (skx_entry){(int32_t)out->n_features, 0.0f};
     }
     free(ranks);
@@ -69,8 +68,10 @@ int skx_solver_rows_gather(const skx_csr *x, const int32_t *source, int64_t n, s
     }
     if (status == SKX_OK) {
         out->features = skx_arena_take(arena, out->n_features, sizeof *out->features);
-        if (out->features) bitset_drain(&columns, out->features);
-        else status = SKX_ENOMEM;
+        if (out->features)
+            bitset_drain(&columns, out->features);
+        else
+            status = SKX_ENOMEM;
     }
     bitset_free(&columns);
     return status;

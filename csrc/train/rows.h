@@ -1,4 +1,4 @@
-/* The training examples of a tree node, gathered in the form the solvers want. */
+/* The training examples of a tree node, gathered in the format of the solvers. */
 #ifndef SKX_ROWS_H
 #define SKX_ROWS_H
 #include "base/arena.h"
@@ -8,12 +8,12 @@ typedef struct {
     int64_t n_rows;
     int64_t n_features;
     uint8_t *rows;     /* skx_solver_row, one after the other */
-    uint32_t *at;      /* where each begins, in lines */
-    int32_t *features; /* the columns that occur, rising */
+    uint32_t *at;      /* offset of each, in lines */
+    int32_t *features; /* the columns that occur, in increasing order */
 } skx_solver_rows;
 
-/* Copy rows source[0 .. n) of x, features renumbered. Of each row, the entries and their numbers are set. The arrays belong to
- * the arena.
+/* Copy rows source[0 .. n) of x, with renumbered features. Sets the entries of each row and their numbers only. The arrays belong
+ * to the arena.
  * @return SKX_OK; SKX_ENOMEM; or SKX_ECAPACITY where the rows take 2^32 lines or more. */
 int skx_solver_rows_gather(const skx_csr *x, const int32_t *source, int64_t n, skx_arena *arena, skx_solver_rows *out);
 

@@ -1,5 +1,5 @@
-/* Training of one tree node: all its children see the same rows, so these are gathered and renumbered once and then
- * serve blocks of 16 children in turn. */
+/* Training of one tree node. All children share the same rows, so these are gathered and renumbered once for all blocks of 16
+ * children. */
 #include "base/arena.h"
 #include "base/cancel.h"
 #include "base/huge.h" /* weights are read in random order */
@@ -22,6 +22,7 @@ static double square_norm(const skx_solver_row *row)
     return square;
 }
 
+/* @return as skx_solver_rows_gather. */
 static int gather_examples(node_work *work, skx_arena *arena, const skx_csr *x, const skx_node *node)
 {
     int64_t n = node->n_examples;
@@ -63,20 +64,22 @@ static int64_t find_row(const int32_t *rows, int64_t from, int64_t n, int32_t ro
     if (end > n) end = n;
     while (begin < end) {
         int64_t middle = begin + (end - begin) / 2;
-        if (rows[middle] < row) begin = middle + 1;
-        else end = middle;
+        if (rows[middle] < row)
+            begin = middle + 1;
+        else
+            end = middle;
     }
     return begin < n && rows[begin] == row ? begin : n;
 }
 
-/* The lanes that learn from a row. */
+/* @return one bit per lane that learns from a row. */
 static uint16_t learners_of(uint16_t positive, int role)
 {
     if (role == SKX_FOR_ALL) return UINT16_MAX;
     return role == SKX_FOR_POSITIVES ? positive : (uint16_t)~positive;
 }
 
-/* Set the rows back to the beginning, with the positives of `lanes` children. @return SKX_OK, or SKX_EARG. */
+/* Reset the rows for the `lanes` children from `first` on. @return SKX_OK, or SKX_EARG. */
 static int start_block(node_work *work, const skx_node *node, int64_t first, int lanes)
 {
     for (int64_t i = 0; i < node->n_examples; i++) {
@@ -127,8 +130,7 @@ static bool all_finite(const float *values, int64_t n)
     return true;
 }
 
-/* Append the block's weights, those of the child that is the c-th of the output and of those after it. @return SKX_OK, or
- * SKX_EFINITE. */
+/* Write the weights of the block to the output, from its column c on. @return SKX_OK, or SKX_EFINITE. */
 static int emit_block(const skx_kernels *kernels, const node_work *work, const skx_train_params *params, int lanes, int64_t c,
                       const skx_weight_buffers *out)
 {
@@ -140,26 +142,27 @@ static int emit_block(const skx_kernels *kernels, const node_work *work, const s
     kernels->emit_weights(work->w, work->x.n_features, params->threshold, cursor, out->entries, out->values);
     const float *bias_w = work->w + work->x.n_features * SKX_LANES;
     for (int b = 0; b < lanes; b++) bias[b] = fabsf(bias_w[b]) >= params->threshold ? bias_w[b] * params->bias : 0.0f;
-    bool finite = all_finite(out->values + col_ptr[0], col_ptr[lanes] - col_ptr[0]) && all_finite(bias_w, lanes) &&
-                  all_finite(bias, lanes);
+    bool finite =
+        all_finite(out->values + col_ptr[0], col_ptr[lanes] - col_ptr[0]) && all_finite(bias_w, lanes) && all_finite(bias, lanes);
     return finite ? SKX_OK : SKX_EFINITE;
 }
 
+/* @return as skx_train_node. */
 static int train_blocks(const skx_kernels *kernels, node_work *work, const skx_node *node, const skx_train_params *params,
-                        int64_t first, skx_weight_buffers *out, int64_t *done, int32_t *n_iter)
+                        int64_t begin, skx_weight_buffers *out, int64_t *done, int32_t *n_iter)
 {
     out->col_ptr[0] = 0;
-    for (int64_t c = first; c < node->n_children; c += SKX_LANES) {
+    for (int64_t c = begin; c < node->n_children; c += SKX_LANES) {
         int64_t left = node->n_children - c;
         int lanes = left < SKX_LANES ? (int)left : SKX_LANES;
-        if (lanes * work->x.n_features > out->weight_capacity - out->col_ptr[c - first])
-            return c > first ? SKX_OK : SKX_ECAPACITY;
+        if (lanes * work->x.n_features > out->weight_capacity - out->col_ptr[c - begin])
+            return c > begin ? SKX_OK : SKX_ECAPACITY;
         int status = start_block(work, node, c, lanes);
         if (status != SKX_OK) return status;
         int passes = solve_block(kernels, work, params, lanes);
         if (skx_cancelled(params->cancel)) return SKX_ECANCELLED;
         if (passes > *n_iter) *n_iter = passes;
-        status = emit_block(kernels, work, params, lanes, c - first, out);
+        status = emit_block(kernels, work, params, lanes, c - begin, out);
         if (status != SKX_OK) return status;
         *done = c + lanes;
     }
@@ -173,19 +176,19 @@ static bool params_valid(const skx_train_params *p)
 }
 
 int skx_train_node(const skx_kernels *kernels, const skx_csr *x, const skx_node *node, const skx_train_params *params,
-                   int64_t first, skx_weight_buffers *out, int64_t *done, int32_t *n_iter)
+                   int64_t begin, skx_weight_buffers *out, int64_t *done, int32_t *n_iter)
 {
     node_work work;
     skx_arena arena = {0};
-    *done = first;
+    *done = begin;
     *n_iter = 0;
-    if (!params_valid(params) || first < 0 || first > node->n_children || node->n_examples > INT32_MAX) return SKX_EARG;
+    if (!params_valid(params) || begin < 0 || begin > node->n_children || node->n_examples > INT32_MAX) return SKX_EARG;
     int status = work_prepare(&work, &arena, x, node, params);
     if (status == SKX_OK && work.x.n_features > out->feature_capacity) status = SKX_ECAPACITY;
     if (status == SKX_OK) {
         out->n_features = work.x.n_features;
         memcpy(out->features, work.x.features, (size_t)work.x.n_features * sizeof *out->features);
-        status = train_blocks(kernels, &work, node, params, first, out, done, n_iter);
+        status = train_blocks(kernels, &work, node, params, begin, out, done, n_iter);
     }
     skx_arena_free(&arena);
     return status;

@@ -1,4 +1,4 @@
-"""The only place that touches C: checked pointers in, status codes out as exceptions."""
+"""The interface to C: checks the arguments, and raises exceptions for status codes."""
 
 from ._arrays import AppendableArray, indptr_of
 from ._cancel import CancelFlag, stop_if_cancelled
@@ -18,7 +18,7 @@ from ._library import INT, ISA, MAX_INT, Cancelled, check_array
 from ._neighbors import LabelRestrictionView, NeighborRows, RowCombiner, combine, pack_rows
 from ._ngrams import (
     ANALYZERS,
-    MOST_TEXT,
+    MAX_TEXT_BYTES,
     NORMS,
     Learner,
     NGramBlock,
@@ -74,7 +74,7 @@ __all__ = [
     "LOG_SIGMOID",
     "LOSSES",
     "MAX_INT",
-    "MOST_TEXT",
+    "MAX_TEXT_BYTES",
     "NOOP",
     "NORMS",
     "SIGMOID",

@@ -1,36 +1,41 @@
-"""Append-only arrays, and pointers."""
+"""Append-only arrays, and pointers of lists."""
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 
 class AppendableArray:
     """An append-only array of one dimension.
 
-    It is extended in place where the system can move pages instead of bytes. Joining many arrays
-    then takes the memory of the result and not twice as much, if each is dropped once appended.
+    It is extended in place if the system can move pages instead of bytes. To join many arrays then
+    takes the memory of the result only, if each is dropped after it is appended.
+
+    Parameters
+    ----------
+    dtype : dtype
     """
 
-    def __init__(self, dtype):
+    def __init__(self, dtype: DTypeLike):
         self._array = np.empty(0, dtype=dtype)
         self._ends = [0]
 
-    def append(self, values):
+    def append(self, values: np.ndarray) -> None:
         """Copy an array to the end."""
-        lo = self._ends[-1]
-        hi = lo + len(values)
-        if hi > len(self._array):
-            self._array.resize(max(hi, len(self._array) * 9 // 8), refcheck=False)
-        self._array[lo:hi] = values
-        self._ends.append(hi)
+        begin = self._ends[-1]
+        end = begin + len(values)
+        if end > len(self._array):
+            self._array.resize(max(end, len(self._array) * 9 // 8), refcheck=False)
+        self._array[begin:end] = values
+        self._ends.append(end)
 
-    def pointers(self):
-        """Where each appended array begins, and the last one ends, as int64."""
+    def pointers(self) -> np.ndarray:
+        """Return where each appended array begins and the last one ends, as int64."""
         return np.array(self._ends, dtype=np.int64)
 
-    def take(self):
-        """Return the array; nothing may be appended afterwards."""
-        array, self._array = self._array, None
+    def take(self) -> np.ndarray:
+        """Return the array. Nothing may be appended afterwards."""
+        array = self._array
+        del self._array
         array.resize(self._ends[-1], refcheck=False)
         return array
 

@@ -4,9 +4,19 @@ import numpy as np
 
 from ._cancel import cancel_pointer
 from ._library import INT, KERNELS, MAX_INT, check, ffi, lib, pointer
+from ._sparse import CSRView
 
 
-def kmeans(view, rows, n_clusters, *, balanced, spherical, max_iter, seed):
+def kmeans(
+    view: CSRView,
+    rows: np.ndarray,
+    n_clusters: int,
+    *,
+    balanced: bool,
+    spherical: bool,
+    max_iter: int,
+    seed: int,
+) -> tuple[np.ndarray, int]:
     """Cluster some rows of a matrix.
 
     Parameters
@@ -18,7 +28,7 @@ def kmeans(view, rows, n_clusters, *, balanced, spherical, max_iter, seed):
     n_clusters : int
         At most n.
     balanced : bool
-        Sizes that differ by one at the most (recursive bisection), or Lloyd's iterations.
+        Whether sizes differ by at most one. True: recursive bisection; False: Lloyd's iterations.
     spherical : bool
         Whether centers are divided by their norm.
     max_iter : int
@@ -28,13 +38,22 @@ def kmeans(view, rows, n_clusters, *, balanced, spherical, max_iter, seed):
     -------
     cluster : ndarray of int32, shape (n,)
     n_iter : int
-        The largest number of iterations a division took.
+        The largest number of iterations of any bisection, or of Lloyd's algorithm.
     """
-    limits = (n_clusters, min(max_iter, MAX_INT), spherical, seed)
-    params = ffi.new("skx_kmeans_params *", [*limits, cancel_pointer()])
+    fields = [n_clusters, min(max_iter, MAX_INT), spherical, seed, cancel_pointer()]
+    params = ffi.new("skx_kmeans_params *", fields)
     cluster = np.empty(len(rows), dtype=INT)
     n_iter = ffi.new("int32_t *")
     function = lib.skx_kmeans_balanced if balanced else lib.skx_kmeans_lloyd
-    rows, out = pointer(rows, INT), pointer(cluster, INT)
-    check(function(KERNELS, view.struct, rows, len(cluster), params, out, n_iter))
+    check(
+        function(
+            KERNELS,
+            view.struct,
+            pointer(rows, INT),
+            len(rows),
+            params,
+            pointer(cluster, INT),
+            n_iter,
+        )
+    )
     return cluster, n_iter[0]

@@ -1,7 +1,8 @@
-"""Compiled layers: the rankers of one tree level, as plain arrays laid out for the search."""
+"""Compiled layers: the rankers of one level of the tree, as arrays in the format of the search."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -10,20 +11,29 @@ from ._library import BYTE, FLOAT, INT, LONG, check, check_array, check_offsets,
 
 CHUNK_WIDTH = lib.SKX_CHUNK_WIDTH
 
-#: How weights can be stored -> bytes of each.
+#: dtypes of stored weights -> bytes of each.
 WEIGHT_DTYPES = {"float32": lib.SKX_FLOAT32, "float16": lib.SKX_FLOAT16}
 
 #: The largest finite float16.
-_MOST_FLOAT16 = 65504.0
+_MAX_FLOAT16 = 65504.0
 
-#: One slot of a chunk's index, as skx_slot in the C header.
+#: One slot of the index of a chunk: skx_slot in the C header.
 SLOT = np.dtype([("bits", "<u8"), ("base", "<u4"), ("key", "<u4")])
 
 
 class SiblingWeights(NamedTuple):
-    """The weights of some children of one node, column by column (one column per child).
+    """The weights of some children of one node, one column per child.
 
-    ``entries`` are positions in ``features`` (rising, unique), rising within a column.
+    Parameters
+    ----------
+    features : ndarray of int32
+        In increasing order, without repetitions.
+    col_ptr : ndarray of int64, shape (n_children + 1,)
+    entries : ndarray of int32
+        Positions in `features`, in increasing order within a column.
+    values : ndarray of float32
+        The weights of child c are ``values[col_ptr[c]:col_ptr[c + 1]]``.
+    bias : ndarray of float32, shape (n_children,)
     """
 
     features: np.ndarray
@@ -34,33 +44,38 @@ class SiblingWeights(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """At most CHUNK_WIDTH sibling nodes' weights, compiled."""
+    """The compiled weights of at most CHUNK_WIDTH sibling nodes."""
 
-    index: np.ndarray
+    index: np.ndarray  # type: ignore[assignment]  # hides tuple.index
     payload: np.ndarray
     bias: np.ndarray
     weight_dtype: str
 
 
-def compile_chunk(columns, n_features, weight_dtype="float32"):
-    """Compile columns into a chunk.
+def compile_chunk(columns: SiblingWeights, n_features: int, weight_dtype: str = "float32") -> Chunk:
+    """Compile weights into a chunk.
 
     Raises
     ------
     ValueError
-        If a weight outgrows the type.
+        If a weight is too large for the dtype, or the chunk for its format.
     """
     if weight_dtype == "float16":
         _check_float16(columns.values)
-    buffers = (
-        pointer(columns.features, INT),
-        pointer(columns.col_ptr, LONG),
-        pointer(columns.entries, INT),
-        pointer(columns.values, FLOAT),
-    )
     n_siblings = len(columns.col_ptr) - 1
-    struct = ffi.new("skx_sibling_weights *", [n_siblings, len(columns.features), *buffers])
-    n_slots, n_bytes = ffi.new("int64_t *"), ffi.new("int64_t *")
+    struct = ffi.new(
+        "skx_sibling_weights *",
+        [
+            n_siblings,
+            len(columns.features),
+            pointer(columns.features, INT),
+            pointer(columns.col_ptr, LONG),
+            pointer(columns.entries, INT),
+            pointer(columns.values, FLOAT),
+        ],
+    )
+    n_slots = ffi.new("int64_t *")
+    n_bytes = ffi.new("int64_t *")
     value_bytes = WEIGHT_DTYPES[weight_dtype]
     check(
         lib.skx_chunk_size(struct, n_features, value_bytes, n_slots, n_bytes),
@@ -83,30 +98,42 @@ def compile_chunk(columns, n_features, weight_dtype="float32"):
     return Chunk(index, payload, columns.bias, weight_dtype)
 
 
-def _check_float16(values):
+def _check_float16(values: np.ndarray) -> None:
     largest = np.abs(values).max(initial=0)
-    if largest > _MOST_FLOAT16:
+    if largest > _MAX_FLOAT16:
         raise ValueError(
-            f"weight_dtype='float16' holds weights up to {_MOST_FLOAT16:.0f}, but one is "
+            f"weight_dtype='float16' holds weights up to {_MAX_FLOAT16:.0f}, but one is "
             f"{largest:.6g}; use 'float32', or scale X up"
         )
 
 
-def read_chunk(chunk, n_features, threshold=0.0):
-    """Turn a chunk back into columns, leaving out weights below a threshold."""
+def read_chunk(chunk: Chunk, n_features: int, threshold: float = 0.0) -> SiblingWeights:
+    """Return the weights of a chunk, without those below a threshold.
+
+    Raises
+    ------
+    ValueError
+        If the chunk is malformed.
+    """
     width = len(chunk.bias)
     struct, n_weights, n_rows = _checked_chunk(chunk, n_features)
     features = np.empty(n_rows, dtype=INT)
     col_ptr = np.empty(width + 1, dtype=LONG)
     entries = np.empty(n_weights, dtype=INT)
     values = np.empty(n_weights, dtype=FLOAT)
-    outputs = (
-        pointer(features, INT),
-        pointer(col_ptr, LONG),
-        pointer(entries, INT),
-        pointer(values, FLOAT),
+    out = ffi.new(
+        "skx_weight_buffers *",
+        [
+            n_rows,
+            n_weights,
+            pointer(features, INT),
+            pointer(col_ptr, LONG),
+            pointer(entries, INT),
+            pointer(values, FLOAT),
+            ffi.NULL,
+            0,
+        ],
     )
-    out = ffi.new("skx_weight_buffers *", [n_rows, n_weights, *outputs, ffi.NULL, 0])
     check(lib.skx_chunk_read(struct, n_features, threshold, out))
     kept = col_ptr[-1]
     return SiblingWeights(
@@ -118,8 +145,8 @@ def read_chunk(chunk, n_features, threshold=0.0):
     )
 
 
-def divide_into_chunks(weights):
-    """Join the weights of consecutive siblings and divide them by the width of chunks.
+def divide_into_chunks(weights: Sequence[SiblingWeights]) -> list[SiblingWeights]:
+    """Join the weights of consecutive siblings, and divide them into chunks.
 
     Parameters
     ----------
@@ -128,7 +155,7 @@ def divide_into_chunks(weights):
     Returns
     -------
     weights : list of SiblingWeights
-        Each of CHUNK_WIDTH siblings, the last one of the rest.
+        CHUNK_WIDTH siblings each, and the rest in the last one.
     """
     features = np.unique(np.concatenate([part.features for part in weights]))
     positions = [np.searchsorted(features, part.features).astype(INT) for part in weights]
@@ -139,29 +166,64 @@ def divide_into_chunks(weights):
     groups = []
     for first in range(0, len(bias), CHUNK_WIDTH):
         col_ptr = pointers[first : first + CHUNK_WIDTH + 1]
-        held, group = slice(col_ptr[0], col_ptr[-1]), slice(first, first + CHUNK_WIDTH)
-        arrays = col_ptr - col_ptr[0], entries[held], values[held], bias[group]
-        groups.append(SiblingWeights(features, *arrays))
+        part = slice(col_ptr[0], col_ptr[-1])
+        groups.append(
+            SiblingWeights(
+                features,
+                col_ptr - col_ptr[0],
+                entries[part],
+                values[part],
+                bias[first : first + CHUNK_WIDTH],
+            )
+        )
     return groups
 
 
-def prune_chunk(chunk, n_features, threshold):
-    """Leave out weights below a threshold; biases stay."""
+def prune_chunk(chunk: Chunk, n_features: int, threshold: float) -> Chunk:
+    """Drop the weights below a threshold. Biases stay.
+
+    Raises
+    ------
+    ValueError
+        If the chunk is malformed.
+    """
     struct, _, _ = _checked_chunk(chunk, n_features)
-    index, payload = np.empty_like(chunk.index), np.empty_like(chunk.payload)
-    n_slots, n_bytes = ffi.new("int64_t *"), ffi.new("int64_t *")
-    sizes = n_slots, n_bytes
-    outputs = pointer(index, SLOT, "skx_slot[]"), pointer(payload, BYTE)
-    check(lib.skx_chunk_prune(struct, n_features, threshold, *sizes, *outputs))
+    index = np.empty_like(chunk.index)
+    payload = np.empty_like(chunk.payload)
+    n_slots = ffi.new("int64_t *")
+    n_bytes = ffi.new("int64_t *")
+    check(
+        lib.skx_chunk_prune(
+            struct,
+            n_features,
+            threshold,
+            n_slots,
+            n_bytes,
+            pointer(index, SLOT, "skx_slot[]"),
+            pointer(payload, BYTE),
+        )
+    )
     return chunk._replace(index=index[: n_slots[0]], payload=payload[: n_bytes[0]])
 
 
-def _checked_chunk(chunk, n_features):
-    """Return a chunk as C sees it while its arrays live, and its numbers of weights and rows."""
-    buffers = pointer(chunk.index, SLOT, "skx_slot[]"), pointer(chunk.payload, BYTE)
-    sizes = len(chunk.index), len(chunk.payload), len(chunk.bias), WEIGHT_DTYPES[chunk.weight_dtype]
-    struct = ffi.new("skx_chunk *", [*sizes, *buffers])
-    n_weights, n_rows = ffi.new("int64_t *"), ffi.new("int64_t *")
+def _checked_chunk(chunk: Chunk, n_features: int) -> tuple[Any, int, int]:
+    """Check a chunk; return its `skx_chunk` and its numbers of weights and rows.
+
+    The struct borrows the arrays of the chunk.
+    """
+    struct = ffi.new(
+        "skx_chunk *",
+        [
+            len(chunk.index),
+            len(chunk.payload),
+            len(chunk.bias),
+            WEIGHT_DTYPES[chunk.weight_dtype],
+            pointer(chunk.index, SLOT, "skx_slot[]"),
+            pointer(chunk.payload, BYTE),
+        ],
+    )
+    n_weights = ffi.new("int64_t *")
+    n_rows = ffi.new("int64_t *")
     if lib.skx_chunk_check(struct, n_features, n_weights, n_rows) != lib.SKX_OK:
         raise ValueError("the saved model is damaged: weights are malformed")
     return struct, n_weights[0], n_rows[0]
@@ -169,7 +231,7 @@ def _checked_chunk(chunk, n_features):
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """The rankers of all children of one tree level, in chunks.
+    """The compiled rankers of all children of one level of the tree.
 
     Attributes
     ----------
@@ -178,16 +240,16 @@ class Layer:
     chunk_ptr : ndarray of int64, shape (n_nodes + 1,)
         The chunks of each node; all but a node's last have CHUNK_WIDTH children.
     index_ptr, payload_ptr : ndarray of int64, shape (n_chunks + 1,)
-        Where each chunk's part of index and payload (in bytes) lies.
+        The part of each chunk in index, and in payload (in bytes).
     index : structured ndarray (bits, base, key)
     payload : ndarray of uint8
     bias : ndarray of float32, shape (n_children,)
         Bias weight times the value of the constant feature.
     weight_dtype : {"float32", "float16"}
-        How the payload's values are stored.
+        The dtype of the values in the payload.
     checksums : dict of str to int
-        Of the arrays that are mapped and that nobody has read, by name, the CRC-32 that each must
-        have. Whoever copies such an array looks.
+        The expected CRC-32 of each mapped array that was not read yet. It is checked when such an
+        array is copied.
     """
 
     child_ptr: np.ndarray
@@ -198,9 +260,9 @@ class Layer:
     payload: np.ndarray
     bias: np.ndarray
     weight_dtype: str = "float32"
-    checksums: dict = field(default_factory=dict)
+    checksums: dict[str, int] = field(default_factory=dict)
 
-    DTYPES = {
+    DTYPES: ClassVar[dict[str, np.dtype]] = {
         "child_ptr": LONG,
         "chunk_ptr": LONG,
         "index_ptr": LONG,
@@ -210,14 +272,16 @@ class Layer:
         "bias": FLOAT,
     }
 
-    def __setstate__(self, state):
-        vars(self).update({"checksums": {}, **state})  # none where an earlier release pickled
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update({"checksums": {}, **state})  # missing in pickles of earlier releases
         self.check_pointers()
 
     @classmethod
-    def from_chunks(cls, child_ptr, chunks):
-        """Join the chunks of a level, given in order; of an iterator, one is held at a time."""
-        index, payload, bias = (AppendableArray(dtype) for dtype in (SLOT, BYTE, FLOAT))
+    def from_chunks(cls, child_ptr: np.ndarray, chunks: Iterable[Chunk]) -> "Layer":
+        """Join the chunks of a level, in order. An iterator is read chunk by chunk."""
+        index = AppendableArray(SLOT)
+        payload = AppendableArray(BYTE)
+        bias = AppendableArray(FLOAT)
         weight_dtype = "float32"
         for chunk in chunks:
             weight_dtype = chunk.weight_dtype
@@ -236,48 +300,48 @@ class Layer:
         )
 
     @property
-    def n_chunks(self):
+    def n_chunks(self) -> int:
         """Number of chunks."""
         return len(self.index_ptr) - 1
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Bytes in all arrays."""
         return sum(getattr(self, name).nbytes for name in self.DTYPES)
 
-    def children_of_chunk(self, c):
-        """Range of children of chunk c, as (first, end)."""
+    def children_of_chunk(self, c: int) -> tuple[int, int]:
+        """Return the range (begin, end) of the children of chunk c."""
         node = int(np.searchsorted(self.chunk_ptr, c, side="right")) - 1
-        first = int(self.child_ptr[node]) + CHUNK_WIDTH * (c - int(self.chunk_ptr[node]))
-        return first, min(first + CHUNK_WIDTH, int(self.child_ptr[node + 1]))
+        begin = int(self.child_ptr[node]) + CHUNK_WIDTH * (c - int(self.chunk_ptr[node]))
+        return begin, min(begin + CHUNK_WIDTH, int(self.child_ptr[node + 1]))
 
-    def chunk(self, c):
-        """Chunk c, as views."""
-        first, end = self.children_of_chunk(c)
+    def chunk(self, c: int) -> Chunk:
+        """Return chunk c, as views."""
+        begin, end = self.children_of_chunk(c)
         return Chunk(
             self.index[self.index_ptr[c] : self.index_ptr[c + 1]],
             self.payload[self.payload_ptr[c] : self.payload_ptr[c + 1]],
-            self.bias[first:end],
+            self.bias[begin:end],
             self.weight_dtype,
         )
 
-    def columns(self, c, n_features, threshold=0.0):
-        """Weights of chunk c, column by column, without those below a threshold."""
+    def columns(self, c: int, n_features: int, threshold: float = 0.0) -> SiblingWeights:
+        """Return the weights of chunk c, without those below a threshold."""
         return read_chunk(self.chunk(c), n_features, threshold)
 
-    def child(self, child, n_features):
-        """Take the weights of one child out of its chunk, as SiblingWeights of one column.
+    def child(self, child: int, n_features: int) -> SiblingWeights:
+        """Return the weights of one child, as SiblingWeights of one column.
 
         Raises
         ------
         ValueError
-            If the chunk is malformed, as one of a mapped model may be.
+            If the chunk is malformed, which is possible in a mapped model.
         """
         node = int(np.searchsorted(self.child_ptr, child, side="right")) - 1
         c = int(self.chunk_ptr[node]) + (child - int(self.child_ptr[node])) // CHUNK_WIDTH
         columns = self.columns(c, n_features)
-        first = self.children_of_chunk(c)[0]
-        part = slice(*columns.col_ptr[child - first : child - first + 2])
+        column = child - self.children_of_chunk(c)[0]
+        part = slice(columns.col_ptr[column], columns.col_ptr[column + 1])
         features = columns.features[columns.entries[part]]
         return SiblingWeights(
             features,
@@ -287,14 +351,17 @@ class Layer:
             self.bias[child : child + 1],
         )
 
-    def prune(self, n_features, threshold, bias_scale, weight_dtype="float32"):
-        """Return the layer without weights below a threshold, the others stored as told.
+    def prune(
+        self, n_features: int, threshold: float, bias_scale: float, weight_dtype: str = "float32"
+    ) -> "Layer":
+        """Return the layer without weights below a threshold, with weights of the given dtype.
 
-        A bias is dropped when its weight, that is the bias divided by ``bias_scale``, is below it.
+        A bias is dropped if its weight, which is the bias divided by ``bias_scale``, is below the
+        threshold.
         """
         limit = np.float32(threshold) * np.float32(abs(bias_scale))
 
-        def pruned(c):
+        def pruned(c: int) -> Chunk:
             chunk = self.chunk(c)
             bias = np.where(np.abs(chunk.bias) >= limit, chunk.bias, np.float32(0))
             if weight_dtype == self.weight_dtype:
@@ -304,19 +371,25 @@ class Layer:
 
         return Layer.from_chunks(self.child_ptr, map(pruned, range(self.n_chunks)))
 
-    def check(self, n_features):
-        """Raise ValueError unless every array is of its kind and the layer holds together."""
+    def check(self, n_features: int) -> None:
+        """Raise a ValueError if an array has another dtype, or the layer is malformed."""
         self.check_pointers()
         where = ffi.new("int64_t *")
         view = LayerView(self)
-        sizes = (len(self.index), len(self.payload))
-        if lib.skx_layer_check(view.struct, n_features, *sizes, where) != lib.SKX_OK:
+        n_slots = len(self.index)
+        n_bytes = len(self.payload)
+        if lib.skx_layer_check(view.struct, n_features, n_slots, n_bytes, where) != lib.SKX_OK:
             raise ValueError(f"the layer's weights are malformed (node {where[0]})")
 
-    def check_pointers(self):
-        """Check what a search relies on: all that decides where weights are looked for.
+    def check_pointers(self) -> None:
+        """Check what a search relies on: the pointers, and the lengths of the arrays.
 
-        Takes time by the number of nodes, not of weights.
+        Takes time in proportion to the number of nodes, not of weights.
+
+        Raises
+        ------
+        ValueError
+            If an array has another dtype, or pointers contradict each other.
         """
         for name, dtype in self.DTYPES.items():
             check_array(getattr(self, name), dtype, name)
@@ -336,9 +409,9 @@ class Layer:
 
 
 class LayerView:
-    """An `skx_layer` over a layer's arrays, kept alive with them."""
+    """An `skx_layer` over the arrays of a layer, and their buffers."""
 
-    def __init__(self, layer):
+    def __init__(self, layer: Layer):
         self._buffers = [
             pointer(layer.child_ptr, LONG),
             pointer(layer.chunk_ptr, LONG),
@@ -359,6 +432,6 @@ class LayerView:
         )
 
 
-def chunk_pointers(child_ptr):
-    """Chunks of each node: as many as its children need."""
+def chunk_pointers(child_ptr: np.ndarray) -> np.ndarray:
+    """Return the pointers of the chunks of each node, given those of its children."""
     return indptr_of(-(-np.diff(child_ptr) // CHUNK_WIDTH))

@@ -1,6 +1,7 @@
-"""The loaded library, its kernel table, and the helpers every call goes through."""
+"""The loaded library, its kernel table, and the helpers of every call."""
 
 import os
+from typing import Any
 
 import numpy as np
 
@@ -21,22 +22,31 @@ _CTYPES = {
 }
 
 
-#: The largest C int; a limit beyond it is none.
+#: The largest C int.
 MAX_INT = np.iinfo(np.int32).max
 
 
 class Cancelled(Exception):
-    """Raised by a call that was ended through the flag that its thread watches."""
+    """Raised by a call that was ended by the cancel flag of its thread."""
 
 
-def check(status, too_large=None):
-    """Raise the exception that a C status stands for.
+def check(status: int, too_large: str | None = None) -> None:
+    """Raise the exception of a C status, if it is not SKX_OK.
 
     Parameters
     ----------
     status : int
     too_large : str, optional
-        Message where a limit of a format is exceeded.
+        Message if a limit of a format is exceeded.
+
+    Raises
+    ------
+    Cancelled
+        If the call was ended by the cancel flag.
+    MemoryError
+        If memory is short.
+    ValueError
+        For all other faults.
     """
     if status == lib.SKX_OK:
         return
@@ -55,10 +65,13 @@ def check(status, too_large=None):
     raise ValueError(f"the C core refused its arguments: {name}")
 
 
-def pointer(array, dtype, ctype=None):
-    """Borrow an array's memory, after checking that it is what C will take it for.
+def pointer(array: np.ndarray, dtype: np.dtype, ctype: str | None = None) -> Any:
+    """Return a pointer to the memory of an array, which must outlive its use.
 
-    The array must outlive the returned pointer's use.
+    Raises
+    ------
+    TypeError
+        If the array is not a C-contiguous array of the dtype.
     """
     if array.dtype != dtype or not array.flags.c_contiguous:
         raise TypeError(
@@ -68,22 +81,22 @@ def pointer(array, dtype, ctype=None):
     return ffi.from_buffer(ctype or _CTYPES[dtype], array)
 
 
-def check_array(array, dtype, name):
-    """Raise a ValueError unless something is a one-dimensional array that C can take."""
+def check_array(array: Any, dtype: np.dtype, name: str) -> None:
+    """Raise a ValueError if an object is not a one-dimensional array that C can read."""
     fits = isinstance(array, np.ndarray) and array.dtype == dtype and array.ndim == 1
     if not fits or not array.flags.c_contiguous:
         raise ValueError(f"{name} is not a one-dimensional array of {dtype}")
 
 
-def check_offsets(pointers, n, name):
-    """Raise a ValueError unless something is an array of pointers that rise from 0 to n."""
+def check_offsets(pointers: Any, n: int, name: str) -> None:
+    """Raise a ValueError if an object is not an array of pointers that increase from 0 to n."""
     check_array(pointers, LONG, name)
     falls = len(pointers) < 1 or pointers[0] != 0 or (pointers[1:] < pointers[:-1]).any()
     if falls or pointers[-1] != n:
         raise ValueError(f"{name} falls or leads outside its array")
 
 
-def _find_kernels(isa):
+def _find_kernels(isa: str) -> Any:
     out = ffi.new("const skx_kernels **")
     if lib.skx_kernels_find(isa.encode(), out) != lib.SKX_OK:
         raise ImportError(

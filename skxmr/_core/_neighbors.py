@@ -1,15 +1,25 @@
 """Nearest neighbors, and rankings combined with their labels, in C."""
 
+from typing import Any, ClassVar
+
 import numpy as np
+import scipy.sparse as sp
 
 from ._library import FLOAT, INT, LONG, WORD, check, check_array, ffi, lib, pointer
 from ._search import pad_ranking
-from ._sparse import csr_fault
+from ._sparse import CSRView, csr_fault
 from ._view import CStruct, CView
 
 # Looked up once: a row's search takes microseconds.
-_INTS, _FLOATS = ffi.typeof("int32_t[]"), ffi.typeof("float[]")
-_from_buffer, _combine_row, _OK = ffi.from_buffer, lib.skx_combine_row, lib.SKX_OK
+_INTS = ffi.typeof("int32_t[]")
+_FLOATS = ffi.typeof("float[]")
+_RANKINGS = ffi.typeof("skx_rankings *")
+_from_buffer = ffi.from_buffer
+_combine_row = lib.skx_combine_row
+_OK = lib.SKX_OK
+
+#: Labels, best first, and their scores, both of shape (n, k).
+Ranking = tuple[np.ndarray, np.ndarray]
 
 
 class NeighborRows(CView):
@@ -21,24 +31,25 @@ class NeighborRows(CView):
     ----------
     n_features, n_labels : int
     **arrays
-        word_ptr, words : the rows as `pack_rows` makes them.
+        word_ptr, words : the rows, from `pack_rows`.
         label_ptr, labels : the labels of each row.
         posting_ptr, postings : the rows of each label.
         weight : how many times each row counts.
     source : ndarray of int32, optional
-        Which of the rows given each of them is; of several equal ones, the first. Only to be told.
+        Number of each row among the given rows; of several equal ones, the first. Only for
+        explanations.
     n_given : int
-        How many rows were given.
+        Number of given rows.
     checksums : dict of str to int, optional
-        Of the arrays and `source`, as those of a Layer.
+        Those of the arrays and of `source`, as in Layer.
 
     Raises
     ------
     ValueError
-        If an array is not of its kind, or the lengths of the arrays contradict each other.
+        If an array has another dtype, or the lengths of the arrays contradict each other.
     """
 
-    DTYPES = {
+    DTYPES: ClassVar[dict[str, np.dtype]] = {
         "word_ptr": LONG,
         "words": WORD,
         "label_ptr": LONG,
@@ -48,27 +59,39 @@ class NeighborRows(CView):
         "weight": FLOAT,
     }
 
-    def __init__(self, n_features, n_labels, *, source=None, n_given=0, checksums=None, **arrays):
-        self.n_features, self.n_labels = n_features, n_labels
-        self.source, self.n_given = source, n_given
-        self.arrays, self.checksums = arrays, checksums or {}
+    def __init__(
+        self,
+        n_features: int,
+        n_labels: int,
+        *,
+        source: np.ndarray | None = None,
+        n_given: int = 0,
+        checksums: dict[str, int] | None = None,
+        **arrays: np.ndarray,
+    ):
+        self.n_features = n_features
+        self.n_labels = n_labels
+        self.source = source
+        self.n_given = n_given
+        self.arrays = arrays
+        self.checksums = checksums or {}
         self._check_lengths()
 
-    def __setstate__(self, state):
-        super().__setstate__({"checksums": {}, **state})  # none where an earlier release pickled
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({"checksums": {}, **state})  # missing in pickles of earlier releases
         self._check_lengths()
 
-    def _check_lengths(self):
-        """Check all that C relies on."""
+    def _check_lengths(self) -> None:
+        """Check what C relies on."""
         for name, dtype in self.DTYPES.items():
             check_array(self.arrays.get(name), dtype, name)
-        n_labels, source = self.n_labels, self.source
+        source = self.source
         if source is not None:
             check_array(source, INT, "source")
         length = {name: len(array) for name, array in self.arrays.items()}
         fit = (
             length["label_ptr"] == length["word_ptr"] == length["weight"] + 1
-            and length["posting_ptr"] == n_labels + 1
+            and length["posting_ptr"] == self.n_labels + 1
             and length["postings"] == length["labels"]
             and (source is None or len(source) == length["weight"])
         )
@@ -76,18 +99,18 @@ class NeighborRows(CView):
             raise ValueError("the arrays of the neighbors contradict each other")
 
     @property
-    def n_rows(self):
+    def n_rows(self) -> int:
         """Number of rows."""
         return len(self.arrays["weight"])
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Bytes in all arrays."""
-        told = 0 if self.source is None else self.source.nbytes
-        return told + sum(array.nbytes for array in self.arrays.values())
+        of_source = 0 if self.source is None else self.source.nbytes
+        return of_source + sum(array.nbytes for array in self.arrays.values())
 
-    def check(self):
-        """Raise a ValueError unless the content of the arrays is what it should be."""
+    def check(self) -> None:
+        """Raise a ValueError if the content of an array is not valid."""
         a = self.arrays
         if not (np.isfinite(a["weight"]).all() and (a["weight"] > 0).all()):
             raise ValueError("the neighbors have weights that are not positive")
@@ -107,36 +130,44 @@ class NeighborRows(CView):
         if not np.isfinite(a["words"][a["word_ptr"][:-1]].view(FLOAT)).all():
             raise ValueError("the neighbors have scales that are not finite")
 
-    def find(self, view, lo, hi, labels, n_neighbors, n_candidates):
+    def find(
+        self,
+        view: CSRView,
+        begin: int,
+        end: int,
+        labels: np.ndarray,
+        n_neighbors: int,
+        n_candidates: int,
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Find the rows most similar to each query among those that have one of its labels.
 
         Parameters
         ----------
         view : CSRView
-            The queries, of which the rows `lo` to `hi` are looked at.
-        lo, hi : int
-        labels : ndarray of int32, shape (hi - lo, n_listed)
+            The queries are its rows begin <= i < end.
+        begin, end : int
+        labels : ndarray of int32, shape (end - begin, n_listed)
             Padded with -1.
         n_neighbors, n_candidates : int
-            Rows found, and rows compared, at most.
+            Largest number of rows that are found, and that are compared.
 
         Returns
         -------
-        neighbors : ndarray of int32, shape (hi - lo, n_neighbors)
+        neighbors : ndarray of int32, shape (end - begin, n_neighbors)
             Most similar first, ties by lower row, padded with -1.
-        similarity : ndarray of float32, shape (hi - lo, n_neighbors)
+        similarity : ndarray of float32, shape (end - begin, n_neighbors)
             The cosines, padded with 0.
         """
-        shape = hi - lo, n_neighbors
-        neighbors, similarity = np.empty(shape, INT), np.empty(shape, FLOAT)
+        neighbors = np.empty((end - begin, n_neighbors), INT)
+        similarity = np.empty((end - begin, n_neighbors), FLOAT)
         params = ffi.new("skx_neighbor_params *", [n_neighbors, n_candidates])
         check(
             lib.skx_find_neighbors(
                 self._c_view().struct,
                 view.struct,
                 params,
-                lo,
-                hi,
+                begin,
+                end,
                 labels.shape[1],
                 pointer(labels, INT),
                 pointer(neighbors, INT),
@@ -145,7 +176,7 @@ class NeighborRows(CView):
         )
         return neighbors, similarity
 
-    def _make_view(self):
+    def _make_view(self) -> CStruct:
         pointers = {name: pointer(self.arrays[name], t) for name, t in self.DTYPES.items()}
         struct = ffi.new(
             "skx_neighbor_rows *",
@@ -179,7 +210,7 @@ class RowCombiner:
     power, weight : float
         As for `combine`.
     n_query_labels : int
-        Highest ranked labels whose rows are compared with the query.
+        Number of highest ranked labels whose rows are compared with the query.
     k, n_labels, n_head : int
         As for `combine`.
     logarithms : bool
@@ -188,33 +219,41 @@ class RowCombiner:
 
     def __init__(
         self,
-        rows,
-        n_neighbors,
-        n_candidates,
-        power,
-        weight,
-        n_query_labels,
+        rows: NeighborRows,
+        n_neighbors: int,
+        n_candidates: int,
+        power: float,
+        weight: float,
+        n_query_labels: int,
         *,
-        k,
-        n_labels,
-        n_head,
-        logarithms,
+        k: int,
+        n_labels: int,
+        n_head: int,
+        logarithms: bool,
     ):
         self._rows = rows
         self._search = ffi.new("skx_neighbor_params *", [n_neighbors, n_candidates])
-        self._k_asked, self._k = k, min(k, n_labels)
+        self._k_asked = k
+        self._k = min(k, n_labels)
         self._values = [n_neighbors, power, weight, -np.inf, self._k, 1, n_head, logarithms]
         self._params = _combine_params(self._values, None)
         self._n_query_labels = n_query_labels
 
-    def combine(self, indices, values, listed, listed_scores, restriction=None):
-        """Combine a row's ranking, of shape (1, n), with its neighbors.
+    def combine(
+        self,
+        indices: np.ndarray,
+        values: np.ndarray,
+        listed: np.ndarray,
+        listed_scores: np.ndarray,
+        restriction: "LabelRestrictionView | None" = None,
+    ) -> Ranking:
+        """Combine the ranking of a row with its neighbors.
 
         Parameters
         ----------
         indices : ndarray of int32
         values : ndarray of float32
-            The row's nonzeros, which must be valid.
+            The nonzeros of the row, which must be valid.
         listed, listed_scores : ndarray of shape (1, n)
             As for `combine`.
         restriction : LabelRestrictionView of one row, optional
@@ -223,8 +262,13 @@ class RowCombiner:
         if restriction is not None:
             _check_restriction(restriction, self._rows.n_labels, 1)
             params = _combine_params(self._values, restriction)
-        labels, scores = np.empty((1, self._k), INT), np.empty((1, self._k), FLOAT)
+        labels = np.empty((1, self._k), INT)
+        scores = np.empty((1, self._k), FLOAT)
         n_listed = listed.shape[1]
+        rankings = ffi.new(_RANKINGS)
+        rankings.n_listed = n_listed
+        rankings.labels = _from_buffer(_INTS, listed)
+        rankings.scores = _from_buffer(_FLOATS, listed_scores)
         status = _combine_row(
             self._rows._c_view().struct,
             self._search,
@@ -232,10 +276,8 @@ class RowCombiner:
             _from_buffer(_INTS, indices),
             _from_buffer(_FLOATS, values),
             len(values),
-            n_listed,
+            rankings,
             min(self._n_query_labels, n_listed),
-            _from_buffer(_INTS, listed),
-            _from_buffer(_FLOATS, listed_scores),
             _from_buffer(_INTS, labels),
             _from_buffer(_FLOATS, scores),
         )
@@ -244,8 +286,8 @@ class RowCombiner:
         return pad_ranking(labels, scores, self._k_asked)
 
 
-def pack_rows(X):
-    """Pack rows for comparisons: four bytes per nonzero.
+def pack_rows(X: sp.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
+    """Pack rows into four bytes per nonzero, for comparisons.
 
     Parameters
     ----------
@@ -255,14 +297,16 @@ def pack_rows(X):
     -------
     word_ptr : ndarray of int64, shape (n + 1,)
     words : ndarray of uint32, shape (n + nnz,)
-        A row's words are a float32, its scale, and for each nonzero ``256 * feature + 128 + step``:
-        steps are the values times 127 and over the row's largest, rounded, and a scale over the
-        norm of the steps. Of a feature's number the lowest 24 bits are kept.
+        The words of a row are its scale, a float32, and ``256 * feature + 128 + step`` for each
+        nonzero. A step is the value times 127, divided by the largest value of the row and rounded.
+        The scale is 1 over the norm of the steps. Only the lowest 24 bits of a feature are stored.
     """
-    n, lengths = X.shape[0], np.diff(X.indptr)
-    filled, scale = np.flatnonzero(lengths), np.ones(n, dtype=FLOAT)
+    n = X.shape[0]
+    lengths = np.diff(X.indptr)
+    filled = np.flatnonzero(lengths)
+    scale = np.ones(n, dtype=FLOAT)
     starts = X.indptr[filled]
-    with np.errstate(over="ignore"):  # what is as faint as that has no direction to speak of
+    with np.errstate(over="ignore"):  # rows that small have no meaningful direction
         scale[filled] = np.float32(127) / np.maximum.reduceat(np.abs(X.data), starts)
     steps = np.rint(X.data * np.repeat(np.minimum(scale, np.finfo(FLOAT).max), lengths))
     scale[filled] = 1 / np.sqrt(np.maximum(np.add.reduceat(steps * steps, starts), 1))
@@ -285,42 +329,43 @@ class LabelRestrictionView:
         Half-open range of positions of each row.
     """
 
-    def __init__(self, position, ranges):
+    def __init__(self, position: np.ndarray, ranges: np.ndarray):
         self.n_labels = len(position)
         self.n_rows = len(ranges)
         self._buffers = pointer(position, INT), pointer(ranges, LONG)
         self.struct = ffi.new("skx_label_restriction *", self._buffers)
 
 
-def _check_restriction(restriction, n_labels, n_rows):
+def _check_restriction(restriction: LabelRestrictionView, n_labels: int, n_rows: int) -> None:
     if (restriction.n_labels, restriction.n_rows) != (n_labels, n_rows):
         raise ValueError("the restriction must be of the model's labels and of the same rows")
 
 
-def _combine_params(values, restriction):
+def _combine_params(values: list, restriction: LabelRestrictionView | None) -> Any:
+    """Make an `skx_combine_params`."""
     within = ffi.NULL if restriction is None else restriction.struct
     return ffi.new("skx_combine_params *", [*values, within])
 
 
 def combine(
-    listed,
-    scores,
-    k,
-    n_labels,
+    listed: np.ndarray,
+    scores: np.ndarray,
+    k: int,
+    n_labels: int,
     *,
-    n_lists=1,
-    n_head,
-    logarithms=False,
-    floor=-np.inf,
-    neighbors=None,
-    restriction=None,
-):
-    """Combine rankings, and the labels of nearest neighbors.
+    n_lists: int = 1,
+    n_head: int,
+    logarithms: bool = False,
+    floor: float = -np.inf,
+    neighbors: tuple[NeighborRows, np.ndarray, np.ndarray, float, float] | None = None,
+    restriction: LabelRestrictionView | None = None,
+) -> Ranking:
+    """Combine rankings with the labels of nearest neighbors.
 
-    A label's score is the sum of its scores in those rankings that have it among their first
-    `n_head`, and of the weights of its neighbors. A score from further down in a ranking counts
-    instead of that sum where it is larger. So the k best labels do not depend on the length of the
-    rankings, once it is at least k and `n_head`.
+    The score of a label is the sum of its scores in the rankings that have it among their first
+    `n_head`, and of the weights of its neighbors. A score from further down in a ranking replaces
+    that sum if it is larger. So the k best labels do not depend on the length of the rankings, if
+    it is at least k and `n_head`.
 
     Parameters
     ----------
@@ -331,14 +376,14 @@ def combine(
     n_lists : int
         Number of rankings.
     n_head : int
-        Labels of each ranking whose scores are added up.
+        Number of labels of each ranking whose scores are added up.
     logarithms : bool
-        Whether scores are logarithms. Those of sums are then computed from them.
+        Whether scores are logarithms. The logarithm of a sum is then computed from them.
     floor : float
-        Labels of lower scores are left out.
+        Labels with lower scores are left out.
     neighbors : tuple (rows, neighbors, similarity, power, weight), optional
-        NeighborRows and what their `find` returned. A neighbor counts its similarity to the power,
-        divided by the sum over all neighbors; `weight` is what that is multiplied by.
+        NeighborRows and the results of their `find`. The weight of a neighbor is its similarity to
+        the power, divided by the sum over all neighbors and multiplied by `weight`.
     restriction : LabelRestrictionView, optional
         Labels that the neighbors of each row may contribute to. The rankings are restricted
         already.
@@ -352,30 +397,33 @@ def combine(
     """
     n, n_listed = listed.shape
     if neighbors is None:
-        rows = found = similarity = ffi.NULL
-        n_neighbors, power, weight = 0, 1.0, 0.0
+        rows_struct = found_pointer = similarity_pointer = ffi.NULL
+        n_neighbors = 0
+        power = 1.0
+        weight = 0.0
     else:
         rows, found, similarity, power, weight = neighbors
         n_neighbors = found.shape[1]
-        rows = rows._c_view().struct
-        found = pointer(found, INT)
-        similarity = pointer(similarity, FLOAT)
+        rows_struct = rows._c_view().struct
+        found_pointer = pointer(found, INT)
+        similarity_pointer = pointer(similarity, FLOAT)
     if restriction is not None:
         _check_restriction(restriction, n_labels, n)
     kept = min(k, n_labels)
     values = [n_neighbors, power, weight, floor, kept, n_lists, n_head, logarithms]
     params = _combine_params(values, restriction)
-    labels, out = np.empty((n, kept), INT), np.empty((n, kept), FLOAT)
+    buffers = pointer(listed, INT), pointer(scores, FLOAT)
+    rankings = ffi.new("skx_rankings *", [n_listed, *buffers])
+    labels = np.empty((n, kept), INT)
+    out = np.empty((n, kept), FLOAT)
     check(
         lib.skx_combine(
-            rows,
+            rows_struct,
             params,
             n,
-            n_listed,
-            pointer(listed, INT),
-            pointer(scores, FLOAT),
-            found,
-            similarity,
+            rankings,
+            found_pointer,
+            similarity_pointer,
             pointer(labels, INT),
             pointer(out, FLOAT),
         )

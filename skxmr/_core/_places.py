@@ -1,4 +1,4 @@
-"""What earlier releases pickled from here; nothing else uses this module."""
+"""A name in pickles of earlier releases; not used otherwise."""
 
 from ._restriction import SortedPositions as Places
 

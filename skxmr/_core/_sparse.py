@@ -1,4 +1,4 @@
-"""Compressed sparse rows across the border to C."""
+"""Compressed sparse rows in C."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,19 +15,27 @@ _FAULTS = {
 
 
 class CSRView:
-    """An `skx_csr` over a matrix that passed csr_check, kept alive together with its arrays."""
+    """An `skx_csr` over a matrix, and the arrays that it borrows.
 
-    def __init__(self, matrix):
+    Parameters
+    ----------
+    matrix : CSR matrix
+        Must have passed `csr_check`, except as its argument.
+    """
+
+    def __init__(self, matrix: sp.csr_matrix):
         self._borrow(matrix.shape, matrix.indptr, matrix.indices, matrix.data)
 
     @classmethod
-    def of_row(cls, indices, values, n_columns):
-        """View a single row's nonzeros."""
+    def of_row(cls, indices: np.ndarray, values: np.ndarray, n_columns: int) -> "CSRView":
+        """Return a view of a single row, given its nonzeros."""
         view = object.__new__(cls)
         view._borrow((1, n_columns), np.array([0, len(indices)]), indices, values)
         return view
 
-    def _borrow(self, shape, indptr, indices, data):
+    def _borrow(
+        self, shape: tuple[int, int], indptr: np.ndarray, indices: np.ndarray, data: np.ndarray
+    ) -> None:
         indptr = np.ascontiguousarray(indptr, dtype=LONG)
         indices = np.ascontiguousarray(indices, dtype=INT)
         data = np.ascontiguousarray(data, dtype=FLOAT)
@@ -39,15 +47,15 @@ class CSRView:
         self.struct = ffi.new("skx_csr *", [*shape, *self._buffers])
 
 
-def csr_check(matrix):
+def csr_check(matrix: sp.csr_matrix) -> tuple[str | None, bool]:
     """Check an untrusted CSR matrix in one pass.
 
     Returns
     -------
     fault : str or None
-        What is wrong with the matrix, in words that follow its name; None if nothing is.
+        Description of the first fault, to follow the name of the matrix; None if there is none.
     unsorted : bool
-        Whether the only fault found so far is the order of the indices.
+        Whether that fault is the order of the indices.
     """
     if not _arrays_fit(matrix):
         return _FAULTS[lib.SKX_EPOINTER], False
@@ -61,38 +69,42 @@ def csr_check(matrix):
     return f"{_FAULTS[status]} (row {row[0]})", status == lib.SKX_EORDER
 
 
-def csr_fault(indptr, indices, data, n_columns):
-    """Say what is wrong with the arrays of a matrix that claims to be canonical; None if nothing.
+def csr_fault(
+    indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, n_columns: int
+) -> str | None:
+    """Describe the first fault of the arrays of a canonical matrix; None if there is none.
 
-    The arrays must be of int64, int32 and float32, `indptr` of one element at least.
+    The arrays must be of int64, int32 and float32, `indptr` with at least one element.
     """
     buffers = pointer(indptr, LONG), pointer(indices, INT), pointer(data, FLOAT)
-    struct, row = ffi.new("skx_csr *", [len(indptr) - 1, n_columns, *buffers]), ffi.new("int64_t *")
+    struct = ffi.new("skx_csr *", [len(indptr) - 1, n_columns, *buffers])
+    row = ffi.new("int64_t *")
     status = lib.skx_csr_check(struct, len(indices), row)
     return None if status == lib.SKX_OK else f"{_FAULTS[status]} (row {row[0]})"
 
 
-def _arrays_fit(matrix):
+def _arrays_fit(matrix: sp.csr_matrix) -> bool:
+    """Return whether the arrays have the lengths of the shape."""
     lengths_fit = len(matrix.indptr) == matrix.shape[0] + 1
     return lengths_fit and len(matrix.indices) == len(matrix.data)
 
 
-def _indices_fit(matrix):
-    """Whether wider indices than C's may be narrowed: out of range ones could become valid."""
+def _indices_fit(matrix: sp.csr_matrix) -> bool:
+    """Return whether int64 indices are in range, before a conversion could make them valid."""
     used = matrix.indices[: max(0, matrix.indptr[-1])]
     if used.dtype == INT or len(used) == 0:
         return True
     return used.min() >= 0 and used.max() < matrix.shape[1]
 
 
-def csr_transpose(matrix):
+def csr_transpose(matrix: sp.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
     """Transpose the pattern of a checked CSR matrix.
 
     Returns
     -------
     indptr : ndarray of int64, shape (n_columns + 1,)
     rows : ndarray of int32, shape (nnz,)
-        The rows of each column, rising.
+        The rows of each column, in increasing order.
     """
     view = CSRView(matrix)
     view.struct.data = ffi.NULL
@@ -102,8 +114,17 @@ def csr_transpose(matrix):
     return indptr, rows
 
 
-def csr_group_sum(matrix, group_ptr, member, weight, lo, hi, *, normalize):
-    """Sum weighted rows of a checked CSR matrix by group, for the groups lo to hi.
+def csr_group_sum(
+    matrix: sp.csr_matrix,
+    group_ptr: np.ndarray,
+    member: np.ndarray,
+    weight: np.ndarray,
+    begin: int,
+    end: int,
+    *,
+    normalize: bool,
+) -> sp.csr_matrix:
+    """Sum weighted rows of a checked CSR matrix by group, for the groups begin <= g < end.
 
     Parameters
     ----------
@@ -113,48 +134,52 @@ def csr_group_sum(matrix, group_ptr, member, weight, lo, hi, *, normalize):
         Rows of the matrix; group g has ``member[group_ptr[g]:group_ptr[g + 1]]``.
     weight : ndarray of float32
         The weight of each member.
+    begin, end : int
     normalize : bool
         Whether to divide each sum by its Euclidean norm.
 
     Returns
     -------
-    sums : csr_matrix of float32, shape (hi - lo, m)
+    sums : csr_matrix of float32, shape (end - begin, m)
     """
     view = CSRView(matrix)
-    capacity = _group_capacity(view.indptr, group_ptr[lo : hi + 1], member, matrix.shape[1])
-    indptr = np.empty(hi - lo + 1, dtype=LONG)
+    capacity = _group_capacity(view.indptr, group_ptr[begin : end + 1], member, matrix.shape[1])
+    indptr = np.empty(end - begin + 1, dtype=LONG)
     indices = np.empty(capacity, dtype=INT)
     data = np.empty(capacity, dtype=FLOAT)
+    out = ffi.new(
+        "skx_csr_buffers *",
+        [capacity, pointer(indptr, LONG), pointer(indices, INT), pointer(data, FLOAT)],
+    )
     check(
         lib.skx_csr_group_sum(
             view.struct,
             pointer(group_ptr, LONG),
             pointer(member, INT),
             pointer(weight, FLOAT),
-            lo,
-            hi,
+            begin,
+            end,
             normalize,
-            capacity,
-            pointer(indptr, LONG),
-            pointer(indices, INT),
-            pointer(data, FLOAT),
+            out,
         )
     )
     nnz = indptr[-1]
     return sp.csr_matrix(
-        (data[:nnz].copy(), indices[:nnz].copy(), indptr), shape=(hi - lo, matrix.shape[1])
+        (data[:nnz].copy(), indices[:nnz].copy(), indptr), shape=(end - begin, matrix.shape[1])
     )
 
 
-def _group_capacity(indptr, group_ptr, member, n_columns):
-    """Bound the number of nonzeros of the groups' sums."""
+def _group_capacity(
+    indptr: np.ndarray, group_ptr: np.ndarray, member: np.ndarray, n_columns: int
+) -> int:
+    """Bound the number of nonzeros of the sums."""
     member = member[group_ptr[0] : group_ptr[-1]]
     total = indptr_of(indptr[member + 1] - indptr[member])
     per_group = np.diff(total[group_ptr - group_ptr[0]])
     return int(np.minimum(per_group, n_columns).sum())
 
 
-def csr_top_k(matrix, k):
+def csr_top_k(matrix: sp.csr_matrix, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Take the k stored entries with the highest values of each row of a checked CSR matrix.
 
     Returns
@@ -171,14 +196,14 @@ def csr_top_k(matrix, k):
     return labels, scores
 
 
-def csr_hash_rows(matrix, seed=None):
+def csr_hash_rows(matrix: sp.csr_matrix, seed: np.ndarray | None = None) -> np.ndarray:
     """Hash the rows of a checked CSR matrix; equal rows have equal hashes.
 
     Parameters
     ----------
     matrix : CSR matrix of shape (n, m)
     seed : ndarray of uint64, shape (n,), optional
-        Mixed into each row's hash.
+        Combined with the hash of each row.
 
     Returns
     -------
@@ -192,10 +217,24 @@ def csr_hash_rows(matrix, seed=None):
     return out
 
 
-def csr_rows_equal(matrix, left, right):
-    """Compare pairs of rows, given as int32 row numbers; a boolean per pair."""
+def csr_rows_equal(matrix: sp.csr_matrix, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Compare pairs of rows of a checked CSR matrix.
+
+    Parameters
+    ----------
+    matrix : CSR matrix of shape (n, m)
+    left, right : ndarray of int32, shape (n_pairs,)
+        The rows of each pair.
+
+    Returns
+    -------
+    equal : ndarray of bool, shape (n_pairs,)
+    """
     view = CSRView(matrix)
     out = np.empty(len(left), dtype=BYTE)
-    rows = pointer(left, INT), pointer(right, INT)
-    check(lib.skx_csr_compare_rows(view.struct, *rows, len(left), pointer(out, BYTE)))
+    check(
+        lib.skx_csr_compare_rows(
+            view.struct, pointer(left, INT), pointer(right, INT), len(left), pointer(out, BYTE)
+        )
+    )
     return out.astype(bool)

@@ -1,4 +1,4 @@
-"""Sorting of texts, and what begins with a prefix, in C."""
+"""Sorting of texts, and search by prefix, in C."""
 
 import numpy as np
 
@@ -6,37 +6,38 @@ from ._cancel import cancel_pointer
 from ._library import INT, LONG, WORD, check, ffi, lib, pointer
 
 # Looked up once: a text takes microseconds.
-_BYTES, _LONGS = ffi.typeof("uint8_t[]"), ffi.typeof("int64_t[]")
+_BYTES = ffi.typeof("uint8_t[]")
+_LONGS = ffi.typeof("int64_t[]")
 
 
-def sort_texts(pointers, points):
-    """Sort texts by their code points, equal ones in the order of their numbers.
+def sort_texts(pointers: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sort texts by their code points; equal texts are in the order of their numbers.
 
     Parameters
     ----------
     pointers : ndarray of int64, shape (n + 1,)
-        Text i has the code points from ``pointers[i]`` up to ``pointers[i + 1]``.
+        Text i has the code points ``points[pointers[i]:pointers[i + 1]]``.
     points : ndarray of uint32, shape (pointers[n],)
 
     Returns
     -------
     order : ndarray of int32, shape (n,)
-        The texts, sorted.
+        The text at each sorted position.
     common : ndarray of int64, shape (n,)
-        How many code points each begins with in common with the one before; 0 for the first.
+        Length of the prefix that it shares with the text before, in code points; 0 for the first.
     """
     n = len(pointers) - 1
     if n < 0 or pointers[-1] != len(points):
         raise ValueError(f"pointers must end at the {len(points)} code points")
-    buffers = (pointer(pointers, LONG), pointer(points, WORD))
-    texts = ffi.new("skx_points *", [n, *buffers])
-    order, common = np.empty(n, dtype=INT), np.empty(n, dtype=LONG)
+    texts = ffi.new("skx_points *", [n, pointer(pointers, LONG), pointer(points, WORD)])
+    order = np.empty(n, dtype=INT)
+    common = np.empty(n, dtype=LONG)
     check(lib.skx_texts_sort(texts, cancel_pointer(), pointer(order, INT), pointer(common, LONG)))
     return order, common
 
 
 class Texts:
-    """Packed strings in UTF-8, as C sees them.
+    """Packed strings in UTF-8, with a C struct over them.
 
     Parameters
     ----------
@@ -46,14 +47,16 @@ class Texts:
         String i is ``data[pointers[i]:pointers[i + 1]]``.
     """
 
-    def __init__(self, data, pointers):
+    def __init__(self, data: np.ndarray | bytes, pointers: np.ndarray):
         self.n = len(pointers) - 1
-        self._arrays = ffi.from_buffer(_LONGS, pointers), ffi.from_buffer(_BYTES, data)
-        self.struct = ffi.new("skx_texts *", [self.n, len(self._arrays[1]), *self._arrays])
+        self._pointers = ffi.from_buffer(_LONGS, pointers)
+        self._data = ffi.from_buffer(_BYTES, data)
+        fields = [self.n, len(self._data), self._pointers, self._data]
+        self.struct = ffi.new("skx_texts *", fields)
 
 
-def find_prefixes(texts, prefixes):
-    """Find which of some sorted texts begin with each of some prefixes.
+def find_prefixes(texts: Texts, prefixes: Texts) -> np.ndarray:
+    """Find the texts that begin with each prefix, among sorted texts.
 
     Parameters
     ----------
@@ -64,7 +67,7 @@ def find_prefixes(texts, prefixes):
     Returns
     -------
     ranges : ndarray of int64, shape (n_prefixes, 2)
-        The first of the texts that begin with the prefix, and the first after them.
+        The texts from ``ranges[i, 0]`` up to ``ranges[i, 1]`` begin with prefix i.
     """
     ranges = np.empty((prefixes.n, 2), dtype=LONG)
     out = ffi.from_buffer("int64_t[]", ranges)

@@ -1,6 +1,6 @@
 """Training of the rankers of sibling nodes in C."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -8,17 +8,21 @@ from ._arrays import indptr_of
 from ._cancel import cancel_pointer
 from ._layers import SiblingWeights
 from ._library import BYTE, FLOAT, INT, KERNELS, LONG, MAX_INT, check, ffi, lib, pointer
+from ._sparse import CSRView
+from ._view import CStruct
 
-FOR_ALL, FOR_POSITIVES, FOR_OTHERS = lib.SKX_FOR_ALL, lib.SKX_FOR_POSITIVES, lib.SKX_FOR_OTHERS
+FOR_ALL = lib.SKX_FOR_ALL
+FOR_POSITIVES = lib.SKX_FOR_POSITIVES
+FOR_OTHERS = lib.SKX_FOR_OTHERS
 
 LOSSES = {"squared_hinge": lib.SKX_SQUARED_HINGE, "log_loss": lib.SKX_LOG_LOSS}
 
-#: Weights are emitted into scratch of this many elements at most, unless one block needs more.
+#: Capacity of the scratch arrays for weights, unless one block needs more.
 _SCRATCH_WEIGHTS = 1 << 24
 
 
 class TrainParams(NamedTuple):
-    """What the solver is told; see XRLinearClassifier for the meaning of each."""
+    """Parameters of the solver; XRLinearClassifier describes them."""
 
     loss: str
     C: float
@@ -29,10 +33,19 @@ class TrainParams(NamedTuple):
 
 
 class NodeExamples(NamedTuple):
-    """Examples of one node (rising) and, per child, which of them are positive (rising).
+    """The training examples of one node.
 
-    The role of an example says which children learn from it: all, only those that it is a positive
-    of, or only the others.
+    Parameters
+    ----------
+    examples : ndarray of int32
+        Numbers of the examples, in increasing order.
+    positive_ptr : ndarray of int64, shape (n_children + 1,)
+    positive : ndarray of int32
+        The positives of child c are ``positive[positive_ptr[c]:positive_ptr[c + 1]]``, in
+        increasing order.
+    role : ndarray of uint8, optional
+        Which children learn from each example: all (FOR_ALL), those that it is a positive of
+        (FOR_POSITIVES), or the others (FOR_OTHERS). Default: all.
     """
 
     examples: np.ndarray
@@ -41,7 +54,14 @@ class NodeExamples(NamedTuple):
     role: np.ndarray | None = None
 
 
-def train_columns(view, problem, source, weight, params, seed):
+def train_columns(
+    view: CSRView,
+    problem: NodeExamples,
+    source: np.ndarray,
+    weight: np.ndarray | None,
+    params: TrainParams,
+    seed: int,
+) -> tuple[SiblingWeights, int]:
     """Train one linear ranker per child, all on the same examples.
 
     Parameters
@@ -50,46 +70,71 @@ def train_columns(view, problem, source, weight, params, seed):
         The checked training matrix.
     problem : NodeExamples
     source : ndarray of int32
-        The row of the matrix that holds each example's features.
+        The row of the matrix with the features of each example.
     weight : ndarray of float32 or None
-        The weight of each example; positive on the problem's.
+        The weight of each example; positive for those of the problem.
     params : TrainParams
     seed : int
-        Orders the examples.
+        Seed of the order of the examples.
 
     Returns
     -------
-    columns : Columns
+    weights : SiblingWeights
     n_iter : int
-        The largest number of passes the solver made.
+        The largest number of passes of the solver.
     """
     width = len(problem.positive_ptr) - 1
     bound = _feature_bound(view, source[problem.examples])
     capacity = max(16 * bound, min(width * bound, _SCRATCH_WEIGHTS))
-    scratch = np.empty(capacity, dtype=INT), np.empty(capacity, dtype=FLOAT)
     features = np.empty(bound, dtype=INT)
-    parts, done, n_iter = [], 0, 0
-    while done < width or not parts:
-        part, n_features, done, passes = _train_from(
-            view, problem, source, weight, params, seed, done, features, scratch
+    entries = np.empty(capacity, dtype=INT)
+    values = np.empty(capacity, dtype=FLOAT)
+    node = _node_struct(problem, source, weight)
+    c_params = _params_struct(params, seed)
+    done = ffi.new("int64_t *")
+    passes = ffi.new("int32_t *")
+    parts: list[tuple[np.ndarray, ...]] = []
+    n_iter = 0
+    while done[0] < width or not parts:
+        begin = done[0]
+        col_ptr = np.empty(width - begin + 1, dtype=LONG)
+        bias = np.empty(width - begin, dtype=FLOAT)
+        out = ffi.new(
+            "skx_weight_buffers *",
+            [
+                len(features),
+                len(entries),
+                pointer(features, INT),
+                pointer(col_ptr, LONG),
+                pointer(entries, INT),
+                pointer(values, FLOAT),
+                pointer(bias, FLOAT),
+                0,
+            ],
         )
-        parts.append(part)
-        n_iter = max(n_iter, passes)
-    return _join_parts(features[:n_features].copy(), parts), n_iter
+        check(
+            lib.skx_train_node(
+                KERNELS, view.struct, node.struct, c_params, begin, out, done, passes
+            ),
+            too_large=f"the {len(problem.examples)} training rows of one tree node hold too many "
+            "nonzeros: they would take more than 256 GiB",
+        )
+        n = done[0] - begin
+        used = col_ptr[n]
+        parts.append((col_ptr[: n + 1], entries[:used].copy(), values[:used].copy(), bias[:n]))
+        n_iter = max(n_iter, passes[0])
+    return _join_parts(features[: out.n_features].copy(), parts), n_iter
 
 
-def _feature_bound(view, rows):
+def _feature_bound(view: CSRView, rows: np.ndarray) -> int:
+    """Bound the number of features of some rows."""
     indptr = view.indptr
     return int(min(view.shape[1], (indptr[rows + 1] - indptr[rows]).sum()))
 
 
-def _train_from(view, problem, source, weight, params, seed, first, features, scratch):
-    """Train the children from `first` on, as many as fit into the scratch."""
-    width = len(problem.positive_ptr) - 1
-    entries, values = scratch
-    col_ptr = np.empty(width - first + 1, dtype=LONG)
-    bias = np.empty(width - first, dtype=FLOAT)
-    buffers = (
+def _node_struct(problem: NodeExamples, source: np.ndarray, weight: np.ndarray | None) -> CStruct:
+    """Make an `skx_node`."""
+    arrays = (
         pointer(problem.examples, INT),
         pointer(problem.positive_ptr, LONG),
         pointer(problem.positive, INT),
@@ -97,33 +142,12 @@ def _train_from(view, problem, source, weight, params, seed, first, features, sc
         pointer(weight, FLOAT) if weight is not None else ffi.NULL,
         pointer(problem.role, BYTE) if problem.role is not None else ffi.NULL,
     )
-    node = ffi.new("skx_node *", [len(problem.examples), width, *buffers])
-    outputs = (
-        pointer(features, INT),
-        pointer(col_ptr, LONG),
-        pointer(entries, INT),
-        pointer(values, FLOAT),
-        pointer(bias, FLOAT),
-    )
-    out = ffi.new("skx_weight_buffers *", [len(features), len(entries), *outputs, 0])
-    done, n_iter = ffi.new("int64_t *"), ffi.new("int32_t *")
-    c_params = _params_struct(params, seed)
-    check(
-        lib.skx_train_node(KERNELS, view.struct, node, c_params, first, out, done, n_iter),
-        too_large=f"the {len(problem.examples)} training rows of one tree node hold too many "
-        "nonzeros: they would take more than 256 GiB",
-    )
-    n = done[0] - first
-    part = (
-        col_ptr[: n + 1],
-        entries[: col_ptr[n]].copy(),
-        values[: col_ptr[n]].copy(),
-        bias[:n],
-    )
-    return part, out.n_features, done[0], n_iter[0]
+    n_children = len(problem.positive_ptr) - 1
+    return CStruct(ffi.new("skx_node *", [len(problem.examples), n_children, *arrays]), arrays)
 
 
-def _params_struct(params, seed):
+def _params_struct(params: TrainParams, seed: int) -> Any:
+    """Make an `skx_train_params`."""
     return ffi.new(
         "skx_train_params *",
         [
@@ -139,11 +163,10 @@ def _params_struct(params, seed):
     )
 
 
-def _join_parts(features, parts):
+def _join_parts(features: np.ndarray, parts: list[tuple[np.ndarray, ...]]) -> SiblingWeights:
     """Join the weights of consecutive children whose entries point into the same features."""
     if len(parts) == 1:
         return SiblingWeights(features, *parts[0])
     counts = np.concatenate([np.diff(part[0]) for part in parts])
-    col_ptr = indptr_of(counts)
-    joined = (np.concatenate([part[i] for part in parts]) for i in (1, 2, 3))
-    return SiblingWeights(features, col_ptr, *joined)
+    entries, values, bias = (np.concatenate([part[i] for part in parts]) for i in (1, 2, 3))
+    return SiblingWeights(features, indptr_of(counts), entries, values, bias)

@@ -17,11 +17,14 @@ class CView:
     use by another thread stays alive. Subclasses implement `_make_view` and `nbytes`.
     """
 
-    #: Bytes in all arrays.
-    nbytes: int
+    @property
+    def nbytes(self) -> int:
+        """Bytes in all arrays."""
+        raise NotImplementedError
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in super().__getstate__().items() if name != "_view"}
+        state: Any = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_view"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)

@@ -1,4 +1,4 @@
-"""Label disentanglement: a label that means several things belongs to several clusters."""
+"""Label disentanglement: the assignment of ambiguous labels to several clusters."""
 
 import copy
 from itertools import pairwise
@@ -14,10 +14,10 @@ from ..tree import LabelTree
 from . import matching
 from .trainer import PHASE as TRAINING_PHASE
 
-#: A label belongs to this many clusters at most.
+#: Maximum number of clusters per label.
 MOST_CLUSTERS = 6
 
-#: Pairs of an example's label and a cluster in its beam that are counted at a time.
+#: Number of pairs (label of an example, cluster in its beam) that are counted at a time.
 _BLOCK = 1 << 24
 
 
@@ -34,7 +34,7 @@ def disentangle(trainer, data, indexer, options, *, n_most, n_rounds, width):
     n_most : int
         Number of clusters per label, at most.
     n_rounds : int
-        How often a tree is trained and labels are moved.
+        Number of rounds, at least 1.
     width : int
         Number of nodes kept per level while matching.
 
@@ -66,12 +66,12 @@ def disentangle(trainer, data, indexer, options, *, n_most, n_rounds, width):
 
 
 def round_name(i, n_rounds):
-    """Name the part of a fit that trains the tree after i rounds of n."""
+    """Return the name of the part of a fit that trains the tree after i rounds."""
     return f"tree {i + 1} of {n_rounds + 1}"
 
 
 def estimated_rounds(n_rounds, seconds_training, seconds_matching):
-    """Seconds that training and matching may take, round by round."""
+    """Return the estimated seconds of each phase of all rounds, as a dict by name."""
     phases = {}
     for i in range(n_rounds + 1):
         name = round_name(i, n_rounds)
@@ -95,64 +95,96 @@ def _train_and_match(data_key, data, indexer, options, width, *, trainer):
 
 
 def matched_clusters(examples, tree, layers, params, width, *, n_jobs=None):
-    """Find the leaf clusters that most of each label's examples reach.
+    """Find the leaf clusters that most examples of each label reach.
 
     Parameters
     ----------
     examples : Examples
     tree : LabelTree
     layers : list of Layer
-        Trained on the examples.
+        The trained layers of the tree.
     params : TrainParams
-        What they were trained with.
+        The parameters of their training.
     width : int
-        Nodes kept per level while matching.
+        Beam width of the matching.
     n_jobs : int, optional
 
     Returns
     -------
     clusters : ndarray of int32, shape (n_labels, MOST_CLUSTERS)
-        Best first: by the weight of the label's examples that have the cluster in their beams, then
-        by the sum of its scores there, then the lower cluster. Padded with -1.
+        Best first, padded with -1. The order is by the total weight of the examples of the label
+        that have the cluster in their beams. Ties are broken by the weighted sum of the scores of
+        the cluster in these beams, and then by the lower number of the cluster.
     """
     if tree.n_levels == 1:  # all labels are in one cluster
         return np.full((tree.n_labels, MOST_CLUSTERS), -1, dtype=np.int32)
     above = [matching.matcher_layer(layer, examples.X.shape[1], params) for layer in layers[:-1]]
-    options = {"n_jobs": n_jobs, "what": matching.PHASE}
-    matched = matching.beams(examples, above, params.loss, width, **options)
+    matched = matching.beams(
+        examples, above, params.loss, width, n_jobs=n_jobs, what=matching.PHASE
+    )
     return most_matched(examples.Y, matched, examples.weight)
 
 
 def most_matched(Y, matched, weight=None):
-    """Do the same, given the beams as a matrix (n_examples, n_clusters) of scores."""
+    """Find the leaf clusters that most examples of each label reach, given the beams.
+
+    Parameters
+    ----------
+    Y : csr_matrix of float32, shape (n_examples, n_labels)
+        0/1 indicator.
+    matched : csr_matrix of float32, shape (n_examples, n_clusters)
+        Scores of the clusters in the beam of each example. A score may be a stored zero.
+    weight : ndarray of float32, shape (n_examples,), optional
+        Weights of the examples, above 0.
+
+    Returns
+    -------
+    clusters : ndarray of int32, shape (n_labels, MOST_CLUSTERS)
+        As of `matched_clusters`.
+    """
     weight = np.ones(Y.shape[0]) if weight is None else weight.astype(np.float64)
-    # One product counts and, to decide ties, adds scores.
-    votes = matched.data.astype(np.complex128) * 1j + 1
-    votes *= np.repeat(weight, np.diff(matched.indptr))
-    matched = sp.csr_matrix((votes, matched.indices, matched.indptr), shape=matched.shape)
+    row_lengths = np.diff(matched.indptr)
+    entry_weight = np.repeat(weight, row_lengths)
+    weights = _with_data(matched, entry_weight)
+    weighted_scores = _with_data(matched, entry_weight * matched.data)
     pointers, rows = csr_transpose(Y)
-    ones = np.ones(len(rows))
-    of_label = sp.csr_matrix((ones, rows, pointers), shape=Y.shape[::-1])
-    longest = max(1, int(np.diff(matched.indptr).max(initial=0)))
+    examples_of = sp.csr_matrix((np.ones(len(rows)), rows, pointers), shape=Y.shape[::-1])
+    longest = max(1, int(row_lengths.max(initial=0)))
     blocks = np.searchsorted(pointers, np.arange(0, pointers[-1], max(1, _BLOCK // longest)))
     edges = np.unique([0, *blocks, Y.shape[1]])
-    parts = [_best_of_rows(of_label[lo:hi] @ matched) for lo, hi in pairwise(edges)]
+    parts = [
+        _best_clusters(examples_of[lo:hi] @ weights, examples_of[lo:hi] @ weighted_scores)
+        for lo, hi in pairwise(edges)
+    ]
     return np.concatenate(parts)
 
 
-def _best_of_rows(votes):
-    """The MOST_CLUSTERS best columns of each row: the largest real part, then imaginary part."""
-    rows = row_of_entries(votes)
-    order = np.lexsort((votes.indices, -votes.data.imag, -votes.data.real, rows))
-    place = np.arange(len(rows)) - votes.indptr[rows]
-    kept = place < MOST_CLUSTERS
-    best = np.full((votes.shape[0], MOST_CLUSTERS), -1, dtype=np.int32)
-    best[rows[kept], place[kept]] = votes.indices[order][kept]
+def _with_data(matrix, data):
+    """Return a CSR matrix with the same pattern and other values."""
+    return sp.csr_matrix((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def _best_clusters(weights, scores):
+    """Return the MOST_CLUSTERS best columns of each row: by weight, score and lower column.
+
+    `scores` is 0 at every entry that it lacks: scipy drops sums that are 0.
+    """
+    best = np.full((weights.shape[0], MOST_CLUSTERS), -1, dtype=np.int32)
+    if weights.nnz == 0:
+        return best
+    weights.sort_indices()
+    scores.sort_indices()
+    rows = row_of_entries(weights)
+    entry_scores = np.asarray(scores[rows, weights.indices]).ravel()
+    order = np.lexsort((-entry_scores, -weights.data, rows))  # stable: ties by lower column
+    rank = np.arange(len(rows)) - weights.indptr[rows]
+    kept = rank < MOST_CLUSTERS
+    best[rows[kept], rank[kept]] = weights.indices[order][kept]
     return best
 
 
 def reassigned(tree, clusters, n_most):
-    """Move labels into the clusters that they were matched with.
+    """Move labels to the clusters that they were matched with.
 
     Parameters
     ----------
@@ -160,16 +192,17 @@ def reassigned(tree, clusters, n_most):
     clusters : ndarray of int, shape (n_labels, at least n_most)
         As of `matched_clusters`.
     n_most : int
-        Clusters per label.
+        Maximum number of clusters per label.
 
     Returns
     -------
     tree : LabelTree
-        With the same nodes above the slots. A label that was matched with none stays where it was.
+        A tree with the same nodes above the slots. A label that was not matched with any cluster
+        keeps its clusters.
     """
     taken = clusters[:, :n_most]
-    matched = taken[:, 0] >= 0
-    stays = ~matched[tree.slot_label]
+    is_matched = taken[:, 0] >= 0
+    stays = ~is_matched[tree.slot_label]
     label, _ = np.nonzero(taken >= 0)
     label = np.concatenate((label, tree.slot_label[stays]))
     cluster = np.concatenate((taken[taken >= 0], tree.parents(tree.n_levels)[stays]))

@@ -1,4 +1,4 @@
-"""Which examples the rankers below a node learn from."""
+"""Negative sampling: the examples from which the rankers of the children of a node learn."""
 
 from itertools import groupby
 from typing import NamedTuple
@@ -13,18 +13,34 @@ SCHEMES = ("tfn", "man", "tfn+man")
 
 
 class Sampling(NamedTuple):
-    """Schemes, one for all levels or one per level, and the width of the matcher's beam."""
+    """The negative sampling of a training.
+
+    Attributes
+    ----------
+    schemes : str or tuple of str
+        One scheme for all levels, or one per level.
+    width : int or None
+        Beam width of the matcher. None without a matcher.
+    """
 
     schemes: str | tuple
     width: int | None
 
 
 class LevelExamples(NamedTuple):
-    """The examples that the rankers below each node of a level learn from.
+    """The node examples of a level: those from which the children of each node learn.
 
-    Those of node p are ``examples[pointers[p]:pointers[p + 1]]``, rising. `role` says which of its
-    rankers learn from each; all where it is None. `cost` is what multiplies C where the example is
-    a positive of the node itself; 1 where it is None.
+    Attributes
+    ----------
+    pointers : ndarray of int64, shape (n_nodes + 1,)
+        Node p has the examples ``examples[pointers[p]:pointers[p + 1]]``.
+    examples : ndarray of int32
+        Increasing within a node.
+    role : ndarray of uint8 or None
+        By node example, which children learn from it, as in NodeExamples. With None, all do.
+    cost : ndarray of float32 or None
+        By node example, the factor of C if the example is a positive of the node. With None, all
+        are 1.
     """
 
     pointers: np.ndarray
@@ -34,7 +50,7 @@ class LevelExamples(NamedTuple):
 
 
 def check_negative_sampling(value):
-    """Refuse anything but a scheme or a list or tuple of schemes."""
+    """Raise ValueError unless a value is a scheme, or a list or tuple of schemes."""
     schemes = value if isinstance(value, (list, tuple)) and len(value) else [value]
     if not all(isinstance(scheme, str) and scheme in SCHEMES for scheme in schemes):
         allowed = ", ".join(map(repr, SCHEMES))
@@ -45,7 +61,13 @@ def check_negative_sampling(value):
 
 
 def check_negatives(negatives, indicator):
-    """Validate given negatives: CSR of ones, without the indicator's, or None if there are none."""
+    """Validate the parameter `negatives` of fit.
+
+    Returns
+    -------
+    negatives : csr_matrix of float32, shape (n, n_labels), or None
+        Ones at the negatives, without the entries of the indicator. None if there are none.
+    """
     negatives = check_matrix(negatives, "negatives", indicator.shape[0])
     if negatives.shape != indicator.shape:
         raise ValueError(
@@ -58,33 +80,52 @@ def check_negatives(negatives, indicator):
 
 
 def sampling_of(value, width):
-    """Canonical form of a negative_sampling that was checked: what training depends on, no more."""
+    """Return a checked negative_sampling as a Sampling, without what training does not use.
+
+    Parameters
+    ----------
+    value : str, list or tuple
+    width : int
+        Beam width of the matcher, if there is one.
+
+    Returns
+    -------
+    sampling : Sampling
+    """
     schemes = value if isinstance(value, str) else tuple(map(str, value))
     return Sampling(schemes, int(width) if needs_matcher(value) else None)
 
 
 def needs_matcher(value):
-    """Whether any level's examples depend on a search."""
-    return any(scheme != "tfn" for scheme in ([value] if isinstance(value, str) else value))
+    """Return whether the examples of any level depend on a search."""
+    schemes = [value] if isinstance(value, str) else value
+    return any(scheme != "tfn" for scheme in schemes)
 
 
 def scheme_of_leaves(schemes):
-    """The scheme of the leaf clusters' children, where the root is no leaf."""
+    """Return the scheme of the children of leaf clusters, for trees with several levels."""
     return schemes if isinstance(schemes, str) else schemes[-1]
 
 
 def stages(schemes, n_levels):
-    """Divide the levels into groups that can be trained at once, and say who needs a search.
+    """Divide the levels into groups that can be trained at once.
+
+    Parameters
+    ----------
+    schemes : str or sequence of str
+        As in Sampling.
+    n_levels : int
 
     Returns
     -------
-    stages : list of (scheme of the first level, list of levels)
-        All levels of a stage but the first take what has a label below.
+    stages : list of (scheme, levels)
+        Consecutive levels, and the scheme of the first of them. The scheme of the other levels is
+        "tfn", which needs no search.
 
     Raises
     ------
     ValueError
-        If there is another number of schemes than of levels.
+        If the number of schemes is not the number of levels.
     """
     schemes = [schemes] * n_levels if isinstance(schemes, str) else list(schemes)
     if len(schemes) != n_levels:
@@ -92,63 +133,68 @@ def stages(schemes, n_levels):
             f"negative_sampling must have one entry per level of the tree, that is {n_levels}, "
             f"got {len(schemes)}"
         )
-    schemes[0] = "tfn"  # every beam holds the root
+    schemes[0] = "tfn"  # every beam contains the root
     first = np.cumsum([scheme != "tfn" for scheme in schemes])
     groups = [list(group) for _, group in groupby(range(n_levels), key=lambda i: first[i])]
     return [(schemes[group[0]], group) for group in groups]
 
 
 def with_given(levels, given, n):
-    """Add the examples that were given as negatives to those that have a label below each node.
+    """Add the given negatives to the examples that have a label below each node.
 
     Parameters
     ----------
-    levels, given : list of LevelExamples
-        Root first; the root has all examples anyway.
+    levels : list of LevelExamples
+        The examples with a label below each node, root first.
+    given : list of LevelExamples
+        The examples with a given negative below each node, root first.
     n : int
         Number of examples.
 
     Returns
     -------
-    seen : list of LevelExamples
+    node_examples : list of LevelExamples
+        The root has all examples.
     """
     pairs = zip(levels[1:], given[1:], strict=True)
     return [levels[0], *(union(members, others, n) for members, others in pairs)]
 
 
-def with_matched(members, led, scheme, n):
-    """Add the examples that are led to a node to those that have a label below it.
+def with_matched(members, matched, scheme, n):
+    """Add the matched examples of each node to those that have a label below it.
 
     Parameters
     ----------
-    members, led : LevelExamples
-        The examples with a label below each node, and those that a search or the user leads there.
+    members : LevelExamples
+        The examples with a label below each node.
+    matched : LevelExamples
+        The examples for which a search reaches each node, and those with a given negative below it.
     scheme : {"man", "tfn+man"}
-        With "man", examples that were not led to the node are nobody's negatives.
+        With "man", an example that is not matched is not a negative of any child.
     n : int
         Number of examples.
 
     Returns
     -------
-    seen : LevelExamples
+    node_examples : LevelExamples
     """
-    seen = union(members, led, n)
+    node_examples = union(members, matched, n)
     if scheme != "man":
-        return seen
-    role = np.full(len(seen.examples), FOR_POSITIVES, dtype=np.uint8)
-    role[np.searchsorted(_numbers(seen, n), _numbers(led, n))] = FOR_ALL
-    return seen._replace(role=role)
+        return node_examples
+    role = np.full(len(node_examples.examples), FOR_POSITIVES, dtype=np.uint8)
+    role[np.searchsorted(_keys(node_examples, n), _keys(matched, n))] = FOR_ALL
+    return node_examples._replace(role=role)
 
 
 def union(first, second, n):
-    """The examples that are either's, node by node."""
-    both = np.union1d(_numbers(first, n), _numbers(second, n))
+    """Return the union of two LevelExamples, node by node."""
+    both = np.union1d(_keys(first, n), _keys(second, n))
     nodes, examples = np.divmod(both, n)
     pointers = np.searchsorted(nodes, np.arange(len(first.pointers))).astype(np.int64)
     return LevelExamples(pointers, examples.astype(np.int32))
 
 
-def _numbers(seen, n):
-    """Pairs of a node and an example as one rising number each."""
-    nodes = np.repeat(np.arange(len(seen.pointers) - 1, dtype=np.int64), np.diff(seen.pointers))
-    return nodes * n + seen.examples
+def _keys(level, n):
+    """Return one integer per pair of a node and an example, in increasing order."""
+    nodes = np.repeat(np.arange(len(level.pointers) - 1, dtype=np.int64), np.diff(level.pointers))
+    return nodes * n + level.examples

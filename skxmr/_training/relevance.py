@@ -1,4 +1,4 @@
-"""Positives that count more or less than others."""
+"""Relevance: the weights of positives."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,11 +11,25 @@ from .._utils.sparse import group_pointers
 def check_relevance(relevance, indicator, weight, C):
     """Validate the relevance of each positive and return it as CSR.
 
+    Parameters
+    ----------
+    relevance : {array-like, sparse matrix} of shape (n, n_labels)
+    indicator : csr_matrix of shape (n, n_labels)
+        The checked y.
+    weight : ndarray of float32, shape (n,) or None
+        Weights of the rows.
+    C : float
+
+    Returns
+    -------
+    relevance : csr_matrix of float32, shape (n, n_labels)
+
     Raises
     ------
     ValueError
-        If it is not positive at the indicator's ones and zero elsewhere, or if what an example's
-        relevances add up to does not fit single precision, once C and its weight multiply it.
+        If the relevance is not positive exactly where the indicator is 1, and 0 elsewhere. Also if
+        the sum of the relevances of a row, times C and the weight of the row, does not fit into
+        single precision.
     """
     relevance = check_matrix(relevance, "relevance", indicator.shape[0])
     parts = ("indptr", "indices")
@@ -40,48 +54,55 @@ def check_relevance(relevance, indicator, weight, C):
     return sp.csr_matrix((relevance.data, indicator.indices, indicator.indptr), indicator.shape)
 
 
-def as_weights(problem, cost, source, weight):
-    """Turn the cost of each positive into weights of rows: a problem that the solvers know.
+def as_weights(node, cost, source, weight):
+    """Turn the costs of positives into weights of rows, which the solvers support.
 
-    An example with positives is taken apart: into one row for each different cost of its positives,
-    from which only these learn, and one from which all other children learn.
+    An example with positives becomes several rows. There is one row per different cost of its
+    positives, from which only these positives learn, and one row from which all other children
+    learn.
 
     Parameters
     ----------
-    problem : NodeExamples
+    node : NodeExamples
     cost : ndarray of float32
-        What multiplies C for each of the problem's positives.
-    source, weight : ndarray, ndarray or None
-        As for `train_columns`, by example.
+        Factor of C for each positive of the node, above 0.
+    source : ndarray of int32
+        By example, as for `train_columns`.
+    weight : ndarray of float32 or None
+        By example, as for `train_columns`.
 
     Returns
     -------
-    problem : NodeExamples
-        Of rows numbered from 0.
+    node : NodeExamples
+        The node with these rows as examples, numbered from 0.
     source : ndarray of int32
+        By row.
     weight : ndarray of float32
-        Those of the rows.
+        By row.
     """
-    place = np.searchsorted(problem.examples, problem.positive)
-    missed = np.zeros(len(problem.examples), np.uint8) if problem.role is None else problem.role
-    rest = np.flatnonzero(missed == FOR_ALL)
-    key = place.astype(np.int64) << 32 | cost.astype(np.float32).view(np.uint32)
-    groups, group = np.unique(key, return_inverse=True)
-    of_group = groups >> 32
-    child = np.repeat(np.arange(len(problem.positive_ptr) - 1), np.diff(problem.positive_ptr))
-    others = missed[place] == FOR_ALL
-    number = np.concatenate((np.searchsorted(rest, place[others]), len(rest) + group))
-    child = np.concatenate((child[others], child))
+    example = np.searchsorted(node.examples, node.positive)
+    role = node.role
+    if role is None:
+        role = np.full(len(node.examples), FOR_ALL, dtype=np.uint8)
+    shared = np.flatnonzero(role == FOR_ALL)
+    # One row per different pair of an example and a cost.
+    costs, which_cost = np.unique(cost.astype(np.float32, copy=False), return_inverse=True)
+    pairs, row = np.unique(example * len(costs) + which_cost, return_inverse=True)
+    row_example, row_cost = np.divmod(pairs, len(costs))
+    child = np.repeat(np.arange(len(node.positive_ptr) - 1), np.diff(node.positive_ptr))
+    in_shared = role[example] == FOR_ALL
+    number = np.concatenate((np.searchsorted(shared, example[in_shared]), len(shared) + row))
+    child = np.concatenate((child[in_shared], child))
     order = np.lexsort((number, child))
-    role = np.full(len(rest) + len(groups), FOR_POSITIVES, dtype=np.uint8)
-    role[: len(rest)] = np.where(np.isin(rest, place), FOR_OTHERS, FOR_ALL)
+    row_role = np.full(len(shared) + len(row_example), FOR_POSITIVES, dtype=np.uint8)
+    row_role[: len(shared)] = np.where(np.isin(shared, example), FOR_OTHERS, FOR_ALL)
     rows = NodeExamples(
-        np.arange(len(role), dtype=np.int32),
-        group_pointers(child, len(problem.positive_ptr) - 1),
+        np.arange(len(row_role), dtype=np.int32),
+        group_pointers(child, len(node.positive_ptr) - 1),
         number[order].astype(np.int32),
-        role,
+        row_role,
     )
-    example = problem.examples[np.concatenate((rest, of_group))]
-    row_weight = np.ones(len(role), dtype=np.float32) if weight is None else weight[example]
-    row_weight[len(rest) :] *= (groups & 0xFFFFFFFF).astype(np.uint32).view(np.float32)
-    return rows, source[example], row_weight
+    of_row = node.examples[np.concatenate((shared, row_example))]
+    row_weight = np.ones(len(row_role), dtype=np.float32) if weight is None else weight[of_row]
+    row_weight[len(shared) :] *= costs[row_cost]
+    return rows, source[of_row], row_weight

@@ -1,4 +1,4 @@
-"""Predicted beside observed frequencies of labels."""
+"""Reliability curves: predicted probabilities and observed frequencies of labels."""
 
 import numpy as np
 from scipy import sparse
@@ -9,51 +9,53 @@ from .._utils.matrices import as_array, check_indicator, check_sparse_structure
 from .._utils.pairs import first_k, is_true, row_of_entries
 from .._utils.params import check_integer, check_option
 
-#: By how much a mean of scores in single precision may exceed the largest of them.
+#: Tolerance above 1: a mean in single precision can exceed the largest of its values.
 _ROUNDING = 1e-6
 
 
 def reliability_curve(Y_true, Y_proba, *, n_bins=10, strategy="uniform", k=None):
-    r"""Compare predicted probabilities of labels with how often the labels are true.
+    r"""Compare predicted probabilities with observed frequencies of labels.
 
-    All pairs of a row and a label with a probability are put into bins by their probability. In a
-    calibrated model, of the pairs to which it gives 0.3, three in ten are true.
+    All pairs of a row and a label with a probability are divided into bins by their probability. In
+    a calibrated model, the label is true in 30 % of the pairs with a probability of 0.3.
 
     Parameters
     ----------
     Y_true : {array-like, sparse matrix} of shape (n_samples, n_labels)
         The true labels, 0 or 1.
     Y_proba : {array-like, sparse matrix} of shape (n_samples, n_labels), or tuple of two arrays
-        The probabilities, as from ``predict_proba``: the stored entries of a sparse matrix, all of
-        an array. Or the pair (labels, probabilities) that ``rank`` returns.
+        The probabilities, as from ``predict_proba``. All entries of an array count, and the stored
+        entries of a sparse matrix. Or the pair (labels, probabilities) that ``rank`` returns.
     n_bins : int, default=10
-        Bins, at most: those that are empty are left out.
+        Number of bins. Empty bins are left out.
     strategy : {"uniform", "quantile"}, default="uniform"
-        Whether bins are equally wide, or hold about equally many pairs.
+        Whether the bins have equal widths or about equal numbers of pairs.
     k : int, default=None
-        Only the k most probable labels of each row count. By default all, of which nearly all are
-        nearly impossible.
+        Use only the k most probable labels of each row. By default, all labels are used, most of
+        which have a probability close to 0.
 
     Returns
     -------
-    Bunch
+    curve : Bunch
         With the attributes
 
-        mean_predicted, observed : ndarray of float64, shape (n_filled_bins,)
-            The mean probability of the pairs in each bin, and the share of them that are true.
-        count : ndarray of int64
-            The number of pairs.
+        mean_predicted : ndarray of float64, shape (n_filled_bins,)
+            Mean probability of the pairs in each bin.
+        observed : ndarray of float64, shape (n_filled_bins,)
+            Fraction of true pairs in each bin.
+        count : ndarray of int64, shape (n_filled_bins,)
+            Number of pairs in each bin.
         ece : float
-            The expected calibration error: the mean over all pairs of the distance between the two
-            figures of their bin.
+            Expected calibration error: the mean of ``abs(mean_predicted - observed)`` over bins,
+            weighted by `count`.
         brier : float
-            The mean over all pairs of the squared distance between probability and truth.
+            Brier score: the mean squared difference between probability and truth over all pairs.
 
     Raises
     ------
-    ValueError, TypeError
-        If a parameter is not as documented, the shapes do not agree, a probability is not in
-        [0, 1], or there is none. The message names what is wrong.
+    TypeError, ValueError
+        If a parameter is invalid, the shapes differ, a probability is not in [0, 1], or there is no
+        probability. The message names what is wrong.
 
     See Also
     --------
@@ -112,7 +114,7 @@ def _quantile(predicted, n_bins):
 
 
 def _checked_probabilities(Y_proba, shape):
-    """Return probabilities as canonical CSR of the given shape, zeros that are stored kept."""
+    """Return probabilities as canonical CSR of the given shape. Stored zeros are kept."""
     if isinstance(Y_proba, tuple):
         labels, scores = (as_array(part, "Y_proba") for part in Y_proba)
         if len(labels) and labels.max() >= shape[1]:

@@ -1,4 +1,4 @@
-"""Completion of queries from what was typed and what was asked before."""
+"""Completion of queries from a prefix and the previous query."""
 
 from ._completer import SessionQueryCompleter
 from ._sessions import training_pairs

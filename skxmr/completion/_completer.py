@@ -1,4 +1,4 @@
-"""Completion of queries from what was typed and what was asked before."""
+"""SessionQueryCompleter: completion of queries from a prefix and the previous query."""
 
 import re
 from itertools import pairwise
@@ -19,95 +19,95 @@ from ..text import NGramTfidfVectorizer
 from ._prefixes import PrefixIndex
 from ._query_features import QueryFeatures, QueryNormalizer, composed, without_blanks
 from ._query_pairs import check_pairs, check_queries, objects
+from ._spellings import completions_within_letters, known_queries
 
 _DEFAULT_CLASSIFIER = XRLinearClassifier(TrieHybridIndexer())
 
-#: Words of the query before, however short, and pairs of them.
+#: Words of the previous query of any length, and pairs of words.
 _PREVIOUS = NGramTfidfVectorizer("word", (1, 2), min_token_length=1)
 
-#: What is typed, whose beginning counts most.
+#: Character n-grams of the prefix. Those near its beginning have the largest weights.
 _PREFIX = NGramTfidfVectorizer("char", (1, 3), lowercase=False, position_weighted=True)
-
 
 _WORD_CHARACTER = re.compile(r"\w")
 
 
 class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
-    """Complete what is typed into a query, knowing the query before it.
+    """Complete a prefix to a query, given the previous query.
 
-    Every known query is a label. Its features are the words of the query before, and n-grams of the
-    characters typed so far, those near the beginning counting more [1]_. An XRLinearClassifier
-    ranks the labels. Unless told otherwise its search enters only tree nodes that lead to queries
-    which begin with what was typed. So all suggestions do, however few they are, and no room in the
-    beam is lost to others.
+    Each known query is a label. The features of a row are the words of the previous query and the
+    character n-grams of the prefix, with larger weights near its beginning [1]_. An
+    XRLinearClassifier ranks the labels. By default, its search visits only tree nodes above queries
+    that begin with the prefix. All suggestions then begin with the prefix, and other queries take
+    no part of the beam.
 
     Parameters
     ----------
     classifier : XRLinearClassifier, default=None
-        Ranks the queries. By default one with a TrieHybridIndexer. Where its indexer or its label
-        embedding takes features of labels, these are the queries' texts as seen by
-        `prefix_vectorizer`; where they take texts, these are the queries' as compared with
-        prefixes. Its `n_neighbors` is ignored: no neighbors are used.
+        Ranks the queries. By default, its indexer is a TrieHybridIndexer. An indexer or a label
+        embedding that takes label features gets the output of `prefix_vectorizer` for the queries.
+        One that takes texts gets the normalized queries. `n_neighbors` of the classifier is
+        ignored: nearest neighbors are not used.
     previous_vectorizer : transformer, default=None
-        Turns the previous query into features. By default tf-idf of words and pairs of words.
-        A query that is empty has none.
+        Makes features of the previous query. By default, tf-idf of words and pairs of words. An
+        empty query has no features.
     prefix_vectorizer : transformer, default=None
-        Turns what is typed into features; it is fitted to the known queries. By default tf-idf of
-        character n-grams (1 to 3), in which an occurrence at position p, counted among the n-grams
-        of its length, counts 1 / (1 + p).
+        Makes features of the prefix. It is fitted to the known queries. By default, tf-idf of
+        character n-grams (1 to 3). An occurrence at position p among the n-grams of its length
+        has the weight 1 / (1 + p).
     previous_weight : float, default=2.0
-        What the features of the previous query are multiplied by, before both kinds together are
-        scaled to unit norm. Where the search is constrained, what was typed matters less for the
-        ranking.
+        Factor of the features of the previous query, before the features of both are scaled to unit
+        norm together. In a constrained search, the prefix is less important for the ranking.
     constrained : bool, default=True
         Whether only queries that begin with the prefix are suggested.
     lowercase : bool, default=True
-        Whether upper and lower case are the same when queries are compared with prefixes and with
-        each other.
+        Whether case is ignored when queries are compared with prefixes and with each other.
     strip_accents : {"ascii", "unicode"} or None, default=None
-        Whether accents are ignored in these comparisons, as in NGramTfidfVectorizer. Queries of
-        which nothing is left count as blank.
+        Whether accents are ignored in these comparisons, as in NGramTfidfVectorizer. Queries that
+        become empty are treated as blank.
     n_jobs : int, default=None
-        As in joblib; handed on to the classifier, if it has none of its own.
+        Number of jobs, as in joblib. Passed to the classifier if its own `n_jobs` is None.
     random_state : int, RandomState instance or None, default=None
-        Handed on likewise.
+        Passed to the classifier if its own `random_state` is None.
 
     Attributes
     ----------
     classes_ : ndarray of str objects, shape (n_queries,)
-        The known queries, sorted, each once: in the spelling that is the most frequent in y. Of
-        equally frequent spellings it is the last one in the order of code points, in which lower
-        case comes after upper case.
+        The known queries, sorted and distinct, in their most frequent spelling in y. Of equally
+        frequent spellings, it is the last one in the order of code points, in which lower case
+        comes after upper case.
     popularity_ : ndarray of float32, shape (n_queries,)
-        The share of each in y, in all its spellings.
+        Fraction of each query in y, in all its spellings.
     classifier_ : XRLinearClassifier
+        The fitted classifier. Its labels are the indices of `classes_`.
     previous_vectorizer_ : transformer or None
-        None where no previous query of fit had a word.
+        The fitted vectorizer of previous queries. None if no previous query in `fit` has a word.
     prefix_vectorizer_ : transformer
+        The fitted vectorizer of prefixes.
     n_features_in_ : int
         Always 2.
     feature_names_in_ : ndarray of str
-        Only where X has string column names.
+        Names of the columns of X in `fit`. Only defined if all of them are strings.
 
     See Also
     --------
-    training_pairs : Makes X and y from a log of queries.
-    skxmr.metrics.bleu_rr, skxmr.metrics.mean_reciprocal_rank_by_prefix_length : What is reported.
+    training_pairs : Make X and y from a log of queries.
+    skxmr.metrics.bleu_rr : A metric of suggestions.
+    skxmr.metrics.mean_reciprocal_rank_by_prefix_length : A metric of suggestions.
 
     Notes
     -----
-    Queries that are equal as compared are one query. Comparison passes over blanks around a query
-    and before a prefix, and takes several blanks in a row as one. A blank is whatever Unicode
-    calls white space. The way in which accents are composed of code points does not matter.
-    Unless `lowercase` is False, case is folded as Unicode defines it: "STRASSE" and "straße" are
-    equal. The dotted and the dotless i of Turkish are the same letter, as both are in one of the
-    cases.
+    Queries that are equal after normalization are one query. Normalization removes whitespace
+    around a query and before a prefix, and replaces other whitespace by single spaces. Whitespace
+    is defined by Unicode. The composition of accents does not matter. Unless `lowercase` is False,
+    case is folded as Unicode defines it: "STRASSE" and "straße" are equal. The dotted and the
+    dotless i of Turkish are equal, because they are equal in one of the cases.
 
-    A prefix is compared as a whole: one that ends in a blank wants a word to end there. What is
-    typed may end within a letter that is written with several code points, such as an e and an
-    accent. Then it is completed to queries that some row of y writes so.
+    A prefix is compared as a whole: a word must end where the prefix has a space at its end. A
+    prefix may end within a letter that consists of several code points, such as an e and an
+    accent. It is then completed to queries that some row of y spells with these code points.
 
-    Blank rows of y are passed over.
+    Rows with a blank y are ignored.
 
     References
     ----------
@@ -150,16 +150,17 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X, y, sample_weight=None):
-        """Learn which query follows.
+        """Fit the vectorizers and the classifier.
 
         Parameters
         ----------
         X : array-like of str, shape (n_samples, 2)
-            The previous query ("" for none) and what was typed of the next one: a list of pairs, an
+            The previous query ("" for none) and a prefix of the next one: a list of pairs, an
             array, or a data frame of pandas or polars.
         y : array-like of str, shape (n_samples,)
-            The next query. Rows in which it is blank are passed over.
-        sample_weight : array-like of shape (n_samples,), optional
+            The next query. Rows with a blank one are ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. By default, all are 1.
 
         Returns
         -------
@@ -168,7 +169,7 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         Raises
         ------
         TypeError, ValueError
-            If a parameter or an input is not as documented; the message names it.
+            If a parameter or an input is invalid. The message names it.
         """
         self._check_params()
         with fitted_in_one_step(self) as fresh:
@@ -180,10 +181,11 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         y = check_queries(y, "y", len(prefixes))
         sample_weight = check_sample_weight(sample_weight, len(prefixes))
         self._normalizer = QueryNormalizer(self.lowercase, self.strip_accents)
-        spelt, which = np.unique(objects(map(without_blanks, y)), return_inverse=True)
-        counts = np.bincount(which, sample_weight, minlength=len(spelt))
-        shown, texts, codes = _known_queries(list(map(self._normalizer.query, spelt)), counts)
-        self.classes_, codes = spelt[shown], codes[which]
+        spellings, which = np.unique(objects(map(without_blanks, y)), return_inverse=True)
+        counts = np.bincount(which, sample_weight, minlength=len(spellings))
+        shown, texts, codes = known_queries(list(map(self._normalizer.query, spellings)), counts)
+        self.classes_ = spellings[shown]
+        codes = codes[which]
         kept = np.flatnonzero(codes >= 0)
         codes = codes[kept]
         sample_weight = None if sample_weight is None else sample_weight[kept]
@@ -203,15 +205,15 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
             label_features=embedded if _takes_label_features(classifier) else None,
             label_text=texts,
         )
-        self._index(texts, spelt)
+        self._index(texts, spellings)
         self._count(codes, sample_weight)
         self._knows_empty = "" in prefixes
 
-    def _index(self, texts, spelt):
-        """Prepare the search for queries that begin with a prefix, in one of their spellings."""
-        # With a blank at its end a query begins with all that is typed of it, and one more blank.
+    def _index(self, texts, spellings):
+        """Prepare the search for queries that begin with a prefix in one of their spellings."""
+        # With a space at its end, a query also begins with itself and one space typed after it.
         self._prefixes = PrefixIndex(self.classifier_.trees_, [f"{text} " for text in texts])
-        self._partial_letters = _partial_letters(self._normalizer, spelt)
+        self._partial_letters = completions_within_letters(self._normalizer, spellings)
 
     def __setstate__(self, state):
         if "_spelling" in state:  # its name in an earlier release
@@ -219,11 +221,11 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
             del state["_spelling"]
         super().__setstate__(state)
         if "_prefixes" in state and "_partial_letters" not in state:
-            # Pickled by a version that compared queries in another way.
+            # Pickled by a version with another normalization.
             self._index(list(map(self._normalizer.query, self.classes_)), self.classes_)
 
     def _fit_vectorizers(self, previous, texts):
-        """Fit both vectorisers and return the embeddings of the known queries."""
+        """Fit both vectorizers and return the prefix features of the known queries."""
         prefix = _PREFIX if self.prefix_vectorizer is None else self.prefix_vectorizer
         self.prefix_vectorizer_ = clone(prefix)
         embedded = self.prefix_vectorizer_.fit_transform(texts)
@@ -231,8 +233,12 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         if any(map(_WORD_CHARACTER.search, previous)):
             words = _PREVIOUS if self.previous_vectorizer is None else self.previous_vectorizer
             self.previous_vectorizer_ = clone(words).fit(previous)
-        vectorizers = self.previous_vectorizer_, self.prefix_vectorizer_
-        self._features = QueryFeatures(*vectorizers, embedded.shape[1], self.previous_weight)
+        self._features = QueryFeatures(
+            self.previous_vectorizer_,
+            self.prefix_vectorizer_,
+            embedded.shape[1],
+            self.previous_weight,
+        )
         return embedded
 
     def _count(self, codes, sample_weight):
@@ -249,14 +255,22 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         X : array-like of str, shape (n_samples, 2)
             The previous query ("" for none) and the prefix.
         k : int, default=10
+            Number of queries per row.
 
         Returns
         -------
         queries : ndarray of int32, shape (n_samples, k)
-            Positions in `classes_`, best first; padded with -1 where fewer queries begin with the
-            prefix, or the beam reaches fewer.
+            Indices of `classes_`, best first. Padded with -1 if fewer queries begin with the
+            prefix, or if the beam reaches fewer.
         scores : ndarray of float32, shape (n_samples, k)
             Padded with -inf.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the completer is not fitted, or if `classifier_` has learned other labels since.
+        TypeError, ValueError
+            If a parameter or an input is invalid. The message names it.
         """
         self._check_fitted()
         check_boolean(self.constrained, "constrained")
@@ -276,8 +290,14 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         Returns
         -------
         queries : ndarray of str objects, shape (n_samples,)
-            The best completion; where no known query begins with the prefix, the query that ranks
-            highest without regard to that.
+            The best completion. If no known query begins with the prefix, the best query of all.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the completer is not fitted, or if `classifier_` has learned other labels since.
+        TypeError, ValueError
+            If a parameter or an input is invalid. The message names it.
         """
         self._check_fitted()
         check_boolean(self.constrained, "constrained")
@@ -285,25 +305,36 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         best = self._rank(previous, prefixes, 1, self.constrained)[0][:, 0]
         lost = np.flatnonzero(best < 0)
         if len(lost):
-            rows = [previous[i] for i in lost], [prefixes[i] for i in lost]
-            best[lost] = self._rank(*rows, 1, False)[0][:, 0]
+            labels, _ = self._rank(
+                [previous[i] for i in lost], [prefixes[i] for i in lost], 1, constrained=False
+            )
+            best[lost] = labels[:, 0]
         return self.classes_[best]
 
     @consistent
     def score(self, X, y, sample_weight=None):
-        """Mean reciprocal rank of the next query among the first 10 suggestions.
+        """Return the mean reciprocal rank of the next query among the first 10 suggestions.
 
         Parameters
         ----------
         X : array-like of str, shape (n_samples, 2)
             The previous query ("" for none) and the prefix.
         y : array-like of str, shape (n_samples,)
-            The next query, in any spelling; one that is not known, or not suggested, counts as 0.
-        sample_weight : array-like of shape (n_samples,), optional
+            The next query, in any spelling. A query that is not known or not suggested counts as 0.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. By default, all are 1.
 
         Returns
         -------
         score : float
+            In [0, 1]. Larger is better.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the completer is not fitted, or if `classifier_` has learned other labels since.
+        TypeError, ValueError
+            If a parameter or an input is invalid. The message names it.
         """
         ranked, _ = self.rank(X, 10)
         truth = objects(map(self._normalizer.query, check_queries(y, "y", len(ranked))))
@@ -315,20 +346,28 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
 
     @consistent
     def complete(self, prefix, *, previous="", k=10):
-        """Suggest queries to somebody who is typing.
+        """Suggest queries for one prefix. This is faster than `rank` for a single row.
 
         Parameters
         ----------
         prefix : str
-            What was typed so far; nothing, too, can be completed.
+            The prefix, which may be empty.
         previous : str, default=""
-            The query before.
+            The previous query, "" for none.
         k : int, default=10
+            Maximum number of suggestions.
 
         Returns
         -------
         suggestions : list of tuple (query, score)
-            Best first; none where no known query begins with the prefix.
+            Best first. Empty if no known query begins with the prefix.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the completer is not fitted, or if `classifier_` has learned other labels since.
+        TypeError, ValueError
+            If a parameter or an input is invalid. The message names it.
         """
         self._check_fitted()
         check_boolean(self.constrained, "constrained")
@@ -379,7 +418,7 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         return labels, scores
 
     def _search(self, X, prefixes, k, constrained):
-        """Rank the queries that begin with the prefix of each row, or all if not constrained."""
+        """Rank the queries that begin with the prefix of each row, or all queries."""
         if not constrained:
             return self.classifier_.rank(X, k)
         if self._partial_letters.keys().isdisjoint(prefixes):
@@ -393,21 +432,28 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         return _merged(*ranking, sizes, k)
 
     def _beginnings(self, prefix):
-        """What the queries that a prefix is completed to begin with: the prefix, mostly alone."""
+        """Return what the completions of a prefix begin with: mostly the prefix alone."""
         return (prefix, *self._partial_letters.get(prefix, ()))
 
     def _rank_one(self, previous, prefix, k):
-        """Rank for one row, quickly: its labels and scores as lists, without padding."""
-        typed, prefix = prefix, self._normalizer.prefix(prefix)
-        if prefix in self._partial_letters:
-            (labels,), (scores,) = self._rank([previous], [typed], k, self.constrained)
+        """Rank one row, faster than `_rank`.
+
+        Returns
+        -------
+        labels : ndarray of int32
+            Without padding.
+        scores : list of float
+        """
+        normalized = self._normalizer.prefix(prefix)
+        if normalized in self._partial_letters:
+            (labels,), (scores,) = self._rank([previous], [prefix], k, self.constrained)
         else:
-            labels, scores = self._rank_whole(composed(previous), prefix, k)
+            labels, scores = self._rank_whole(composed(previous), normalized, k)
         found = labels >= 0
         return labels[found], scores[found].tolist()
 
     def _rank_whole(self, previous, prefix, k):
-        """Rank for one row whose prefix ends where a letter ends in every known query."""
+        """Rank one row whose prefix ends at the end of a letter in every known query."""
         indices, values = self._features.row(previous, prefix)
         if self._is_unguided(len(indices), prefix):
             return self._most_popular(prefix if self.constrained else "", k)
@@ -416,87 +462,50 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         return labels, scores
 
     def _is_unguided(self, n_features, prefix):
-        """Whether nothing is known that the classifier has learned to rank by."""
+        """Return whether a row has no features with which the classifier was trained."""
         return n_features == 0 or (prefix == "" and not self._knows_empty)
 
     def _most_popular(self, prefix, k):
-        """The most frequent of the queries that begin with a prefix, padded to k."""
-        labels, scores = np.full(k, -1, dtype=np.int32), np.full(k, -np.inf, dtype=np.float32)
+        """Return the most frequent queries that begin with a prefix, and their popularity.
+
+        Both are padded to length k.
+        """
+        labels = np.full(k, -1, dtype=np.int32)
+        scores = np.full(k, -np.inf, dtype=np.float32)
         best = self._by_popularity[:k]
         if prefix:
             beginnings = self._beginnings(prefix)
             candidates = np.sort(np.concatenate(list(map(self._prefixes.labels, beginnings))))
             best = candidates[np.argsort(-self.popularity_[candidates], kind="stable")[:k]]
-        labels[: len(best)], scores[: len(best)] = best, self.popularity_[best]
+        labels[: len(best)] = best
+        scores[: len(best)] = self.popularity_[best]
         return labels, scores
 
 
-def _known_queries(texts, counts):
-    """Find the different queries among spellings.
+def _merged(labels, scores, sizes, k):
+    """Merge consecutive rankings without common labels.
 
     Parameters
     ----------
-    texts : list of str
-        The spellings, sorted, as they are compared.
-    counts : ndarray
-        How often each occurs.
+    labels, scores : ndarray of shape (sum(sizes), k)
+    sizes : list of int
+        Numbers of consecutive rows that are merged to one.
+    k : int
 
     Returns
     -------
-    shown : list of int
-        The spelling of each query that is the most frequent, of equally frequent ones the last.
-    texts : list of str
-        The queries as they are compared.
-    codes : ndarray of int
-        Which query each spelling is of, -1 for none.
+    labels, scores : ndarray of shape (len(sizes), k)
     """
-    best = {}
-    for i, text in enumerate(texts):
-        if text and counts[i] >= counts[best.get(text, i)]:
-            best[text] = i
-    if not best:
-        raise ValueError("y must hold queries, got nothing but blanks")
-    shown = sorted(best.values())
-    label = {texts[i]: code for code, i in enumerate(shown)}
-    return shown, list(label), np.array([label.get(text, -1) for text in texts])
-
-
-def _partial_letters(spelling, spelt):
-    """Find out what begins with what was typed, if it ends within a letter.
-
-    Returns
-    -------
-    ends : dict of str to tuple of str
-        By what was typed, as compared: the beginnings that end where that letter of a known query
-        does, none of which begins with another one.
-    """
-    ends = {}
-    for query in spelt:
-        for beginning, end in spelling.partial_letters(query):
-            ends.setdefault(beginning, set()).add(end)
-    return {beginning: _shortest(sorted(texts)) for beginning, texts in ends.items()}
-
-
-def _shortest(texts):
-    """Those of some sorted texts that begin with no other one."""
-    kept = texts[:1]
-    for text in texts[1:]:
-        if not text.startswith(kept[-1]):
-            kept.append(text)
-    return tuple(kept)
-
-
-def _merged(labels, scores, sizes, k):
-    """Merge the rankings of several rows, which have no label in common, into one for each size."""
-    merged = np.empty((len(sizes), k), labels.dtype), np.empty((len(sizes), k), scores.dtype)
+    merged_labels = np.empty((len(sizes), k), labels.dtype)
+    merged_scores = np.empty((len(sizes), k), scores.dtype)
     edges = np.concatenate(([0], np.cumsum(sizes))).tolist()
     for row, (lo, hi) in enumerate(pairwise(edges)):
         order = np.argsort(-scores[lo:hi].ravel(), kind="stable")[:k]
-        merged[0][row] = labels[lo:hi].ravel()[order]
-        merged[1][row] = scores[lo:hi].ravel()[order]
-    return merged
+        merged_labels[row] = labels[lo:hi].ravel()[order]
+        merged_scores[row] = scores[lo:hi].ravel()[order]
+    return merged_labels, merged_scores
 
 
 def _takes_label_features(classifier):
-    """Whether fit could use features of the labels: not beside a vectorizer of the indexer's."""
+    """Return whether fit takes label features: not if the indexer has a vectorizer."""
     return getattr(classifier.indexer, "vectorizer", None) is None

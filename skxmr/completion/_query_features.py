@@ -1,4 +1,4 @@
-"""Features of what was asked before and what was typed, side by side."""
+"""Normalization of queries and prefixes, and the features of both."""
 
 import unicodedata
 
@@ -9,60 +9,66 @@ from sklearn.preprocessing import normalize
 from .._utils.matrices import canonical_csr
 from ..text import NGramTfidfVectorizer, without_accents
 
-#: Marks in a row after which a letter is taken to end, as in the stream-safe text of Unicode, and
-#: what is put there.
-_MOST_MARKS, _END_OF_LETTER = 30, "\u034f"
+#: Maximum number of consecutive marks of a letter, as in the stream-safe text format of Unicode.
+_MOST_MARKS = 30
 
-#: Code points that Unicode calls no marks, although they consist of marks.
-_MARKS_IN_DISGUISE = "\u0f73\u0f75\u0f81"
+#: The code point that is inserted after so many marks.
+_END_OF_LETTER = "\u034f"
 
-#: How many characters of a known query are looked at for beginnings that change what they end in.
+#: Code points that consist of marks, although their own combining class is 0.
+_COMPOSED_MARKS = "\u0f73\u0f75\u0f81"
+
+#: Number of characters of a query in which `QueryNormalizer.partial_letters` looks for marks.
 _MOST_TYPED = 1000
 
 
 class QueryNormalizer:
-    """How queries and prefixes are written when they are compared.
+    """Normalization of queries and prefixes before they are compared.
 
-    Case is folded character by character, so that it does not matter what comes next: the lower
-    case of a capital sigma depends on that. Folding makes two letters of a sharp s, as upper case
-    does. Runs of blanks count as one, and those at the beginning as none.
+    Case is folded character by character, independently of the next character. (The lower case of a
+    capital sigma depends on it.) A sharp s becomes two letters, as in upper case. Whitespace
+    becomes single spaces, and whitespace at the beginning is removed.
 
     Parameters
     ----------
     lowercase : bool
+        Whether case is folded.
     strip_accents : {"ascii", "unicode"} or None
+        As in NGramTfidfVectorizer.
     """
 
     def __init__(self, lowercase, strip_accents):
-        self.lowercase, self.strip_accents = lowercase, strip_accents
+        self.lowercase = lowercase
+        self.strip_accents = strip_accents
 
     def prefix(self, text):
-        """Rewrite what was typed, which may go on after a blank."""
+        """Normalize a prefix. It keeps a space at its end."""
         if not text.isascii():
             text = self._folded(text)
         else:
             text = text.lower() if self.lowercase else text
             if text.isprintable() and "  " not in text:
-                return text.lstrip()  # nothing else to do, and this is quick
+                return text.lstrip()  # a fast path with the same result
         words = without_blanks(text)
         return f"{words} " if words and text[-1].isspace() else words
 
     def query(self, text):
-        """Rewrite a whole query."""
+        """Normalize a whole query."""
         return self.prefix(text).rstrip()
 
     def partial_letters(self, query):
-        """Find the beginnings of a query that the rewritten query does not begin with.
+        """Find the beginnings of a query with which the normalized query does not begin.
 
-        They end within a letter, that is before a mark of it that is a code point of its own.
+        They end within a letter: before one of its marks that is a separate code point.
 
         Yields
         ------
-        beginning, end : str
-            Such a beginning, rewritten, and what the rewritten query begins with at the end of
-            the letter.
+        beginning : str
+            Such a beginning, normalized.
+        end : str
+            The normalized beginning of the query up to the end of this letter.
         """
-        marks = [] if query.isascii() else list(_places_of_marks(query))
+        marks = [] if query.isascii() else list(_offsets_of_marks(query))
         whole = self.prefix(query) if marks else ""
         for at, end in marks:
             beginning = self.prefix(query[:at])
@@ -75,30 +81,35 @@ class QueryNormalizer:
         else:
             text = without_accents(text, "unicode")
         if self.lowercase:
-            # The upper case first: a dotless i has one that it shares with the other i.
+            # First upper case, in which both kinds of i are equal.
             text = text.upper().casefold().replace("i\u0307", "i")
         if self.strip_accents == "ascii":
             text = text.encode("ascii", "ignore").decode()
         return unicodedata.normalize("NFC", text)
 
 
+#: The normalizer of a SessionQueryCompleter with default parameters.
+DEFAULT_NORMALIZER = QueryNormalizer(lowercase=True, strip_accents=None)
+
+
 def composed(text):
-    """Compose letters with their marks, so that it does not matter how a text was typed."""
+    """Compose letters with their marks (NFC), so that equal texts have equal code points."""
     return text if text.isascii() else unicodedata.normalize("NFC", _with_ends_of_letters(text))
 
 
 def without_blanks(text):
-    """Put one blank between words, and none around them."""
+    """Put single spaces between words, and none around them."""
     return " ".join(text.split())
 
 
 def _with_ends_of_letters(text):
-    """End letters that have many marks. To sort marks takes the square of their number."""
+    """Divide letters with many marks: the time to sort marks is quadratic in their number."""
     if len(text) <= _MOST_MARKS:
         return text
-    parts, n_marks = [], 0
+    parts = []
+    n_marks = 0
     for character in text:
-        is_mark = unicodedata.combining(character) or character in _MARKS_IN_DISGUISE
+        is_mark = unicodedata.combining(character) or character in _COMPOSED_MARKS
         n_marks = n_marks + 1 if is_mark else 0
         if n_marks > _MOST_MARKS:
             parts.append(_END_OF_LETTER)
@@ -107,8 +118,11 @@ def _with_ends_of_letters(text):
     return "".join(parts)
 
 
-def _places_of_marks(text):
-    """Yield where a mark is, or a later part of a Korean syllable, and where its letter ends."""
+def _offsets_of_marks(text):
+    """Yield the offset of each mark, or later part of a Korean syllable, and the end of its letter.
+
+    Both are offsets in the text.
+    """
     end = len(text)
     for at in range(min(len(text), _MOST_TYPED) - 1, 0, -1):
         character = text[at]
@@ -120,17 +134,20 @@ def _places_of_marks(text):
 
 
 class QueryFeatures:
-    """Two fitted vectorisers whose rows are put side by side and scaled to unit norm.
+    """Features of pairs of a previous query and a prefix, scaled to unit norm.
+
+    The columns of the prefix come first.
 
     Parameters
     ----------
     previous_vectorizer : transformer or None
-        With None, the previous query has no features.
+        Fitted. With None, previous queries have no features.
     prefix_vectorizer : transformer
+        Fitted.
     n_prefix_features : int
-        How many columns the second one makes. They come first.
+        Number of columns of the output of `prefix_vectorizer`.
     previous_weight : float
-        What the rows of the first one are multiplied by.
+        Factor of the features of the previous query.
     """
 
     def __init__(self, previous_vectorizer, prefix_vectorizer, n_prefix_features, previous_weight):
@@ -140,14 +157,14 @@ class QueryFeatures:
         self._weight = np.float32(previous_weight)
 
     def rows(self, previous, prefixes):
-        """Features of many pairs, as a canonical CSR matrix."""
+        """Return the features of pairs as a canonical CSR matrix."""
         blocks = [_transform(self._prefix, prefixes)]
         if self._previous is not None:
             blocks.append(self._weight * _transform(self._previous, previous))
         return normalize(sp.hstack(blocks, format="csr", dtype=np.float32), copy=False)
 
     def row(self, previous, prefix):
-        """Features of one pair: the nonzeros' columns, rising, and their values."""
+        """Return the features of one pair: increasing columns of the nonzeros, and their values."""
         indices, values = _transform_one(self._prefix, prefix)
         if self._previous is not None:
             more, weights = _transform_one(self._previous, previous)

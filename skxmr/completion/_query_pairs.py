@@ -1,4 +1,4 @@
-"""Checks of pairs of queries, in whatever container they come."""
+"""Checks of queries and of pairs of queries in any container."""
 
 from collections.abc import Iterable, Mapping, Set
 
@@ -7,15 +7,15 @@ from sklearn.utils.validation import validate_data
 
 
 def check_pairs(estimator, X, *, reset):
-    """Check two columns of strings and return them.
+    """Validate two columns of strings and return them.
 
     Parameters
     ----------
     estimator : estimator
-        Learns the names of the columns, or compares them.
+        Its attributes for the names of columns are set or compared.
     X : array-like of str, shape (n, 2)
     reset : bool
-        Whether this is fit.
+        Whether the attributes are set, as in fit.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def check_pairs(estimator, X, *, reset):
 
 
 def check_queries(y, name, n):
-    """Check one string per row and return them as a list."""
+    """Validate one string per row and return them as a list."""
     queries = listed(y)
     if queries is None:
         raise TypeError(f"{name} must be a sequence of {n} queries, got {y!r:.80}")
@@ -54,10 +54,10 @@ def check_queries(y, name, n):
 
 
 def listed(values):
-    """Return the elements of a sequence, an array or a series as a list; None for anything else.
+    """Return the elements of a sequence, an array or a series as a list; None for other objects.
 
-    NumPy must not make an array of them: it would turn all that stands beside a string into one,
-    and forget which values are masked.
+    They are not converted to a NumPy array, because this would convert all elements beside a string
+    to strings and lose masks.
     """
     for method in ("tolist", "to_list"):
         if hasattr(values, method):
@@ -68,13 +68,13 @@ def listed(values):
 
 
 def objects(values):
-    """Make an array of objects of any values."""
+    """Return an array of objects from any values."""
     values = list(values)
     return np.fromiter(values, dtype=object, count=len(values))
 
 
 def unmasked(array):
-    """Put None where an array is masked. NumPy forgets the mask when it converts arrays."""
+    """Replace masked elements by None, because NumPy loses masks when it converts arrays."""
     if not isinstance(array, np.ma.MaskedArray):
         return array
     return np.where(np.ma.getmaskarray(array), None, array.data.astype(object))
@@ -90,6 +90,6 @@ def _as_array(X):
 
 
 def _not_strings(array):
-    """Where an array of objects holds anything but strings."""
+    """Return the row and column of the first element that is not a string, in a list."""
     types = np.frompyfunc(lambda value: isinstance(value, str), 1, 1)(array)
     return np.argwhere(~types.astype(bool)).tolist()[:1]

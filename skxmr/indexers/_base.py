@@ -90,7 +90,7 @@ class BaseIndexer(ClusterMixin, BaseEstimator, metaclass=ABCMeta):
             If X is invalid.
         """
         check_is_fitted(self)
-        return self._assign(X)[0]
+        return self._assign(X, with_distances=False)[0]
 
     @consistent
     def score(self, X: Any, y: Any = None) -> float:
@@ -117,7 +117,7 @@ class BaseIndexer(ClusterMixin, BaseEstimator, metaclass=ABCMeta):
             If X is invalid.
         """
         check_is_fitted(self)
-        return -float(self._assign(X)[1].sum())
+        return -float(self._assign(X, with_distances=True)[1].sum())
 
     def _fit_in_one_step(self, *args: Any) -> BaseIndexer:
         """Check the parameters and call `_fit`. Set all attributes at once, or none."""
@@ -140,13 +140,20 @@ class BaseIndexer(ClusterMixin, BaseEstimator, metaclass=ABCMeta):
         """Validate X, build the tree, call `_set_tree` and set all other fitted attributes."""
 
     @abstractmethod
-    def _assign(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+    def _assign(self, X: Any, *, with_distances: bool) -> tuple[np.ndarray, np.ndarray | None]:
         """Find the leaf cluster of each label, and the distance to it.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} or sequence of str
+            As for `predict`. It is not validated.
+        with_distances : bool
+            Whether the distances are used. They may be None otherwise, to save time.
 
         Returns
         -------
         clusters : ndarray of int32, shape (n,)
-        distances : ndarray, shape (n,)
+        distances : ndarray, shape (n,), or None
             Not negative.
         """
 

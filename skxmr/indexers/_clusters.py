@@ -295,19 +295,14 @@ def _divide_large(Z, groups, seed, indexer, count_of, *, balanced, part):
     n_iter : int
         Largest number of iterations.
     """
-    is_large = [len(rows) > indexer.max_leaf_size for rows in groups]
-    large = [rows for rows, is_too_large in zip(groups, is_large, strict=True) if is_too_large]
-    counts = [count_of(len(rows), indexer) for rows in large]
+    large = [i for i, rows in enumerate(groups) if len(rows) > indexer.max_leaf_size]
+    large_groups = [groups[i] for i in large]
+    counts = [count_of(len(rows), indexer) for rows in large_groups]
     clusters, n_iter = _cluster_groups(
-        Z, large, counts, seed, indexer, balanced=balanced, part=part
+        Z, large_groups, counts, seed, indexer, balanced=balanced, part=part
     )
-    divided = zip(large, clusters, counts, strict=True)
-    children = []
-    n_children = []
-    for rows, is_too_large in zip(groups, is_large, strict=True):
-        parts = [rows]
-        if is_too_large:
-            parts = [part for part in split(*next(divided)) if len(part)]
-        children += parts
-        n_children.append(len(parts))
-    return children, np.cumsum([0, *n_children]), n_iter
+    children = [[rows] for rows in groups]
+    for i, divided, count in zip(large, clusters, counts, strict=True):
+        children[i] = [rows for rows in split(groups[i], divided, count) if len(rows)]
+    pointers = np.cumsum([0] + [len(below) for below in children])
+    return [rows for below in children for rows in below], pointers, n_iter

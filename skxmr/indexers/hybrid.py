@@ -176,7 +176,7 @@ class TrieHybridIndexer(TextIndexer):
             If an input is invalid.
         """
         check_is_fitted(self)
-        return self._assign(X, label_features)[0]
+        return self._assign(X, label_features, with_distances=False)[0]
 
     @consistent
     def score(self, X, y=None, *, label_features=None):
@@ -203,7 +203,7 @@ class TrieHybridIndexer(TextIndexer):
             If an input is invalid.
         """
         check_is_fitted(self)
-        return -float(self._assign(X, label_features)[1].sum())
+        return -float(self._assign(X, label_features, with_distances=True)[1].sum())
 
     def _check_params(self):
         check_integer(self.trie_depth, "trie_depth", 0)
@@ -256,7 +256,7 @@ class TrieHybridIndexer(TextIndexer):
     def _embeddings(self, features, name, n_rows):
         return scaled(check_matrix(features, name, n_rows), self)
 
-    def _assign(self, X, label_features=None):
+    def _assign(self, X, label_features=None, *, with_distances):
         check_sparse_structure(self.cluster_centers_, "cluster_centers_")  # may be unpickled
         texts = check_texts(X, "X")
         Z = self._new_embeddings(texts, label_features)

@@ -118,7 +118,7 @@ class KMeansIndexer(BaseIndexer):
         self._set_tree(join_tree(child_ptr, groups))
         self.cluster_centers_ = centers_of(Z, self.labels_, self.tree_, self)
 
-    def _assign(self, X):
+    def _assign(self, X, *, with_distances):
         check_sparse_structure(self.cluster_centers_, "cluster_centers_")  # may be unpickled
         return nearest_centers(self._embeddings(X, reset=False), self.cluster_centers_)
 

@@ -96,12 +96,14 @@ class TrieIndexer(TextIndexer):
         prefixes = [texts[i][:n] for i, n in zip(first.tolist(), trie.shared.tolist(), strict=True)]
         self.common_prefixes_ = np.array(prefixes, dtype=object)
 
-    def _assign(self, X):
+    def _assign(self, X, *, with_distances):
         texts = check_texts(X, "X")
         sizes = np.diff(self.tree_.child_ptr[-1])
         ranges, which = self._leaf_ranges(texts)
         largest = [begin + int(np.argmax(sizes[begin:end])) for begin, end in ranges]
         clusters = np.array(largest, dtype=np.int32)[which]
+        if not with_distances:
+            return clusters, None
         prefixes = self.common_prefixes_[clusters]
         return clusters, np.fromiter(map(_n_beyond, texts, prefixes), np.int64, len(texts))
 

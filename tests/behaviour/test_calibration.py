@@ -27,7 +27,7 @@ from skxmr.calibration._maps import (
     METHODS,
     Pairs,
     SigmoidMap,
-    _certain_places,
+    _certain_ranks,
     sample_pairs,
     strictly_rising,
 )
@@ -200,7 +200,7 @@ def test_true_pairs_are_the_entries(truth):
 
 @pytest.mark.parametrize("budget", [5, 20, 50, 299, 300, 1000])
 def test_about_as_many_pairs_are_taken_as_may_be(budget):
-    (certain,) = _certain_places(np.array([300]), budget)
+    (certain,) = _certain_ranks(np.array([300]), budget)
     expected = np.minimum(1, certain / np.arange(1, 301)).sum()
     assert expected <= max(budget, _certain_sum_of_one(300)) + 1e-9
     assert expected > 0.8 * min(budget, 300)

@@ -1,4 +1,4 @@
-/* Matrices of any content: what the check accepts can be worked with. */
+/* Matrices of any content: those that pass the check are safe. */
 #include "input.h"
 
 static void transpose_twice(input *in, const skx_csr *a)
@@ -43,7 +43,8 @@ static void sum_groups(input *in, const skx_csr *a)
     int64_t *indptr = own(in, (size_t)(n + 1) * sizeof *indptr);
     int32_t *indices = own(in, (size_t)capacity * sizeof *indices);
     float *data = own(in, (size_t)capacity * sizeof *data);
-    int status = skx_csr_group_sum(a, group, member, weight, 0, n, take_byte(in) & 1, capacity, indptr, indices, data);
+    skx_csr_buffers out = {capacity, indptr, indices, data};
+    int status = skx_csr_group_sum(a, group, member, weight, 0, n, take_byte(in) & 1, &out);
     if (status == SKX_ECAPACITY || status == SKX_EFINITE || !succeeded(status)) return;
     skx_csr sums = {n, a->n_cols, indptr, indices, data};
     CLAIM(skx_csr_check(&sums, capacity, &row) == SKX_OK);
@@ -64,7 +65,7 @@ static void compare_rows(input *in, const skx_csr *a)
     for (int i = 0; i < 16; i++) CLAIM(!equal[i] || hash[left[i]] == hash[right[i]]);
 }
 
-/* Pointers are made of small steps, so that many matrices get past the first look, or of any bytes. */
+/* Pointers are made of small steps, so that many matrices pass the first checks, or of any bytes. */
 static int64_t *take_pointers(input *in, int64_t n)
 {
     if (take_byte(in) % 8 == 0) return take_array(in, n + 1, sizeof(int64_t));

@@ -6,7 +6,7 @@
 
 enum { MOST_LAYERS = 3, MOST_CHILDREN = 260 };
 
-/* Rising pointers over n steps. */
+/* Increasing pointers of n lists. */
 static int64_t *rising(input *in, int64_t n, int64_t most)
 {
     int64_t *ptr = own(in, (size_t)(n + 1) * sizeof *ptr);
@@ -61,11 +61,13 @@ static skx_sibling_weights take_columns(input *in, int64_t width, int64_t n_feat
     return (skx_sibling_weights){width, n_local, features, col_ptr, entries, values};
 }
 
-/* A matrix of weights, chunk by chunk, as arrays of a layer. Returns 0 if memory is short or the format cannot hold it. */
+/* A matrix of weights, chunk by chunk, as arrays of a layer. @return 0 if memory is short or a limit of the format is
+ * exceeded. */
 static int compile_layer(input *in, int64_t n_features, skx_layer *layer)
 {
     int64_t n = layer->n_chunks, chunk = 0;
-    int64_t *index_ptr = own(in, (size_t)(n + 1) * sizeof *index_ptr), *payload_ptr = own(in, (size_t)(n + 1) * sizeof *payload_ptr);
+    int64_t *index_ptr = own(in, (size_t)(n + 1) * sizeof *index_ptr),
+            *payload_ptr = own(in, (size_t)(n + 1) * sizeof *payload_ptr);
     skx_slot *index = NULL;
     uint8_t *payload = NULL;
     index_ptr[0] = payload_ptr[0] = 0;
@@ -107,7 +109,7 @@ static int compile_layer(input *in, int64_t n_features, skx_layer *layer)
     return 1;
 }
 
-/* Arrays of any content, with slots that point near what there is, so that more of them lead somewhere. */
+/* Arrays of any content, with slots that point near the payload, so that more of them are valid. */
 static void invent_layer(input *in, skx_layer *layer)
 {
     int64_t *index_ptr = rising(in, layer->n_chunks, 5), *payload_ptr = rising(in, layer->n_chunks, 90);
@@ -134,7 +136,7 @@ static void damage(input *in, void *array, int64_t n_bytes)
         ((uint8_t *)array)[take_between(in, 0, n_bytes < 60000 ? n_bytes - 1 : 60000)] = take_byte(in);
 }
 
-/* Pruning gives what writing gives of the weights that are left. */
+/* Pruning equals reading with a threshold and writing. */
 static void prune_chunk(const skx_chunk *chunk, int64_t n_features, float threshold, int64_t rows, int64_t weights)
 {
     input in = input_empty();
@@ -159,7 +161,7 @@ static void prune_chunk(const skx_chunk *chunk, int64_t n_features, float thresh
     input_free(&in);
 }
 
-/* What reads well and is written again reads the same. */
+/* A chunk that is read and written again reads the same. */
 static void copy_chunk(const skx_layer *layer, int64_t c, int64_t width, int64_t n_features)
 {
     skx_chunk chunk = {layer->index_ptr[c + 1] - layer->index_ptr[c],
@@ -191,7 +193,8 @@ static void copy_chunk(const skx_layer *layer, int64_t c, int64_t width, int64_t
             CLAIM(skx_chunk_check(&copy, n_features, &weights, &rows) == SKX_OK);
             CLAIM(weights == ptr[width] && rows == local);
             CLAIM(skx_chunk_read(&copy, n_features, 0.0f, &again) == SKX_OK);
-            CLAIM(again.n_features == local && !memcmp(f2, features, (size_t)local * 4) && !memcmp(p2, ptr, (size_t)(width + 1) * 8));
+            CLAIM(again.n_features == local && !memcmp(f2, features, (size_t)local * 4) &&
+                  !memcmp(p2, ptr, (size_t)(width + 1) * 8));
             CLAIM(!memcmp(e2, entries, (size_t)weights * 4) && !memcmp(v2, values, (size_t)weights * 4));
         }
     }
@@ -211,13 +214,18 @@ static int take_layer(input *in, int64_t n_nodes, int64_t n_features, skx_layer 
 {
     uint8_t how = take_byte(in);
     int64_t where, *child_ptr = take_children(in, n_nodes), *chunk_ptr = chunks_of(in, child_ptr, n_nodes);
-    *layer = (skx_layer){.n_nodes = n_nodes, .n_chunks = chunk_ptr[n_nodes], .value_bytes = how & 1 ? SKX_FLOAT16 : SKX_FLOAT32,
-                         .child_ptr = child_ptr, .chunk_ptr = chunk_ptr};
+    *layer = (skx_layer){.n_nodes = n_nodes,
+                         .n_chunks = chunk_ptr[n_nodes],
+                         .value_bytes = how & 1 ? SKX_FLOAT16 : SKX_FLOAT32,
+                         .child_ptr = child_ptr,
+                         .chunk_ptr = chunk_ptr};
     float *bias = own(in, (size_t)child_ptr[n_nodes] * sizeof *bias);
     for (int64_t c = 0; c < child_ptr[n_nodes]; c++) bias[c] = take_float(in);
     layer->bias = bias;
-    if (how & 2) invent_layer(in, layer);
-    else if (!compile_layer(in, n_features, layer)) return 0;
+    if (how & 2)
+        invent_layer(in, layer);
+    else if (!compile_layer(in, n_features, layer))
+        return 0;
     int64_t n_slots = layer->index_ptr[layer->n_chunks], n_bytes = layer->payload_ptr[layer->n_chunks];
     if (how & 4) {
         damage(in, (void *)layer->index, n_slots * (int64_t)sizeof(skx_slot));
@@ -236,7 +244,7 @@ static int64_t max_level_width(const skx_model *m)
     return most;
 }
 
-/* Labels that there are, best first, then padding. */
+/* Labels in range, best first, then padding. */
 static void look_at(const skx_model *m, int64_t n_rows, int64_t k, float floor, const int32_t *labels, const float *scores)
 {
     for (int64_t i = 0; i < n_rows * k; i++) {
@@ -295,8 +303,8 @@ static void search(input *in, const skx_model *m)
     x.n_cols = m->n_features;
     int64_t row;
     if (skx_csr_check(&x, x.indptr[x.n_rows], &row) != SKX_OK) return; /* columns that the model does not have */
-    skx_search_params params = {take_between(in, 1, 12), take_between(in, 1, 15), take_byte(in) % 5, 1 + take_byte(in) % 4,
-                                floors[take_byte(in) % 4], 1.0f};
+    skx_search_params params = {take_between(in, 1, 12), take_between(in, 1, 15),   take_byte(in) % 5,
+                                1 + take_byte(in) % 4,   floors[take_byte(in) % 4], 1.0f};
     if (take_byte(in) % 8 == 0) params.beam_width = params.k = max_level_width(m);
     int32_t *labels = own(in, (size_t)((x.n_rows + 1) * params.k) * sizeof *labels);
     float *scores = own(in, (size_t)((x.n_rows + 1) * params.k) * sizeof *scores);
@@ -305,8 +313,8 @@ static void search(input *in, const skx_model *m)
     skx_frontier frontier = {0};
     if (how & 1) within = take_restriction(in, m, x.n_rows);
     if (how & 2) frontier = take_frontier(in, m, x.n_rows);
-    int status = skx_rank(kernels, m, &x, how & 2 ? &frontier : NULL, how & 1 ? &within : NULL, &params, 0, x.n_rows, labels,
-                          scores);
+    int status =
+        skx_rank(kernels, m, &x, how & 2 ? &frontier : NULL, how & 1 ? &within : NULL, &params, 0, x.n_rows, labels, scores);
     if (succeeded(status)) look_at(m, x.n_rows, params.k, params.floor, labels, scores);
 }
 

@@ -1,10 +1,10 @@
-/* Training rows whose arrays hold anything, and rankings of any labels and scores: the neighbors and labels found are among
- * those that exist. */
+/* Training rows with arrays of any content, and rankings of any labels and scores: the neighbors and labels that are found
+ * exist. */
 #include "input.h"
 
 #include <math.h>
 
-/* Pointers that mostly rise, or any. */
+/* Pointers that mostly increase, or any. */
 static int64_t *take_pointers(input *in, int64_t n, int64_t end)
 {
     if (take_byte(in) % 8 == 0) return take_array(in, n + 1, sizeof(int64_t));
@@ -62,7 +62,7 @@ static skx_neighbor_rows take_neighbor_rows(input *in)
     };
 }
 
-static void look_at_labels(int64_t n, int64_t k, float floor, const int32_t *labels, const float *scores)
+static void check_labels(int64_t n, int64_t k, float floor, const int32_t *labels, const float *scores)
 {
     for (int64_t i = 0; i < n * k; i++) {
         CLAIM(labels[i] >= -1);
@@ -71,39 +71,42 @@ static void look_at_labels(int64_t n, int64_t k, float floor, const int32_t *lab
     }
 }
 
-/* What a single call makes of each row is what was made of all, to the bit. */
-static void combine_rows(const skx_neighbor_rows *v, const skx_csr *queries, const skx_neighbor_params *how, const skx_combine_params *params,
-                     int64_t n_listed, const int32_t *listed, const float *listed_scores, const int32_t *labels, const float *scores)
+/* Calls for single rows give the same results as a call for all rows, to the bit. */
+static void combine_rows(const skx_neighbor_rows *rows, const skx_csr *queries, const skx_neighbor_params *search,
+                         const skx_combine_params *params, const skx_rankings *rankings, const int32_t *labels,
+                         const float *scores)
 {
     int32_t found[8];
-    float of_these[8];
+    float found_scores[8];
     size_t k = (size_t)params->k;
     for (int64_t i = 0; i < queries->n_rows; i++) {
         int64_t at = queries->indptr[i], n = queries->indptr[i + 1] - at;
-        int status = skx_combine_row(v, how, params, queries->indices + at, queries->data + at, n, n_listed, n_listed,
-                                 listed + i * n_listed, listed_scores + i * n_listed, found, of_these);
+        skx_rankings row = {rankings->n_listed, rankings->labels + i * rankings->n_listed,
+                            rankings->scores + i * rankings->n_listed};
+        int status = skx_combine_row(rows, search, params, queries->indices + at, queries->data + at, n, &row, row.n_listed,
+                                     found, found_scores);
         if (!succeeded(status)) return;
         CLAIM(!memcmp(found, labels + (size_t)i * k, k * sizeof *found));
-        CLAIM(!memcmp(of_these, scores + (size_t)i * k, k * sizeof *of_these));
+        CLAIM(!memcmp(found_scores, scores + (size_t)i * k, k * sizeof *found_scores));
     }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     input in = input_of(bytes, size);
-    skx_neighbor_rows v = take_neighbor_rows(&in);
+    skx_neighbor_rows rows = take_neighbor_rows(&in);
     skx_csr queries = take_csr(&in, 4, 70);
     int64_t n = queries.n_rows, q = take_between(&in, 0, 6), k = take_between(&in, 1, 8), n_listed = take_between(&in, 0, 5);
-    int32_t *listed = take_numbers(&in, n * n_listed, v.n_labels);
+    int32_t *listed = take_numbers(&in, n * n_listed, rows.n_labels);
     float *listed_scores = take_floats(&in, n * n_listed);
     int32_t *neighbor = own(&in, (size_t)(n * (q + 1)) * 4), *labels = own(&in, (size_t)(n * k) * 4);
     float *similarity = own(&in, (size_t)(n * (q + 1)) * 4), *scores = own(&in, (size_t)(n * k) * 4);
-    skx_neighbor_params how = {q, take_between(&in, 1, 40)};
+    skx_neighbor_params search = {q, take_between(&in, 1, 40)};
     if (q > 0) {
-        if (!succeeded(skx_find_neighbors(&v, &queries, &how, 0, n, n_listed, listed, neighbor, similarity)))
+        if (!succeeded(skx_find_neighbors(&rows, &queries, &search, 0, n, n_listed, listed, neighbor, similarity)))
             return input_free(&in);
         for (int64_t i = 0; i < n * q; i++) {
-            CLAIM(neighbor[i] >= -1 && neighbor[i] < v.n_rows);
+            CLAIM(neighbor[i] >= -1 && neighbor[i] < rows.n_rows);
             CLAIM(neighbor[i] >= 0 ? similarity[i] > 0.0f : similarity[i] == 0.0f);
         }
     }
@@ -112,10 +115,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     params.logarithms = take_byte(&in) & 1;
     int any = take_byte(&in) & 1;
     if (any) memcpy(similarity, take_floats(&in, n * q), (size_t)(n * q) * 4);
-    int status = skx_combine(q > 0 ? &v : NULL, &params, n, n_listed, listed, listed_scores, neighbor, similarity, labels, scores);
+    skx_rankings rankings = {n_listed, listed, listed_scores};
+    int status = skx_combine(q > 0 ? &rows : NULL, &params, n, &rankings, neighbor, similarity, labels, scores);
     if (succeeded(status)) {
-        look_at_labels(n, k, params.floor, labels, scores);
-        if (q > 0 && !any) combine_rows(&v, &queries, &how, &params, n_listed, listed, listed_scores, labels, scores);
+        check_labels(n, k, params.floor, labels, scores);
+        if (q > 0 && !any) combine_rows(&rows, &queries, &search, &params, &rankings, labels, scores);
     }
     return input_free(&in);
 }

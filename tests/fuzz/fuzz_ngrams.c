@@ -1,10 +1,10 @@
-/* Texts of any bytes: counting n-grams with little capacity, over and over, gives what transforming with the vocabulary so learnt
- * gives; and a vocabulary of any content is safe to search. */
+/* Texts of any bytes: learning n-grams with small capacities, step by step, gives the same rows as a transform with the learned
+ * vocabulary; and a vocabulary of any content is safe to search. */
 #include "input.h"
 
-enum { MOST_BLOCKS = 2, MOST_TEXTS = 6, MOST_BYTES = 160 };
+enum { MAX_BLOCKS = 2, MAX_TEXTS = 6, MAX_BYTES = 160 };
 
-/* ASCII as Unicode has it, and of the rest some of each kind. */
+/* The kinds of ASCII as in Unicode; other code points have all kinds in turn. */
 static const uint8_t *kinds(void)
 {
     static uint8_t table[SKX_CODE_POINTS];
@@ -17,21 +17,28 @@ static const uint8_t *kinds(void)
     return table;
 }
 
-/* Bytes that often repeat, of few letters. */
+/* Bytes that often repeat, with few different letters. */
 static void take_text(input *in, uint8_t *out, int64_t n)
 {
     static const uint8_t usual[] = "ab c  d\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xed\xa0\x80_A\t";
     for (int64_t i = 0; i < n; i++) {
         uint8_t v = take_byte(in);
-        out[i] = v < 128 ? usual[v % (sizeof usual - 1)] : v < 160 ? 'a' : v < 190 ? ' ' : take_byte(in);
+        if (v < 128)
+            out[i] = usual[v % (sizeof usual - 1)];
+        else if (v < 160)
+            out[i] = 'a';
+        else if (v < 190)
+            out[i] = ' ';
+        else
+            out[i] = take_byte(in);
     }
 }
 
 static skx_texts take_texts(input *in)
 {
-    int64_t n = take_between(in, 0, MOST_TEXTS), *ptr = own(in, (size_t)(n + 1) * sizeof *ptr);
+    int64_t n = take_between(in, 0, MAX_TEXTS), *ptr = own(in, (size_t)(n + 1) * sizeof *ptr);
     ptr[0] = 0;
-    for (int64_t i = 0; i < n; i++) ptr[i + 1] = ptr[i] + take_between(in, 0, i % 3 ? 24 : MOST_BYTES);
+    for (int64_t i = 0; i < n; i++) ptr[i + 1] = ptr[i] + take_between(in, 0, i % 3 ? 24 : MAX_BYTES);
     uint8_t *bytes = own(in, (size_t)ptr[n]);
     take_text(in, bytes, ptr[n]);
     return (skx_texts){n, ptr[n], ptr, bytes};
@@ -63,8 +70,8 @@ static void table_free(table *t)
     free(t->slots);
 }
 
-/* The same strings with twice the capacity. */
-static void table_grow(table *t)
+/* Double the capacity. */
+static void table_extend(table *t)
 {
     table more;
     table_make(&more, 2 * t->terms.term_capacity, 2 * t->terms.byte_capacity + 8);
@@ -78,23 +85,21 @@ static void table_grow(table *t)
 }
 
 typedef struct {
-    table table[MOST_BLOCKS];
+    table table[MAX_BLOCKS];
     skx_column_use *uses;
-    int64_t capacity, *indptr;
-    int32_t *indices;
-    float *data;
-} learnt;
+    skx_csr_buffers rows;
+} learned;
 
-static void learnt_free(learnt *l, int64_t n_blocks)
+static void learned_free(learned *l, int64_t n_blocks)
 {
     for (int64_t b = 0; b < n_blocks; b++) table_free(&l->table[b]);
     free(l->uses);
-    free(l->indptr);
-    free(l->indices);
-    free(l->data);
+    free(l->rows.indptr);
+    free(l->rows.indices);
+    free(l->rows.data);
 }
 
-static int64_t term_capacity(const learnt *l, int64_t n_blocks)
+static int64_t max_terms(const learned *l, int64_t n_blocks)
 {
     int64_t most = 0;
     for (int64_t b = 0; b < n_blocks; b++)
@@ -102,53 +107,53 @@ static int64_t term_capacity(const learnt *l, int64_t n_blocks)
     return most;
 }
 
-static void extend_capacity(learnt *l, int64_t n_blocks)
+static void extend(learned *l, int64_t n_blocks)
 {
-    int64_t before = term_capacity(l, n_blocks) * n_blocks, capacity = 2 * l->capacity + 4;
-    for (int64_t b = 0; b < n_blocks; b++) table_grow(&l->table[b]);
-    int64_t n = term_capacity(l, n_blocks) * n_blocks;
+    int64_t before = max_terms(l, n_blocks) * n_blocks, capacity = 2 * l->rows.capacity + 4;
+    for (int64_t b = 0; b < n_blocks; b++) table_extend(&l->table[b]);
+    int64_t n = max_terms(l, n_blocks) * n_blocks;
     skx_column_use *uses = calloc((size_t)n, sizeof *uses);
     CLAIM(uses != NULL);
     memcpy(uses, l->uses, (size_t)before * sizeof *uses);
     free(l->uses);
     l->uses = uses;
-    l->indices = realloc(l->indices, (size_t)capacity * sizeof *l->indices);
-    l->data = realloc(l->data, (size_t)capacity * sizeof *l->data);
-    CLAIM(l->indices && l->data);
-    l->capacity = capacity;
+    l->rows.indices = realloc(l->rows.indices, (size_t)capacity * sizeof *l->rows.indices);
+    l->rows.data = realloc(l->rows.data, (size_t)capacity * sizeof *l->rows.data);
+    CLAIM(l->rows.indices && l->rows.data);
+    l->rows.capacity = capacity;
 }
 
-/* Learn all texts, in steps, extending the arrays between them. Returns 0 if memory is short. */
-static int learn(const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, learnt *l)
+/* Learn all texts in steps, and extend the capacities between them. @return 0 if memory is short. */
+static int learn(const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, learned *l)
 {
-    int64_t lo = 0, *step = malloc((size_t)(texts->n_texts + 1) * sizeof *step);
-    l->indptr = calloc((size_t)texts->n_texts + 1, sizeof *l->indptr);
-    CLAIM(step && l->indptr);
+    int64_t begin = 0, *step = malloc((size_t)(texts->n_texts + 1) * sizeof *step);
+    l->rows.indptr = calloc((size_t)texts->n_texts + 1, sizeof *l->rows.indptr);
+    CLAIM(step && l->rows.indptr);
     int status = SKX_ECAPACITY;
     skx_ngram_progress progress = {0};
     for (int tries = 0; status == SKX_ECAPACITY && tries < 64; tries++) {
-        int64_t used = l->indptr[lo];
-        skx_terms terms[MOST_BLOCKS];
+        int64_t used = l->rows.indptr[begin];
+        skx_csr_buffers rows = {l->rows.capacity - used, step, l->rows.indices + used, l->rows.data + used};
+        skx_terms terms[MAX_BLOCKS];
         for (int64_t b = 0; b < n_blocks; b++) terms[b] = l->table[b].terms;
-        status = skx_ngrams_learn(texts, n_blocks, params, lo, texts->n_texts, l->capacity - used, terms, l->uses, &progress,
-                                  step, l->indices + used, l->data + used);
+        status = skx_ngrams_learn(texts, n_blocks, params, begin, texts->n_texts, terms, l->uses, &progress, &rows);
         if (status != SKX_ECAPACITY && !succeeded(status)) break;
         int64_t done = progress.done;
-        CLAIM(done >= lo && done <= texts->n_texts);
+        CLAIM(done >= begin && done <= texts->n_texts);
         CLAIM(status != SKX_ECAPACITY || progress.entries > 0 || progress.bytes > 0);
         CLAIM(progress.block >= 0 && progress.block < n_blocks);
-        for (int64_t i = lo; i <= done; i++) l->indptr[i] = used + step[i - lo];
+        for (int64_t i = begin; i <= done; i++) l->rows.indptr[i] = used + step[i - begin];
         for (int64_t b = 0; b < n_blocks; b++) l->table[b].terms = terms[b];
-        lo = done;
-        if (status == SKX_ECAPACITY) extend_capacity(l, n_blocks);
+        begin = done;
+        if (status == SKX_ECAPACITY) extend(l, n_blocks);
     }
     free(step);
-    CLAIM(status != SKX_OK || lo == texts->n_texts);
+    CLAIM(status != SKX_OK || begin == texts->n_texts);
     return succeeded(status);
 }
 
-/* Sort each block's terms; map their columns, and make the tables sorted ones without spare capacity. */
-static int sort_terms(learnt *l, int64_t n_blocks, int32_t *column, int64_t *block_end)
+/* Replace each table by a sorted one without spare capacity; column has the new columns of the old ones. */
+static int sort_terms(learned *l, int64_t n_blocks, int32_t *column, int64_t *block_end)
 {
     int64_t end = 0;
     for (int64_t b = 0; b < n_blocks; b++) {
@@ -177,20 +182,19 @@ static int sort_terms(learnt *l, int64_t n_blocks, int32_t *column, int64_t *blo
 }
 
 static int transform(const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, const skx_terms *terms,
-                     const skx_ngram_weights *weights, int64_t capacity, int64_t *indptr, int32_t *indices, float *data)
+                     const skx_ngram_weights *weights, skx_csr_buffers *rows)
 {
     skx_ngram_progress progress = {0};
-    int status = skx_ngrams_transform(texts, n_blocks, params, terms, weights, 0, texts->n_texts, capacity, &progress, indptr,
-                                      indices, data);
+    int status = skx_ngrams_transform(texts, n_blocks, params, terms, weights, 0, texts->n_texts, &progress, rows);
     CLAIM(status == SKX_ECAPACITY || status == SKX_ENOMEM || status == SKX_OK);
     CLAIM(status != SKX_OK || progress.done == texts->n_texts);
     return status == SKX_OK;
 }
 
-/* What is weighed after learning is what a transform gives, to the bit. */
-static void compare(input *in, const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, learnt *l)
+/* The weights after learning equal those of a transform, to the bit. */
+static void compare(input *in, const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, learned *l)
 {
-    int64_t n_columns = term_capacity(l, n_blocks) * n_blocks, nnz = l->indptr[texts->n_texts], block_end[MOST_BLOCKS];
+    int64_t n_columns = max_terms(l, n_blocks) * n_blocks, nnz = l->rows.indptr[texts->n_texts], block_end[MAX_BLOCKS];
     int32_t *column = own(in, (size_t)n_columns * sizeof *column), *indices = own(in, (size_t)nnz * sizeof *indices);
     int64_t *indptr = own(in, (size_t)(texts->n_texts + 1) * sizeof *indptr);
     float *data = own(in, (size_t)nnz * sizeof *data);
@@ -199,20 +203,20 @@ static void compare(input *in, const skx_texts *texts, int64_t n_blocks, const s
     double *idf = own(in, (size_t)block_end[n_blocks - 1] * sizeof *idf);
     for (int64_t c = 0; c < block_end[n_blocks - 1]; c++) idf[c] = 1.0 + (double)(c % 5);
     skx_ngram_weights weights = {take_byte(in) & 1, take_byte(in) & 1 ? idf : NULL, take_byte(in) % 3, take_byte(in) % 3};
-    if (!succeeded(skx_ngrams_weigh(texts->n_texts, n_blocks, block_end, column, &weights, NULL, l->indptr, l->indices, l->data)))
-        return;
-    skx_terms terms[MOST_BLOCKS];
+    if (!succeeded(skx_ngrams_weigh(texts->n_texts, n_blocks, block_end, column, &weights, NULL, &l->rows))) return;
+    skx_terms terms[MAX_BLOCKS];
     for (int64_t b = 0; b < n_blocks; b++) terms[b] = l->table[b].terms;
-    if (!transform(texts, n_blocks, params, terms, &weights, nnz, indptr, indices, data)) return;
-    CLAIM(memcmp(indptr, l->indptr, (size_t)(texts->n_texts + 1) * sizeof *indptr) == 0);
-    CLAIM(memcmp(indices, l->indices, (size_t)nnz * sizeof *indices) == 0);
-    CLAIM(memcmp(data, l->data, (size_t)nnz * sizeof *data) == 0);
+    skx_csr_buffers rows = {nnz, indptr, indices, data};
+    if (!transform(texts, n_blocks, params, terms, &weights, &rows)) return;
+    CLAIM(memcmp(indptr, l->rows.indptr, (size_t)(texts->n_texts + 1) * sizeof *indptr) == 0);
+    CLAIM(memcmp(indices, l->rows.indices, (size_t)nnz * sizeof *indices) == 0);
+    CLAIM(memcmp(data, l->rows.data, (size_t)nnz * sizeof *data) == 0);
 }
 
-/* A vocabulary whose arrays hold anything, or what was learnt with some bytes changed. */
-static void search_anything(input *in, const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, learnt *l)
+/* A vocabulary whose arrays hold anything, or the learned one with some bytes changed. */
+static void search_anything(input *in, const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, learned *l)
 {
-    skx_terms terms[MOST_BLOCKS];
+    skx_terms terms[MAX_BLOCKS];
     int64_t n_columns = 0, capacity = take_between(in, 0, 600);
     for (int64_t b = 0; b < n_blocks; b++) {
         skx_terms t = l->table[b].terms;
@@ -220,7 +224,8 @@ static void search_anything(input *in, const skx_texts *texts, int64_t n_blocks,
         int64_t sizes[] = {8 * (t.n_terms + 1), t.n_bytes, (int64_t)sizeof *t.slots * t.n_slots};
         for (int n = take_byte(in) % 32; n > 0; n--) {
             int which = take_byte(in) % 3;
-            if (sizes[which] > 0) arrays[which][take_between(in, 0, sizes[which] < 60000 ? sizes[which] - 1 : 60000)] = take_byte(in);
+            if (sizes[which] > 0)
+                arrays[which][take_between(in, 0, sizes[which] < 60000 ? sizes[which] - 1 : 60000)] = take_byte(in);
         }
         n_columns += t.n_terms;
         terms[b] = t;
@@ -229,25 +234,29 @@ static void search_anything(input *in, const skx_texts *texts, int64_t n_blocks,
     int64_t *indptr = own(in, (size_t)(texts->n_texts + 1) * sizeof *indptr);
     int32_t *indices = own(in, (size_t)capacity * sizeof *indices);
     float *data = own(in, (size_t)capacity * sizeof *data);
-    if (!transform(texts, n_blocks, params, terms, &weights, capacity, indptr, indices, data)) return;
+    skx_csr_buffers rows = {capacity, indptr, indices, data};
+    if (!transform(texts, n_blocks, params, terms, &weights, &rows)) return;
     for (int64_t p = 0; p < indptr[texts->n_texts]; p++) CLAIM(indices[p] >= 0 && indices[p] < n_columns);
 }
 
 /* Pointers of any content are refused or followed. */
-static void follow_pointers(input *in, const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, learnt *l)
+static void follow_pointers(input *in, const skx_texts *texts, int64_t n_blocks, const skx_ngram_params *params, learned *l)
 {
     int64_t n = take_between(in, 0, 4), *ptr = own(in, (size_t)(n + 1) * sizeof *ptr), row[5];
     skx_ngram_progress progress = {0};
     for (int64_t i = 0; i <= n; i++)
-        if (take_byte(in) % 4) ptr[i] = (int8_t)take_byte(in);
-        else take_bytes(in, &ptr[i], sizeof ptr[i]);
+        if (take_byte(in) % 4)
+            ptr[i] = (int8_t)take_byte(in);
+        else
+            take_bytes(in, &ptr[i], sizeof ptr[i]);
     skx_texts wild = {n, texts->n_bytes, ptr, texts->bytes};
     skx_ngram_weights weights = {0, NULL, SKX_NORM_NONE, SKX_NORM_NONE};
-    skx_terms terms[MOST_BLOCKS];
+    skx_terms terms[MAX_BLOCKS];
     int32_t indices[64];
     float data[64];
     for (int64_t b = 0; b < n_blocks; b++) terms[b] = l->table[b].terms;
-    int status = skx_ngrams_transform(&wild, n_blocks, params, terms, &weights, 0, n, 64, &progress, row, indices, data);
+    skx_csr_buffers rows = {64, row, indices, data};
+    int status = skx_ngrams_transform(&wild, n_blocks, params, terms, &weights, 0, n, &progress, &rows);
     CLAIM(status == SKX_EPOINTER || status == SKX_ECAPACITY || status == SKX_OK || status == SKX_ENOMEM || status == SKX_EARG);
 }
 
@@ -255,8 +264,15 @@ static skx_ngram_params take_params(input *in, const skx_terms *stop_words)
 {
     static const uint8_t marks[2][4] = {{'$'}, {0xf0, 0x9f, 0x98, 0x80}};
     int wide = take_byte(in) & 1;
-    skx_ngram_params p = {take_byte(in) % 4, take_byte(in) % 3, take_between(in, 1, 5), 0, take_between(in, 0, 3), stop_words,
-                          wide ? 4 : 1, {0}, kinds()};
+    skx_ngram_params p = {take_byte(in) % 4,
+                          take_byte(in) % 3,
+                          take_between(in, 1, 5),
+                          0,
+                          take_between(in, 0, 3),
+                          stop_words,
+                          wide ? 4 : 1,
+                          {0},
+                          kinds()};
     p.max_n = p.min_n + take_between(in, 0, 4);
     memcpy(p.mark, marks[wide], 4);
     return p;
@@ -270,22 +286,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     skx_term_slot stop_slots[8] = {0};
     CLAIM(skx_terms_index(2, stop_ptr, stop_bytes, 8, stop_slots) == SKX_OK);
     skx_terms stop = {2, 4, 2, 4, 8, (int64_t *)stop_ptr, (uint8_t *)stop_bytes, stop_slots};
-    int64_t n_blocks = take_between(&in, 1, MOST_BLOCKS);
-    skx_ngram_params params[MOST_BLOCKS];
-    learnt l = {0};
+    int64_t n_blocks = take_between(&in, 1, MAX_BLOCKS);
+    skx_ngram_params params[MAX_BLOCKS];
+    learned l = {0};
     for (int64_t b = 0; b < n_blocks; b++) {
         params[b] = take_params(&in, take_byte(&in) & 1 ? &stop : NULL);
         table_make(&l.table[b], 1 + take_byte(&in) % 8, take_byte(&in) % 32);
     }
-    l.uses = calloc((size_t)(term_capacity(&l, n_blocks) * n_blocks), sizeof *l.uses);
-    l.indices = calloc(1, sizeof *l.indices);
-    l.data = calloc(1, sizeof *l.data);
+    l.uses = calloc((size_t)(max_terms(&l, n_blocks) * n_blocks), sizeof *l.uses);
+    l.rows.indices = calloc(1, sizeof *l.rows.indices);
+    l.rows.data = calloc(1, sizeof *l.rows.data);
     skx_texts texts = take_texts(&in);
     if (learn(&texts, n_blocks, params, &l)) {
         compare(&in, &texts, n_blocks, params, &l);
         follow_pointers(&in, &texts, n_blocks, params, &l);
         search_anything(&in, &texts, n_blocks, params, &l);
     }
-    learnt_free(&l, n_blocks);
+    learned_free(&l, n_blocks);
     return input_free(&in);
 }

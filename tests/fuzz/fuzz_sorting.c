@@ -1,4 +1,4 @@
-/* Texts sorted for tries, and ranges of texts that begin with a prefix, against the slow way. */
+/* Texts sorted for tries, and ranges of texts that begin with a prefix, compared with a slow implementation. */
 #include "input.h"
 
 static int compare_points(const skx_points *t, int32_t a, int32_t b, int64_t *common)
@@ -21,7 +21,10 @@ static void sort_points(input *in)
     uint32_t *points = own(in, (size_t)all * sizeof *points);
     for (int64_t i = 0; i < all; i++) {
         uint8_t v = take_byte(in);
-        points[i] = v < 250 ? v % 3 : v < 254 ? 0x10ffff - v % 2 : 0x110000u * (v % 2);
+        if (v < 250)
+            points[i] = v % 3;
+        else
+            points[i] = v < 254 ? 0x10ffff - v % 2 : 0x110000u * (v % 2);
     }
     skx_points texts = {n, ptr, points};
     int32_t *order = own(in, (size_t)n * sizeof *order), cancel = take_byte(in) == 255;
@@ -35,12 +38,16 @@ static void sort_points(input *in)
     }
 }
 
-static int begins(const uint8_t *text, int64_t n, const uint8_t *prefix, int64_t m) { return n >= m && !memcmp(text, prefix, (size_t)m); }
+static int begins(const uint8_t *text, int64_t n, const uint8_t *prefix, int64_t m)
+{
+    return n >= m && !memcmp(text, prefix, (size_t)m);
+}
 
-/* Strings in order by their bytes: made distinct and sorted by skx_terms_sort. */
+/* Distinct strings, sorted by skx_terms_sort. */
 static void find_in_sorted(input *in)
 {
-    int64_t n = take_between(in, 0, 40), *ptr = own(in, (size_t)(n + 1) * sizeof *ptr), *sorted_ptr = own(in, (size_t)(n + 1) * 8);
+    int64_t n = take_between(in, 0, 40), *ptr = own(in, (size_t)(n + 1) * sizeof *ptr),
+            *sorted_ptr = own(in, (size_t)(n + 1) * 8);
     ptr[0] = 0;
     for (int64_t i = 0; i < n; i++) ptr[i + 1] = ptr[i] + take_byte(in) % 12;
     uint8_t *bytes = own(in, (size_t)ptr[n]), *sorted = own(in, (size_t)ptr[n]), prefix[4];
@@ -72,7 +79,8 @@ static int64_t *wild_pointers(input *in, int64_t n)
 /* Pointers and bytes of any content. */
 static void find_anything(input *in)
 {
-    int64_t n = take_between(in, 0, 20), m = take_between(in, 0, 6), n_bytes = take_between(in, 0, 100), p_bytes = take_between(in, 0, 20);
+    int64_t n = take_between(in, 0, 20), m = take_between(in, 0, 6), n_bytes = take_between(in, 0, 100),
+            p_bytes = take_between(in, 0, 20);
     skx_texts texts = {n, n_bytes, wild_pointers(in, n), take_array(in, n_bytes, 1)};
     skx_texts prefixes = {m, p_bytes, wild_pointers(in, m), take_array(in, p_bytes, 1)};
     int64_t *range = own(in, (size_t)(2 * m) * sizeof *range);

@@ -1,4 +1,4 @@
-/* Any small problem of training and clustering: what comes out is finite, and compiles to a layer that is well formed. */
+/* Small problems of training and clustering: the result is finite, and compiles to a valid layer. */
 #include "input.h"
 
 #include <math.h>
@@ -60,8 +60,14 @@ static void train(input *in, const skx_kernels *kernels, const skx_csr *x)
     skx_node node = take_node(in, x);
     static const float costs[] = {1.0f, 0.01f, 1e4f, 1e30f};
     int32_t cancel, n_iter;
-    skx_train_params params = {take_byte(in) % 2, 1 + take_byte(in) % 12, costs[take_byte(in) % 4], (float)(take_byte(in) % 3), 0.1f,
-                               take_byte(in) % 2 ? 0.1f : 0.0f, take_byte(in), &cancel};
+    skx_train_params params = {take_byte(in) % 2,
+                               1 + take_byte(in) % 12,
+                               costs[take_byte(in) % 4],
+                               (float)(take_byte(in) % 3),
+                               0.1f,
+                               take_byte(in) % 2 ? 0.1f : 0.0f,
+                               take_byte(in),
+                               &cancel};
     cancel = take_byte(in) == 255;
     int64_t feature_capacity = take_between(in, 0, 70), capacity = take_between(in, 0, 400), done, first = 0;
     int32_t *features = own(in, (size_t)feature_capacity * 4), *entries = own(in, (size_t)capacity * 4);

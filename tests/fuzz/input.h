@@ -1,4 +1,4 @@
-/* What fuzzers share: an input read piece by piece, arrays of exactly the stated size, and claims. */
+/* Shared by the fuzzers: an input that is read step by step, arrays of exactly the stated size, and claims. */
 #ifndef FUZZ_INPUT_H
 #define FUZZ_INPUT_H
 #include "skxmr.h"
@@ -18,7 +18,7 @@ typedef struct {
 
 static inline input input_of(const uint8_t *data, size_t size) { return (input){data, data + size, {0}, 0}; }
 
-/* One that only owns arrays. */
+/* An input that only owns arrays. */
 static inline input input_empty(void) { return input_of((const uint8_t *)"", 0); }
 
 /* The next bytes; zeros beyond the end. */
@@ -38,15 +38,15 @@ static inline uint8_t take_byte(input *in)
     return v;
 }
 
-/* A number in [lo, hi], from two bytes. */
-static inline int64_t take_between(input *in, int64_t lo, int64_t hi)
+/* A number from least to largest, both included, from two bytes. */
+static inline int64_t take_between(input *in, int64_t least, int64_t largest)
 {
     uint16_t v;
     take_bytes(in, &v, sizeof v);
-    return lo + v % (hi - lo + 1);
+    return least + v % (largest - least + 1);
 }
 
-/* Memory of exactly this size, so that a sanitizer sees every step outside. It does not count as the library's. */
+/* Memory of exactly this size, so that a sanitizer finds every access outside. Not counted as an allocation of the library. */
 static inline void *own(input *in, size_t n_bytes)
 {
     void *p = malloc(n_bytes ? n_bytes : 1);
@@ -69,7 +69,7 @@ static inline int input_free(input *in)
     return 0;
 }
 
-/* Small numbers that are exact in any order of summation; now and then any bits. */
+/* Small numbers that are exact in any order of summation; sometimes any bits. */
 static inline float take_float(input *in)
 {
     int8_t v = (int8_t)take_byte(in);
@@ -117,13 +117,13 @@ static inline skx_csr take_csr(input *in, int64_t max_rows, int64_t max_cols)
     return x;
 }
 
-/* Unlike assert, also there in optimized builds. */
-#define CLAIM(condition)                                                                                                       \
-    do {                                                                                                                       \
-        if (!(condition)) {                                                                                                    \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                                           \
-            abort();                                                                                                           \
-        }                                                                                                                      \
+/* Unlike assert, also checked in optimized builds. */
+#define CLAIM(condition) \
+    do { \
+        if (!(condition)) { \
+            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
+            abort(); \
+        } \
     } while (0)
 
 /* Whether a call succeeded; it may have failed for lack of memory, but for nothing else. */

@@ -1,4 +1,4 @@
-/* Preloaded into a process: counts what code between two addresses allocates, and lets one of its allocations fail. */
+/* Preloaded into a process: counts the allocations of the code between two addresses, and lets one of them fail. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -8,11 +8,11 @@ static long made, alive, at;
 enum { MOST = 1 << 14 };
 static void *held[MOST]; /* what is not freed */
 
-/* Watch the code in [lo, hi) and let its allocation number n from now on fail; 0: none. */
-void shim_arm(uintptr_t lo, uintptr_t hi, long n)
+/* Watch the code in [begin, end) and let its allocation number n from now on fail; 0: none. */
+void shim_arm(uintptr_t begin, uintptr_t end, long n)
 {
-    from = lo;
-    to = hi;
+    from = begin;
+    to = end;
     at = n;
     __atomic_store_n(&made, 0, __ATOMIC_SEQ_CST);
 }

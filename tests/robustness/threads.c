@@ -1,5 +1,5 @@
-/* Eight threads search one model at once, rows alone and in blocks, and get what one gets. test_threads.py builds it with
- * -fsanitize=thread, also WITH_A_RACE, which has to be seen. */
+/* Eight threads search one model at once, single rows and blocks of rows, and get the same result as one thread. test_threads.py
+ * builds it with -fsanitize=thread, and once WITH_A_RACE, which must be reported. */
 #include "skxmr.h"
 
 #include <pthread.h>
@@ -52,7 +52,8 @@ static skx_layer make_layer(int64_t n_nodes)
         if (skx_chunk_size(&columns, N_FEATURES, SKX_FLOAT32, &slots, &bytes)) exit(2);
         index = realloc(index, (size_t)(index_ptr[p] + slots) * sizeof *index);
         payload = realloc(payload, (size_t)(payload_ptr[p] + bytes));
-        if (skx_chunk_write(&columns, N_FEATURES, SKX_FLOAT32, slots, bytes, index + index_ptr[p], payload + payload_ptr[p])) exit(2);
+        if (skx_chunk_write(&columns, N_FEATURES, SKX_FLOAT32, slots, bytes, index + index_ptr[p], payload + payload_ptr[p]))
+            exit(2);
         index_ptr[p + 1] = index_ptr[p] + slots;
         payload_ptr[p + 1] = payload_ptr[p] + bytes;
     }
@@ -93,8 +94,10 @@ static void *rank(void *argument)
         check(!memcmp(labels, s->labels, sizeof labels) && !memcmp(scores, s->scores, sizeof scores));
         for (int64_t i = 0; i < N_ROWS; i++) {
             int64_t at = s->x.indptr[i];
-            check(skx_rank_row(kernels, &s->model, s->x.indices + at, s->x.data + at, PER_ROW, NULL, &PARAMS, labels, scores) == SKX_OK);
-            check(!memcmp(labels, s->labels + i * K, K * sizeof *labels) && !memcmp(scores, s->scores + i * K, K * sizeof *scores));
+            check(skx_rank_row(kernels, &s->model, s->x.indices + at, s->x.data + at, PER_ROW, NULL, &PARAMS, labels, scores) ==
+                  SKX_OK);
+            check(!memcmp(labels, s->labels + i * K, K * sizeof *labels) &&
+                  !memcmp(scores, s->scores + i * K, K * sizeof *scores));
         }
     }
 #ifdef WITH_A_RACE

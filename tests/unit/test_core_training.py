@@ -361,14 +361,17 @@ def test_the_threshold_removes_small_weights_and_nothing_else(loss, threshold):
 def test_resumed_training_gives_the_same_columns(monkeypatch, threshold):
     X, positive = make_data(50)
     whole, n_iter = train(X, positive, "squared_hinge", threshold=threshold)
-    calls = []
-    original = _training._train_from
-    monkeypatch.setattr(
-        _training, "_train_from", lambda *args: calls.append(args) or original(*args)
-    )
+    n_parts = []
+    join_parts = _training._join_parts
+
+    def counted(features, parts):
+        n_parts.append(len(parts))
+        return join_parts(features, parts)
+
+    monkeypatch.setattr(_training, "_join_parts", counted)
     monkeypatch.setattr(_training, "_SCRATCH_WEIGHTS", 1)
     resumed, n_iter_resumed = train(X, positive, "squared_hinge", threshold=threshold)
-    assert len(calls) > 1
+    assert n_parts[0] > 1
     assert_same_columns(resumed, whole)
     assert n_iter_resumed == n_iter
 
