@@ -80,8 +80,8 @@ def test_the_choice_is_the_best_of_all_on_the_rows_held_out(monkeypatch):
         "skxmr._training.tune_neighbors.ndcg_at_k",
         lambda *a, **k: tried.append(real(*a, **k)) or tried[-1],
     )
-    search = {"beam_width": 4, "post_processor": "l3-hinge"}
-    found = choose_weighting(examples, X.shape[0], train, search, None)
+    options = SearchOptions(4, POST_PROCESSORS["l3-hinge"])
+    found = choose_weighting(examples, X.shape[0], train, options, None)
     n_tried = len(skxmr._training.tune_neighbors._NUMBERS) * len(
         skxmr._training.tune_neighbors._POWERS
     )
