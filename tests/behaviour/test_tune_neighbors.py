@@ -15,7 +15,9 @@ import skxmr
 from skxmr import KMeansIndexer, XRLinearClassifier
 from skxmr._data.examples import distinct_examples
 from skxmr._data.label_examples import with_label_examples
+from skxmr._ranking.base import SearchOptions
 from skxmr._ranking.neighbors import make_neighbor_rows
+from skxmr._ranking.post_processors import POST_PROCESSORS
 from skxmr._training.tune_neighbors import NeighborWeighting, choose_weighting
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import precision_at_k
