@@ -1,4 +1,4 @@
-"""Draws the pictures of the user guide: docs/images/beam_search.png and its neighbours."""
+"""Draws the pictures of the user guide: docs/images/beam_search.png and the others."""
 
 import pickle
 import tempfile

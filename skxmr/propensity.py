@@ -9,7 +9,7 @@ from ._ranking.wrapped import best_scores, last_ranker, ranking_csr
 from ._utils.cloning import draw_seed
 from ._utils.estimators import consistent, fitted_in_one_step
 from ._utils.pairs import top_k
-from ._utils.params import check_integer, check_option, check_real
+from ._utils.params import check_integer, check_option, check_real, check_seed
 from ._utils.targets import known_truth
 from ._utils.weights import rows_counted, weight_array
 from .metrics._propensity import propensities_of_counts
@@ -185,6 +185,7 @@ class PropensityReranker(RankerWrapper):
             check_integer(self.n_candidates, "n_candidates", 1)
         check_option(self.scale, "scale", ("auto", "ratio", "log"))
         check_real(self.threshold, "threshold", -np.inf)
+        check_seed(self.random_state, "random_state")
 
     def _changed(self, scores, labels):
         scores = scores.astype(np.float64)

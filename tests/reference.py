@@ -29,12 +29,12 @@ HALVES = np.arange(-4, 5) / 2
 
 
 def random_csr(rng, n_rows, n_columns, density=0.3):
-    """Normal values at random places; canonical."""
+    """Normal values at random positions; canonical."""
     values = rng.standard_normal((n_rows, n_columns)).astype(np.float32)
     return sp.csr_matrix(np.where(rng.random(values.shape) < density, values, np.float32(0)))
 
 
-def quantised_csr(rng, n_rows, n_columns, per_row):
+def quantized_csr(rng, n_rows, n_columns, per_row):
     """Values 1/2, 1 and their negatives, so that products and sums of a few are exact."""
     dense = np.zeros((n_rows, n_columns), dtype=np.float32)
     for row in dense:
@@ -105,7 +105,7 @@ def dual_objective(loss, A, sign, cost, w):
 
 
 def solve(loss, A, sign, cost):
-    """The minimiser of the objective, by Newton's method with halved steps.
+    """The minimizer of the objective, by Newton's method with halved steps.
 
     The objective is 1-strongly convex, so a gradient of norm e proves an error of e at most.
     """
@@ -186,7 +186,7 @@ class DenseModel:
         return TreeRanker(layers, self.tree.slot_label, self.tree.n_labels, n_features)
 
 
-def quantised_model(rng, tree, n_features, density=0.5):
+def quantized_model(rng, tree, n_features, density=0.5):
     """Weights in halves from -1 to 1: many ties, and sums that are exact in float32."""
 
     def draw(*shape):

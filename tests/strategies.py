@@ -1,6 +1,7 @@
 """Hypothesis strategies that tests share."""
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 from scipy import sparse as sp
 
@@ -9,6 +10,11 @@ from skxmr import LabelTree
 finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
 halves = st.integers(-4, 4).map(lambda n: n / 2)
 seeds = st.integers(0, 2**32 - 1)
+
+
+def examples(n):
+    """Settings for n examples; the profile "quick" draws a quarter of them."""
+    return settings(max_examples=n * settings.default.max_examples // 100)
 
 
 @st.composite

@@ -32,6 +32,8 @@ class RankerWrapper(MetaEstimatorMixin, RankingClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
             )
+        if not hasattr(self.estimator, "fit"):
+            raise TypeError(f"estimator must be an estimator with fit, got {self.estimator!r}")
         for name in _NOTED:  # those of another estimator, perhaps
             vars(self).pop(name, None)
         options = {"ensure_2d": False, "dtype": None, "input_name": "y"}

@@ -13,7 +13,7 @@ from .._ranking.wrapped import best_scores, reached_scores, take_rows
 from .._utils.cloning import draw_seed
 from .._utils.estimators import consistent, fitted_in_one_step
 from .._utils.pairs import first_k
-from .._utils.params import check_integer, check_option, check_real
+from .._utils.params import check_integer, check_option, check_real, check_seed
 from .._utils.targets import known_truth
 from .._utils.weights import rows_counted, weight_array
 from ._maps import METHODS, Pairs, sample_pairs, strictly_rising
@@ -171,6 +171,7 @@ class CalibratedRanker(RankerWrapper):
             check_integer(self.k, "k", 1)
         check_integer(self.subsample, "subsample", 1)
         check_real(self.threshold, "threshold", -np.inf)
+        check_seed(self.random_state, "random_state")
         with fitted_in_one_step(self) as fresh:
             fresh._fit(X, y, sample_weight, fit_params)
         return self

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._utils.cloning import clone_with
 from .._utils.estimators import consistent, fitted_in_one_step
 from .._utils.matrices import canonical_csr
-from .._utils.params import check_boolean, check_integer, check_option, check_real
+from .._utils.params import check_boolean, check_integer, check_option, check_real, check_seed
 from .._utils.weights import check_sample_weight
 from ..indexers import TrieHybridIndexer
 from ..linear import XRLinearClassifier
@@ -401,6 +401,7 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
             if value is not None and not hasattr(value, "fit_transform"):
                 raise TypeError(f"{name} must be a transformer or None, got {value!r}")
         check_real(self.previous_weight, "previous_weight", 0)
+        check_seed(self.random_state, "random_state")
         check_boolean(self.constrained, "constrained")
         check_boolean(self.lowercase, "lowercase")
         if self.strip_accents is not None:

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from .._core import CSRView, kmeans
 from .._utils import parallel, progress
 from .._utils.cloning import draw_seed
-from .._utils.params import check_boolean, check_integer, check_n_jobs
+from .._utils.params import check_boolean, check_integer, check_n_jobs, check_seed
 from .._utils.sparse import group_pointers, group_sums
 from ..tree import LabelTree
 from ._base import CLUSTERING_COST, CLUSTERING_PHASE, tree_depth
@@ -28,6 +28,7 @@ def check_clustering_params(indexer):
     check_n_jobs(indexer.n_jobs)
     check_boolean(indexer.balanced, "balanced")
     check_boolean(indexer.spherical, "spherical")
+    check_seed(indexer.random_state, "random_state")
 
 
 def scaled(Z, indexer):

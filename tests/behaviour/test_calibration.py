@@ -177,7 +177,7 @@ def test_a_map_for_the_first_labels_is_right_for_them():
 
 
 @given(csr_matrices(halves, min_rows=1, min_columns=1))
-def test_places_are_those_of_a_slow_sort(scores):
+def test_ranks_are_those_of_a_slow_sort(scores):
     found = ranks(scores)
     for row in range(scores.shape[0]):
         entries = slice(scores.indptr[row], scores.indptr[row + 1])
@@ -551,6 +551,7 @@ def test_wrong_arguments_of_reliability_are_named(what):
 @pytest.mark.parametrize(
     "params", [{}, {"loss": "log_loss", "post_processor": "sigmoid"}], ids=["hinge", "logistic"]
 )
+@pytest.mark.slow
 def test_calibrates_the_catalogue_sample(params):
     data = load_catalogue_subjects()
     rows = np.random.default_rng(0).permutation(len(data.text_train))[:20_000]

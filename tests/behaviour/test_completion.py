@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.model_selection import GridSearchCV
+from strategies import examples
 
 from skxmr import (
     KMeansIndexer,
@@ -226,7 +227,7 @@ RARE = (
 anything = st.text(st.sampled_from(RARE) | st.characters(), min_size=1, max_size=8)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(anything.filter(str.strip), min_size=1, max_size=4), st.booleans())
 def test_every_beginning_of_a_query_suggests_it(queries, lowercase):
     completer = fitted(queries, lowercase=lowercase)
@@ -241,7 +242,7 @@ def test_every_beginning_of_a_query_suggests_it(queries, lowercase):
             assert len(suggested(spelling, completer=completer)) >= 1
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(anything.filter(str.strip), st.sampled_from(["ascii", "unicode"]))
 def test_every_beginning_without_accents_suggests_the_query(query, strip_accents):
     completer = fitted([query, "zebra"], strip_accents=strip_accents)
@@ -250,7 +251,7 @@ def test_every_beginning_without_accents_suggests_the_query(query, strip_accents
             assert query in suggested(query[:end], completer=completer)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.text(st.characters(exclude_categories=["Mn"]), min_size=1, max_size=6).filter(str.strip))
 def test_case_does_not_matter(query):
     completer = fitted([query])
@@ -345,7 +346,7 @@ def test_queries_without_any_character():
     assert suggested("a", completer=completer) == ["art"]
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(
     st.lists(
         st.tuples(*[st.text(st.sampled_from("ab \u00c9\u0301\U0001f600#\ud83d"), max_size=4)] * 3),
@@ -360,11 +361,11 @@ def test_any_texts(triples, typed):
     completer.fit([row[:2] for row in triples], [row[2] for row in triples])
     for prefix in (typed, *(row[1] for row in triples)):
         found = suggested(prefix, triples[0][0], completer=completer)
-        spelt = completer._normalizer
+        normalizer = completer._normalizer
         expected = {
             q
             for q in completer.classes_.tolist()
-            if f"{spelt.query(q)} ".startswith(spelt.prefix(prefix))
+            if f"{normalizer.query(q)} ".startswith(normalizer.prefix(prefix))
         }
         assert set(found) >= expected or len(found) == 10
         assert set(found) == expected or prefix in completer._partial_letters
@@ -588,7 +589,7 @@ def test_arrays_and_series_of_other_types(queries):
         ),
     ],
 )
-def test_a_pair_that_is_no_strings_is_named_with_its_place(container, column, bad):
+def test_a_pair_that_is_no_strings_is_named_with_its_position(container, column, bad):
     X = [("a", "a"), ("a", bad) if column else (bad, "a")]
     for call in (lambda X: SessionQueryCompleter().fit(X, ["q", "q"]), COMPLETER.rank):
         with pytest.raises(TypeError, match=rf"X must hold .* in row 1, column {column}"):
@@ -685,7 +686,7 @@ def test_wrong_arguments_of_complete_are_named(options, error):
 
 
 def test_only_the_prefix_goes_without_a_name():
-    """X has the previous query first: nobody should have to remember what comes first here."""
+    """X has the previous query first: no one should have to remember the order."""
     with pytest.raises(TypeError, match="positional argument"):
         COMPLETER.complete("sailing", "cat")
 

@@ -93,7 +93,7 @@ def test_requests_at_the_same_time(client, completer):
             assert answer == [query for query, _ in completer.complete(prefix, previous=previous)]
 
 
-def test_the_page_asks_nobody_else(client):
+def test_the_page_asks_no_other_server(client):
     answer = client.get("/")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'; connect-src 'self'" in answer.headers["content-security-policy"]

@@ -9,6 +9,7 @@ from concurrent.futures import CancelledError
 import joblib
 import numpy as np
 import pytest
+from marks import slow_except
 from numpy.testing import assert_array_equal
 from reference import assert_same_ranking
 from scipy import sparse as sp
@@ -61,11 +62,11 @@ VARIANTS = {
     "plain": {},
     "matched, log loss": {"negative_sampling": "tfn+man", "loss": "log_loss"},
     "disentangled": {"max_clusters_per_label": 2},
-    "trees and votes": {"n_trees": 2, "n_neighbors": 5},
+    "trees and neighbors": {"n_trees": 2, "n_neighbors": 5},
 }
 
 
-@pytest.mark.parametrize("what", VARIANTS)
+@pytest.mark.parametrize("what", slow_except(["trees and neighbors"], VARIANTS))
 def test_a_cluster_trains_and_ranks_the_same(client, what):
     X, Y = rows_and_labels()
     here = classifier(**VARIANTS[what]).fit(X, Y)
@@ -83,7 +84,7 @@ def kill_when(client, is_time):
     def watch():
         while not is_time():
             time.sleep(0.002)
-        holders = {address for places in client.who_has().values() for address in places}
+        holders = {address for workers in client.who_has().values() for address in workers}
         address = min(holders or client.scheduler_info()["workers"])
         pid = client.run(os.getpid, workers=[address])[address]
         os.kill(pid, 9)
@@ -94,7 +95,9 @@ def kill_when(client, is_time):
     return thread, killed
 
 
-@pytest.mark.parametrize("moment", ["arguments are sent", "results come"])
+@pytest.mark.parametrize(
+    "moment", slow_except(["results come"], ["arguments are sent", "results come"])
+)
 def test_a_fit_outlives_its_workers(client, monkeypatch, moment):
     X, Y = rows_and_labels()
     here = classifier().fit(X, Y)
@@ -176,6 +179,7 @@ def test_what_is_large_is_sent_once(monkeypatch):
         assert small[name] < per_task * n_tasks[name] + per_entry * (Y.nnz + Y.shape[0]), name
 
 
+@pytest.mark.slow
 def test_a_search_on_a_cluster_is_that_of_one_process(client, tmp_path):
     X, Y = rows_and_labels(600)
     grid = {"beam_width": [1, 3], "prune_threshold": [0.05, 0.2]}

@@ -1,7 +1,10 @@
 """Labels that belong to several clusters."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+from datasets import random_labels
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -25,13 +28,7 @@ def classifier(indexer=DEEP, **params):
     return XRLinearClassifier(indexer, **{**PARAMS, **params})
 
 
-def noisy(n_rows=150, n_features=20, n_labels=16, seed=1):
-    """Labels that features say little about, so that rows stray."""
-    rng = np.random.default_rng(seed)
-    X = sp.random(n_rows, n_features, 0.3, "csr", dtype=np.float32, random_state=seed)
-    Y = (rng.random((n_rows, n_labels)) < 0.15).astype(np.float32)
-    Y[np.arange(n_labels), np.arange(n_labels)] = 1
-    return X, sp.csr_matrix(Y)
+noisy = partial(random_labels, n_labels=16, label_density=0.15, seed=1)
 
 
 def ambiguous(n_rows=600, seed=0):
@@ -63,16 +60,16 @@ def clusters_of(tree, label):
 
 def scanned(Y, matched, weight, n_most):
     """As published: pairs by falling count, each label takes clusters until it has enough."""
-    votes = {}
+    found = {}
     for i, row in enumerate(Y.toarray()):
         for label in np.flatnonzero(row):
             for at in range(matched.indptr[i], matched.indptr[i + 1]):
                 pair = int(label), int(matched.indices[at])
-                count, score = votes.get(pair, (0.0, 0.0))
+                count, score = found.get(pair, (0.0, 0.0))
                 w = 1.0 if weight is None else float(weight[i])
-                votes[pair] = count + w, score + w * float(matched.data[at])
+                found[pair] = count + w, score + w * float(matched.data[at])
     taken = [[] for _ in range(Y.shape[1])]
-    for label, cluster in sorted(votes, key=lambda p: (-votes[p][0], -votes[p][1], p[1])):
+    for label, cluster in sorted(found, key=lambda p: (-found[p][0], -found[p][1], p[1])):
         if len(taken[label]) < n_most:
             taken[label].append(cluster)
     return taken
@@ -103,12 +100,12 @@ def test_labels_take_the_clusters_of_most_of_their_rows(case, n_most, block):
 def test_reassigned_labels_are_where_they_were_told_to_be(tree, n_most, data):
     n_clusters = tree.n_nodes(tree.n_levels - 1)
     some = st.lists(st.integers(0, n_clusters - 1), max_size=MOST_CLUSTERS, unique=True)
-    told = data.draw(st.lists(some, min_size=tree.n_labels, max_size=tree.n_labels))
-    padded = np.array([row + [-1] * (MOST_CLUSTERS - len(row)) for row in told])
+    given = data.draw(st.lists(some, min_size=tree.n_labels, max_size=tree.n_labels))
+    padded = np.array([row + [-1] * (MOST_CLUSTERS - len(row)) for row in given])
     moved = reassigned(tree, padded, n_most)
     assert moved.n_labels == tree.n_labels
     assert [a.tolist() for a in moved.child_ptr[:-1]] == [a.tolist() for a in tree.child_ptr[:-1]]
-    for label, clusters in enumerate(told):
+    for label, clusters in enumerate(given):
         expected = clusters[:n_most] or clusters_of(tree, label)
         assert clusters_of(moved, label) == sorted(expected)
 
@@ -310,11 +307,11 @@ def test_progress_names_the_trees_in_turn(capsys):
     pytest.importorskip("tqdm")
     classifier(verbose=1, n_reassignments=2).fit(*noisy())
     shown = capsys.readouterr().err
-    places = [
+    positions = [
         shown.index(f"fitting: {phase}, tree {i} of 3")
         for i in (1, 2)
         for phase in ("training rankers", "matching rows")
     ]
-    assert places == sorted(places)
+    assert positions == sorted(positions)
     assert "training rankers, tree 3 of 3" in shown
     assert "fitting 100%" in shown

@@ -2,10 +2,12 @@
 
 import importlib.util
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from datasets import random_labels
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse as sp
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -33,15 +35,10 @@ def _close_figures():
     plt.close("all")
 
 
-def problem(n=120, seed=0):
-    rng = np.random.default_rng(seed)
-    X = sp.random(n, 20, 0.3, "csr", dtype=np.float32, random_state=seed)
-    Y = (rng.random((n, 12)) < 0.2).astype(np.float32)
-    Y[:12] += np.eye(12, dtype=np.float32) * (1 - Y[:12])
-    return X, sp.csr_matrix(Y)
+example = partial(random_labels, n_rows=120)
 
 
-X, Y = problem()
+X, Y = example()
 INDEXER = KMeansIndexer(branching=2, max_leaf_size=3)
 
 
@@ -373,7 +370,7 @@ def test_bars_are_the_largest_contributions():
     assert "class 2: score" in display.ax_.get_title()
 
 
-def test_titles_name_trees_and_votes():
+def test_titles_name_trees_and_neighbors():
     clf = classifier(n_trees=2, n_neighbors=3).fit(X, Y)
     display = ExplanationDisplay(clf.explain(X[:1], 3, label_name="kelp")).plot(tree=1, height=0.2)
     title = display.ax_.get_title()
@@ -388,6 +385,7 @@ def test_titles_name_trees_and_votes():
 # ---- the example ----
 
 
+@pytest.mark.slow
 def test_the_example_prints_words_and_draws(tmp_path, monkeypatch, capsys):
     path = Path(__file__).parents[2]
     spec = importlib.util.spec_from_file_location(
@@ -406,9 +404,9 @@ def test_the_example_prints_words_and_draws(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(example, "load_catalogue_subjects", few)
     monkeypatch.setattr(sys, "argv", ["seeing_the_model.py", str(tmp_path / "pictures")])
     example.main()
-    told = capsys.readouterr().out
-    assert "  music\n" in told
-    assert "(bias)" in told
+    printed = capsys.readouterr().out
+    assert "  music\n" in printed
+    assert "(bias)" in printed
     pictures = sorted(file.stem for file in (tmp_path / "pictures").iterdir())
     assert pictures == sorted(
         ["explanation", "metrics", "search", "tree", "branch", "reliability", "latency"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from marks import slow_except
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 import skxmr
@@ -43,7 +44,12 @@ def placeholders():
     return {"titles": titles, "new_titles": new_titles, "X": X, "Y": Y, "new_Y": new_Y}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+QUICK_PAGES = [ROOT / "README.md", ROOT / "docs" / "quick_start.md"]
+
+
+@pytest.mark.parametrize(
+    "page", slow_except(QUICK_PAGES, PAGES), ids=lambda page: page.relative_to(ROOT).as_posix()
+)
 def test_python_of_a_page(page, placeholders, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "page", **placeholders}

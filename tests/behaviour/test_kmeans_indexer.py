@@ -181,13 +181,13 @@ def test_length_matters_only_when_not_spherical():
 
 @BALANCED
 @SPHERICAL
-def test_predict_gives_the_closest_centre(balanced, spherical):
+def test_predict_gives_the_closest_center(balanced, spherical):
     Z = random_embeddings(80)
     fitted = indexer(max_leaf_size=9, branching=3, balanced=balanced, spherical=spherical).fit(Z)
     new = random_embeddings(30, seed=1).toarray().astype(np.float64)
     new = normalize(new) if spherical else new
-    centres = fitted.cluster_centers_.toarray().astype(np.float64)
-    squares = ((new[:, None, :] - centres[None]) ** 2).sum(axis=2)
+    centers = fitted.cluster_centers_.toarray().astype(np.float64)
+    squares = ((new[:, None, :] - centers[None]) ** 2).sum(axis=2)
     found = fitted.predict(new)
     assert found.dtype == fitted.labels_.dtype
     assert_allclose(squares[np.arange(30), found], squares.min(axis=1), rtol=1e-4, atol=1e-6)
@@ -196,7 +196,7 @@ def test_predict_gives_the_closest_centre(balanced, spherical):
 
 @BALANCED
 @SPHERICAL
-def test_centres_are_the_means_of_their_labels(balanced, spherical):
+def test_centers_are_the_means_of_their_labels(balanced, spherical):
     Z = random_embeddings(80)
     fitted = indexer(max_leaf_size=9, branching=3, balanced=balanced, spherical=spherical).fit(Z)
     rows = normalize(Z).toarray() if spherical else Z.toarray()
@@ -214,7 +214,7 @@ def test_predict_knows_the_labels_of_planted_groups_again(balanced):
     assert (fitted.predict(Z) == fitted.labels_).mean() > 0.9
 
 
-def test_score_of_points_that_are_their_own_centres_is_zero():
+def test_score_of_points_that_are_their_own_centers_is_zero():
     Z = np.eye(5, dtype=np.float32)
     assert indexer(max_leaf_size=1).fit(Z).score(Z) == 0
 

@@ -6,11 +6,13 @@ import pickle
 import sys
 import time
 import tracemalloc
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
+from datasets import random_labels
 from frames import needs_polars
 from numpy.testing import assert_allclose, assert_array_equal
 from reference import assert_same_model, assert_same_ranking
@@ -67,13 +69,8 @@ def planted_classes(n_rows=120, n_classes=6, seed=0):
     return sp.csr_matrix(X), y
 
 
-def noisy(n_rows=150, n_features=20, n_labels=12, seed=1):
-    """Labels that features say little about, so that scores differ and every detail shows."""
-    rng = np.random.default_rng(seed)
-    X = sp.random(n_rows, n_features, 0.3, "csr", dtype=np.float32, random_state=seed)
-    Y = (rng.random((n_rows, n_labels)) < 0.15).astype(np.float32)
-    Y[np.arange(n_labels), np.arange(n_labels)] = 1
-    return X, sp.csr_matrix(Y)
+# Scores differ and every detail shows.
+noisy = partial(random_labels, label_density=0.15, seed=1)
 
 
 def classifier(indexer=DEEP, **params):
@@ -222,7 +219,7 @@ CONTAINERS = {
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
-def test_output_mirrors_the_container_of_y(name):
+def test_output_has_the_container_of_y(name):
     X, Y = planted()
     make, expected = CONTAINERS[name]
     params = {"loss": "log_loss", "post_processor": "sigmoid", "C": 100, "beam_width": N_LABELS}
@@ -612,7 +609,7 @@ def logistic(indexer=FLAT, **params):
 
 
 def reference_probability(X, positive, C):
-    """Of logistic regression whose intercept is regularised as any other weight."""
+    """Of logistic regression whose intercept is regularized as any other weight."""
     X = np.hstack([X, np.ones((len(X), 1))])
     model = LogisticRegression(C=C, fit_intercept=False, tol=1e-6, max_iter=10000)
     return model.fit(X, positive).predict_proba(X)[:, 1]
@@ -942,7 +939,7 @@ def test_a_grid_over_weight_dtype_trains_each_fold_once(tmp_path, trainings):
 
 
 class Pairs:
-    """An indexer that is no scikit-learn estimator: neighbours share a cluster."""
+    """An indexer that is no scikit-learn estimator: neighbors share a cluster."""
 
     def fit(self, Z):
         self.Z_ = Z
@@ -989,10 +986,10 @@ def test_copies_of_a_label_that_learn_alike_score_as_one():
     twice = LabelTree([[0, 2], [0, 12, 24]], np.tile(np.arange(12), 2))
     expected = classifier(once, post_processor="noop", tol=1e-4, max_iter=1000).fit(X, Y)
     found = classifier(twice, post_processor="noop", tol=1e-4, max_iter=1000).fit(X, Y)
-    labelled = X[np.diff(Y.indptr) > 0]
+    labeled = X[np.diff(Y.indptr) > 0]
     assert_allclose(
-        found.decision_function(labelled).toarray(),
-        expected.decision_function(labelled).toarray(),
+        found.decision_function(labeled).toarray(),
+        expected.decision_function(labeled).toarray(),
         atol=0.02,
     )
 

@@ -1,7 +1,10 @@
 """Which rows rankers learn from."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+from datasets import random_labels
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -27,35 +30,30 @@ def classifier(indexer=DEEP, **params):
     return XRLinearClassifier(indexer, **{**defaults, **params})
 
 
-def noisy(n_rows=150, n_features=20, n_labels=24, seed=1):
-    """Labels that features say little about, so that rows stray; some rows have none."""
-    rng = np.random.default_rng(seed)
-    X = sp.random(n_rows, n_features, 0.3, "csr", dtype=np.float32, random_state=seed)
-    Y = (rng.random((n_rows, n_labels)) < 0.08).astype(np.float32)
-    Y[np.arange(n_labels), np.arange(n_labels)] = 1
-    return X, sp.csr_matrix(Y)
+# Rows stray; some have no labels.
+noisy = partial(random_labels, n_labels=24, label_density=0.08, seed=1)
 
 
 # ---- the sets ----
 
 
 @given(csr_matrices(min_rows=1, min_columns=1), st.data())
-def test_seen_is_the_union_and_missed_is_what_was_not_led_there(below, data):
+def test_examples_are_the_union_and_missed_ones_are_not_matched(below, data):
     n, m = below.shape
     size = {"min_rows": n, "max_rows": n, "min_columns": m, "max_columns": m}
     beams = data.draw(csr_matrices(**size))
     for scheme in MATCHED:
-        led = LevelExamples(*csr_transpose(beams))
-        seen = with_matched(LevelExamples(*csr_transpose(below)), led, scheme, n)
+        matched = LevelExamples(*csr_transpose(beams))
+        seen = with_matched(LevelExamples(*csr_transpose(below)), matched, scheme, n)
         assert len(seen.pointers) == m + 1
         for node in range(m):
             span = slice(*seen.pointers[node : node + 2])
             members = set(below[:, node].nonzero()[0].tolist()) | set(_stored(below, node))
-            led = set(_stored(beams, node))
-            assert seen.examples[span].tolist() == sorted(members | led)
+            reached = set(_stored(beams, node))
+            assert seen.examples[span].tolist() == sorted(members | reached)
             if scheme == "man":
                 missed = seen.examples[span][seen.role[span] == FOR_POSITIVES].tolist()
-                assert missed == sorted(members - led)
+                assert missed == sorted(members - reached)
             else:
                 assert seen.role is None
 
@@ -118,13 +116,13 @@ def test_rankers_learn_from_the_rows_they_should(problems, schemes, loss):
     for (level, node, first, end), problem in problems.items():
         scheme = schemes if isinstance(schemes, str) else schemes[level]
         below = _rows_below(tree, Y, level, node)
-        led = matched_rows(clf, X, level)[node]
-        expected = below if scheme == "tfn" and level else below | led
+        matched = matched_rows(clf, X, level)[node]
+        expected = below if scheme == "tfn" and level else below | matched
         assert set(rows[problem.examples]) == expected
         missed = problem.examples[:0]
         if problem.role is not None:
             missed = problem.examples[problem.role == FOR_POSITIVES]
-        assert set(rows[missed]) == (below - led if scheme == "man" else set())
+        assert set(rows[missed]) == (below - matched if scheme == "man" else set())
         for child in range(first, end):
             span = slice(*problem.positive_ptr[child - first : child - first + 2])
             assert set(rows[problem.positive[span]]) == _rows_below(tree, Y, level + 1, child)
@@ -140,19 +138,21 @@ def test_given_negatives_are_seen_all_along_their_labels_paths(problems, schemes
     rows = skxmr._data.examples.distinct_examples(X, Y, None, None, given).source
     for (level, node, _, _), problem in problems.items():
         scheme = schemes if isinstance(schemes, str) else schemes[level]
-        below, told = (_rows_below(clf.tree_, labels, level, node) for labels in (Y, given))
-        led = told | (matched_rows(clf, X, level)[node] if scheme != "tfn" or not level else set())
-        assert set(rows[problem.examples]) == below | led
+        below = _rows_below(clf.tree_, Y, level, node)
+        matched = _rows_below(clf.tree_, given, level, node)
+        if scheme != "tfn" or not level:
+            matched |= matched_rows(clf, X, level)[node]
+        assert set(rows[problem.examples]) == below | matched
         if problem.role is not None:
-            assert set(rows[problem.examples[problem.role == FOR_POSITIVES]]) == below - led
+            assert set(rows[problem.examples[problem.role == FOR_POSITIVES]]) == below - matched
 
 
 def test_given_negatives_push_their_label_down():
     X, Y = noisy()
-    told = sp.csr_matrix(np.where(np.arange(24) == 5, Y.toarray() == 0, 0).astype(np.float32))
+    given = sp.csr_matrix(np.where(np.arange(24) == 5, Y.toarray() == 0, 0).astype(np.float32))
     plain, aware = (
         classifier(negative_sampling="tfn", beam_width=8).fit(X, Y, negatives=n)
-        for n in (None, told)
+        for n in (None, given)
     )
     before, after = (clf.decision_function(X)[:, [5]].toarray().mean() for clf in (plain, aware))
     assert after < before

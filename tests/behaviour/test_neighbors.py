@@ -1,19 +1,21 @@
-"""Several trees, and training rows that vote, beside a slow reference."""
+"""Several trees and nearest neighbors, compared with a slow reference."""
 
 import pickle
 from collections import Counter
+from functools import partial
 from itertools import groupby
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from datasets import random_labels
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from reference import assert_same_ranking, best_first, padded, stored_entries
 from scipy import sparse as sp
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
-from strategies import csr_matrices
+from strategies import csr_matrices, examples
 
 import skxmr
 from skxmr import KMeansIndexer, SessionQueryCompleter, XRLinearClassifier
@@ -46,14 +48,14 @@ def corpora(draw):
     return X, Y, None if weight is None else np.array(weight, np.float32), queries
 
 
-def numbers_of(voters, examples):
-    """The number that each row that votes has among the examples, and -1 for -1."""
+def numbers_of(neighbor_rows, examples):
+    """The number of each neighbor row among the examples, and -1 for -1."""
     number = {source: i for i, source in enumerate(examples.source.tolist())}
-    return np.array([*(number[source] for source in voters.source.tolist()), -1])
+    return np.array([*(number[source] for source in neighbor_rows.source.tolist()), -1])
 
 
 def slow_neighbors(examples, query, labels, n_neighbors):
-    """Pairs (row, similarity) of the rows most similar to a query that carry one of the labels.
+    """Pairs (row, similarity) of the rows most similar to a query that have one of the labels.
 
     Rows have 255 steps between their largest value and its negative.
     """
@@ -62,14 +64,14 @@ def slow_neighbors(examples, query, labels, n_neighbors):
         x = examples.X[examples.source[row]].toarray().ravel().astype(float)
         x = np.rint(x * 127 / max(abs(x).max(), 1e-30))
         norms = np.linalg.norm(x) * np.linalg.norm(query)
-        carried = {label for label, _ in stored_entries(examples.Y, row)}
+        own_labels = {label for label, _ in stored_entries(examples.Y, row)}
         similarity = x @ query / norms if norms else 0.0
-        if carried & set(labels) and similarity > 1e-6:
+        if own_labels & set(labels) and similarity > 1e-6:
             found.append((row, similarity))
     return best_first(found)[:n_neighbors]
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(corpora(), st.integers(1, 10), st.data())
 def test_neighbors_are_those_of_the_reference(corpus, n_neighbors, data):
     X, Y, weight, queries = corpus
@@ -79,9 +81,9 @@ def test_neighbors_are_those_of_the_reference(corpus, n_neighbors, data):
     n = queries.shape[0]
     lists = st.lists(st.integers(-1, Y.shape[1] - 1), min_size=3, max_size=3)
     listed = np.array(data.draw(st.lists(lists, min_size=n, max_size=n)), dtype=np.int32)
-    voters = make_neighbor_rows(examples)
-    rows, similarity = voters.find(CSRView(queries), 0, n, listed, n_neighbors, 10**6)
-    rows = numbers_of(voters, examples)[rows]
+    neighbor_rows = make_neighbor_rows(examples)
+    rows, similarity = neighbor_rows.find(CSRView(queries), 0, n, listed, n_neighbors, 10**6)
+    rows = numbers_of(neighbor_rows, examples)[rows]
     for i in range(n):
         query = queries[[i]].toarray().ravel().astype(float)
         expected = slow_neighbors(examples, query, listed[i].tolist(), n_neighbors)
@@ -98,24 +100,24 @@ def test_no_more_rows_are_compared_than_allowed():
     X = sp.csr_matrix(np.eye(6, dtype=np.float32)[[0] * 6] + np.eye(6, dtype=np.float32))
     Y = sp.csr_matrix(np.repeat(np.eye(2), 3, axis=0).astype(np.float32))
     examples = distinct_examples(X, Y)
-    voters = make_neighbor_rows(examples)
+    neighbor_rows = make_neighbor_rows(examples)
     for most in range(1, 7):
         listed = np.array([[1, 0]], dtype=np.int32)
-        rows, _ = voters.find(CSRView(X[[0]]), 0, 1, listed, 6, most)
+        rows, _ = neighbor_rows.find(CSRView(X[[0]]), 0, 1, listed, 6, most)
         found = rows[0][rows[0] >= 0]
         assert len(found) == most
-        carried = examples.Y[numbers_of(voters, examples)[found]].indices
-        assert (carried == 1).sum() == min(3, -(-most // 2))  # half of the room, and the odd row
+        own_labels = examples.Y[numbers_of(neighbor_rows, examples)[found]].indices
+        assert (own_labels == 1).sum() == min(3, -(-most // 2))  # half of the rows, and the odd one
 
 
 @given(corpora())
 def test_rows_that_share_their_most_frequent_label_lie_side_by_side(corpus):
     examples = distinct_examples(*corpus[:3])
-    voters = make_neighbor_rows(examples)
-    assert_array_equal(np.sort(voters.source), np.sort(examples.source))
+    neighbor_rows = make_neighbor_rows(examples)
+    assert_array_equal(np.sort(neighbor_rows.source), np.sort(examples.source))
     labels = [
         [label for label, _ in stored_entries(examples.Y, row)]
-        for row in numbers_of(voters, examples)[:-1]
+        for row in numbers_of(neighbor_rows, examples)[:-1]
     ]
     frequency = Counter(label for row in labels for label in row)
     most_frequent = [
@@ -131,9 +133,9 @@ def reference_sums(listed, scores, n_lists, n_head, logarithms):
     """The score of each label: a sum of the heads, or what a list says further down."""
     added, alone = {}, {}
     length = len(listed) // n_lists
-    for place, (label, score) in enumerate(zip(listed, scores, strict=True)):
+    for rank, (label, score) in enumerate(zip(listed, scores, strict=True)):
         if label >= 0:
-            (added if place % length < n_head else alone).setdefault(label, []).append(score)
+            (added if rank % length < n_head else alone).setdefault(label, []).append(score)
     total = (lambda parts: np.logaddexp.reduce(parts)) if logarithms else sum
     sums = {label: float(total(parts)) for label, parts in added.items()}
     for label, parts in alone.items():
@@ -168,30 +170,30 @@ def test_sums_are_those_of_the_reference(data):
         assert len(found) == min(k, sum(score >= floor for score in expected.values()))
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(corpora(), st.integers(1, 5), st.sampled_from([1.0, 3.0]), st.sampled_from([0.25, 1.0]))
-def test_votes_are_those_of_the_reference(corpus, n_neighbors, power, share):
+def test_scores_are_those_of_the_reference(corpus, n_neighbors, power, share):
     X, Y, weight, queries = corpus
     examples = distinct_examples(X, Y, weight)
     n, n_labels = queries.shape[0], Y.shape[1]
     if not len(examples.source):
         return
-    voters = make_neighbor_rows(examples)
+    neighbor_rows = make_neighbor_rows(examples)
     listed = np.tile(np.arange(n_labels, dtype=np.int32), (n, 1))
     scores = np.full(listed.shape, 0.5, dtype=np.float32)
-    rows, similarity = voters.find(CSRView(queries), 0, n, listed, n_neighbors, 100)
-    neighbors = voters, rows, similarity, power, share
+    rows, similarity = neighbor_rows.find(CSRView(queries), 0, n, listed, n_neighbors, 100)
+    neighbors = neighbor_rows, rows, similarity, power, share
     weighted = scores * np.float32(1 - share)
     labels, mixed = combine(
         listed, weighted, n_labels, n_labels, n_head=n_labels, neighbors=neighbors
     )
-    rows = numbers_of(voters, examples)[rows]
+    rows = numbers_of(neighbor_rows, examples)[rows]
     for i in range(n):
-        room, count = n_neighbors, np.zeros(n_labels)
+        left, count = n_neighbors, np.zeros(n_labels)
         for row, s in zip(rows[i].tolist(), similarity[i].tolist(), strict=True):
             w = 0 if row < 0 else 1 if examples.weight is None else float(examples.weight[row])
-            w = min(w, room)
-            room -= w
+            w = min(w, left)
+            left -= w
             for label, _ in stored_entries(examples.Y, row) if row >= 0 else ():
                 count[label] += w * s**power
         total = sum(
@@ -205,11 +207,11 @@ def test_votes_are_those_of_the_reference(corpus, n_neighbors, power, share):
 
 def counted_weights(examples, rows, similarity, n_neighbors):
     """Pairs (weight, similarity) of a row's neighbors, until their weights reach the number."""
-    room = n_neighbors
+    left = n_neighbors
     for row, s in zip(rows.tolist(), similarity.tolist(), strict=True):
         if row >= 0:
-            weight = min(1 if examples.weight is None else float(examples.weight[row]), room)
-            room -= weight
+            weight = min(1 if examples.weight is None else float(examples.weight[row]), left)
+            left -= weight
             yield weight, s
 
 
@@ -226,13 +228,13 @@ def test_any_content_of_the_arrays_is_safe(data):
     sizes |= {"labels": n_entries, "posting_ptr": n_labels + 1, "postings": n_entries}
     sizes["weight"] = n_rows
     arrays = {name: array(NeighborRows.DTYPES[name], n) for name, n in sizes.items()}
-    voters = NeighborRows(5, n_labels, **arrays)
+    neighbor_rows = NeighborRows(5, n_labels, **arrays)
     queries = sp.csr_matrix(np.ones((2, 5), dtype=np.float32))
     listed = np.array([[0, 1, 2, 3, 9]] * 2, dtype=np.int32)
-    rows, similarity = voters.find(CSRView(queries), 0, 2, listed, 3, 50)
+    rows, similarity = neighbor_rows.find(CSRView(queries), 0, 2, listed, 3, 50)
     assert ((rows >= -1) & (rows < n_rows)).all()
     listed, scores = np.zeros((2, 1), dtype=np.int32), np.ones((2, 1), dtype=np.float32)
-    neighbors = voters, rows, similarity, 3.0, 0.5
+    neighbors = neighbor_rows, rows, similarity, 3.0, 0.5
     labels, _ = combine(listed, scores, 9, n_labels, n_head=1, neighbors=neighbors)
     assert ((labels >= -1) & (labels < n_labels)).all()
 
@@ -240,13 +242,10 @@ def test_any_content_of_the_arrays_is_safe(data):
 # ---- as parts of a classifier ----
 
 
-def problem(n=150, seed=0):
-    rng = np.random.default_rng(seed)
-    X = sp.random(n, 20, 0.3, "csr", dtype=np.float32, random_state=seed)
-    return X, sp.csr_matrix((rng.random((n, 12)) < 0.2).astype(np.float32))
+example = partial(random_labels, every_label=False)
 
 
-X, Y = problem()
+X, Y = example()
 
 
 PLAIN = {"random_state": 0, "beam_width": 4, "n_neighbors": None}
@@ -350,11 +349,11 @@ def test_explanations_are_of_the_scores_that_rank(many_labels, params):
 
 def test_progress_goes_from_tree_to_tree(capsys):
     classifier(n_trees=2, max_clusters_per_label=2, verbose=1).fit(X, Y)
-    told = capsys.readouterr()
-    text = told.out + told.err
+    printed = capsys.readouterr()
+    text = printed.out + printed.err
     steps = [f"tree {i} of 2, member {j} of 2" for j in (1, 2) for i in (1, 2)]
-    places = [text.find(f"training rankers, {step}") for step in steps]
-    assert -1 < places[0] < places[1] < places[2] < places[3]
+    positions = [text.find(f"training rankers, {step}") for step in steps]
+    assert -1 < positions[0] < positions[1] < positions[2] < positions[3]
 
 
 MIXTURES = [{"n_trees": 3}, {"n_neighbors": 5}, {"n_trees": 2, "n_neighbors": 5}]
@@ -373,9 +372,9 @@ def test_all_ways_to_rank_agree(params, n_jobs):
             found = clf.rank(row, 4)
             assert_array_equal(found[0][0], labels[i])
             assert_array_equal(found[1][0], scores[i])
-    widest, _ = clf.rank(X, 50)
-    assert widest.shape == (X.shape[0], 50)
-    assert (widest[:, 12:] == -1).all()
+    padded_labels, _ = clf.rank(X, 50)
+    assert padded_labels.shape == (X.shape[0], 50)
+    assert (padded_labels[:, 12:] == -1).all()
     decision = clf.decision_function(X)
     best = np.asarray(decision[np.arange(len(labels)), labels[:, 0]]).ravel()
     assert_allclose(best, scores[:, 0], rtol=1e-6)
@@ -403,10 +402,10 @@ def test_a_row_of_weight_two_is_the_row_twice(params):
         assert_array_equal(left, right)
 
 
-def test_the_number_of_voters_can_change_after_fit():
+def test_the_number_of_neighbors_can_change_after_fit():
     clf = classifier(n_neighbors=5).fit(X, Y)
     plain = classifier().fit(X, Y)
-    with_votes = clf.rank(X, 5)
+    with_neighbors = clf.rank(X, 5)
     for params in ({"n_neighbors": None}, {"neighbor_weight": 0}):
         off = pickle.loads(pickle.dumps(clf)).set_params(**params)
         labels, scores = off.rank(X, 5)
@@ -416,15 +415,15 @@ def test_the_number_of_voters_can_change_after_fit():
         changed = pickle.loads(pickle.dumps(clf)).set_params(**params)
         fitted = classifier(n_neighbors=5).set_params(**params).fit(X, Y)
         assert_array_equal(changed.rank(X, 5)[1], fitted.rank(X, 5)[1])
-        assert not np.array_equal(changed.rank(X, 5)[1], with_votes[1])
+        assert not np.array_equal(changed.rank(X, 5)[1], with_neighbors[1])
 
 
 @pytest.mark.parametrize("one_dimensional", [False, True])
-def test_rows_added_vote_as_if_they_had_been_there(one_dimensional):
+def test_rows_added_are_neighbors_as_if_they_had_been_there(one_dimensional):
     y = np.array([f"label {c}" for c in np.asarray(Y.argmax(axis=1)).ravel()])
     targets = y if one_dimensional else Y
     clf = classifier(n_neighbors=5, neighbor_weight=1.0).fit(X, targets)
-    more, _ = problem(seed=5)
+    more, _ = example(seed=5)
     more_targets = targets[::-1] if one_dimensional else Y[::-1]
     added = pickle.loads(pickle.dumps(clf)).add_neighbors(more, more_targets, np.full(150, 2.0))
     assert added._fitted.neighbors.n_rows == clf._fitted.neighbors.n_rows + 150
@@ -444,7 +443,7 @@ def test_rows_added_vote_as_if_they_had_been_there(one_dimensional):
         classifier().fit(X, targets).add_neighbors(more, more_targets)
 
 
-def test_a_search_over_votes_trains_each_fold_once(tmp_path, monkeypatch):
+def test_a_search_over_neighbors_trains_each_fold_once(tmp_path, monkeypatch):
     grid = {"n_neighbors": [None, 3, 10], "neighbor_weight": [0.2, 0.4]}
     search = GridSearchCV(classifier(memory=tmp_path), grid, cv=2, refit=False)
     trained = []
@@ -569,14 +568,15 @@ def test_a_completer_may_have_several_trees():
         assert sorted(found) == sorted(q for q in queries if q.startswith(prefix))
 
 
-def test_nobody_votes_in_a_completer():
+def test_a_completer_uses_no_neighbors():
     completer = SessionQueryCompleter(XRLinearClassifier())
     completer.fit([("", "a"), ("", "b")], ["art", "birds"])
     assert completer.classifier_.neighbors_ is None
     assert completer.predict([("", "a")])[0] == "art"
 
 
-def test_trees_and_votes_rank_a_catalogue_better():
+@pytest.mark.slow
+def test_trees_and_neighbors_rank_a_catalogue_better():
     data = load_catalogue_subjects()
     vectorizer = NGramTfidfVectorizer(min_df=3)
     X, X_test = vectorizer.fit_transform(data.text_train), vectorizer.transform(data.text_test)
@@ -584,9 +584,9 @@ def test_trees_and_votes_rank_a_catalogue_better():
     clf.fit(X, data.Y_train)
     mixed = precision_at_k(data.Y_test, clf.rank(X_test, 5), k=5)
     clf._fitted = with_models(clf, clf._fitted.rankers[:1])
-    votes = precision_at_k(data.Y_test, clf.rank(X_test, 5), k=5)
+    one_tree = precision_at_k(data.Y_test, clf.rank(X_test, 5), k=5)
     clf.set_params(n_neighbors=None)
-    assert precision_at_k(data.Y_test, clf.rank(X_test, 5), k=5) + 0.005 < votes < mixed
+    assert precision_at_k(data.Y_test, clf.rank(X_test, 5), k=5) + 0.005 < one_tree < mixed
 
 
 def test_neighbors_pickled_by_an_earlier_release_load():

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from reference import (
@@ -21,7 +21,7 @@ from reference import (
 from scipy import sparse as sp
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
-from strategies import label_trees
+from strategies import examples, label_trees
 
 import skxmr
 from skxmr import KMeansIndexer, LabelTree, TrieHybridIndexer, TrieIndexer, XRLinearClassifier
@@ -41,7 +41,7 @@ def classifier(indexer=DEEP, **params):
     return XRLinearClassifier(indexer, **defaults | params)
 
 
-def problem(n_rows=240, n_labels=N_KNOWN + N_NEW, seed=1):
+def example(n_rows=240, n_labels=N_KNOWN + N_NEW, seed=1):
     """Labels with a word of their own each, among noise; rows with some of them."""
     rng = np.random.default_rng(seed)
     Y = (rng.random((n_rows, n_labels)) < 0.06).astype(np.float32)
@@ -50,7 +50,7 @@ def problem(n_rows=240, n_labels=N_KNOWN + N_NEW, seed=1):
     return sp.csr_matrix(words.astype(np.float32)), sp.csr_matrix(Y)
 
 
-X, Y = problem()
+X, Y = example()
 KNOWN = Y[:, :N_KNOWN]
 NAMES = np.array([f"label {i * 7 % 20:02}" for i in range(20)])
 CLASSES = NAMES[np.arange(X.shape[0]) % 20]
@@ -85,10 +85,10 @@ def slot_weights(model, slot):
     """The weights of a slot's ranker, the bias last."""
     layer = model.layers[-1]
     leaf = np.searchsorted(layer.child_ptr, slot, side="right") - 1
-    place = slot - layer.child_ptr[leaf]
-    chunk = layer.chunk(layer.chunk_ptr[leaf] + place // CHUNK_WIDTH)
+    offset = slot - layer.child_ptr[leaf]
+    chunk = layer.chunk(layer.chunk_ptr[leaf] + offset // CHUNK_WIDTH)
     W = dense_weights(read_chunk(chunk, model.n_features), model.n_features)
-    return np.append(W[:, place % CHUNK_WIDTH], chunk.bias[place % CHUNK_WIDTH])
+    return np.append(W[:, offset % CHUNK_WIDTH], chunk.bias[offset % CHUNK_WIDTH])
 
 
 # ---- the tree and the chunks ----
@@ -114,15 +114,15 @@ def test_new_slots_are_behind_those_of_their_clusters(tree, data):
         assert extended.slot_label[lo:hi].tolist() == expected
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.lists(st.integers(1, CHUNK_WIDTH), min_size=1, max_size=4), st.integers(0, 99))
 def test_columns_are_regrouped_without_loss(widths, seed):
     rng = np.random.default_rng(seed)
     W = rng.integers(-2, 3, (5, sum(widths))).astype(np.float32)
     bias = rng.random(sum(widths)).astype(np.float32)
     edges = np.cumsum([0, *widths])
-    pieces = [columns_of(W[:, lo:hi], bias[lo:hi]) for lo, hi in pairwise(edges)]
-    groups = divide_into_chunks(pieces)
+    columns = [columns_of(W[:, lo:hi], bias[lo:hi]) for lo, hi in pairwise(edges)]
+    groups = divide_into_chunks(columns)
     assert all(len(group.bias) == CHUNK_WIDTH for group in groups[:-1])
     assert_array_equal(np.hstack([dense_weights(group, 5) for group in groups]), W)
     assert_array_equal(np.concatenate([group.bias for group in groups]), bias)
@@ -172,17 +172,17 @@ def test_nothing_else_changes(kind, params, retrain):
         leaves = touched(tree, extended)
         for leaf in range(len(tree.child_ptr[-1]) - 1):
             first, n = tree.child_ptr[-1][leaf], np.diff(tree.child_ptr[-1])[leaf]
-            grown_first = extended.child_ptr[-1][leaf]
+            first_slot = extended.child_ptr[-1][leaf]
             known = old.classes_[tree.slot_label[first : first + n]]
             assert_array_equal(
-                clf.classes_[extended.slot_label[grown_first : grown_first + n]], known
+                clf.classes_[extended.slot_label[first_slot : first_slot + n]], known
             )
             if leaf not in leaves:
                 chunks = (chunks_of(m.layers[-1], leaf) for m in (after, before))
                 assert_same_chunks(*chunks)
             elif not retrain:
                 for i in range(n):
-                    kept = slot_weights(after, grown_first + i)
+                    kept = slot_weights(after, first_slot + i)
                     assert_array_equal(kept, slot_weights(before, first + i))
         for layer in after.layers:
             layer.check(X.shape[1])
@@ -253,7 +253,7 @@ def test_a_label_joins_as_many_clusters_as_told(n_clusters):
 
 
 @pytest.mark.parametrize("embedding", ["pifa", "features", "pifa+features"])
-def test_the_indexer_places_labels_by_their_embedding(embedding):
+def test_the_indexer_assigns_labels_by_their_embedding(embedding):
     features = random_csr(np.random.default_rng(3), N_KNOWN + N_NEW, 9, 0.6)
     clf = classifier(label_embedding=embedding)
     clf.fit(X, KNOWN, label_features=features[:N_KNOWN])
@@ -431,11 +431,11 @@ def test_feature_names_are_checked():
     assert clf.add_labels(frame, Y).n_labels_ == 20
 
 
-# ---- rows that vote ----
+# ---- nearest neighbors ----
 
 
 @pytest.mark.parametrize("kind", ["multilabel", "classes"])
-def test_rows_given_again_vote_as_after_a_fit(kind):
+def test_rows_given_again_are_neighbors_as_after_a_fit(kind):
     clf, y = fitted(kind, n_neighbors=5), targets_of(kind)[1]
     clf.add_labels(X, y)
     clf._fitted.neighbors.check()
@@ -445,17 +445,17 @@ def test_rows_given_again_vote_as_after_a_fit(kind):
         assert_array_equal(clf._fitted.neighbors.arrays[name], array)
 
 
-def test_other_rows_vote_besides():
+def test_other_rows_become_neighbors():
     rest = np.arange(0, 240, 2)
     clf = classifier(n_neighbors=5).fit(X[rest], KNOWN[rest])
     others = np.setdiff1d(np.arange(240), rest)
     old = clf._fitted.neighbors.arrays
     clf.add_labels(X[others], Y[others])
-    voters = clf._fitted.neighbors
-    voters.check()
-    assert (voters.n_rows, voters.n_labels) == (240, 20)
+    neighbor_rows = clf._fitted.neighbors
+    neighbor_rows.check()
+    assert (neighbor_rows.n_rows, neighbor_rows.n_labels) == (240, 20)
     n = len(old["labels"])
-    assert_array_equal(voters.arrays["labels"][:n], old["labels"])
+    assert_array_equal(neighbor_rows.arrays["labels"][:n], old["labels"])
     assert clf.rank(X, 3)[0].shape == (240, 3)
 
 

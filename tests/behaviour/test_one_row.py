@@ -2,9 +2,11 @@
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
+from datasets import random_labels
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -17,17 +19,21 @@ from skxmr import KMeansIndexer, XRLinearClassifier
 N_FEATURES, N_LABELS = 12, 20
 
 
-def problem(seed=0, n_rows=200):
-    rng = np.random.default_rng(seed)
-    X = sp.random(n_rows, N_FEATURES, 0.4, "csr", dtype=np.float32, random_state=seed)
-    Y = sp.csr_matrix((rng.random((n_rows, N_LABELS)) < 0.15).astype(np.float32))
-    return X, Y
+example = partial(
+    random_labels,
+    n_rows=200,
+    n_features=N_FEATURES,
+    n_labels=N_LABELS,
+    density=0.4,
+    label_density=0.15,
+    every_label=False,
+)
 
 
 def fitted(**params):
     indexer = KMeansIndexer(branching=2, max_leaf_size=3)
     options = {"random_state": 0, "n_neighbors": None, **params}
-    return XRLinearClassifier(indexer, **options).fit(*problem())
+    return XRLinearClassifier(indexer, **options).fit(*example())
 
 
 CLF = fitted(beam_width=3)
@@ -70,9 +76,9 @@ def forms(row):
 
 
 @pytest.mark.parametrize("k", [1, 5, N_LABELS + 7])
-@pytest.mark.parametrize("form", forms(problem()[0][0]))
+@pytest.mark.parametrize("form", forms(example()[0][0]))
 def test_every_form_of_a_row_ranks_as_in_a_batch(form, k):
-    X, _ = problem(seed=3, n_rows=6)
+    X, _ = example(n_rows=6, seed=3)
     for row in X:
         expected = batch(CLF, row, k)
         for _ in range(2):  # the first call of a kind prepares what the next ones use
@@ -81,7 +87,7 @@ def test_every_form_of_a_row_ranks_as_in_a_batch(form, k):
 
 @given(finite.flatmap(lambda v: sp_rows(v)))
 def test_any_row_ranks_as_in_a_batch(row):
-    CLF.rank(problem()[0][0], 4)
+    CLF.rank(example()[0][0], 4)
     assert_same(CLF.rank(row, 4), batch(CLF, row, 4))
 
 
@@ -97,7 +103,7 @@ def sp_rows(value):
 
 
 def test_options_changed_between_calls_count():
-    clf, row = fitted(beam_width=1), problem()[0][:1]
+    clf, row = fitted(beam_width=1), example()[0][:1]
     narrow = clf.rank(row, 8)
     clf.set_params(beam_width=20)
     wide = clf.rank(row, 8)
@@ -109,9 +115,9 @@ def test_options_changed_between_calls_count():
 
 
 def test_a_new_fit_replaces_what_was_prepared():
-    clf, row = fitted(), problem()[0][:1]
+    clf, row = fitted(), example()[0][:1]
     before = clf.rank(row, 5)
-    X, Y = problem(seed=9)
+    X, Y = example(seed=9)
     clf.fit(X, Y)
     assert_same(clf.rank(row, 5), batch(clf, row, 5))
     assert not np.array_equal(clf.rank(row, 5)[1], before[1])
@@ -119,7 +125,7 @@ def test_a_new_fit_replaces_what_was_prepared():
 
 @pytest.mark.parametrize(("name", "value"), [("beam_width", 3.0), ("beam_width", True)])
 def test_numbers_of_other_types_are_refused_as_ever(name, value):
-    clf, row = fitted(beam_width=3), problem()[0][:1]
+    clf, row = fitted(beam_width=3), example()[0][:1]
     clf.rank(row, 1)
     clf.set_params(**{name: value})
     with pytest.raises((TypeError, ValueError), match=name):
@@ -128,7 +134,7 @@ def test_numbers_of_other_types_are_refused_as_ever(name, value):
 
 @pytest.mark.parametrize("k", [0, -1, 2.0, True, None, "3", [3]])
 def test_a_bad_k_is_refused(k):
-    row = problem()[0][:1]
+    row = example()[0][:1]
     CLF.rank(row, 1), CLF.rank(row, 2), CLF.rank(row, 3)
     with pytest.raises((TypeError, ValueError), match="k"):
         CLF.rank(row, k)
@@ -151,7 +157,7 @@ BAD_PAIRS = {
 
 @pytest.mark.parametrize(("pair", "message"), BAD_PAIRS.values(), ids=BAD_PAIRS)
 def test_bad_pairs_are_refused(pair, message):
-    CLF.rank(problem()[0][:1], 2)
+    CLF.rank(example()[0][:1], 2)
     with pytest.raises((TypeError, ValueError), match=message):
         CLF.rank(pair, 2)
 
@@ -159,7 +165,7 @@ def test_bad_pairs_are_refused(pair, message):
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("form", ["csr_matrix", "dense"])
 def test_values_that_are_not_finite_are_refused(form, value):
-    row = problem()[0][:1].copy()
+    row = example()[0][:1].copy()
     CLF.rank(row, 2)
     row.data[0] = value
     with pytest.raises(ValueError, match="X contains"):
@@ -167,7 +173,7 @@ def test_values_that_are_not_finite_are_refused(form, value):
 
 
 def test_rows_of_another_width_are_refused():
-    CLF.rank(problem()[0][:1], 2)
+    CLF.rank(example()[0][:1], 2)
     for row in (np.ones((1, N_FEATURES + 1), dtype=np.float32), sp.csr_matrix((1, 3))):
         with pytest.raises(ValueError, match="features"):
             CLF.rank(row, 2)
@@ -181,7 +187,7 @@ def test_matrices_that_contradict_themselves_do_no_harm(indptr, indices):
     row = sp.csr_matrix((1, N_FEATURES), dtype=np.float32)
     row.indptr, row.indices = np.int32(indptr), np.int32(indices)
     row.data = np.ones(2, dtype=np.float32)
-    CLF.rank(problem()[0][:1], 2)
+    CLF.rank(example()[0][:1], 2)
     try:
         labels, _ = CLF.rank(row, 2)
     except ValueError:
@@ -192,7 +198,7 @@ def test_matrices_that_contradict_themselves_do_no_harm(indptr, indices):
 
 def test_feature_names_still_warn():
     pd = pytest.importorskip("pandas")
-    X, Y = problem()
+    X, Y = example()
     frame = pd.DataFrame(X.toarray(), columns=[f"f{i}" for i in range(N_FEATURES)])
     clf = XRLinearClassifier(random_state=0).fit(frame, Y)
     clf.rank(frame[:1], 2)
@@ -201,7 +207,7 @@ def test_feature_names_still_warn():
 
 
 def test_what_is_prepared_is_neither_pickled_nor_saved(tmp_path):
-    clf, row = fitted(), problem()[0][:1]
+    clf, row = fitted(), example()[0][:1]
     expected = clf.rank(row, 3)
     clf.save(tmp_path / "model")
     for other in (pickle.loads(pickle.dumps(clf)), skxmr.load(tmp_path / "model", mmap=True)):
@@ -210,7 +216,7 @@ def test_what_is_prepared_is_neither_pickled_nor_saved(tmp_path):
 
 
 def test_many_options_are_not_kept_forever():
-    clf, row = fitted(), problem()[0][:1]
+    clf, row = fitted(), example()[0][:1]
     for k in range(1, 200):
         clf.rank(row, k)
     assert len(clf._fitted.rankers[0]._row_rankers) <= 64
@@ -218,7 +224,7 @@ def test_many_options_are_not_kept_forever():
 
 def test_threads_rank_with_one_model():
     clf = fitted(beam_width=4)
-    X, _ = problem(seed=5)
+    X, _ = example(seed=5)
     expected = clf.rank(X, 6)
 
     def rank_all(seed):

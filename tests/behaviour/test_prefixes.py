@@ -4,18 +4,18 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from reference import (
     assert_ranks_exactly,
     draw_beam,
     fixed_tree,
-    quantised_csr,
-    quantised_model,
+    quantized_csr,
+    quantized_model,
     rank_all,
 )
-from strategies import label_trees, seeds
+from strategies import examples, label_trees, seeds
 
 from skxmr import LabelTree, TrieHybridIndexer
 from skxmr._core import Texts, find_prefixes
@@ -39,7 +39,7 @@ def test_labels_that_begin_with_a_prefix(known, prefixes):
         assert_array_equal(index.labels(prefix), index.order[first:last])
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(
     label_trees(),
     seeds,
@@ -49,8 +49,8 @@ def test_labels_that_begin_with_a_prefix(known, prefixes):
 )
 def test_ranking_is_that_of_the_reference(tree, seed, beam_width, k, data):
     rng = np.random.default_rng(seed)
-    model = quantised_model(rng, tree, 10)
-    X = quantised_csr(rng, 3, 10, per_row=3)
+    model = quantized_model(rng, tree, 10)
+    X = quantized_csr(rng, 3, 10, per_row=3)
     known = data.draw(st.lists(texts, min_size=tree.n_labels, max_size=tree.n_labels))
     prefixes = data.draw(st.lists(texts, min_size=3, max_size=3))
     assert_ranks_exactly(
@@ -64,7 +64,7 @@ def test_ranking_is_that_of_the_reference(tree, seed, beam_width, k, data):
     )
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(label_trees(), seeds, st.integers(1, 4), st.data())
 def test_from_a_frontier(tree, seed, beam_width, data):
     rng = np.random.default_rng(seed)
@@ -72,8 +72,8 @@ def test_from_a_frontier(tree, seed, beam_width, data):
     known = data.draw(st.lists(texts, min_size=tree.n_labels, max_size=tree.n_labels))
     prefixes = data.draw(st.lists(texts, min_size=2, max_size=2))
     assert_ranks_exactly(
-        quantised_model(rng, tree, 5),
-        quantised_csr(rng, 2, 5, per_row=2),
+        quantized_model(rng, tree, 5),
+        quantized_csr(rng, 2, 5, per_row=2),
         starts=[(level, draw_beam(rng, tree.n_nodes(level), beam_width)) for _ in range(2)],
         within=PrefixIndex([tree], known).restriction(prefixes),
         permitted=[completions(known, prefix) for prefix in prefixes],
@@ -92,8 +92,8 @@ def test_blocks_of_rows_and_ranges_of_them():
     rng = np.random.default_rng(0)
     tree = fixed_tree()
     known = random_texts(rng, tree.n_labels)
-    model = quantised_model(rng, tree, 10).compile()
-    X = quantised_csr(rng, 5000, 10, per_row=3)
+    model = quantized_model(rng, tree, 10).compile()
+    X = quantized_csr(rng, 5000, 10, per_row=3)
     prefixes = [text[: rng.integers(0, 4)] for text in rng.choice(known, 5000).tolist()]
     within = PrefixIndex([tree], known).restriction(prefixes)
     options = {"k": 3, "beam_width": 4, "post_processor": "l3-hinge", "within": within}
@@ -111,8 +111,8 @@ def test_a_single_row_ranks_as_in_a_batch():
     rng = np.random.default_rng(1)
     tree = fixed_tree()
     known = random_texts(rng, tree.n_labels)
-    model = quantised_model(rng, tree, 10).compile()
-    X = quantised_csr(rng, 20, 10, per_row=3)
+    model = quantized_model(rng, tree, 10).compile()
+    X = quantized_csr(rng, 20, 10, per_row=3)
     index = PrefixIndex([tree], known)
     ranker = model.row_ranker(5, 3, "l3-hinge")
     for i, text in enumerate(known[:20]):
@@ -130,8 +130,8 @@ def test_nothing_is_lost_where_the_beam_holds_all_that_match():
     rng = np.random.default_rng(2)
     tree = fixed_tree()
     known = random_texts(rng, tree.n_labels)
-    model = quantised_model(rng, tree, 10).compile()
-    X = quantised_csr(rng, len(known), 10, per_row=3)
+    model = quantized_model(rng, tree, 10).compile()
+    X = quantized_csr(rng, len(known), 10, per_row=3)
     within = PrefixIndex([tree], known).restriction(known)
     options = {"k": 1, "beam_width": 1, "post_processor": "l3-hinge"}
     labels, _ = rank_all(model, X, **options, within=within)
@@ -144,9 +144,9 @@ def test_no_label_begins_so():
     tree = fixed_tree()
     rng = np.random.default_rng(3)
     within = PrefixIndex([tree], ["a"] * tree.n_labels).restriction(["b", "ab"])
-    X = quantised_csr(rng, 2, 10, per_row=3)
+    X = quantized_csr(rng, 2, 10, per_row=3)
     options = {"k": 2, "beam_width": 3, "post_processor": "noop", "within": within}
-    labels, scores = rank_all(quantised_model(rng, tree, 10).compile(), X, **options)
+    labels, scores = rank_all(quantized_model(rng, tree, 10).compile(), X, **options)
     assert (labels == -1).all()
     assert (scores == -np.inf).all()
 
@@ -204,8 +204,8 @@ def test_labels_of_another_tree_or_of_other_rows_are_refused():
     """They would lead outside the arrays, as in a pickle whose parts are of several models."""
     rng = np.random.default_rng(0)
     tree = fixed_tree()
-    model = quantised_model(rng, tree, 10).compile()
-    X = quantised_csr(rng, 3, 10, per_row=3)
+    model = quantized_model(rng, tree, 10).compile()
+    X = quantized_csr(rng, 3, 10, per_row=3)
     options = {"k": 3, "beam_width": 4, "post_processor": "noop"}
     own = PrefixIndex([tree], random_texts(rng, tree.n_labels))
     other = PrefixIndex([LabelTree.from_clusters([0, 1])], ["a", "b"])

@@ -6,10 +6,12 @@ import shutil
 import subprocess
 import threading
 import time
+from functools import partial
 
 import joblib
 import numpy as np
 import pytest
+from datasets import labels_as_features
 from noted import NotedIndexer
 from numpy.testing import assert_array_equal
 from reference import assert_same_model, assert_same_ranking
@@ -60,11 +62,7 @@ def trainings(monkeypatch):
     return calls
 
 
-def rows_and_labels(n_rows=300, n_labels=30):
-    rng = np.random.default_rng(0)
-    Y = sp.csr_matrix(rng.random((n_rows, n_labels)) < 0.1, dtype=np.float32)
-    X = Y + sp.random(n_rows, n_labels, 0.1, "csr", dtype=np.float32, random_state=rng)
-    return sp.csr_matrix(X, dtype=np.float32), Y
+rows_and_labels = partial(labels_as_features, n_rows=300, n_labels=30, label_density=0.1, noise=0.1)
 
 
 @pytest.fixture

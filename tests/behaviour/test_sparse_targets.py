@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import sklearn.inspection
 import sklearn.model_selection
+from datasets import labels_as_features
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse as sp
 from sklearn import config_context, get_config
@@ -20,10 +21,8 @@ CONTAINERS = pytest.mark.parametrize(
 )
 
 
-def rows_and_labels(n_rows=120, n_labels=8):
-    rng = np.random.default_rng(0)
-    Y = sp.csr_matrix(rng.random((n_rows, n_labels)) < 0.2, dtype=np.float32)
-    X = Y + sp.random(n_rows, n_labels, 0.3, "csr", dtype=np.float32, random_state=rng)
+def rows_and_labels():
+    X, Y = labels_as_features(120, 8, label_density=0.2, noise=0.3)
     return X.toarray(), Y.toarray()
 
 

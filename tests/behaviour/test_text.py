@@ -1,4 +1,4 @@
-"""NGramTfidfVectorizer beside scikit-learn's vectorisers and a slow one of its own."""
+"""NGramTfidfVectorizer beside scikit-learn's vectorizers and a slow one of its own."""
 
 import itertools
 import math
@@ -15,7 +15,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -23,6 +23,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import Normalizer
+from strategies import examples
 
 from skxmr._core import Learner, NGramWeights
 from skxmr._core._library import ffi, lib
@@ -163,7 +164,7 @@ any_text = st.one_of(
 
 @pytest.mark.filterwarnings("ignore:Your stop_words may be inconsistent")
 @given(data=st.data())
-@settings(max_examples=300)
+@examples(300)
 def test_any_text_and_any_options(data):
     low = data.draw(st.integers(1, 4))
     params = {
@@ -225,7 +226,7 @@ def test_real_titles(titles, name):
 
 
 def union(analyzers, ranges, **params):
-    """A FeatureUnion of scikit-learn's vectorisers."""
+    """A FeatureUnion of scikit-learn's vectorizers."""
     pairs = zip(analyzers, ranges, strict=True)
     return FeatureUnion([(a, theirs(analyzer=a, ngram_range=r, **params)) for a, r in pairs])
 
@@ -283,7 +284,7 @@ def ngrams_of(text, analyzer, low, high, mark):
 
 
 def reference(texts, analyzer, ngram_range, *, mark="#", position_weighted=False):
-    """L2-normalised tf-idf of lower-cased texts: names and a dense matrix."""
+    """L2-normalized tf-idf of lower-cased texts: names and a dense matrix."""
     rows = []
     for text in texts:
         row = Counter()
@@ -322,7 +323,7 @@ def test_marks_and_positions(analyzer, ngram_range, position_weighted, mark):
     more=st.integers(0, 3),
     position_weighted=st.booleans(),
 )
-@settings(max_examples=200)
+@examples(200)
 def test_marks_and_positions_of_any_text(texts, analyzer, low, more, position_weighted):
     limits = low, low + more
     names, expected = reference(texts, analyzer, limits, position_weighted=position_weighted)
@@ -677,7 +678,7 @@ def test_ranges_beyond_all_texts():
     cuts=st.lists(st.integers(0, 60), max_size=4),
     analyzer=st.sampled_from(["word", "char", "char_wb", "char_end"]),
 )
-@settings(max_examples=300)
+@examples(300)
 def test_any_bytes_are_safe(blob, cuts, analyzer):
     ours = NGramTfidfVectorizer(analyzer, (1, 3))
     ptr = np.array([0, *sorted(min(c, len(blob)) for c in cuts), len(blob)])
@@ -693,7 +694,7 @@ def test_any_bytes_are_safe(blob, cuts, analyzer):
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=200)
+@examples(200)
 def test_any_vocabulary_is_safe(seed):
     rng = np.random.default_rng(seed)
     ours = pickle.loads(pickle.dumps(NGramTfidfVectorizer("char", (1, 2)).fit(TEXTS)))

@@ -176,13 +176,13 @@ def test_a_hybrid_begins_as_the_trie(texts, trie_depth, max_leaf_size, balanced)
 
 
 @given(texts=texts_lists, new=texts_lists, trie_depth=st.integers(0, 3), balanced=st.booleans())
-def test_a_hybrid_predicts_the_closest_centre_below_the_prefix(texts, new, trie_depth, balanced):
+def test_a_hybrid_predicts_the_closest_center_below_the_prefix(texts, new, trie_depth, balanced):
     fitted = TrieHybridIndexer(trie_depth, 2, branching=2, balanced=balanced, random_state=0).fit(
         texts
     )
     Z = fitted.vectorizer_.transform(new).toarray().astype(np.float64)
-    centres = fitted.cluster_centers_.toarray().astype(np.float64)
-    apart = ((Z[:, None] - centres[None]) ** 2).sum(axis=2)
+    centers = fitted.cluster_centers_.toarray().astype(np.float64)
+    apart = ((Z[:, None] - centers[None]) ** 2).sum(axis=2)
     found = fitted.predict(new)
     closest = apart[np.arange(len(new)), found]
     for i, text in enumerate(new):
@@ -285,7 +285,7 @@ def test_few_and_empty_texts(make, texts):
     assert np.isfinite(fitted.score(["", "x"]))
 
 
-def test_order_is_that_of_code_points_and_nothing_is_normalised():
+def test_order_is_that_of_code_points_and_nothing_is_normalized():
     texts = ["\U0001f600", "\uff5e", "e\u0301", "\u00e9", "z", "\ud83d", "a\0", "a"]
     fitted = TrieIndexer(max_leaf_size=1).fit(texts)
     assert [texts[i] for i in fitted.tree_.slot_label] == sorted(texts)
@@ -320,7 +320,7 @@ def test_the_container_changes_nothing(make):
 
 
 @given(texts=texts_lists)
-def test_sorting_and_what_neighbours_have_in_common(texts):
+def test_sorting_and_what_neighbors_have_in_common(texts):
     order, common = sort_texts(*code_points(texts))
     assert order.tolist() == sorted(range(len(texts)), key=texts.__getitem__)
     found = [texts[i] for i in order]
@@ -493,7 +493,7 @@ def test_copies_predict_alike(make, names):
 
 @MAKERS
 @pytest.mark.parametrize("bad", [None, b"bytes", 3, float("nan"), ["ab"]])
-def test_what_is_no_string_is_named_with_its_place(make, bad):
+def test_what_is_no_string_is_named_with_its_position(make, bad):
     fitted = make().fit(EIGHT)
     for call in (make().fit, fitted.predict, fitted.score):
         with pytest.raises(TypeError, match=r"X must hold strings, but X\[2\] is"):

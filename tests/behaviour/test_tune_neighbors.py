@@ -1,4 +1,4 @@
-"""How votes count best, chosen on held-out rows; and examples that labels bring."""
+"""The choice of the neighbors on held-out rows, and examples of labels."""
 
 import pickle
 
@@ -21,7 +21,7 @@ from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import precision_at_k
 
 
-def problem(n=400, n_labels=12, seed=0):
+def example(n=400, n_labels=12, seed=0):
     rng = np.random.default_rng(seed)
     X = sp.random(n, 30, 0.2, "csr", dtype=np.float32, random_state=seed)
     X = X + sp.csr_matrix(([1.0] * n, (np.arange(n), rng.integers(0, 30, n))), X.shape)
@@ -44,22 +44,22 @@ def pairs(n=600, n_words=150, seed=0):
     return sp.hstack((own, 0.3 * noise), format="csr").astype(np.float32), Y.tocsr()
 
 
-def told_by_features(n=600):
+def known_from_features(n=600):
     """Each label has a feature, and much else in the rows means nothing."""
     Y = sp.csr_matrix((np.random.default_rng(0).random((n, 10)) < 0.2).astype(np.float32))
     noise = sp.random(n, 60, 0.2, "csr", dtype=np.float32, random_state=1)
     return sp.hstack((0.5 * Y, 3 * noise), format="csr").astype(np.float32), Y
 
 
-# ---- automatic votes ----
+# ---- automatic choice ----
 
 
-def test_votes_are_chosen_where_they_help_and_left_out_where_not():
+def test_neighbors_are_chosen_if_they_help_and_left_out_otherwise():
     X, Y = pairs()
     helped = classifier(n_neighbors="auto").fit(X, Y)
     assert helped.neighbors_ is not None
     assert helped.neighbors_.weight > 0.3  # only the twin is of any use
-    X, Y = told_by_features()
+    X, Y = known_from_features()
     plain = classifier(n_neighbors="auto", beam_width=20).fit(X, Y)
     assert plain.neighbors_ is None
     assert plain._fitted.neighbors is None
@@ -86,7 +86,7 @@ def test_the_choice_is_the_best_of_all_on_the_rows_held_out(monkeypatch):
         skxmr._training.tune_neighbors._POWERS
     )
     assert len(tried) == n_tried * len(skxmr._training.tune_neighbors._SHARES) + 1
-    assert max(tried) > tried[-1]  # the last one is that of no votes
+    assert max(tried) > tried[-1]  # the last one is without neighbors
     assert isinstance(found, NeighborWeighting)
     held = np.setdiff1d(examples.source, chosen[0].source)
     assert len(held) == -(-len(examples.source) // 10)
@@ -115,17 +115,17 @@ def test_the_order_of_rows_does_not_change_the_choice():
 
 
 def test_few_rows_leave_the_parameters_as_they_are():
-    X, Y = problem(40)
+    X, Y = example(40)
     clf = classifier(n_neighbors="auto", neighbor_power=2.0, neighbor_weight=0.1).fit(X, Y)
     assert clf.neighbors_ == (20, 2.0, 0.1)
 
 
-# ---- votes and post-processors ----
+# ---- neighbors and post-processors ----
 
 
 @pytest.mark.parametrize("params", [{"n_neighbors": 20}, {"n_neighbors": None, "n_trees": 2}])
 def test_logarithms_are_taken_of_the_mixture(params):
-    X, Y = problem()
+    X, Y = example()
     product = classifier(post_processor="sigmoid", **params).fit(X, Y)
     log = classifier(post_processor="log-sigmoid", **params).fit(X, Y)
     labels, scores = product.rank(X, 6)
@@ -137,25 +137,27 @@ def test_logarithms_are_taken_of_the_mixture(params):
     assert (log.predict(X) != product.predict(X)).nnz == 0
 
 
-def test_nobody_votes_on_margins():
-    X, Y = problem()
+def test_margins_use_no_neighbors():
+    X, Y = example()
     margins = classifier(post_processor="noop").fit(X, Y)
     plain = classifier(post_processor="noop", n_neighbors=None).fit(X, Y)
     assert_array_equal(margins.rank(X, 5)[1], plain.rank(X, 5)[1])
     margins.set_params(post_processor="l3-hinge")
-    voting = classifier().fit(X, Y)
-    assert_array_equal(margins.rank(X, 5)[1], voting.rank(X, 5)[1])
+    with_neighbors = classifier().fit(X, Y)
+    assert_array_equal(margins.rank(X, 5)[1], with_neighbors.rank(X, 5)[1])
 
 
-@pytest.mark.parametrize("votes", [[0, 3.0, 0.3], [20, 3.0], [20, -1.0, 0.3], [20, 3.0, 2.0], "x"])
-def test_saved_votes_are_checked(votes, tmp_path):
+@pytest.mark.parametrize(
+    "settings", [[0, 3.0, 0.3], [20, 3.0], [20, -1.0, 0.3], [20, 3.0, 2.0], "x"]
+)
+def test_saved_settings_are_checked(settings, tmp_path):
     from skxmr._utils.folder import write_folder
     from skxmr.linear._saving import classifier_state
 
-    clf = classifier().fit(*problem())
+    clf = classifier().fit(*example())
     content, *arrays = classifier_state(clf)
-    write_folder(tmp_path / "model", {**content, "votes": votes}, *arrays)
-    with pytest.raises(ValueError, match="votes"):
+    write_folder(tmp_path / "model", {**content, "neighbors": settings}, *arrays)
+    with pytest.raises(ValueError, match="neighbors"):
         skxmr.load(tmp_path / "model")
 
 
@@ -163,8 +165,8 @@ def test_saved_votes_are_checked(votes, tmp_path):
 
 
 def test_examples_of_labels_are_rows_like_others():
-    X, Y = problem()
-    rows, _ = problem(12, seed=8)
+    X, Y = example()
+    rows, _ = example(12, seed=8)
     rows[3] = 0
     rows.eliminate_zeros()
     weight = np.linspace(0.5, 2, X.shape[0]).astype(np.float32)
@@ -180,8 +182,8 @@ def test_examples_of_labels_are_rows_like_others():
 
 
 def test_examples_of_labels_beside_relevance_and_negatives():
-    X, Y = problem()
-    rows, _ = problem(12, seed=8)
+    X, Y = example()
+    rows, _ = example(12, seed=8)
     relevance = Y.copy()
     relevance.data[:] = np.linspace(0.5, 2, Y.nnz)
     negatives = sp.csr_matrix(Y[::-1])
@@ -211,7 +213,7 @@ def test_examples_of_labels_beside_relevance_and_negatives():
 def test_wrong_examples_of_labels_are_refused(rows, match):
     clf = classifier()
     with pytest.raises(ValueError, match=match):
-        clf.fit(*problem(), label_examples=rows)
+        clf.fit(*example(), label_examples=rows)
     assert not hasattr(clf, "n_labels_")
 
 

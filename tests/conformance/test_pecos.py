@@ -16,11 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse as sp
 from scipy import special
+from strategies import examples
 
 import skxmr
 
@@ -577,7 +578,7 @@ def try_loading(folder):
 
 
 @given(st.data())
-@settings(max_examples=30)
+@examples(30)
 def test_swapped_and_changed_files_are_refused_or_harmless(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("pecos") / "model"
     save(folder, random_levels(np.random.default_rng(4), 7, TREES["contiguous"]))
@@ -604,7 +605,7 @@ def put_any(array, at, value):
 
 
 @given(st.data())
-@settings(max_examples=40)
+@examples(40)
 def test_any_element_of_any_matrix_is_refused_or_harmless(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("pecos") / "model"
     save(folder, random_levels(np.random.default_rng(4), 7, TREES["contiguous"]))

@@ -112,7 +112,7 @@ def pack(path, inputs):
     path.write_bytes(b"".join(len(i).to_bytes(2, "little") + i for i in inputs))
 
 
-def grown(name, folder):
+def extended(name, folder):
     """The committed inputs of a fuzzer, and those in a folder."""
     return [*unpack(corpus_of(name)), *(path.read_bytes() for path in sorted(folder.glob("*")))]
 
@@ -189,7 +189,7 @@ def coverage(names, corpora):
         build = Build(folder, "clang", flags, FASTEST)
         for name in names:
             build.program(name, f"fuzz_{name}.c", "replay.c")
-            pack(folder / f"{name}.bin", grown(name, corpora / name))
+            pack(folder / f"{name}.bin", extended(name, corpora / name))
             environment = {**os.environ, "LLVM_PROFILE_FILE": str(folder / f"{name}.profraw")}
             run = [str(folder / name), str(folder / f"{name}.bin")]
             subprocess.run(run, check=True, env=environment, stdout=subprocess.DEVNULL)
@@ -205,7 +205,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=60, help="for each fuzzer and round")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=fuzzers(), default=fuzzers())
-    parser.add_argument("--corpus", type=Path, help="folder of the growing corpora")
+    parser.add_argument("--corpus", type=Path, help="folder of the corpora to extend")
     parser.add_argument("--keep", type=int, metavar="BYTES")
     parser.add_argument("--log", type=Path)
     parser.add_argument("--replay", action="store_true")

@@ -31,6 +31,7 @@ def test_every_fuzzer_has_a_corpus():
         assert len(run.unpack(run.corpus_of(name))) >= 10
 
 
+@pytest.mark.slow
 def test_corpora_are_survived_also_without_memory(tmp_path):
     flags = next((f for f in (run.SANITIZERS, []) if works(f, tmp_path)), None)
     if flags is None:

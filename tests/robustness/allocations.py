@@ -28,12 +28,12 @@ class Shim:
 
     def __init__(self):
         self.library = ctypes.CDLL(None)
-        places = re.findall(
+        ranges = re.findall(
             r"^([0-9a-f]+)-([0-9a-f]+) .*/_native[^/]*$",
             Path("/proc/self/maps").read_text(),
             re.MULTILINE,
         )
-        self.range = min(int(lo, 16) for lo, _ in places), max(int(hi, 16) for _, hi in places)
+        self.range = min(int(lo, 16) for lo, _ in ranges), max(int(hi, 16) for _, hi in ranges)
 
     def arm(self, n):
         """Let the n-th allocation from now on fail; 0: none."""
@@ -85,7 +85,7 @@ def calls():
         "rank": lambda: tree.rank(X, 3),
         "rank, one row": lambda: one_row(tree),
         "rank, one dense row": lambda: one_row_dense(tree, X),
-        "rank, two trees and votes": lambda: ensemble.rank(X, 3),
+        "rank, two trees and neighbors": lambda: ensemble.rank(X, 3),
         "rank, one row by these": lambda: one_row(ensemble),
         "learn n-grams": lambda: NGramTfidfVectorizer().fit_transform(texts).toarray(),
         "transform n-grams": lambda: vectorizer.transform(texts).toarray(),
@@ -116,7 +116,7 @@ def fail_each(shim, call, most):
         except MemoryError:
             pass
         else:
-            raise AssertionError(f"allocation {i} failed and nobody was told")
+            raise AssertionError(f"allocation {i} failed without an error")
         shim.arm(0)
         assert shim.alive == alive, f"allocation {i}: {shim.alive - alive} are not freed"
     assert flat(call()) == expected

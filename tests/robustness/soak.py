@@ -89,7 +89,7 @@ class Pace:
 
 
 def rank_forever(served, pace, latencies, stop, seed):
-    """Rank rows and batches, from text and from features, until told to stop."""
+    """Rank rows and batches, from text and from features, until a flag is set."""
     rng = np.random.default_rng(seed)
     while not stop.is_set():
         began = time.thread_time()
@@ -108,14 +108,14 @@ def rank_forever(served, pace, latencies, stop, seed):
 
 
 def replace_forever(served, pace, counts, stop, folder, every):
-    """Save, load and swap models, and train small ones, until told to stop."""
+    """Save, load and swap models, and train small ones, until a flag is set."""
     turn = 0
     while not stop.wait(every):
         began = time.thread_time()
         which, mmap = turn % 2, turn % 4 < 2
-        place = Path(folder) / f"model{which}"
-        served.models[which].save(place)
-        loaded = skxmr.load(place, mmap=mmap)
+        path = Path(folder) / f"model{which}"
+        served.models[which].save(path)
+        loaded = skxmr.load(path, mmap=mmap)
         served.check(which, slice(0, BATCH), loaded.rank(served.X[:BATCH], 5))
         served.models[which] = loaded
         counts["saved and loaded"] += 1
@@ -161,7 +161,7 @@ def summary(samples, latencies, counts, used):
         "samples": len(samples),
         "tenths": tenths,
         "one row, a tree": Latencies.report([pair[0] for pair in latencies]),
-        "one row, two trees and votes": Latencies.report([pair[1] for pair in latencies]),
+        "one row, two trees and neighbors": Latencies.report([pair[1] for pair in latencies]),
         **counts,
     }
 
@@ -172,7 +172,7 @@ def soak(seconds, *, load, n_threads, n_rows, every):
     Raises
     ------
     RuntimeError
-        If a thread failed, which its traceback has told of.
+        If a thread failed, as its traceback shows.
     """
     served, stop = Served(n_rows), threading.Event()
     latencies = [(Latencies(), Latencies()) for _ in range(n_threads)]

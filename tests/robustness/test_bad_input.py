@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from scipy import sparse as sp
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
+from strategies import examples
 
 from skxmr import (
     CalibratedRanker,
@@ -258,7 +259,7 @@ def as_dense(matrix):
 
 
 @given(compressed())
-@settings(max_examples=300)
+@examples(300)
 def test_any_arrays_are_ranked_rightly_or_refused(matrix):
     clf = FITTED
     dense = as_dense(matrix)
@@ -576,7 +577,7 @@ def test_wrong_label_text_is_named(bad):
 
 
 @pytest.mark.parametrize("bad", [1, b"a", None, np.nan])
-def test_a_label_text_that_is_no_string_is_named_with_its_place(bad):
+def test_a_label_text_that_is_no_string_is_named_with_its_position(bad):
     with pytest.raises(TypeError, match=r"label_text must hold strings, but label_text\[1\] is"):
         classifier(label_embedding="text").fit(X, Y, label_text=["a", bad] + ["b"] * (N_LABELS - 2))
 

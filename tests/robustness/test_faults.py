@@ -27,7 +27,14 @@ def run(script, *args, tmp_path, **environment):
 
 @linux
 @pytest.mark.parametrize(
-    ("what", "rounds"), [("kill", 6), ("full", 6), ("replace", 8), ("contend", 8), ("fork", 2)]
+    ("what", "rounds"),
+    [
+        ("kill", 6),
+        *(
+            pytest.param(what, rounds, marks=pytest.mark.slow)
+            for what, rounds in (("full", 6), ("replace", 8), ("contend", 8), ("fork", 2))
+        ),
+    ],
 )
 def test_processes(tmp_path, what, rounds):
     report = run("processes.py", what, "--rounds", rounds, "--no-sync", tmp_path=tmp_path)
@@ -36,6 +43,7 @@ def test_processes(tmp_path, what, rounds):
 
 @linux
 @pytest.mark.parametrize(("what", "rounds"), [("mapped", 1), ("pickled", 200)])
+@pytest.mark.slow
 def test_damage(tmp_path, what, rounds):
     report = run("damage.py", what, "--rounds", rounds, tmp_path=tmp_path)
     assert report["ValueError"] > 10
@@ -43,6 +51,7 @@ def test_damage(tmp_path, what, rounds):
 
 
 @linux
+@pytest.mark.slow
 def test_interrupts(tmp_path):
     report = run("interrupts.py", "--rounds", 16, "--longest", 0.02, tmp_path=tmp_path)
     assert sum(n for n, _ in report.values()) == 16
@@ -50,6 +59,7 @@ def test_interrupts(tmp_path):
 
 
 @linux
+@pytest.mark.slow
 def test_failing_allocations(tmp_path):
     shim = tmp_path / "shim.so"
     options = ["-shared", "-fPIC", "-O1", str(HERE / "shim.c"), "-o", str(shim)]
@@ -62,10 +72,11 @@ def test_failing_allocations(tmp_path):
 
 
 @linux
+@pytest.mark.slow
 def test_soak(tmp_path):
     load = ["--load", 0.9, "--threads", 2, "--rows", 300, "--every", 0.2, "--no-sync"]
     report = run("soak.py", "--seconds", 2, *load, tmp_path=tmp_path)
     assert report["saved and loaded"] >= 1
-    for kind in ("one row, a tree", "one row, two trees and votes"):
+    for kind in ("one row, a tree", "one row, two trees and neighbors"):
         assert report[kind]["calls"] >= 20
     assert all(tenth["rss_mb"][2] < 2000 for tenth in report["tenths"])

@@ -11,6 +11,7 @@ import joblib
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from marks import slow_except
 from numpy.testing import assert_array_equal
 from sklearn.model_selection import GridSearchCV
 
@@ -62,10 +63,13 @@ except KeyboardInterrupt:
     "params",
     [
         {"n_jobs": 1},
-        {"n_jobs": 2},
-        {"n_jobs": 1, "loss": "log_loss"},
-        {"n_jobs": 1, "verbose": 1},
-        {"n_jobs": 1, "verbose": 1, "negative_sampling": "man", "max_clusters_per_label": 2},
+        pytest.param({"n_jobs": 2}, marks=pytest.mark.slow),
+        pytest.param({"n_jobs": 1, "loss": "log_loss"}, marks=pytest.mark.slow),
+        pytest.param({"n_jobs": 1, "verbose": 1}, marks=pytest.mark.slow),
+        pytest.param(
+            {"n_jobs": 1, "verbose": 1, "negative_sampling": "man", "max_clusters_per_label": 2},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_fit_obeys_an_interrupt_and_leaves_the_estimator_as_it_was(params, tmp_path):
@@ -107,6 +111,7 @@ if True:
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_fit_obeys_several_interrupts(n_jobs, tmp_path):
     command = [sys.executable, "-c", IMPATIENT, json.dumps({"n_jobs": n_jobs})]
@@ -243,8 +248,8 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize("call", ["fit", "fit_transform", "transform"])
-def test_vectorising_a_long_text_obeys_an_interrupt(call, tmp_path):
+@pytest.mark.parametrize("call", slow_except(["fit"], ["fit", "fit_transform", "transform"]))
+def test_vectorizing_a_long_text_obeys_an_interrupt(call, tmp_path):
     command = [sys.executable, "-c", TEXT_SCRIPT, call]
     options = {"capture_output": True, "text": True, "cwd": tmp_path}
     done = subprocess.run(command, timeout=120, check=True, **options)
@@ -301,7 +306,7 @@ def test_the_first_failure_ends_all_and_is_raised(n_jobs):
     n_seen = len(seen)
     assert n_seen < 50
     time.sleep(0.05)
-    assert len(seen) == n_seen  # nobody goes on
+    assert len(seen) == n_seen  # no worker goes on
 
 
 @pytest.mark.parametrize("n_jobs", [1, 3])

@@ -20,7 +20,7 @@ SOURCES = HERE.parents[1] / "csrc"
 N_THREADS = 8
 
 
-def problem():
+def example():
     rng = np.random.default_rng(0)
     X = sp.random(120, 60, 0.2, "csr", dtype=np.float32, random_state=0)
     names = np.array([f"class {i}" for i in range(25)])
@@ -46,7 +46,7 @@ def all_at_once(function):
 
 MODELS = {
     "a tree": {},
-    "trees and votes": {"n_trees": 2, "n_neighbors": 3},
+    "trees and neighbors": {"n_trees": 2, "n_neighbors": 3},
     "log loss": {"loss": "log_loss", "post_processor": "sigmoid"},
 }
 
@@ -55,7 +55,7 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 def test_first_calls_at_once_give_what_one_thread_gets(tmp_path, name, fresh):
     """Whatever a first call prepares is prepared by all of them."""
-    X, y = problem()
+    X, y = example()
     indexer = KMeansIndexer(branching=3, max_leaf_size=4)
     clf = XRLinearClassifier(indexer, random_state=0, **MODELS[name]).fit(X, y)
     clf.save(tmp_path)
@@ -76,7 +76,9 @@ def test_first_calls_at_once_give_what_one_thread_gets(tmp_path, name, fresh):
             for j, row in zip(range(i, 120, 9), rows, strict=True):
                 k = 1 + (i + j) % 4
                 assert_array_equal(row[0][0], expected[0][j, :k])
-                if name != "trees and votes":  # more labels are listed, and sums differ in rounding
+                if (
+                    name != "trees and neighbors"
+                ):  # more labels are listed, and sums differ in rounding
                     assert_array_equal(row[1][0], expected[1][j, :k])
             assert_array_equal(predicted, classes[expected[0][i : i + 3, 0]])
 
@@ -106,6 +108,7 @@ def run_sanitized(program):
     return subprocess.run([*fixed, str(program)], capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_searches_share_nothing_that_they_write_to(tmp_path):
     if not build_library(tmp_path):
         pytest.skip("there is no ThreadSanitizer")

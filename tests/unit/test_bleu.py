@@ -79,9 +79,9 @@ def test_bleu_rr_from_its_definition(rows, k):
     for truth, suggestions in rows:
         scores = [nltk_bleu(truth, sentence) for sentence in suggestions[:k]]
         if scores:
-            places = range(1, len(scores) + 1)
-            gain = sum(score / i for i, score in zip(places, scores, strict=True))
-            expected += gain / sum(1 / i for i in places) / len(rows)
+            ranks = range(1, len(scores) + 1)
+            gain = sum(score / i for i, score in zip(ranks, scores, strict=True))
+            expected += gain / sum(1 / i for i in ranks) / len(rows)
     got = bleu_rr([truth for truth, _ in rows], [row for _, row in rows], k=k)
     assert type(got) is float
     assert got == pytest.approx(expected, abs=1e-12)
@@ -108,7 +108,7 @@ def test_row_without_suggestions_scores_zero():
     assert bleu_rr(TRUTH, [[], []]) == 0.0
 
 
-def test_ten_places_by_default():
+def test_ten_ranks_by_default():
     ranked = [["x"] * 9 + [TRUTH[0]] * 2]
     assert bleu_rr(TRUTH[:1], ranked) == bleu_rr(TRUTH[:1], ranked, k=10)
     assert bleu_rr(TRUTH[:1], ranked, k=11) > bleu_rr(TRUTH[:1], ranked, k=10) > 0.0

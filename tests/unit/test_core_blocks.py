@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from reference import (
     HALVES,
@@ -16,8 +16,8 @@ from reference import (
     frontier_of,
     is_product,
     layer_of,
-    quantised_csr,
-    quantised_model,
+    quantized_csr,
+    quantized_model,
     random_csr,
     random_model,
     rank_all,
@@ -26,7 +26,7 @@ from reference import (
     saturated_model,
 )
 from scipy import sparse as sp
-from strategies import label_trees, seeds
+from strategies import examples, label_trees, seeds
 
 from skxmr import LabelTree
 from skxmr._core import CSRView
@@ -52,10 +52,10 @@ N_ROWS = 60  # different ones
 def spread_over(matrix, n_columns, axis):
     """The same matrix with its rows or columns apart, so that indices of chunks are hash tables."""
     n = matrix.shape[axis]
-    places = np.sort(np.random.default_rng(n).choice(n_columns, n, replace=False))
+    columns = np.sort(np.random.default_rng(n).choice(n_columns, n, replace=False))
     shape = (n_columns, matrix.shape[1]) if axis == 0 else (matrix.shape[0], n_columns)
     wide = np.zeros(shape, dtype=np.float32)
-    wide[(places,) if axis == 0 else (slice(None), places)] = matrix
+    wide[(columns,) if axis == 0 else (slice(None), columns)] = matrix
     return wide
 
 
@@ -66,10 +66,10 @@ def make_case(kind, hashed=False, weight_dtype="float32"):
     tree = fixed_tree()
     if kind == "random":
         model, X = random_model(rng, tree, 40), random_csr(rng, N_ROWS, 40, density=0.2)
-    elif kind == "quantised":
-        model, X = quantised_model(rng, tree, 40), quantised_csr(rng, N_ROWS, 40, per_row=4)
+    elif kind == "quantized":
+        model, X = quantized_model(rng, tree, 40), quantized_csr(rng, N_ROWS, 40, per_row=4)
     else:
-        model, X = saturated_model(rng, tree, 40, 1000), abs(quantised_csr(rng, N_ROWS, 40, 2))
+        model, X = saturated_model(rng, tree, 40, 1000), abs(quantized_csr(rng, N_ROWS, 40, 2))
     X = X.toarray()
     X[::7] = 0
     if hashed:
@@ -77,8 +77,8 @@ def make_case(kind, hashed=False, weight_dtype="float32"):
         weights = [spread_over(W, 5000, 0) for W in model.weights]
         model = DenseModel(tree, weights, model.biases)
     model = model.compile(weight_dtype)
-    widest = np.diff(model.layers[-1].index_ptr).max()
-    assert (widest < -(-X.shape[1] // 64)) == hashed
+    n_words = np.diff(model.layers[-1].index_ptr).max()
+    assert (n_words < -(-X.shape[1] // 64)) == hashed
     return model, sp.csr_matrix(X)
 
 
@@ -98,7 +98,7 @@ def assert_blocks_are_rows(model, X, n_rows, starts=None, **options):
     assert_same(found, [np.concatenate(part)[which] for part in zip(*rows, strict=True)])
 
 
-@pytest.mark.parametrize("kind", ["random", "quantised"])
+@pytest.mark.parametrize("kind", ["random", "quantized"])
 @pytest.mark.parametrize("post_processor", ALL)
 def test_many_rows_are_ranked_as_each_for_itself(post_processor, kind):
     model, X = make_case(kind)
@@ -116,9 +116,9 @@ SCORES = {
 }
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
-    st.sampled_from(["random", "quantised", "saturated"]),
+    st.sampled_from(["random", "quantized", "saturated"]),
     st.booleans(),
     st.sampled_from(["float32", "float16"]),
     st.sampled_from([None, 0, 1, 2]),
@@ -183,7 +183,7 @@ def unit_for(post_processor):
 
 # Parents that score alike, whose children score as they do; and below zero, where a factor of 0
 # lifts a child above its parent.
-@settings(max_examples=150)
+@examples(150)
 @given(
     label_trees(max_children=6),
     seeds,

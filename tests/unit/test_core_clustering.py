@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from reference import random_csr
 from scipy import sparse as sp
 from sklearn.cluster import KMeans
 from sklearn.preprocessing import normalize
-from strategies import csr_matrices, halves
+from strategies import csr_matrices, examples, halves
 
 from skxmr._core import CSRView, kmeans
 
@@ -19,25 +19,25 @@ def cluster_all(Z, n_clusters, *, balanced=True, spherical=False, max_iter=50, s
     return kmeans(CSRView(Z), rows, n_clusters, **options)
 
 
-def centres_of(Z, clusters, n_clusters, spherical):
+def centers_of(Z, clusters, n_clusters, spherical):
     """Means, or sums of norm one, in float64; NaN where a cluster is empty."""
     dense = Z.toarray().astype(np.float64)
-    centres = np.full((n_clusters, Z.shape[1]), np.nan)
+    centers = np.full((n_clusters, Z.shape[1]), np.nan)
     for c in np.unique(clusters):
         total = dense[clusters == c].sum(axis=0)
         size = np.linalg.norm(total) if spherical else np.sum(clusters == c)
-        centres[c] = total / size if size else total
-    return centres
+        centers[c] = total / size if size else total
+    return centers
 
 
-def distances(Z, centres):
-    """Squared Euclidean distances, rows by centres."""
-    return ((Z.toarray()[:, None, :].astype(np.float64) - centres[None]) ** 2).sum(axis=2)
+def distances(Z, centers):
+    """Squared Euclidean distances, rows by centers."""
+    return ((Z.toarray()[:, None, :].astype(np.float64) - centers[None]) ** 2).sum(axis=2)
 
 
 def cost(Z, clusters, n_clusters, spherical):
-    """The sum of the rows' squared distances to their centres."""
-    apart = distances(Z, centres_of(Z, clusters, n_clusters, spherical))
+    """The sum of the rows' squared distances to their centers."""
+    apart = distances(Z, centers_of(Z, clusters, n_clusters, spherical))
     return apart[np.arange(len(clusters)), clusters].sum()
 
 
@@ -158,13 +158,13 @@ def test_balanced_clusters_are_better_than_any_random_ones(spherical, seed):
     assert cost(Z, clusters, 9, spherical) < best
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.integers(2, 40), st.booleans(), st.integers(0, 2**32 - 1))
-def test_two_converged_halves_are_cut_across_the_line_between_their_centres(n, spherical, seed):
+def test_two_converged_halves_are_cut_across_the_line_between_their_centers(n, spherical, seed):
     Z = normalize(random_csr(np.random.default_rng(seed), n, 6))
     clusters, n_iter = cluster_all(Z, 2, spherical=spherical, max_iter=200, seed=seed)
     assert n_iter < 200
-    left, right = centres_of(Z, clusters, 2, spherical)
+    left, right = centers_of(Z, clusters, 2, spherical)
     along = Z @ (left - right)
     assert along[clusters == 0].min() >= along[clusters == 1].max() - 1e-5
 
@@ -172,11 +172,11 @@ def test_two_converged_halves_are_cut_across_the_line_between_their_centres(n, s
 # ---- Lloyd ----
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(
     csr_matrices(values=halves, min_rows=1, max_rows=25, min_columns=1), st.booleans(), st.data()
 )
-def test_every_row_is_in_the_cluster_of_its_nearest_centre(Z, spherical, data):
+def test_every_row_is_in_the_cluster_of_its_nearest_center(Z, spherical, data):
     if spherical:
         Z = normalize(Z)
     n_clusters = data.draw(st.integers(1, Z.shape[0]))
@@ -185,7 +185,7 @@ def test_every_row_is_in_the_cluster_of_its_nearest_centre(Z, spherical, data):
     assert n_iter < 200
     assert clusters.min() >= 0
     assert clusters.max() < n_clusters
-    apart = distances(Z, centres_of(Z, clusters, n_clusters, spherical))
+    apart = distances(Z, centers_of(Z, clusters, n_clusters, spherical))
     own = apart[np.arange(Z.shape[0]), clusters]
     assert (own <= np.nanmin(apart, axis=1) + 1e-4).all()
 
@@ -231,10 +231,10 @@ def make_topics(n_rows, n_topics, seed=0):
 
 
 def similarity(Z, clusters, n_clusters):
-    """The sum of the rows' cosines with their centres, in float64."""
+    """The sum of the rows' cosines with their centers, in float64."""
     member = sp.csr_matrix((np.ones(len(clusters)), (clusters, np.arange(len(clusters)))))
-    centres = normalize((member @ Z.astype(np.float64)).tocsr())
-    return Z.multiply(centres[clusters]).sum()
+    centers = normalize((member @ Z.astype(np.float64)).tocsr())
+    return Z.multiply(centers[clusters]).sum()
 
 
 @pytest.mark.parametrize("balanced", [True, False])

@@ -10,7 +10,7 @@ from reference import (
     columns_of,
     dense_weights,
     layer_of,
-    quantised_csr,
+    quantized_csr,
     random_csr,
     rank_block,
     rounded,
@@ -53,9 +53,9 @@ def columns_and_width(draw):
 def without_empty_features(columns):
     """The same columns without the features that no column uses: what a chunk can hold."""
     used = np.unique(columns.entries)
-    place = np.zeros(len(columns.features), dtype=np.int32)
-    place[used] = np.arange(len(used))
-    return columns._replace(features=columns.features[used], entries=place[columns.entries])
+    position = np.zeros(len(columns.features), dtype=np.int32)
+    position[used] = np.arange(len(used))
+    return columns._replace(features=columns.features[used], entries=position[columns.entries])
 
 
 def assert_same_columns(a, b):
@@ -200,7 +200,7 @@ def test_chunks_of_another_width_are_refused(width):
 # ---- half precision ----
 
 
-def neighbourhood(values):
+def neighborhood(values):
     """Values and the float32 next to them on either side."""
     infinity = np.float32(np.inf)
     beside = [np.nextafter(values, s * infinity, dtype=np.float32) for s in (-1, 1)]
@@ -232,7 +232,7 @@ def test_values_are_rounded_as_numpy_rounds_but_never_to_zero(width):
     exact = halves()
     ties = (exact[:-1] + exact[1:]) / 2
     tiny = np.array([2**-25, 2**-26, 2**-24 * 1.5, 1e-30, 1e-45, 2**-149], dtype=np.float32)
-    values = np.concatenate([exact, neighbourhood(ties), neighbourhood(exact[:-1]), tiny])
+    values = np.concatenate([exact, neighborhood(ties), neighborhood(exact[:-1]), tiny])
     values = values[width % 2 :: 50] if width == 1 else values
     W = filled(values, width)
     chunk = compile_chunk(columns_of(W, np.zeros(width)), len(W), "float16")
@@ -274,7 +274,7 @@ def test_the_largest_float16_is_kept():
 
 # ---- layers ----
 
-N_FEATURES = 70 * BLOCK  # room for chunks with direct and with hashed indices
+N_FEATURES = 70 * BLOCK  # enough for chunks with direct and with hashed indices
 
 
 def make_layer(seed=0, weight_dtype="float32"):
@@ -596,11 +596,11 @@ def mask_changes(block, value_bytes):
 
 
 def value_changes(kind, block):
-    places = {"first": block + 6, "last": block + 6 + np.dtype(kind).itemsize}
+    positions = {"first": block + 6, "last": block + 6 + np.dtype(kind).itemsize}
     return {
-        f"{name} value {value}": number(kind, place, value)
+        f"{name} value {value}": number(kind, position, value)
         for value in (0.0, -0.0, np.nan, np.inf, -np.inf)
-        for name, place in places.items()
+        for name, position in positions.items()
     }
 
 
@@ -746,7 +746,7 @@ def scores_of(layer, view):
 def test_a_mutated_layer_is_refused_or_searched_as_it_reads(seed, weight_dtype):
     rng = np.random.default_rng(seed)
     layer, W = make_layer(seed, weight_dtype)
-    X = quantised_csr(rng, 3, N_FEATURES, per_row=1000)
+    X = quantized_csr(rng, 3, N_FEATURES, per_row=1000)
     view = CSRView(X)
     np.testing.assert_allclose(scores_of(layer, view), X @ W + layer.bias)
     accepted = 0
@@ -779,7 +779,7 @@ def narrow_half_chunk():
 )
 def test_a_chunk_with_any_one_bit_flipped_is_refused_or_searched_as_it_reads(make):
     chunk, n_features = make()
-    X = quantised_csr(np.random.default_rng(0), 2, n_features, per_row=n_features)
+    X = quantized_csr(np.random.default_rng(0), 2, n_features, per_row=n_features)
     accepted = []
     for name in ("index", "payload"):
         for bit in range(8 * getattr(chunk, name).nbytes):

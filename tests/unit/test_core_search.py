@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from reference import (
     DenseModel,
@@ -14,15 +14,15 @@ from reference import (
     frontier_of,
     is_product,
     padded,
-    quantised_csr,
-    quantised_model,
+    quantized_csr,
+    quantized_model,
     random_csr,
     random_model,
     rank_all,
     rank_block,
 )
 from scipy import sparse as sp
-from strategies import label_trees, seeds
+from strategies import examples, label_trees, seeds
 
 from skxmr import LabelTree
 from skxmr._core import CSRView
@@ -49,30 +49,30 @@ def test_ranking_is_that_of_the_reference_ties_included(
     tree, seed, n_features, post_processor, beam_width, k
 ):
     rng = np.random.default_rng(seed)
-    model = quantised_model(rng, tree, n_features)
-    X = quantised_csr(rng, 3, n_features, per_row=4)
+    model = quantized_model(rng, tree, n_features)
+    X = quantized_csr(rng, 3, n_features, per_row=4)
     options = {"k": k, "beam_width": beam_width, "post_processor": post_processor}
     assert_ranks_exactly(model, X, **options)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(label_trees(), seeds, st.sampled_from(EXACT), st.integers(-8, 4).map(lambda n: n / 2))
 def test_the_floor_leaves_out_lower_scores_only(tree, seed, post_processor, floor):
     rng = np.random.default_rng(seed)
-    model = quantised_model(rng, tree, 10)
-    X = quantised_csr(rng, 3, 10, per_row=3)
+    model = quantized_model(rng, tree, 10)
+    X = quantized_csr(rng, 3, 10, per_row=3)
     options = {"k": 5, "beam_width": 3, "post_processor": post_processor}
     assert_ranks_exactly(model, X, floor=floor, **options)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(label_trees(), seeds, st.sampled_from(EXACT), st.integers(1, 5), st.data())
 def test_ranking_from_a_frontier_is_that_of_the_reference(
     tree, seed, post_processor, beam_width, data
 ):
     rng = np.random.default_rng(seed)
-    model = quantised_model(rng, tree, 10)
-    X = quantised_csr(rng, 3, 10, per_row=3)
+    model = quantized_model(rng, tree, 10)
+    X = quantized_csr(rng, 3, 10, per_row=3)
     level = data.draw(st.integers(0, tree.n_levels - 1), label="level")
     starts = [(level, draw_beam(rng, tree.n_nodes(level), beam_width)) for _ in range(3)]
     options = {"k": 5, "beam_width": beam_width, "post_processor": post_processor}
@@ -81,8 +81,8 @@ def test_ranking_from_a_frontier_is_that_of_the_reference(
 
 def test_a_frontier_wider_than_the_beam_is_cut_to_its_best():
     tree = LabelTree([[0, 4], [0, 2, 4, 6, 8]], range(8))
-    model = quantised_model(np.random.default_rng(0), tree, 5)
-    X = quantised_csr(np.random.default_rng(1), 1, 5, per_row=3)
+    model = quantized_model(np.random.default_rng(0), tree, 5)
+    X = quantized_csr(np.random.default_rng(1), 1, 5, per_row=3)
     options = {"k": 8, "beam_width": 2, "post_processor": "log-l1-hinge"}
     wide = frontier_of([(1, [(0, -1), (3, 0), (1, -2), (2, -1)])])
     narrow = frontier_of([(1, [(0, -1), (3, 0)])])
@@ -125,8 +125,8 @@ def test_nodes_of_more_children_than_a_chunk_holds(n_children, post_processor):
         [[0, n_children], [0, 3, *range(3, n_children + 2)]],
         rng.permutation(n_children + 2 - 1),
     )
-    model = quantised_model(rng, tree, 150, density=0.1)
-    X = quantised_csr(rng, 4, 150, per_row=6)
+    model = quantized_model(rng, tree, 150, density=0.1)
+    X = quantized_csr(rng, 4, 150, per_row=6)
     options = {"k": 50, "beam_width": 260, "post_processor": post_processor}
     assert_ranks_exactly(model, X, **options)
 
@@ -135,8 +135,8 @@ def test_beams_of_many_chunks_and_queries_of_many_features():
     # More chunks than are scored together, and more (feature, chunk) pairs than fit one tile.
     rng = np.random.default_rng(0)
     tree = LabelTree([[0, 100], np.arange(0, 501, 5)], rng.permutation(500))
-    model = quantised_model(rng, tree, 80, density=0.3)
-    X = quantised_csr(rng, 3, 80, per_row=60)
+    model = quantized_model(rng, tree, 80, density=0.3)
+    X = quantized_csr(rng, 3, 80, per_row=60)
     assert_ranks_exactly(model, X, k=400, beam_width=90, post_processor="noop")
     assert_ranks_exactly(model, X, k=400, beam_width=90, post_processor="log-l1-hinge")
 
@@ -144,17 +144,17 @@ def test_beams_of_many_chunks_and_queries_of_many_features():
 def test_chunks_with_hashed_indices_are_searched_alike():
     rng = np.random.default_rng(0)
     tree = LabelTree([[0, 3], [0, 2, 4, 9]], range(9))
-    model = quantised_model(rng, tree, 30)
-    places = np.sort(rng.choice(20_000, 30, replace=False))
+    model = quantized_model(rng, tree, 30)
+    columns = np.sort(rng.choice(20_000, 30, replace=False))
     spread = []
     for W in model.weights:
         wide = np.zeros((20_000, W.shape[1]), dtype=np.float32)
-        wide[places] = W
+        wide[columns] = W
         spread.append(wide)
     wide_model = DenseModel(tree, spread, model.biases)
     assert len(wide_model.compile().layers[0].index) < 20_000 / 64
-    X = quantised_csr(rng, 5, 20_000, per_row=3).tolil()
-    X[:, places] = quantised_csr(rng, 5, 30, per_row=5).toarray()
+    X = quantized_csr(rng, 5, 20_000, per_row=3).tolil()
+    X[:, columns] = quantized_csr(rng, 5, 30, per_row=5).toarray()
     assert_ranks_exactly(wide_model, X.tocsr(), k=9, beam_width=2, post_processor="noop")
 
 
@@ -243,7 +243,7 @@ def test_a_frontier_at_the_root_is_no_frontier(post_processor, root):
 
 
 def test_stepping_through_the_levels_is_searching_them_at_once():
-    # Whoever scores the nodes of a level as the search does gets what the search gets.
+    # A frontier with the scores of the search gives the results of the search.
     rng = np.random.default_rng(0)
     model = random_model(rng, fixed_tree(), 50)
     X = random_csr(rng, 4, 50)
@@ -332,8 +332,8 @@ def test_ranking_is_deterministic_and_survives_pickling():
 
 def test_a_larger_k_extends_the_ranking():
     rng = np.random.default_rng(0)
-    model = quantised_model(rng, fixed_tree(), 20).compile()
-    X = quantised_csr(rng, 10, 20, per_row=4)
+    model = quantized_model(rng, fixed_tree(), 20).compile()
+    X = quantized_csr(rng, 10, 20, per_row=4)
     options = {"beam_width": 10, "post_processor": "noop"}
     labels, scores = rank_all(model, X, k=200, **options)
     for k in (1, 2, 3, 7, 50, 120):
@@ -356,8 +356,8 @@ def test_a_full_beam_scores_every_label():
 @pytest.mark.parametrize("beam_width", [1, 2, 5, 100])
 def test_no_result_is_larger_than_the_bound(beam_width):
     rng = np.random.default_rng(0)
-    model = quantised_model(rng, fixed_tree(), 20).compile()
-    X = quantised_csr(rng, 20, 20, per_row=4)
+    model = quantized_model(rng, fixed_tree(), 20).compile()
+    X = quantized_csr(rng, 20, 20, per_row=4)
     labels, _ = rank_all(model, X, k=120, beam_width=beam_width, post_processor="noop")
     assert (labels >= 0).sum(axis=1).max() <= model.max_results(beam_width) <= 120
 

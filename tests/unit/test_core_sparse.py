@@ -92,14 +92,14 @@ def test_the_first_of_several_faults_is_named():
 
 
 @given(csr_matrices(min_rows=1, min_columns=1), st.data())
-def test_a_fault_at_any_place_is_found(matrix, data):
+def test_a_fault_at_any_position_is_found(matrix, data):
     assume(matrix.nnz)
-    place = data.draw(st.integers(0, matrix.nnz - 1))
-    row = int(np.searchsorted(matrix.indptr, place, side="right")) - 1
+    position = data.draw(st.integers(0, matrix.nnz - 1))
+    row = int(np.searchsorted(matrix.indptr, position, side="right")) - 1
     if data.draw(st.booleans()):
-        matrix.data[place] = data.draw(st.sampled_from([np.nan, np.inf, -np.inf]))
+        matrix.data[position] = data.draw(st.sampled_from([np.nan, np.inf, -np.inf]))
     else:
-        matrix.indices[place] = data.draw(st.sampled_from([-1, matrix.shape[1]]))
+        matrix.indices[position] = data.draw(st.sampled_from([-1, matrix.shape[1]]))
     assert csr_check(matrix)[0].endswith(f"(row {row})")
 
 
@@ -137,7 +137,7 @@ def test_transpose_lists_the_rows_of_each_column(matrix):
 
 
 @given(csr_matrices())
-def test_transpose_carries_values(matrix):
+def test_transpose_keeps_values(matrix):
     indptr = np.empty(matrix.shape[1] + 1, dtype=np.int64)
     rows, values = np.empty(matrix.nnz, dtype=np.int32), np.empty(matrix.nnz, dtype=np.float32)
     outputs = [pointer(array, array.dtype) for array in (indptr, rows, values)]
@@ -165,7 +165,7 @@ def test_group_sum_adds_weighted_members(matrix, data):
 
 
 @given(csr_matrices(values=halves, min_rows=1, min_columns=1), st.data())
-def test_normalised_group_sums_have_norm_one_or_are_zero(matrix, data):
+def test_normalized_group_sums_have_norm_one_or_are_zero(matrix, data):
     member, pointers, weight = draw_groups(data, matrix.shape[0])
     sums = csr_group_sum(matrix, pointers, member, weight, 0, len(pointers) - 1, normalize=True)
     expected, _ = slow_group_sum(matrix, pointers, member, weight)

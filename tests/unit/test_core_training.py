@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from reference import (
     dense_weights,
@@ -15,7 +15,7 @@ from scipy import optimize, special
 from scipy import sparse as sp
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
-from strategies import seeds
+from strategies import examples, seeds
 
 from skxmr._core import (
     FOR_ALL,
@@ -178,7 +178,7 @@ def test_rare_labels_are_not_swamped(loss):
     assert columns.bias[0] < 0
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(
     seeds,
     st.sampled_from(LOSSES),

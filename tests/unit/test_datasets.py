@@ -15,14 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
+from strategies import examples
 
 from skxmr import datasets
 from skxmr.datasets import load_catalogue_subjects, load_npz_pair, load_xc_text, save_xc_text
 
 FLOAT32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
-TMP = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+TMP = settings(parent=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def assert_canonical(matrix, shape):
@@ -141,7 +140,7 @@ def test_sample_can_be_learned(sample):
     assert hits.mean() > 0.35
 
 
-def test_description_names_source_and_licences(sample):
+def test_description_names_source_and_licenses(sample):
     for phrase in ("NatLibFi/Annif-corpora", "subjects/yso-finna-en", "CC0 1.0", "CC BY 4.0"):
         assert phrase in sample.DESCR
     assert "National Library of Finland" in sample.DESCR
@@ -571,7 +570,7 @@ def test_npz_entries_are_sorted_and_summed(tmp_path, good):
     assert_equal(X, [[2, 0, 200], [0, 0, 0]])
 
 
-def test_npz_spare_room_and_stored_zeros_are_dropped(tmp_path, good):
+def test_npz_spare_capacity_and_stored_zeros_are_dropped(tmp_path, good):
     path = save_parts(
         tmp_path / "Y.npz",
         data=np.array([1, 0, 1, 7.0]),

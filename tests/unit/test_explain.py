@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from datasets import random_labels
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from reference import fixed_tree, joined, random_csr, random_model
@@ -14,6 +15,7 @@ from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from strategies import examples
 
 import skxmr
 from skxmr import KMeansIndexer, XRLinearClassifier, pecos
@@ -27,15 +29,10 @@ PRODUCTS = ["sigmoid", "l1-hinge", "l3-hinge"]
 WIDE = 10**6
 
 
-def problem(n=150, seed=0):
-    rng = np.random.default_rng(seed)
-    X = sp.random(n, 20, 0.3, "csr", dtype=np.float32, random_state=seed)
-    Y = (rng.random((n, 12)) < 0.2).astype(np.float32)
-    Y[:12] += np.eye(12, dtype=np.float32) * (1 - Y[:12])
-    return X, sp.csr_matrix(Y)
+example = random_labels
 
 
-X, Y = problem()
+X, Y = example()
 MIXTURES = [
     {},
     {"n_trees": 3},
@@ -55,7 +52,7 @@ def classifier(**params):
 # ---- against the reference ----
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.integers(0, 1000), st.sampled_from(sorted(POST_PROCESSORS)), st.integers(0, 119))
 def test_levels_are_those_of_the_reference(seed, post_processor, label):
     rng = np.random.default_rng(seed)
@@ -223,12 +220,12 @@ def test_rows_without_features_are_explained_by_the_biases():
     assert explanation.top(3) == [[] for _ in range(clf.n_levels_)]
 
 
-# ---- votes ----
+# ---- nearest neighbors ----
 
 
-def slow_votes(clf, row, column, n_rows):
-    """Cosines with the training rows; the n most similar vote by the power of these."""
-    steps = X.toarray()[:n_rows].astype(float)  # rows vote in 127 steps up to their largest value
+def slow_neighbors(clf, row, column, n_rows):
+    """Cosines with the training rows; the n most similar count by the power of these."""
+    steps = X.toarray()[:n_rows].astype(float)  # rows have 127 steps up to their largest value
     steps = np.rint(127 * steps / np.maximum(steps.max(axis=1, keepdims=True), 1e-30))
     norms = np.linalg.norm(steps, axis=1) * np.linalg.norm(row)
     similarity = steps @ row / np.where(norms > 0, norms, 1)
@@ -240,30 +237,30 @@ def slow_votes(clf, row, column, n_rows):
     return order, similarity[order], parts, has
 
 
-def test_voters_are_told_by_their_rows():
+def test_neighbors_are_named_by_their_rows():
     clf = classifier(n_neighbors=6).fit(X, Y)
-    votes = clf.explain(X[:20], 2).neighbors
+    neighbors = clf.explain(X[:20], 2).neighbors
     for i in range(20):
         row = X[[i]].toarray().ravel().astype(float)
-        order, similarity, parts, has = slow_votes(clf, row, 2, 150)
+        order, similarity, parts, has = slow_neighbors(clf, row, 2, 150)
         with_labels = np.diff(Y.indptr)[order] > 0
         if not with_labels.all():
-            continue  # such rows vote for nobody and are passed over
+            continue  # such rows have no neighbors
         n = len(order)
-        assert_array_equal(votes.rows[i, :n], order)
-        assert_allclose(votes.similarities[i, :n], similarity, rtol=1e-5)
-        assert_allclose(votes.parts[i, :n], parts, rtol=1e-5)
-        assert_array_equal(votes.carries[i, :n], has)
-        assert votes.scores[i] == pytest.approx(parts[has].sum(), rel=1e-5)
+        assert_array_equal(neighbors.rows[i, :n], order)
+        assert_allclose(neighbors.similarities[i, :n], similarity, rtol=1e-5)
+        assert_allclose(neighbors.parts[i, :n], parts, rtol=1e-5)
+        assert_array_equal(neighbors.carries[i, :n], has)
+        assert neighbors.scores[i] == pytest.approx(parts[has].sum(), rel=1e-5)
 
 
-def test_a_row_of_weight_votes_for_as_many_as_there_is_room():
+def test_a_row_of_weight_counts_as_many_as_are_left():
     weight = np.full(150, 2.0)
     clf = classifier(n_neighbors=3).fit(X, Y, sample_weight=weight)
-    votes = clf.explain(X[:10], 2).neighbors
-    similar = votes.similarities.astype(float) ** 3
+    neighbors = clf.explain(X[:10], 2).neighbors
+    similar = neighbors.similarities.astype(float) ** 3
     shares = similar * [2, 1, 0] / (similar * [2, 1, 0]).sum(axis=1, keepdims=True)
-    assert_allclose(votes.parts, shares, rtol=1e-5)
+    assert_allclose(neighbors.parts, shares, rtol=1e-5)
 
 
 def test_equal_rows_are_told_by_the_first_and_added_rows_numbered_on():
@@ -273,13 +270,13 @@ def test_equal_rows_are_told_by_the_first_and_added_rows_numbered_on():
     clf = classifier(n_neighbors=4).fit(X[:100], Y[:100])
     clf.add_neighbors(X[100:130], Y[100:130]).add_neighbors(X[130:], Y[130:])
     rows = clf.explain(X[100:], 1).neighbors.rows[:, 0]
-    labelled = np.diff(Y.indptr)[100:] > 0
+    labeled = np.diff(Y.indptr)[100:] > 0
     found = rows == np.arange(100, 150)
     # A row finds itself unless none of its labels is ranked, and twelve labels all are.
-    assert found[labelled].all()
+    assert found[labeled].all()
 
 
-def test_models_saved_without_rows_vote_on(tmp_path):
+def test_models_saved_without_rows_use_neighbors(tmp_path):
     clf = classifier(n_neighbors=4).fit(X, Y)
     clf._fitted.neighbors.source = None
     clf.save(tmp_path / "model")

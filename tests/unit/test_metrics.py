@@ -25,7 +25,7 @@ from sklearn.preprocessing import FunctionTransformer
 from skxmr import metrics
 
 # References: one row at a time, from the definitions. `true` is a set of labels, `ranking` a list
-# of labels in which None is an empty place.
+# of labels in which None is an empty position.
 
 
 def mean(values):
@@ -125,7 +125,7 @@ def problems(draw):
 
 @st.composite
 def rankings(draw, n_samples, n_labels):
-    """Rankings of one width, with empty places anywhere."""
+    """Rankings of one width, with empty positions anywhere."""
     width = draw(st.integers(0, n_labels + 2))
     rows = []
     for _ in range(n_samples):
@@ -144,7 +144,7 @@ def scores(draw, n_samples, n_labels):
 
 
 def ranking_of(rows, dtype):
-    """Rows of labels as an array, -1 for an empty place."""
+    """Rows of labels as an array, -1 for an empty position."""
     return np.array([[-1 if label is None else label for label in row] for row in rows], dtype)
 
 
@@ -327,7 +327,7 @@ class TestInput:
         assert metrics.ndcg_at_k([[1, 1]], [[0, 1]], k=10**30) == 1.0
 
     def test_small_integer_type_of_k(self):
-        # 4 rows times 100 places are more than an int8 holds.
+        # 4 rows times 100 ranks are more than an int8 holds.
         assert metrics.precision_at_k(np.ones((4, 1)), np.zeros((4, 1)), k=np.int8(100)) == 0.01
 
     @pytest.mark.parametrize("name", REFERENCES)
@@ -346,7 +346,7 @@ class TestInput:
         ],
     )
     def test_default_k(self, name, k):
-        # The only true label is at place 1, 1, 2, 3, ..., 12, which tells every k apart.
+        # The only true label is at rank 1, 1, 2, 3, ..., 12, which tells every k apart.
         Y_true = np.eye(12)[[0, *range(12)]]
         ranking, p = np.tile(np.arange(12), (13, 1)), np.ones(12)
         extra = {"propensities": p} if name == "psp_at_k" else {}
@@ -652,7 +652,7 @@ class ColumnScorer(ColumnRanker):
         return self.container(self.sign * X)
 
 
-class FirstPlaces:
+class FirstRanks:
     """A metric that is an instance, returns what it was given, and has no name."""
 
     def __call__(self, Y_true, Y_ranked, k=2):
@@ -758,7 +758,7 @@ class TestScorers:
         assert metrics.ndcg_at_5_scorer(model, X, Y) == pytest.approx(expected)
 
     @pytest.mark.parametrize("container", [np.int64, sparse.csr_matrix])
-    def test_votes_and_sparse_scores(self, container):
+    def test_explicit_and_sparse_scores(self, container):
         estimator = ColumnScorer(container=container).fit(X, Y)
         assert metrics.precision_at_1_scorer(estimator, X, Y) == 1.0
         # A sparse matrix of X does not store the lowest feature: 5 of 6 labels are candidates.
@@ -775,12 +775,12 @@ class TestScorers:
         assert "propensities=array(" in repr(scorer)
 
     def test_any_callable_is_a_metric(self):
-        scorer = metrics.make_ranking_scorer(FirstPlaces())
+        scorer = metrics.make_ranking_scorer(FirstRanks())
         Y_true, (labels, _), k = scorer(ColumnRanker().fit(X, Y), X, Y)
         assert Y_true is Y
         assert k == 2
         np.testing.assert_array_equal(labels, np.argsort(-X, axis=1)[:, :2])
-        assert "FirstPlaces" in repr(scorer)
+        assert "FirstRanks" in repr(scorer)
 
     @pytest.mark.parametrize("joined", [False, True])
     def test_weights_of_rows(self, joined):
@@ -836,6 +836,7 @@ class TestScorers:
         search = GridSearchCV(ColumnRanker(), {"sign": [-1, 1]}, scoring=scoring, cv=2)
         assert clone(search).fit(X, Y).best_params_ == {"sign": 1}
 
+    @pytest.mark.slow
     def test_worker_processes(self):
         model, scoring = OneVsRestClassifier(LogisticRegression()), metrics.ndcg_at_5_scorer
         here = GridSearchCV(model, {"estimator__C": [1.0]}, scoring=scoring, cv=2)

@@ -233,6 +233,7 @@ def test_what_is_wrong_is_named(what):
         tune_threshold(**{"estimator": clf, "X": np.eye(4), "Y": np.eye(4), **params})
 
 
+@pytest.mark.slow
 def test_helps_on_the_catalogue_sample():
     data = load_catalogue_subjects()
     rows = np.random.default_rng(0).permutation(len(data.text_train))

@@ -1,0 +1,76 @@
+"""Small data sets, and classifiers fitted to them, that tests share."""
+
+import numpy as np
+from scipy import sparse as sp
+
+import skxmr
+from skxmr import KMeansIndexer, XRLinearClassifier
+
+
+def random_labels(
+    n_rows=150,
+    n_features=20,
+    n_labels=12,
+    *,
+    density=0.3,
+    label_density=0.2,
+    every_label=True,
+    seed=0,
+):
+    """Random CSR rows, and labels that do not depend on them; row i has label i if `every_label`.
+
+    The features say little about the labels, so that scores differ and rows stray.
+    """
+    rng = np.random.default_rng(seed)
+    X = sp.random(n_rows, n_features, density, "csr", dtype=np.float32, random_state=seed)
+    Y = (rng.random((n_rows, n_labels)) < label_density).astype(np.float32)
+    if every_label:
+        Y[np.arange(n_labels), np.arange(n_labels)] = 1
+    return X, sp.csr_matrix(Y)
+
+
+def labels_as_features(n_rows, n_labels, *, label_density, noise):
+    """Rows with one feature for each of their labels, and some density of noise."""
+    rng = np.random.default_rng(0)
+    Y = sp.csr_matrix(rng.random((n_rows, n_labels)) < label_density, dtype=np.float32)
+    X = Y + sp.random(n_rows, n_labels, noise, "csr", dtype=np.float32, random_state=rng)
+    return sp.csr_matrix(X, dtype=np.float32), Y
+
+
+def first_labels(Y):
+    """One class per row: its first label, and 0 without a label."""
+    return np.asarray(Y.argmax(axis=1)).ravel()
+
+
+#: Short texts with common beginnings, in no order, and one label each.
+TEXTS = [
+    *("cat", "cats and dogs", "catalogue", "dog", "cathedral", "organ", "church", "churches"),
+    *("bold", "boldly", "été", "étude", "organs", "doghouse", "b", "organ music"),
+]
+TEXT_LABELS = ["animal", "animal", "book", "animal", "building", "music", "building", "building"]
+TEXT_LABELS += ["font", "font", "season", "music", "music", "building", "font", "music"]
+
+INDEXER = KMeansIndexer(branching=2, max_leaf_size=3)
+
+#: Parameters of classifiers of each kind.
+KINDS = {
+    "one tree": {},
+    "several trees": {"n_trees": 3},
+    "neighbors": {"n_neighbors": 3},
+    "trees and neighbors": {"n_trees": 2, "n_neighbors": 3},
+}
+
+
+def classifier(kind="one tree", **params):
+    """An unfitted classifier with a tree of several levels, by default without neighbors."""
+    defaults = {"indexer": INDEXER, "n_neighbors": None, "random_state": 0}
+    return XRLinearClassifier(**{**defaults, **KINDS[kind], **params})
+
+
+def fitted_classifier(kind="one tree", folder=None, **params):
+    """A classifier fitted to `random_labels`; mapped from disk if a folder is given."""
+    clf = classifier(kind, **params).fit(*random_labels())
+    if folder is None:
+        return clf
+    clf.save(folder)
+    return skxmr.load(folder, mmap=True)
