@@ -15,7 +15,7 @@ import pytest
 from datasets import random_labels
 from frames import needs_polars
 from numpy.testing import assert_allclose, assert_array_equal
-from reference import assert_same_model, assert_same_ranking
+from reference import assert_same_model, assert_same_ranking, rank_block
 from scipy import sparse as sp
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
@@ -446,7 +446,8 @@ def beam_at(clf, X, level):
     nodes = np.arange(width, dtype=np.int32)
     top = TreeRanker(clf._fitted.rankers[0].layers[:level], nodes, width, X.shape[1])
     k = min(width, clf.beam_width)
-    found, scores = top.rank(
+    found, scores = rank_block(
+        top,
         CSRView(X),
         0,
         X.shape[0],
@@ -803,7 +804,7 @@ def test_float16_is_float32_with_rounded_weights(tmp_path, indexer, memory):
     assert half._fitted.rankers[0].nbytes < single._fitted.rankers[0].nbytes
     assert (half.rank(X)[1] != single.rank(X)[1]).any()
     expected = copy.deepcopy(half)
-    expected._fitted = expected._fitted._replace(models=(rounded_copy(single),))
+    expected._fitted = expected._fitted._replace(rankers=(rounded_copy(single),))
     for post_processor in POST_PROCESSORS:
         half.set_params(post_processor=post_processor)
         expected.set_params(post_processor=post_processor)

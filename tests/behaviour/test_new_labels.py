@@ -30,6 +30,7 @@ from skxmr._ranking.tree_ranker import TreeRanker
 from skxmr._training import new_labels
 from skxmr._training.new_labels import ClusterAssignment, extended_tree
 from skxmr.datasets import load_catalogue_subjects
+from skxmr.linear._params import tree_seeds
 from skxmr.metrics import precision_at_k
 
 DEEP = KMeansIndexer(branching=3, max_leaf_size=4)
@@ -148,7 +149,7 @@ def test_retrained_clusters_are_those_of_fitting_the_same_tree(kind, params):
     clf.add_labels(X, y, weight, retrain_siblings=True)
     assert clf.n_labels_ == N_KNOWN + N_NEW
     params = {k: v for k, v in params.items() if k not in ("n_trees", "max_clusters_per_label")}
-    seeds = clf._seeds(len(before))
+    seeds = tree_seeds(clf.random_state, len(before))
     for old, tree, model, seed in zip(before, clf.trees_, clf._fitted.rankers, seeds, strict=True):
         refit = classifier(tree, **params | {"random_state": seed}).fit(X, y, weight)
         leaves = touched(old, tree)
