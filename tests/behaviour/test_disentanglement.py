@@ -249,13 +249,13 @@ def test_classes_are_disentangled_as_well():
 @pytest.fixture
 def trainings(monkeypatch):
     """Count the trainings that really happen."""
-    calls, train = [], skxmr.linear._classifier.train_layers
+    calls, train = [], skxmr._training.trees.train_layers
 
     def counted(*args, **kwargs):
         calls.append(1)
         return train(*args, **kwargs)
 
-    monkeypatch.setattr(skxmr.linear._classifier, "train_layers", counted)
+    monkeypatch.setattr(skxmr._training.trees, "train_layers", counted)
     return calls
 
 
