@@ -607,7 +607,10 @@ def test_wrong_parameters_in_the_manifest_are_refused_or_harmless(model, value):
         assert_refused_or_harmless(model)
 
 
-@pytest.mark.parametrize("spec", [None, 3, [], {}, {"shape": None}, {"shape": [1], "crc32": "x"}])
+WRONG_ENTRIES = [None, 3, [], {}, {"shape": None}, {"shape": [1], "crc32": "x"}]
+
+
+@pytest.mark.parametrize("spec", slow_except([None, {"shape": [1], "crc32": "x"}], WRONG_ENTRIES))
 def test_wrong_entries_of_arrays_are_refused(model, spec):
     manifest = manifest_of(model)
     for name in manifest["arrays"]:
