@@ -320,10 +320,11 @@ class XRLinearClassifier(FittedRanking):
         k : int, default=10
             Number of labels, at least 1. The ranking of fewer labels is the beginning of the
             ranking of more.
-        frontier : tuple (level, nodes), or list of tuple, optional
+        frontier : tuple (level, nodes), Matcher, or list of these, optional
             Nodes at which the search starts instead of the root. `nodes` is a sparse matrix of
             shape (n_samples, n_nodes of that level) whose stored entries are the scores of the
-            nodes. With several trees, a list with one tuple per tree.
+            nodes. A :class:`~skxmr.linear.Matcher` returns such a pair. With several trees, a list
+            with one entry per tree.
         restriction : Restriction, optional
             Labels that each row may have, as
             :meth:`skxmr.linear.LabelOrder.restricted_to` returns them.
