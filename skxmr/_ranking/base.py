@@ -167,3 +167,8 @@ class Ranker(ABC):
             return self._row_rankers.get((k, beam_width, post_processor))
         except TypeError:  # an option that cannot be hashed is never valid
             return None
+
+
+def rank_block(ranker: Ranker, X, begin: int, end: int, k: int, options: SearchOptions):
+    """Rank labels for some rows of a canonical CSR matrix, in any thread or process."""
+    return ranker.rank(CSRView(X), begin, end, k, options)

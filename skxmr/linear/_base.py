@@ -12,7 +12,7 @@ from .._ranking.post_processors import POST_PROCESSORS
 from .._ranking.restriction import Restriction
 from .._ranking.wrapped import ranking_csr
 from .._utils.estimators import consistent
-from .._utils.matrices import single_row, check_features, pair_to_csr
+from .._utils.matrices import check_features, pair_to_csr, single_row
 from .._utils.params import check_integer
 from ._fitted import FittedAttribute
 from ._inputs import check_frontier, check_restriction

@@ -125,9 +125,7 @@ def check_frontier(frontier, trees, X):
             f"frontier must be a list of {len(trees)} pairs (level, nodes) or matchers, one for each tree, got "
             f"{frontier!r:.80}"
         )
-    return tuple(
-        _check_start(start, tree, X) for start, tree in zip(starts, trees, strict=True)
-    )
+    return tuple(_check_start(start, tree, X) for start, tree in zip(starts, trees, strict=True))
 
 
 def _check_start(start, tree, X):
