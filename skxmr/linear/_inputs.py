@@ -122,8 +122,8 @@ def check_frontier(frontier, trees, X):
     starts = [frontier] if len(trees) == 1 else frontier
     if not isinstance(starts, list) or len(starts) != len(trees):
         raise ValueError(
-            f"frontier must be a list of {len(trees)} pairs (level, nodes) or matchers, one for each tree, got "
-            f"{frontier!r:.80}"
+            f"frontier must be a list of {len(trees)} pairs (level, nodes) or matchers, one per "
+            f"tree, got {frontier!r:.80}"
         )
     return tuple(_check_start(start, tree, X) for start, tree in zip(starts, trees, strict=True))
 
