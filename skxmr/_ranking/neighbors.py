@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.sparse as sp
 
-from .._core import NeighborRows, csr_hash_rows, csr_rows_equal, csr_transpose, pack_rows
+from .._core import NeighborRows, csr_hash_rows, csr_rows_equal, csr_transpose, indptr_of, pack_rows
 from .._utils.folder import check_unread
 
 
@@ -63,6 +63,39 @@ def update_neighbor_rows(rows, examples, renumbered):
     entries = Y.data, renumbered[Y.indices], Y.indptr
     Y = sp.csr_matrix(entries, shape=(rows.n_rows, more.n_labels))
     return _joined(rows, stays, Y, more)
+
+
+def without_labels(rows, kept):
+    """Make NeighborRows with fewer labels.
+
+    Parameters
+    ----------
+    rows : NeighborRows
+    kept : ndarray of int32
+        The labels that stay, in increasing order. They are numbered in this order.
+
+    Returns
+    -------
+    rows : NeighborRows or None
+        Rows without labels are left out. None if all are.
+    """
+    _check_content(rows)
+    Y = _labels_of(rows)[:, kept]
+    Y.sort_indices()
+    stays = np.diff(Y.indptr) > 0
+    if not stays.any():
+        return None
+    arrays = rows.arrays
+    lengths = np.diff(arrays["word_ptr"])
+    return _neighbor_rows_of(
+        rows.n_features,
+        indptr_of(lengths[stays]),
+        arrays["words"][np.repeat(stays, lengths)],
+        Y[stays],
+        arrays["weight"][stays],
+        None if rows.source is None else rows.source[stays],
+        rows.n_given,
+    )
 
 
 def _check_content(rows):

@@ -16,6 +16,7 @@ from ._fitted import FittedAttribute, converted_state, names_of_features
 from ._inputs import FitInput, LabelLimits
 from ._new_labels import Placement, with_more_labels, with_more_rows
 from ._params import check_params
+from ._removed_labels import with_fewer_labels
 from ._saving import classifier_state
 
 
@@ -508,6 +509,47 @@ class XRLinearClassifier(FittedRanking):
         )
         with change_lock(self):
             self._fitted = with_more_labels(snapshot(self), X, y, sample_weight, how)
+        return self
+
+    def remove_labels(self, labels):
+        """Remove labels from a fitted model, without training.
+
+        Parameters
+        ----------
+        labels : sequence of int or str, or set
+            The labels: columns of y or positions in `classes_`, or names from `classes_` if these
+            are strings.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a label is unknown, all labels are given, or the model is memory-mapped and its files
+            are damaged. The model is not changed.
+
+        Notes
+        -----
+        The remaining labels keep their rankers. For a multilabel y, the columns of the labels are
+        deleted, and later columns move up. For one-dimensional y, the classes are removed from
+        `classes_`. Neighbors lose the labels, and those without other labels are removed. If none
+        remain, the model has no neighbors. Clusters without labels stay in the tree. The indexer is
+        not changed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skxmr import XRLinearClassifier
+        >>> X = np.eye(3, dtype=np.float32)
+        >>> clf = XRLinearClassifier(random_state=0).fit(X, ["cat", "dog", "eel"])
+        >>> clf.remove_labels(["cat"]).classes_.tolist()
+        ['dog', 'eel']
+        """
+        check_is_fitted(self)
+        with change_lock(self):
+            self._fitted = with_fewer_labels(snapshot(self), labels)
         return self
 
     @consistent

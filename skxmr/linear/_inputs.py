@@ -284,7 +284,7 @@ def _numbers_of_names(names, name, classes):
     """Return the positions of names in the sorted classes, sorted and without repetitions."""
     if classes.dtype.kind not in "UO":
         raise TypeError(
-            f"{name} must hold label indices, because classes_ are not strings, got {names[0]!r:.80}"
+            f"{name} must hold label indices, as classes_ are not strings, got {names[0]!r:.80}"
         )
     names = np.unique(names)
     found = np.searchsorted(classes, names)
