@@ -11,7 +11,8 @@ from sklearn.utils import check_array, get_tags
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from .._ranking.classifier import RankingClassifierMixin
-from .._ranking.wrapped import reached_scores, take_rows
+from .._ranking.ranking import Ranking, library_of
+from .._ranking.wrapped import names_of_labels, reached_scores, take_rows
 from .._utils.matrices import widened
 from .._utils.targets import encode_targets, target_array
 
@@ -94,6 +95,9 @@ class RankerWrapper(MetaEstimatorMixin, RankingClassifierMixin, BaseEstimator):
             predicted = self.estimator_.predict(take_rows(X, lost))
             best[lost] = np.searchsorted(self.classes_, predicted)
         return best
+
+    def _ranking(self, X, labels, scores):
+        return Ranking(labels, scores, names_of_labels(self), library_of(X))
 
     def _take_rows(self, X, rows):
         return take_rows(X, rows)
