@@ -95,9 +95,8 @@ def kill_when(client, is_time):
     return thread, killed
 
 
-@pytest.mark.parametrize(
-    "moment", slow_except(["results come"], ["arguments are sent", "results come"])
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["arguments are sent", "results come"])
 def test_a_fit_outlives_its_workers(client, monkeypatch, moment):
     X, Y = rows_and_labels()
     here = classifier().fit(X, Y)
@@ -154,6 +153,7 @@ def test_errors_of_tasks_are_raised(client):
         parallel.run(divmod, [(1, 1), (1, 0)], [1, 1], n_jobs=None, what="")
 
 
+@pytest.mark.slow
 def test_what_is_large_is_sent_once(monkeypatch):
     small, n_tasks = {}, {}
 
