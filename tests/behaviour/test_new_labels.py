@@ -595,9 +595,9 @@ def test_a_failure_leaves_the_model_as_it_was(monkeypatch, error):
 def test_rows_that_lack_known_labels_are_warned_of():
     rows = np.flatnonzero(Y[:, N_KNOWN:].toarray().any(axis=1))
     only_new = sp.csr_matrix(Y.toarray()[rows] * (np.arange(20) >= N_KNOWN))
-    with pytest.warns(UserWarning, match="X has no row of .* may be ranked too low"):
+    with pytest.warns(UserWarning, match="X has no rows of .* may be ranked too low"):
         fitted().add_labels(X[rows], only_new)
-    with pytest.warns(UserWarning, match="are ranked no longer"):
+    with pytest.warns(UserWarning, match="are no longer ranked"):
         fitted().add_labels(X[rows], only_new, retrain_siblings=True)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
