@@ -117,6 +117,8 @@ class Ranking(_LabelsAndScores):
 
     def _for_library(self, library):
         """Return the same ranking with another default of `to_frame`."""
+        if self._library == library:
+            return self
         return Ranking(*self, self._classes, library)
 
     def __getstate__(self):

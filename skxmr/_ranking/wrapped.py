@@ -87,7 +87,7 @@ def ranking_of(estimator, X, k, params, input_rows):
         ranking = estimator.rank(X, k=k, **params)
         if not isinstance(ranking, Ranking):
             return Ranking(*ranking, names_of_labels(estimator), library)
-        return ranking if library is None else ranking._for_library(library)
+        return ranking._for_library(library)
     if params:
         raise TypeError(
             f"{type(estimator).__name__} has no method rank, so that params must be empty, got "
