@@ -11,8 +11,15 @@ from sklearn.utils import check_array, get_tags
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from .._ranking.classifier import RankingClassifierMixin
-from .._ranking.wrapped import reached_scores, take_rows
+from .._ranking.wrapped import last_ranker, reached_scores, take_rows
 from .._utils.matrices import widened
+from .._utils.named_targets import (
+    SPARSE_CONTAINERS,
+    NamedTargets,
+    indicator_of_lists,
+    label_lists,
+    named_targets,
+)
 from .._utils.targets import encode_targets, target_array
 
 #: What a wrapper notes of the estimator inside, which may not change from then on.
@@ -36,23 +43,47 @@ class RankerWrapper(MetaEstimatorMixin, RankingClassifierMixin, BaseEstimator):
             raise TypeError(f"estimator must be an estimator with fit, got {self.estimator!r}")
         for name in _NOTED:  # those of another estimator, perhaps
             vars(self).pop(name, None)
+        named = self._named_targets(y)
         options = {"ensure_2d": False, "dtype": None, "input_name": "y"}
-        y = check_array(widened(target_array(y, "y")), accept_sparse="csr", **options)
+        y = check_array(widened(target_array(named.y, "y")), accept_sparse="csr", **options)
         if y.shape[0] != _num_samples(X):
             raise ValueError(f"y must have {_num_samples(X)} rows as X, got {y.shape[0]}")
-        targets = encode_targets(y)
+        targets = encode_targets(y, named.names, named.container)
         self._container = targets.container
         self.multilabel_ = targets.container != "classes"
         self.n_labels_ = targets.indicator.shape[1]
-        self.classes_ = targets.classes if not self.multilabel_ else np.arange(self.n_labels_)
+        self.classes_ = targets.classes
+        if targets.classes is None:
+            self.classes_ = np.arange(self.n_labels_)
         return y if self.multilabel_ else np.ravel(y)
+
+    def _named_targets(self, y):
+        """Return y with its names, in the order of a fitted estimator's classes if there are any.
+
+        An estimator that is yet to be fitted gets the matrix.
+        """
+        classes = getattr(last_ranker(self.estimator), "classes_", None)
+        lists = label_lists(y)
+        if classes is None or np.asarray(classes).dtype.kind not in "UO":
+            return named_targets(y)
+        is_fitted = isinstance(self.estimator, FrozenEstimator) or self._uses_fitted_estimator
+        if lists is None or not is_fitted:
+            return named_targets(y)
+        container = "lists" if isinstance(y, (list, tuple)) else "arrays"
+        return NamedTargets(indicator_of_lists(lists, classes), classes, container)
+
+    @property
+    def _uses_fitted_estimator(self):
+        """Whether fit uses the estimator as it is."""
+        return False
 
     def _take_estimator(self, fitted):
         """Keep a fitted estimator, and what it knows of features and classes."""
         self.estimator_ = fitted
-        for name in _NOTED:
-            if hasattr(fitted, name):
-                setattr(self, name, getattr(fitted, name))
+        self._noted = {name: getattr(fitted, name) for name in _NOTED if hasattr(fitted, name)}
+        for name, value in self._noted.items():
+            if name != "classes_" or not self.multilabel_ or self.classes_.dtype.kind not in "UO":
+                setattr(self, name, value)
         n_labels = len(self.classes_)
         if self.multilabel_ and n_labels != self.n_labels_:
             raise ValueError(f"y must have {n_labels} columns as in fit, got {self.n_labels_}")
@@ -65,8 +96,10 @@ class RankerWrapper(MetaEstimatorMixin, RankingClassifierMixin, BaseEstimator):
         propensities would be those of others.
         """
         check_is_fitted(self)
+        # Earlier releases kept only the attributes themselves.
+        kept = vars(self).get("_noted", vars(self))
         for name in _NOTED:
-            noted = vars(self).get(name)
+            noted = kept.get(name)
             now = getattr(self.estimator_, name, noted)
             if now is not noted and not _are_equal(now, noted):
                 raise NotFittedError(
@@ -84,7 +117,7 @@ class RankerWrapper(MetaEstimatorMixin, RankingClassifierMixin, BaseEstimator):
         return sparse.csr_matrix((changed, scores.indices, scores.indptr), shape=scores.shape)
 
     def _estimated_scores(self, X):
-        sparse_y = self._container in ("spmatrix", "sparray")
+        sparse_y = self._container in SPARSE_CONTAINERS
         return reached_scores(self.estimator_, X, self.n_labels_, sparse_y=sparse_y)
 
     def _best_labels(self, X):

@@ -12,6 +12,7 @@ from .._meta.held_out import PREFIT, fitted_to, splits
 from .._ranking.wrapped import best_scores, reached_scores, take_rows
 from .._utils.cloning import draw_seed
 from .._utils.estimators import consistent, fitted_in_one_step
+from .._utils.named_targets import SPARSE_CONTAINERS
 from .._utils.pairs import first_k
 from .._utils.params import check_integer, check_option, check_real, check_seed
 from .._utils.targets import known_truth
@@ -183,7 +184,7 @@ class CalibratedRanker(RankerWrapper):
         rng = check_random_state(self.random_state)
         fit = partial(self._fitted_to, X, y, weight, fit_params=fit_params, seed=draw_seed(rng))
         everything = np.arange(y.shape[0])
-        if isinstance(self.cv, str) and self.cv == PREFIT:
+        if self._uses_fitted_estimator:
             check_is_fitted(self.estimator)
             self._take_estimator(self.estimator)
             folds = [(self.estimator, everything)]
@@ -215,7 +216,7 @@ class CalibratedRanker(RankerWrapper):
         return pairs
 
     def _sample(self, fitted, X, rows, truth, weight, per_row, rng):
-        sparse_y = self._container in ("spmatrix", "sparray")
+        sparse_y = self._container in SPARSE_CONTAINERS
         n_labels = self.n_labels_
         scores = reached_scores(fitted, take_rows(X, rows), n_labels, sparse_y=sparse_y)
         if not self.multilabel_:
@@ -249,6 +250,10 @@ class CalibratedRanker(RankerWrapper):
         reached = labels >= 0
         probabilities[reached] = self._changed(scores[reached], labels[reached])
         return labels, probabilities
+
+    @property
+    def _uses_fitted_estimator(self):
+        return isinstance(self.cv, str) and self.cv == PREFIT
 
     def _check_gives_probabilities(self):
         return True

@@ -122,7 +122,8 @@ class XRLinearClassifier(FittedRanking):
     Attributes
     ----------
     classes_ : ndarray of shape (n_labels,)
-        The classes of a one-dimensional y, or the column numbers of a multilabel y.
+        The classes of a one-dimensional y. For a multilabel y, the names of the labels: those in
+        the lists, the columns of the frame or `label_names`. Otherwise the column numbers.
     feature_names_in_ : ndarray of str, shape (n_features,)
         Names of the columns of X. Defined only if all of them are strings.
     indexer_ : estimator or None
@@ -153,10 +154,10 @@ class XRLinearClassifier(FittedRanking):
 
     Notes
     -----
-    `y` may be a sparse or dense 0/1 indicator matrix or one-dimensional class labels. Predictions
-    have the same kind. The model does not depend on the order of the rows. A row of weight 2 is
-    equivalent to the same row given twice. Labels without training rows are still ranked, with low
-    scores. A row without features is ranked by the biases.
+    Predictions have the kind of `y`: lists of labels (the best label first), a sparse or dense 0/1
+    indicator matrix, a DataFrame, or one class per row. The model does not depend on the order of
+    the rows. A row of weight 2 is equivalent to the same row given twice. Labels without training
+    rows are still ranked, with low scores. A row without features is ranked by the biases.
 
     References
     ----------
@@ -258,6 +259,7 @@ class XRLinearClassifier(FittedRanking):
         label_examples=None,
         relevance=None,
         negatives=None,
+        label_names=None,
     ):
         """Build the label tree and train its rankers.
 
@@ -266,7 +268,8 @@ class XRLinearClassifier(FittedRanking):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training rows.
         y : {array-like, sparse matrix} of shape (n_samples, n_labels) or (n_samples,)
-            0/1 indicator matrix, or one class per row.
+            The labels of each row: a list, array or Series of lists, tuples or sets of labels; a
+            0/1 indicator matrix, or a DataFrame of indicator columns; or one class per row.
         sample_weight : array-like of shape (n_samples,), optional
             Multiplies C for each row.
         label_features : {array-like, sparse matrix} of shape (n_labels, d), optional
@@ -286,6 +289,8 @@ class XRLinearClassifier(FittedRanking):
             Explicit negatives. Where it is not 0, the row is also used to train the rankers of the
             label and of all nodes on its path, with their siblings, for any `negative_sampling`.
             Entries where y is 1 have no effect.
+        label_names : sequence of str, length n_labels, optional
+            Names of the columns of an indicator matrix. They become `classes_`.
 
         Returns
         -------
@@ -298,7 +303,13 @@ class XRLinearClassifier(FittedRanking):
         """
         check_params(self)
         given = FitInput(
-            sample_weight, label_features, label_text, label_examples, relevance, negatives
+            sample_weight,
+            label_features,
+            label_text,
+            label_examples,
+            relevance,
+            negatives,
+            label_names,
         )
         with change_lock(self):
             fresh = snapshot(self)
@@ -384,6 +395,7 @@ class XRLinearClassifier(FittedRanking):
         retrain_siblings=False,
         label_features=None,
         label_text=None,
+        label_names=None,
     ):
         """Add new labels to a fitted model, without fitting again.
 
@@ -397,8 +409,8 @@ class XRLinearClassifier(FittedRanking):
             to distinguish it from the other labels of its cluster. The best choice is all rows of
             fit together with the new ones.
         y : {array-like, sparse matrix} of shape (n_samples, n_known + n_new) or (n_samples,)
-            All labels of the rows. An indicator matrix has the columns of the known labels first,
-            then those of the new labels. Otherwise one class per row, some of which are new.
+            All labels of the rows, in the form of fit. An indicator matrix has the columns of the
+            known labels first, then those of the new labels.
         sample_weight : array-like of shape (n_samples,), optional
             Multiplies C for each row.
         placement : {"search", "indexer"}, default="search"
@@ -419,6 +431,8 @@ class XRLinearClassifier(FittedRanking):
         label_text : sequence of str, length n_new, optional
             Texts of the new labels, for an indexer that takes strings. By default the new classes,
             if they are strings.
+        label_names : sequence of str, length n_new, optional
+            Names of the columns of the new labels. Required if fit was given `label_names`.
 
         Returns
         -------
@@ -464,6 +478,7 @@ class XRLinearClassifier(FittedRanking):
             retrain_siblings,
             label_features,
             label_text,
+            label_names,
         )
         with change_lock(self):
             self._fitted = with_more_labels(snapshot(self), X, y, sample_weight, how)

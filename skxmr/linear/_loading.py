@@ -17,7 +17,7 @@ from ._fitted import Names, set_fitted
 from ._params import check_params
 from ._saving import INDEXERS, KEYS, TREE_KEYS, neighbor_file
 
-_CONTAINERS = ("classes", "dense", "spmatrix", "sparray")
+_CONTAINERS = ("classes", "dense", "spmatrix", "sparray", "lists", "arrays", "frame")
 
 #: How strings are stored that are not objects: by their dtype; before format 5, without.
 _STRINGS = re.compile(r"strings|[<>]U[1-9][0-9]{0,8}")
