@@ -10,6 +10,7 @@ from .._utils.estimators import change_lock, consistent, snapshot
 from .._utils.folder import write_folder
 from .._utils.matrices import pair_to_csr
 from .._utils.params import check_boolean, check_integer, check_option
+from .._utils.suggestions import suggesting, suggestion
 from ._base import FittedRanking
 from ._fit import fitted_state
 from ._fitted import FittedAttribute, converted_state, names_of_features
@@ -178,6 +179,7 @@ class XRLinearClassifier(FittedRanking):
     ['mammals', 'birds']
     """
 
+    @suggesting
     def __init__(
         self,
         indexer=None,
@@ -242,6 +244,30 @@ class XRLinearClassifier(FittedRanking):
     neighbors_ = FittedAttribute(lambda fitted: fitted.weighting)
     tree_ = FittedAttribute(lambda fitted: fitted.trees[0])
     trees_ = FittedAttribute(lambda fitted: list(fitted.trees))
+
+    def set_params(self, **params):
+        """Set parameters, as in scikit-learn.
+
+        Parameters
+        ----------
+        **params
+            Parameters of the estimator, and ``indexer__...`` for those of the indexer.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter is unknown. The message suggests a similar one.
+        """
+        own = self.get_params(deep=False)
+        for name in params:
+            hint = suggestion(name, list(own)) if "__" not in name and name not in own else ""
+            if hint:
+                raise ValueError(f"XRLinearClassifier has no parameter {name!r}; {hint}")
+        return super().set_params(**params)
 
     def __setstate__(self, state):
         super().__setstate__(converted_state(state))
@@ -317,6 +343,7 @@ class XRLinearClassifier(FittedRanking):
             self._fitted = fitted_state(fresh, X, y, given)
         return self
 
+    @suggesting
     def rank(self, X, k=10, *, frontier=None, restriction=None):
         """Rank the k best labels of each row.
 
