@@ -1,4 +1,4 @@
-"""What a ranker says about rows: by itself, or inside of pipelines, searches and the like."""
+"""Rankings and scores of rankers that may be inside pipelines, searches and similar estimators."""
 
 import numpy as np
 from scipy import sparse
@@ -8,19 +8,19 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.utils import _safe_indexing, gen_batches, indexable
 from sklearn.utils.validation import _num_samples
 
-from .._core import csr_top_k
+from .._core import csr_top_k, indptr_of
 from .._utils.matrices import canonical_csr
 from .classifier import RankingClassifierMixin
 
-#: Estimators whose scores are those of their ``estimator_``.
-_PASSING_ON = FixedThresholdClassifier, TunedThresholdClassifierCV, SelfTrainingClassifier
+#: Estimators with the scores of their ``estimator_``.
+_TRANSPARENT = (FixedThresholdClassifier, TunedThresholdClassifierCV, SelfTrainingClassifier)
 
-#: Of rankings as wide as there are labels, this many scores are held at once.
+#: Number of scores in memory at once when all labels are ranked.
 _BLOCK = 1 << 22
 
 
 def unwrapped(estimator, X):
-    """Return the ranker inside fitted pipelines and searches, and the features it is given."""
+    """Return the ranker inside fitted pipelines and searches, and X transformed for it."""
     for _, before in wrappers(estimator):
         if before is not None:
             X = before.transform(X)
@@ -35,38 +35,43 @@ def last_ranker(estimator):
 
 
 def wrappers(estimator):
-    """Go through all that only passes rows on to the ranker inside, from without.
+    """Iterate over the wrappers around a ranker, outermost first.
+
+    A pipeline only has the methods that scikit-learn knows, and `rank` is not one of them.
 
     Yields
     ------
     inner : estimator
-        What the wrapper holds.
+        The estimator inside the wrapper.
     before : transformer or None
-        What the wrapper does to rows before. A pipeline passes on the methods that scikit-learn
-        knows, and `rank` is not one of them.
+        The transformer that the wrapper applies to rows before `inner`.
     """
-    opened = _opened(estimator)
-    while opened is not None:
-        yield opened
-        opened = _opened(opened[0])
+    content = _content(estimator)
+    while content is not None:
+        yield content
+        content = _content(content[0])
 
 
-def _opened(estimator):
-    """Return what a wrapper holds and what comes before it, or None for all other estimators."""
-    # First, since it has all attributes of what it holds.
+def _content(estimator):
+    """Return `inner` and `before` of a wrapper, or None if the estimator is no wrapper."""
+    # FrozenEstimator comes first because it has all attributes of its estimator.
     if isinstance(estimator, FrozenEstimator):
         return estimator.estimator, None
     if hasattr(estimator, "best_estimator_"):
         return estimator.best_estimator_, None
-    if isinstance(estimator, _PASSING_ON):
+    if isinstance(estimator, _TRANSPARENT):
         return getattr(estimator, "estimator_", estimator.estimator), None
     if hasattr(estimator, "steps"):
-        return estimator.steps[-1][1], estimator[:-1] if len(estimator.steps) > 1 else None
+        before = estimator[:-1] if len(estimator.steps) > 1 else None
+        return estimator.steps[-1][1], before
     return None
 
 
 def ranked_by(estimator, X, k):
-    """Return what the estimator ranks first for `X`, as the metrics take it."""
+    """Return the first k labels of each row, or all scores if the estimator has no `rank`.
+
+    The metrics accept both.
+    """
     estimator, X = unwrapped(estimator, X)
     if hasattr(estimator, "rank"):
         return estimator.rank(X, k=k)
@@ -74,7 +79,7 @@ def ranked_by(estimator, X, k):
 
 
 def best_scores(estimator, X, k, n_labels):
-    """Return labels and scores of the k best of each row, as `rank` does, from any ranker."""
+    """Return the k best labels of each row and their scores, as `rank` does, for any ranker."""
     estimator, X = unwrapped(estimator, X)
     if hasattr(estimator, "rank"):
         return estimator.rank(X, k)
@@ -83,15 +88,16 @@ def best_scores(estimator, X, k, n_labels):
 
 
 def reached_scores(estimator, X, n_labels, *, sparse_y=True):
-    """Return the scores that `rank` shows, of all labels that are reached, as canonical CSR.
+    """Return the scores of all labels that `rank` reaches, as canonical CSR.
 
-    Where the estimator was not fitted to a sparse y, its ``decision_function`` is dense and does
-    not say which labels were reached; `rank` does.
+    If the estimator was not fitted to a sparse y, its ``decision_function`` is dense and does not
+    show which labels are reached. `rank` is then used instead.
     """
     estimator, X = unwrapped(estimator, X)
     if isinstance(estimator, RankingClassifierMixin):
         return estimator._scores_of(X)
-    ranks, scores = hasattr(estimator, "rank"), None
+    ranks = hasattr(estimator, "rank")
+    scores = None
     if not ranks or (sparse_y and hasattr(estimator, "decision_function")):
         scores = _score_matrix(estimator, X)
     if sparse.issparse(scores):
@@ -104,7 +110,7 @@ def reached_scores(estimator, X, n_labels, *, sparse_y=True):
 def ranking_csr(labels, scores, n_labels):
     """Return a ranking as a canonical CSR matrix of the scores of its labels."""
     reached = labels >= 0
-    indptr = np.concatenate(([0], np.cumsum(reached.sum(axis=1))))
+    indptr = indptr_of(reached.sum(axis=1))
     entries = (scores[reached], labels[reached], indptr)
     matrix = sparse.csr_matrix(entries, shape=(len(labels), n_labels))
     matrix.sort_indices()
@@ -112,7 +118,7 @@ def ranking_csr(labels, scores, n_labels):
 
 
 def take_rows(X, rows):
-    """Return some rows of whatever an estimator takes as X."""
+    """Return some rows of any X that an estimator accepts."""
     return _safe_indexing(indexable(X)[0], rows)
 
 
@@ -136,14 +142,14 @@ def _score_matrix(estimator, X):
     if sparse.issparse(scores):
         return scores
     scores = np.asarray(scores)
-    # Votes may be counted in integers, which the metrics would take for a ranking.
+    # The metrics take integers for a ranking, and scores of some ensembles are integers.
     scores = scores.astype(np.result_type(scores, np.float32), copy=False)
-    # Of two classes scikit-learn gives the score of the second one only.
+    # For two classes, scikit-learn only returns the score of the second one.
     return np.column_stack([-scores, scores]) if scores.ndim == 1 else scores
 
 
 def dense_csr(scores):
-    """Return a dense matrix as CSR whose entries are all stored, zeros too."""
+    """Convert a dense matrix to CSR with all entries stored, zeros as well."""
     n_rows, n_labels = scores.shape
     indices = np.tile(np.arange(n_labels, dtype=np.int32), n_rows)
     indptr = np.arange(n_rows + 1) * n_labels

@@ -1,4 +1,4 @@
-"""Settings of nearest neighbors that rank best on examples held out of training."""
+"""Choice of the settings of nearest neighbors on held-out examples."""
 
 from itertools import product
 
@@ -15,10 +15,16 @@ from .._ranking.ensemble import (
 from .._ranking.neighbors import make_neighbor_rows
 from ..metrics._ranking import ndcg_at_k
 
-#: Every tenth example is held out, and no more than this many; with fewer, nothing can be said.
-_HELD_OUT, _FEWEST = 3000, 30
+#: Every tenth example is held out, or fewer if there would be more than about this many.
+_HELD_OUT = 3000
 
-_NUMBERS, _POWERS, _SHARES = (10, 20, 40), (1.0, 2.0, 3.0, 5.0), (0.1, 0.2, 0.3, 0.4, 0.5)
+#: Minimum number of held-out examples for a reliable choice.
+_FEWEST = 30
+
+#: Values to choose from: numbers of neighbors, powers of the similarity and neighbor weights.
+_NUMBERS = (10, 20, 40)
+_POWERS = (1.0, 2.0, 3.0, 5.0)
+_WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5)
 
 
 def choose_weighting(examples, n_rows, train, options, default):
@@ -28,11 +34,12 @@ def choose_weighting(examples, n_rows, train, options, default):
     ----------
     examples : Examples
     n_rows : int
-        Examples of later rows are not held out: they stand for labels.
+        Number of training rows. Examples from later rows are label examples, which are not held
+        out.
     train : callable
         Returns a TreeRanker trained on examples.
     options : SearchOptions
-        Of a post-processor whose scores are not logarithms.
+        The scores of its post-processor must not be logarithms.
     default : NeighborWeighting
         Returned if there are too few examples to hold any out.
 
@@ -41,17 +48,17 @@ def choose_weighting(examples, n_rows, train, options, default):
     weighting : NeighborWeighting or None
         None if neighbors do not improve the ranking.
     """
-    held, kept = _parted(examples, n_rows)
+    held, kept = _split(examples, n_rows)
     if len(held) < _FEWEST:
         return default
-    others = _taken(examples, kept)
+    others = _take_examples(examples, kept)
     model = train(others)
     rows = make_neighbor_rows(others)
     n = len(held)
     view = CSRView(examples.X[examples.source[held]])
     Y = examples.Y[held]
     labels, scores = model.rank(view, 0, n, N_NEIGHBOR_LABELS, options)
-    weightings = [NeighborWeighting(*values) for values in product(_NUMBERS, _POWERS, _SHARES)]
+    weightings = [NeighborWeighting(*values) for values in product(_NUMBERS, _POWERS, _WEIGHTS)]
     widest = max(weightings)
     found = TreeEnsemble([model], WeightedNeighbors(rows, widest)).find_neighbors(
         labels, view, 0, n
@@ -70,19 +77,19 @@ def choose_weighting(examples, n_rows, train, options, default):
     return weightings[int(np.argmax(qualities))]
 
 
-def _parted(examples, n_rows):
-    """Numbers of the examples that are held out, and of the others."""
+def _split(examples, n_rows):
+    """Return the numbers of the held-out examples, and of the others."""
     real = np.flatnonzero(examples.source < n_rows)
     held = real[:: max(10, len(real) // _HELD_OUT)]
     return held, np.setdiff1d(np.arange(len(examples.source)), held)
 
 
-def _taken(examples, rows):
-    """Some of the examples."""
+def _take_examples(examples, rows):
+    """Return the examples with the given numbers."""
 
     def part(values):
-        taken = None if values is None else values[rows]
-        return sp.csr_matrix(taken) if sp.issparse(taken) else taken
+        selected = None if values is None else values[rows]
+        return sp.csr_matrix(selected) if sp.issparse(selected) else selected
 
     return examples._replace(
         Y=part(examples.Y),

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from .._core import csr_top_k
+from .._core import csr_top_k, indptr_of
 
 
 def row_of_entries(matrix):
@@ -89,5 +89,5 @@ def first_k(scores, k):
 
 def select(matrix, chosen):
     """Return a CSR matrix with the chosen ones of its stored entries."""
-    indptr = np.concatenate(([0], np.cumsum(chosen)))[matrix.indptr]
+    indptr = indptr_of(chosen)[matrix.indptr]
     return sparse.csr_matrix((matrix.data[chosen], matrix.indices[chosen], indptr), matrix.shape)

@@ -3,6 +3,7 @@
 import inspect
 
 import pytest
+
 from skxmr import XRLinearClassifier
 
 
