@@ -84,6 +84,11 @@ def load(folder, *, weight_dtype="float32"):
     """
     check_option(weight_dtype, "weight_dtype", tuple(WEIGHT_DTYPES))
     folder = check_folder(folder)
+    if not (folder / "ranker" / "param.json").exists():
+        raise FileNotFoundError(
+            f"{folder} is not a model folder of PECOS: XLinearModel.save writes param.json and a "
+            "folder ranker, which holds param.json and a folder 0.model, 1.model, ... per level"
+        )
     ranker = _read_json(folder / "ranker" / "param.json")
     if ranker.get("model") != "HierarchicalMLModel":
         raise ValueError(f"{folder} holds a {ranker.get('model')!r}, not a HierarchicalMLModel")

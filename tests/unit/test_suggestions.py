@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 
-from skxmr import XRLinearClassifier
+from skxmr import XRLinearClassifier, pecos
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,10 @@ def test_signatures_are_those_of_the_functions():
 def test_no_neighbors_are_none():
     with pytest.raises(ValueError, match=r"n_neighbors must be at least 1, or None for no"):
         XRLinearClassifier(n_neighbors=0).fit([[1.0]], ["a"])
+
+
+def test_what_a_folder_of_pecos_holds(tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match=r"nope is not a model folder of PECOS: .* 0\.model"
+    ):
+        pecos.load(tmp_path / "nope")
