@@ -110,7 +110,9 @@ class PropensityReranker(RankerWrapper):
     >>> Y = np.repeat([[1, 0], [0, 1]], [55, 45], axis=0)  # the second label is rarer
     >>> clf = XRLinearClassifier(loss="log_loss", post_processor="sigmoid", n_neighbors=None)
     >>> clf.fit(X, Y).rank(X[:1], k=2)
-    (array([[0, 1]], dtype=int32), array([[0.5, 0.5]], dtype=float32))
+    Ranking(
+      0: 0 (0.5), 1 (0.5)
+    )
     >>> labels, _ = PropensityReranker(clf).fit(X, Y).rank(X[:1], k=2)
     >>> labels
     array([[1, 0]], dtype=int32)
@@ -228,14 +230,15 @@ class PropensityReranker(RankerWrapper):
 
         Returns
         -------
-        labels : ndarray of int32, shape (n_samples, k)
-            Best first, padded with -1. Ties are broken by the lower label.
-        scores : ndarray of float64, shape (n_samples, k)
-            Padded with -inf.
+        ranking : Ranking
+            A pair of arrays with the shape (n_samples, k). ``ranking.names`` lists the names.
+
+            - `labels` (int32): best first, padded with -1. Ties are broken by the lower label.
+            - `scores` (float64): padded with -inf.
         """
         check_integer(k, "k", 1, np.iinfo(np.int32).max)
         labels, scores = top_k(self._reached_scores(self._check_rows(X)), k)
-        return labels.astype(np.int32), scores
+        return self._ranking(X, labels.astype(np.int32), scores)
 
     @property
     def _unreached_score(self):

@@ -11,7 +11,8 @@ from sklearn.utils import check_array, get_tags
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from .._ranking.classifier import RankingClassifierMixin
-from .._ranking.wrapped import last_ranker, reached_scores, take_rows
+from .._ranking.ranking import Ranking, library_of
+from .._ranking.wrapped import last_ranker, names_of_labels, reached_scores, take_rows
 from .._utils.matrices import widened
 from .._utils.named_targets import (
     SPARSE_CONTAINERS,
@@ -133,6 +134,9 @@ class RankerWrapper(MetaEstimatorMixin, RankingClassifierMixin, BaseEstimator):
             predicted = self.estimator_.predict(take_rows(X, unreached))
             best[unreached] = np.searchsorted(self.classes_, predicted)
         return best
+
+    def _ranking(self, X, labels, scores):
+        return Ranking(labels, scores, names_of_labels(self), library_of(X))
 
     def _take_rows(self, X, rows):
         return take_rows(X, rows)

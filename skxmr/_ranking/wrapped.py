@@ -1,4 +1,4 @@
-"""Rankings and scores of rankers that may be inside pipelines, searches and similar estimators."""
+"""Rankings and scores of estimators, also inside pipelines, searches and similar estimators."""
 
 import numpy as np
 from scipy import sparse
@@ -10,13 +10,108 @@ from sklearn.utils.validation import _num_samples
 
 from .._core import csr_top_k, indptr_of
 from .._utils.matrices import canonical_csr
+from .._utils.pairs import top_k
+from .._utils.params import check_integer
 from .classifier import RankingClassifierMixin
+from .ranking import Ranking, library_of
 
 #: Estimators with the scores of their ``estimator_``.
 _TRANSPARENT = (FixedThresholdClassifier, TunedThresholdClassifierCV, SelfTrainingClassifier)
 
 #: Number of scores in memory at once when all labels are ranked.
 _BLOCK = 1 << 22
+
+
+def rank(model, X, k=10, **params):
+    """Rank the k best labels of each row with any fitted model.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted estimator with `rank`, `decision_function` or `predict_proba`. It may be inside
+        pipelines, searches (the best estimator ranks),
+        :class:`sklearn.frozen.FrozenEstimator`, and other wrappers of scikit-learn, in any nesting.
+        An estimator without `rank` is ranked by its scores.
+    X : input of the model
+        Rows, for example texts.
+    k : int, default=10
+        Number of labels, at least 1.
+    **params
+        Other parameters of the method `rank`, such as those of
+        :meth:`skxmr.XRLinearClassifier.rank`.
+
+    Returns
+    -------
+    ranking : Ranking
+        A pair of arrays ``(labels, scores)`` with the shape (n_samples, k), padded with -1 and
+        -inf. ``ranking.names`` lists the names of the labels.
+
+    Raises
+    ------
+    TypeError
+        If the model does not rank, or `params` are given and it has no method `rank`.
+
+    Examples
+    --------
+    >>> from sklearn.feature_extraction.text import TfidfVectorizer
+    >>> from sklearn.pipeline import make_pipeline
+    >>> import skxmr
+    >>> model = make_pipeline(TfidfVectorizer(), skxmr.XRLinearClassifier(random_state=0))
+    >>> _ = model.fit(["cats purr", "dogs bark", "eels slip"], ["cat", "dog", "eel"])
+    >>> skxmr.rank(model, ["my cats purr"], k=1).names
+    [['cat']]
+    """
+    estimator, features = unwrapped(model, X)
+    return ranking_of(estimator, features, k, params, X)
+
+
+def ranking_of(estimator, X, k, params, input_rows):
+    """Rank with an estimator that is not wrapped.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X : input of the estimator
+    k : int
+    params : dict
+        Other parameters of the method `rank`.
+    input_rows : object
+        The rows before the steps of pipelines. Frames have the library of these rows.
+
+    Returns
+    -------
+    ranking : Ranking
+    """
+    library = library_of(input_rows)
+    if hasattr(estimator, "rank"):
+        ranking = estimator.rank(X, k=k, **params)
+        if not isinstance(ranking, Ranking):
+            return Ranking(*ranking, names_of_labels(estimator), library)
+        return ranking if library is None else ranking._for_library(library)
+    if params:
+        raise TypeError(
+            f"{type(estimator).__name__} has no method rank, so that params must be empty, got "
+            f"{', '.join(params)}"
+        )
+    check_integer(k, "k", 1, np.iinfo(np.int32).max)
+    if hasattr(estimator, "decision_function"):
+        scores = reached_scores(estimator, X, None)
+    elif hasattr(estimator, "predict_proba"):
+        scores = dense_csr(_probabilities(estimator, X))
+    else:
+        raise TypeError(
+            "model must have rank, decision_function or predict_proba once fitted, or be a "
+            f"pipeline or a search that ends in such an estimator, got {estimator!r:.200}"
+        )
+    labels, scores = top_k(scores, k)
+    return Ranking(labels.astype(np.int32), scores, names_of_labels(estimator), library)
+
+
+def names_of_labels(estimator):
+    """Return the name of each label, or None if labels are numbered."""
+    classes = getattr(estimator, "classes_", None)
+    # scikit-learn has a list with the classes 0 and 1 of each column if y is an indicator.
+    return None if isinstance(classes, list) else classes
 
 
 def unwrapped(estimator, X):
@@ -146,6 +241,15 @@ def _score_matrix(estimator, X):
     scores = scores.astype(np.result_type(scores, np.float32), copy=False)
     # For two classes, scikit-learn only returns the score of the second one.
     return np.column_stack([-scores, scores]) if scores.ndim == 1 else scores
+
+
+def _probabilities(estimator, X):
+    """Return the result of `predict_proba` with one column per label."""
+    probabilities = estimator.predict_proba(X)
+    if isinstance(probabilities, list):  # of each label, the columns are the classes 0 and 1
+        columns = zip(probabilities, estimator.classes_, strict=True)
+        return np.column_stack([p[:, classes == 1].sum(axis=1) for p, classes in columns])
+    return probabilities
 
 
 def dense_csr(scores):

@@ -252,18 +252,20 @@ class CalibratedRanker(RankerWrapper):
 
         Returns
         -------
-        labels : ndarray of int32, shape (n_samples, k)
-            Best first, padded with -1.
-        probabilities : ndarray of float64, shape (n_samples, k)
-            Padded with -inf. For a one-dimensional y, the probability of each class is calibrated
-            separately, and the probabilities of a row need not sum to 1.
+        ranking : Ranking
+            A pair of arrays with the shape (n_samples, k). ``ranking.names`` lists the names.
+
+            - `labels` (int32): best first, padded with -1.
+            - `scores` (float64): the probabilities, padded with -inf. For a one-dimensional y, the
+              probability of each class is calibrated separately, and the probabilities of a row
+              need not sum to 1.
         """
         self._check_fitted()
         labels, scores = best_scores(self.estimator_, X, k, self.n_labels_)
         probabilities = np.full(scores.shape, -np.inf)
         reached = labels >= 0
         probabilities[reached] = self._changed(scores[reached], labels[reached])
-        return labels, probabilities
+        return self._ranking(X, labels, probabilities)
 
     @property
     def _uses_fitted_estimator(self):

@@ -369,16 +369,27 @@ class XRLinearClassifier(FittedRanking):
 
         Returns
         -------
-        labels : ndarray of int32, shape (n_samples, k)
-            Columns of y, or positions in `classes_`. The best label comes first; ties go to the
-            lower label. Rows with fewer than k labels are padded with -1.
-        scores : ndarray of float32, shape (n_samples, k)
-            Scores of the labels, padded with -inf.
+        ranking : Ranking
+            A pair of arrays with the shape (n_samples, k): ``labels, scores = clf.rank(X)``.
+            ``ranking.names`` lists the names of the labels.
+
+            - `labels` (int32): columns of y, or positions in `classes_`. The best label comes
+              first; ties go to the lower label. Rows with fewer than k labels are padded with -1.
+            - `scores` (float32): scores of the labels, padded with -inf.
 
         Raises
         ------
         ValueError, TypeError
             If a parameter or an input is not as documented. The message names it.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skxmr import XRLinearClassifier
+        >>> X = np.eye(3, dtype=np.float32)
+        >>> clf = XRLinearClassifier(random_state=0).fit(X, ["cat", "dog", "eel"])
+        >>> clf.rank(X[:2], k=1).names
+        [['cat'], ['dog']]
         """
         if frontier is None:
             ranking = self._rank_one(X, k, restriction)

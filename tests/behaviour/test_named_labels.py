@@ -15,7 +15,7 @@ from sklearn.preprocessing import MultiLabelBinarizer
 
 import skxmr
 from skxmr import CalibratedRanker, PropensityReranker, XRLinearClassifier
-from skxmr.metrics import ndcg_at_5_scorer, precision_at_1_scorer
+from skxmr.metrics import ndcg_at_5_scorer, precision_at_1_scorer, precision_at_k
 
 TITLES, LISTS = titles_with_labels()
 VECTORIZER = TfidfVectorizer(dtype=np.float32)
@@ -65,6 +65,9 @@ def test_lists_are_the_indicator_with_names(kind):
     for i, names in enumerate(predicted):
         expected = [NAMES[label] for label, s in zip(labels[i], scores[i], strict=True) if s > 0.3]
         assert names[:3] == expected
+    assert precision_at_k(y, clf.rank(X, 1), k=1) == plain.score(X, Y)
+    with pytest.raises(TypeError, match="Y_true must be an indicator unless"):
+        precision_at_k(y, tuple(clf.rank(X, 1)), k=1)
     for scorer in (precision_at_1_scorer, ndcg_at_5_scorer):
         assert scorer(clf, X, y) == scorer(plain, X, Y)
 
