@@ -428,6 +428,11 @@ def find_label(label, classes):
     else:
         fits = isinstance(label, numbers.Real) and not is_bool
     found = np.flatnonzero(classes == label) if fits else []
+    if len(found) > 1:
+        raise ValueError(
+            f"label must be a position, because {len(found)} labels are named {label!r:.80}: "
+            f"{found[:5].tolist()}"
+        )
     if len(found) == 0:
         raise ValueError(f"label must be one of the {len(classes)} classes, got {label!r:.80}")
     return int(found[0])

@@ -56,8 +56,8 @@ def named_targets(y, label_names=None):
     Raises
     ------
     TypeError, ValueError
-        If lists hold something else than labels, names are not distinct, or names are given for a
-        y that has its own.
+        If lists hold something else than labels, columns of a frame have the same name, or names
+        are given for a y that has its own.
     """
     lists = label_lists(y)
     if lists is not None:
@@ -71,7 +71,7 @@ def named_targets(y, label_names=None):
         return NamedTargets(_matrix_of(y), names, "frame")
     if label_names is None:
         return NamedTargets(y)
-    names = checked_names(check_texts(label_names, "label_names"), "label_names")
+    names = checked_names(check_texts(label_names, "label_names"), "label_names", distinct=False)
     n_labels = y.shape[1] if getattr(y, "ndim", 1) == 2 else None
     if n_labels != len(names):
         raise ValueError(
@@ -152,6 +152,8 @@ def indicator_of_lists(lists, classes, *, keep_unknown=False):
         If a label is neither a string nor an integer, or classes are of the other kind.
     """
     column_of = {label: column for column, label in enumerate(classes.tolist())}
+    if len(column_of) != len(classes):
+        raise ValueError("y must be a matrix, because several labels of the model have one name")
     _check_labels(lists, texts=not column_of or isinstance(next(iter(column_of)), str))
     if keep_unknown:
         for row in lists:
@@ -266,9 +268,12 @@ def _refuse_names(label_names, what):
         raise ValueError(f"label_names must be None if y is {what}, got names")
 
 
-def checked_names(names, what):
-    """Check that names are distinct strings, or distinct integers, and return them as an array."""
-    if len(set(names)) != len(names):
+def checked_names(names, what, *, distinct=True):
+    """Check that names are strings, or integers, and return them as an array.
+
+    Names given beside a matrix need not be distinct: different concepts may have the same name.
+    """
+    if distinct and len(set(names)) != len(names):
         raise ValueError(f"{what} must be distinct, got the same name twice")
     if all(isinstance(name, Integral) for name in names):
         return np.array(names, dtype=np.int64)

@@ -316,7 +316,8 @@ class XRLinearClassifier(FittedRanking):
             label and of all nodes on its path, with their siblings, for any `negative_sampling`.
             Entries where y is 1 have no effect.
         label_names : sequence of str, length n_labels, optional
-            Names of the columns of an indicator matrix. They become `classes_`.
+            Names of the columns of an indicator matrix. They become `classes_`. Different labels
+            may have the same name.
 
         Returns
         -------

@@ -165,7 +165,7 @@ def _extended_targets(classifier, y, n_rows, label_names):
     if not has_names:
         return extended_columns(y, n_rows, len(classes))
     new = check_texts(label_names, "label_names")
-    names = checked_names([*classes.tolist(), *new], "label_names")
+    names = checked_names([*classes.tolist(), *new], "label_names", distinct=False)
     return extended_columns(y, n_rows, len(classes), names)
 
 
