@@ -249,12 +249,12 @@ static void search_layer(search *s, int64_t l)
     bool last_layer = l == s->model->n_layers - 1;
     const int32_t *label = last_layer ? s->model->slot_label : NULL;
     float floor = last_layer ? s->params->floor : -INFINITY;
-    int64_t kept = n_kept(s->model, s->params, l), widest_beam = 0;
+    int64_t kept = n_kept(s->model, s->params, l), max_beam = 0;
     for (int64_t r = 0; r < s->n_rows; r++) {
         s->rows[r].best = selector_make(s->keys + 2 * s->capacity * r, kept);
-        widest_beam = max_of(widest_beam, s->rows[r].n_beam);
+        max_beam = max_of(max_beam, s->rows[r].n_beam);
     }
-    for (int64_t begin = 0, end = 1; begin < widest_beam; begin = end, end = 2 * end + 1) {
+    for (int64_t begin = 0, end = 1; begin < max_beam; begin = end, end = 2 * end + 1) {
         int64_t n = collect_visits(s, begin, end, floor);
         score_visits(s, layer, sort_visits(s, n, layer->n_nodes), n, label, floor);
     }

@@ -1,4 +1,4 @@
-"""Connections that are closed where nobody sends a request."""
+"""Connections that are closed if no request arrives."""
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 

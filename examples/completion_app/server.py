@@ -6,7 +6,7 @@
 Then open http://127.0.0.1:8000. Every keystroke asks for completions. Choose one, or press Enter,
 and it is the previous query, in whose light the next ones are ranked.
 
-The known queries are subjects of a library catalogue. Nobody's log of searches can be bundled, so
+The known queries are subjects of a library catalogue. No log of real searches can be bundled, so
 sessions are made up: somebody who looks for one subject of a record goes on to another of its
 subjects. Training on the sample that comes with skxmr takes seconds at every start. With --model it
 is done once: the completer is saved in that file, and loaded from there the next time.

@@ -41,7 +41,7 @@ class SearchParams(NamedTuple):
     k : int
         Number of labels, at most that of the tree.
     beam_width : int
-        Number of nodes kept per level, at most the number of nodes of the widest level.
+        Number of nodes kept per level, at most the maximum of the tree's levels.
     code, power : int
         Formula of the post-processor.
     floor : float

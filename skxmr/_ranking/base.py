@@ -36,6 +36,29 @@ class SearchOptions(NamedTuple):
     restriction: Restriction | None = None
 
 
+class Matcher(Protocol):
+    """Chooses nodes of one level of a label tree for each row; a search can start at these nodes.
+
+    ``rank(X, frontier=matcher)`` accepts any object with this method.
+    """
+
+    def match(self, X):
+        """Choose nodes for each row.
+
+        Parameters
+        ----------
+        X : csr_matrix of float32, shape (n_rows, n_features)
+            Canonical.
+
+        Returns
+        -------
+        level : int
+            Level of the nodes. Level 0 is the root.
+        nodes : sparse matrix of shape (n_rows, n_nodes of that level)
+            The stored entries of a row are the scores of its nodes.
+        """
+
+
 class RowRanker(Protocol):
     """Ranks one row at a time with fixed options. Any number of threads may use it at once."""
 
@@ -98,7 +121,7 @@ class Ranker(ABC):
     @property
     @abstractmethod
     def max_level_width(self) -> int:
-        """Number of nodes of the widest level. A beam of this width loses no label."""
+        """Maximum number of nodes of a level. A beam of this width loses no label."""
 
     @abstractmethod
     def max_results(self, beam_width: int) -> int:
@@ -144,3 +167,8 @@ class Ranker(ABC):
             return self._row_rankers.get((k, beam_width, post_processor))
         except TypeError:  # an option that cannot be hashed is never valid
             return None
+
+
+def rank_block(ranker: Ranker, X, begin: int, end: int, k: int, options: SearchOptions):
+    """Rank labels for some rows of a canonical CSR matrix, in any thread or process."""
+    return ranker.rank(CSRView(X), begin, end, k, options)

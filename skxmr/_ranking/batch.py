@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from .._core import CSRView
 from .._utils import parallel
-from .base import Ranker, SearchOptions
+from .base import Ranker, SearchOptions, rank_block
 
 #: Rows times beam width of a block of rows. An interruption waits for the end of a block.
 _BLOCK = 1 << 16
@@ -34,7 +33,7 @@ def rank_all(ranker: Ranker, X, k: int, options: SearchOptions, *, n_jobs=None, 
     n_blocks = X.shape[0] * min(options.beam_width, ranker.max_level_width) // _BLOCK + 1
     blocks = parallel.ranges(X.shape[0], max(n_blocks, 1 if n_workers == 1 else 8 * n_workers))
     results = parallel.run(
-        _rank_block,
+        rank_block,
         [(ranker, X, begin, end, k, options) for begin, end in blocks],
         [end - begin for begin, end in blocks],
         n_jobs=n_jobs,
@@ -43,7 +42,3 @@ def rank_all(ranker: Ranker, X, k: int, options: SearchOptions, *, n_jobs=None, 
     )
     labels, scores = zip(*results, strict=True)
     return np.concatenate(labels), np.concatenate(scores)
-
-
-def _rank_block(ranker, X, begin, end, k, options):
-    return ranker.rank(CSRView(X), begin, end, k, options)

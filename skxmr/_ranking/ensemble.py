@@ -88,7 +88,7 @@ class TreeEnsemble(Ranker):
 
     @property
     def max_level_width(self) -> int:
-        """Number of nodes of the widest level. A beam of this width loses no label."""
+        """Maximum number of nodes of a level. A beam of this width loses no label."""
         return max(tree.max_level_width for tree in self.trees)
 
     @property

@@ -101,7 +101,7 @@ class TreeRanker(CView, Ranker):
 
     @property
     def max_level_width(self) -> int:
-        """Number of nodes of the widest level. A beam of this width loses no label."""
+        """Maximum number of nodes of a level. A beam of this width loses no label."""
         return max(self.widths)
 
     def max_results(self, beam_width: int) -> int:

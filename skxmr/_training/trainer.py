@@ -7,21 +7,18 @@ import scipy.sparse as sp
 
 from .._core import (
     CHUNK_WIDTH,
-    CSRView,
     Layer,
     NodeExamples,
     chunk_pointers,
-    compile_chunk,
     csr_transpose,
     indptr_of,
-    train_columns,
 )
 from .._utils import parallel, progress
 from . import negatives
+from .chunks import train_chunks
 from .matching import beams as follow_beams
 from .matching import matcher_layer
 from .negatives import LevelExamples, Sampling
-from .relevance import as_weights
 
 #: Number of tasks: many per worker, to balance the load, and each long compared to its overhead.
 _TASKS = 200
@@ -169,7 +166,7 @@ def _pool(examples, chunks, levels, node_examples, solver, part, n_jobs):
         data = [_chunk_data(levels, node_examples, chunks[i], seed) for i in batch]
         tasks.append((examples.X, examples.source, examples.weight, params, weight_dtype, data))
     costs = [sum(costs[i] for i in batch) for batch in batches]
-    return parallel.in_order(_train_batch, tasks, costs, n_jobs=n_jobs, what=PHASE, part=part)
+    return parallel.in_order(train_chunks, tasks, costs, n_jobs=n_jobs, what=PHASE, part=part)
 
 
 def _compiled(results, n_iters):
@@ -315,16 +312,3 @@ def _chunk_data(levels, node_examples, chunk, seed):
     )
     cost = None if positives.cost is None else positives.cost[positive_span]
     return examples, cost, seed + (level << 40) + first
-
-
-def _train_batch(X, source, weight, params, weight_dtype, chunk_data):
-    """Train and compile chunks. A pure function, so that it can run in any process."""
-    view = CSRView(X)
-    out = []
-    for examples, cost, seed in chunk_data:
-        rows = (examples, source, weight)
-        if cost is not None:
-            rows = as_weights(examples, cost, source, weight)
-        columns, n_iter = train_columns(view, *rows, params, seed)
-        out.append((compile_chunk(columns, X.shape[1], weight_dtype), n_iter))
-    return out

@@ -92,8 +92,10 @@ class TreeTrainer:
         -------
         trained : TrainedTree
         """
+        if not caching.remembers(self.memory):
+            return _index_and_train(None, data, indexer, options, n_jobs=self.n_jobs)
         train = caching.cache(self.memory, _index_and_train, ["data", "n_jobs"])
-        return train(self.key_of(data), data, indexer, options, n_jobs=self.n_jobs)
+        return train(data.key, data, indexer, options, n_jobs=self.n_jobs)
 
     def key_of(self, data):
         """Return the key of training data in the memory, or None if the memory stores nothing."""

@@ -37,7 +37,7 @@ def _is_ready(estimator, X):
 _CSR = (sp.csr_matrix, sp.csr_array)
 
 
-def bare_row(X, n_features):
+def single_row(X, n_features):
     """Return the arrays of a single row without checking their content.
 
     Returns

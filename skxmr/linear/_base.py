@@ -12,7 +12,7 @@ from .._ranking.post_processors import POST_PROCESSORS
 from .._ranking.restriction import Restriction
 from .._ranking.wrapped import ranking_csr
 from .._utils.estimators import consistent
-from .._utils.matrices import bare_row, check_features, pair_to_csr
+from .._utils.matrices import check_features, pair_to_csr, single_row
 from .._utils.params import check_integer
 from ._fitted import FittedAttribute
 from ._inputs import check_frontier, check_restriction
@@ -64,7 +64,7 @@ class FittedRanking(RankingClassifierMixin, BaseEstimator):
         if fitted is None or not plain or k < 1 or fitted.feature_names is not None:
             return None
         ranker = self._ranker.cached_row_ranker(k, self.beam_width, self.post_processor)
-        row = None if ranker is None else bare_row(X, ranker.n_features)
+        row = None if ranker is None else single_row(X, ranker.n_features)
         if row is None:
             return None
         if restriction is None:
@@ -82,7 +82,7 @@ class FittedRanking(RankingClassifierMixin, BaseEstimator):
         X = self._check_rows(pair_to_csr(X, self.n_features_in_) if isinstance(X, tuple) else X)
         check_integer(k, "k", 1, np.iinfo(np.int32).max)
         trees = self._fitted.trees
-        starts = check_frontier(frontier, trees, X.shape[0])
+        starts = check_frontier(frontier, trees, X)
         check_restriction(restriction, trees, X.shape[0])
         if X.shape[0] == 1 and starts is None:
             # The next row can then do without these checks.

@@ -22,116 +22,128 @@ from ._saving import classifier_state
 class XRLinearClassifier(FittedRanking):
     """Rank labels out of thousands to millions with linear rankers in a label tree.
 
-    Labels are grouped into a tree by their embeddings. Every tree node has a linear ranker, trained
-    against its siblings. To rank labels for a row, a beam of the best nodes is followed from the
-    root to the leaves, so that the time grows with the depth of the tree and not with the number of
-    labels.
+    The labels are grouped into a tree by their embeddings. Every node of the tree has a linear
+    ranker, which is trained against its siblings [1]_. To rank the labels of a row, a beam search
+    follows the best nodes from the root to the leaves. Its time grows with the depth of the tree
+    and not with the number of labels. The labels of the nearest training rows contribute to the
+    scores.
+
+    The parameters are listed in five groups: the tree (`indexer` to `n_reassignments`), the rankers
+    (`C` to `weight_dtype`), the search (`beam_width` to `threshold`), the nearest neighbors
+    (`n_neighbors` to `neighbor_power`) and running (`memory` to `verbose`).
 
     Parameters
     ----------
-    indexer : estimator, default=None
-        Builds the label tree: anything whose `fit` takes one row per label and sets `tree_`, a
-        LabelTree. By default ``KMeansIndexer(max_leaf_size=200, balanced=False)``. A LabelTree can
-        be given as well. An indexer whose scikit-learn tags say that it takes strings, such as
-        TrieIndexer, is fitted to the labels' texts.
+    indexer : estimator or LabelTree, default=None
+        Builds the label tree. Any estimator works whose `fit` takes one row per label and sets
+        `tree_` to a LabelTree. None means ``KMeansIndexer(max_leaf_size=200, balanced=False)``. An
+        indexer whose scikit-learn tags declare string input, such as TrieIndexer, is fitted to the
+        texts of the labels. A LabelTree is used as it is.
     label_embedding : str, default="pifa"
-        What the indexer sees of the labels: "pifa", "pii", "features" (`label_features` of fit),
-        "text" (`label_text` of fit), or several of them joined by "+". See skxmr.embeddings.
-        Means nothing to an indexer that takes strings.
-    C : float, default=1.0
-        Weight of the loss against the regulariser, as in LinearSVC. The log loss wants a larger
-        one: 10 ranks better on the sample that is bundled.
-    loss : {"squared_hinge", "log_loss"}, default="squared_hinge"
-    negative_sampling : {"tfn", "man", "tfn+man"} or list of these, default="tfn"
-        Which rows a ranker learns from. "tfn", teacher-forcing negatives: those that have a label
-        below its parent; the rankers of the root's children learn from all rows, also from those
-        without any label. "man", matcher-aware negatives: those that a search leads to its parent,
-        and its own positives. "tfn+man": either; slower to train, and often ranks better. A list
-        has one entry per level, from the root's children down.
-    bias : float, default=1.0
-        Value of a constant feature, whose weight is regularised like any other; 0 for none.
-    tol : float, default=0.1
-        Tolerance of the solver: the largest difference of projected gradients (squared hinge), or
-        the largest error in the margin where the loss bends most (log loss).
-    max_iter : int, default=100
-        Passes over a node's rows, at most.
-    prune_threshold : float, default=0.1
-        Weights smaller than this are dropped after training. Takes effect in fit; with `memory`,
-        fitting again for another threshold costs next to nothing.
-    weight_dtype : {"float32", "float16"}, default="float32"
-        How the weights are stored. Half precision takes a third less memory and ranks as well, but
-        for labels whose scores nearly tie. Takes effect in fit, as `prune_threshold` does.
-    beam_width : int, default=10
-        Nodes kept per level.
-    post_processor : str, default="l3-hinge"
-        How a margin becomes a score and joins its parent's: "noop", "sigmoid", "log-sigmoid",
-        "l{p}-hinge" or "log-l{p}-hinge" for p = 1 to 4. The variants with "log-" add logarithms
-        instead of multiplying, so that no score is too small to be told from others. The scores of
-        "noop" are margins, which cannot be combined with neighbors: none are used then.
-    threshold : float, default=0.5
-        `predict` returns the labels that score higher (multilabel y only).
+        Embedding of the labels that the indexer is fitted to: "pifa", "pii", "features"
+        (`label_features` of fit), "text" (`label_text` of fit), or several of them joined by "+".
+        See :mod:`skxmr.embeddings`. Ignored if the indexer takes strings.
     n_trees : int, default=1
-        How many trees are trained, from different seeds. Their scores are averaged. A tree's score
-        takes part in the average of the labels that it ranks among its first 50. The score of a
-        label that it ranks lower counts only if it is larger than the others' sum.
-    n_neighbors : int, "auto" or None, default=20
-        Number of nearest training rows whose labels contribute to the score. Candidates are the
-        rows that have one of the labels ranked highest. The model then holds the training rows, in
-        four bytes per nonzero; `add_neighbors` adds rows later. With "auto", this number, the power
-        and the weight are those that rank best on held-out rows; this doubles the time of a fit
-        with one tree. With None, no neighbors are used: the model is smaller and ranks several
-        times as fast. Takes effect in fit, as `prune_threshold` does.
-    neighbor_weight : float in [0, 1], default=0.2
-        Weight of the neighbors in the scores; that of the trees is one minus it. The neighbors are
-        added to the score of labels that the trees rank among their first 20 (50 with several
-        trees). For a label of a lower rank, the larger of the two counts. With 1, the trees only
-        order the labels that no neighbor has.
-    neighbor_power : float, default=3.0
-        A neighbor counts by its cosine similarity to this power.
+        Number of trees, which are trained from different seeds. Their scores are averaged. A tree
+        contributes to the average of the labels that it ranks among its first 50. For a label of a
+        lower rank, the score of the tree replaces the sum of the others if it is larger.
     max_clusters_per_label : int, default=1
-        Above 1, and up to 6, labels are disentangled [2]_: once a tree is trained, every label
-        moves into those leaf clusters, this many at most, that the search reaches for most of its
-        rows, and all is trained again. A label that means several things is then found among
-        either kind of company, at the price of a larger model.
+        Maximum number of leaf clusters per label, up to 6. Above 1, labels are disentangled [2]_:
+        after a tree is trained, every label moves to the leaf clusters that the search reaches for
+        most of its rows, and the rankers are trained again. An ambiguous label can then be reached
+        through several clusters; the model grows.
     n_reassignments : int, default=1
-        How often labels move and all is trained again, if they may have several clusters.
+        How often labels move and the rankers are trained again. Ignored if
+        ``max_clusters_per_label=1``.
+    C : float, default=1.0
+        Weight of the loss relative to the regularization, as in LinearSVC. Use a larger value with
+        ``loss="log_loss"``; ``C=10`` ranks better on the bundled sample.
+    loss : {"squared_hinge", "log_loss"}, default="squared_hinge"
+        Loss of the rankers. The log loss makes `predict_proba` available.
+    negative_sampling : {"tfn", "man", "tfn+man"} or list of these, default="tfn"
+        Training rows of a ranker. With "tfn" (teacher-forcing negatives), a ranker is trained on
+        the rows that have a label below its parent. The rankers of the root's children are trained
+        on all rows, including those without labels. With "man" (matcher-aware negatives), a ranker
+        is trained on the rows whose beam contains its parent, and on its own positives. "tfn+man"
+        is the union of both; it is slower to train and often ranks better. A list has one entry per
+        level, from the root's children down.
     training_beam_width : int, default=10
-        Nodes kept per level where training itself searches, for matcher-aware negatives and to
-        disentangle labels: `beam_width` is for ranking only.
+        Number of nodes kept per level when training searches the tree, for matcher-aware negatives
+        and for disentangling.
+    bias : float, default=1.0
+        Value of a constant feature, whose weight is regularized like any other. 0 means no bias.
+    tol : float, default=0.1
+        Tolerance of the solver. For the squared hinge, it is the largest difference of projected
+        gradients. For the log loss, it is the largest error of a margin where the curvature of the
+        loss is largest.
+    max_iter : int, default=100
+        Maximum number of passes of the solver over the rows of a node.
+    prune_threshold : float, default=0.1
+        Weights with a smaller absolute value are removed after training. Takes effect in fit. With
+        `memory`, a fit with another threshold does not train again.
+    weight_dtype : {"float32", "float16"}, default="float32"
+        Type of the stored weights. Half precision takes a third less memory. The ranking differs
+        only for labels whose scores are nearly equal. Takes effect in fit, as `prune_threshold`
+        does.
+    beam_width : int, default=10
+        Number of nodes kept per level when ranking.
+    post_processor : str, default="l3-hinge"
+        Function that turns a margin into a score and combines it with the score of the parent:
+        "noop", "sigmoid", "log-sigmoid", "l{p}-hinge" or "log-l{p}-hinge" for p = 1 to 4. The
+        variants with "log-" add logarithms instead of multiplying, so that no score underflows. The
+        scores of "noop" are margins. They cannot be combined with neighbors, which are not used
+        then.
+    threshold : float, default=0.5
+        For a multilabel y, `predict` returns the labels with higher scores.
+    n_neighbors : int, "auto" or None, default=20
+        Number of nearest training rows whose labels contribute to the scores. Candidates are the
+        rows that have one of the labels ranked highest. The model then contains the training rows,
+        in four bytes per nonzero; `add_neighbors` adds rows later. With "auto", fit chooses this
+        number, the power and the weight that rank held-out rows best, which doubles the time of a
+        fit with one tree. With None, the model is smaller and ranks several times as fast. Takes
+        effect in fit, as `prune_threshold` does.
+    neighbor_weight : float in [0, 1], default=0.2
+        Weight of the neighbors in the scores. The weight of the trees is ``1 - neighbor_weight``.
+        The neighbors are added to the scores of the labels that the trees rank among their first 20
+        (50 with several trees). For a label of a lower rank, the larger of the two counts. With 1,
+        the trees only order the labels that no neighbor has.
+    neighbor_power : float, default=3.0
+        The weight of a neighbor is its cosine similarity to this power.
     memory : str, path or joblib.Memory, default=None
-        Caches training by everything but what only matters for ranking, so that a grid over
-        `prune_threshold`, `weight_dtype`, `beam_width`, `post_processor` and `threshold` trains
-        each fold once.
+        Caches the training. A grid search over `prune_threshold`, `weight_dtype` and the parameters
+        of the search and of the neighbors then trains once per fold.
     n_jobs : int, default=None
-        As in joblib; results do not depend on it.
+        Number of jobs, as in joblib. Results do not depend on it.
     random_state : int, RandomState instance or None, default=None
-        Draws the first centres of the indexer, if it has no random_state of its own, and the
-        order of rows in the solver.
+        Seeds the indexer, unless it has its own random_state, and the order of rows in the solver.
     verbose : int, default=0
-        Whether to report the progress of training.
+        Whether to report the progress of fit.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_labels,)
-        The classes of a one-dimensional y; else the column numbers.
-    tree_ : LabelTree
-        The first tree.
-    trees_ : list of LabelTree
-    indexer_ : estimator
-        The fitted indexer, or None if a LabelTree was given.
-    n_iter_ : int
-        The largest number of passes the solver made for any node; `max_iter` where one was cut
-        short.
-    neighbors_ : named tuple (n_neighbors, power, weight) or None
-        Settings of the nearest neighbors when the model was fitted. None without neighbors.
-    n_labels_ : int
-    n_levels_ : int
-        Ranking steps from the root to a label.
+        The classes of a one-dimensional y, or the column numbers of a multilabel y.
+    feature_names_in_ : ndarray of str, shape (n_features,)
+        Names of the columns of X. Defined only if all of them are strings.
+    indexer_ : estimator or None
+        The fitted indexer. None if a LabelTree was given or the model was loaded.
     multilabel_ : bool
         Whether y was an indicator matrix.
     n_features_in_ : int
-    feature_names_in_ : ndarray of str
-        Only where X has string column names.
+        Number of features.
+    n_iter_ : int
+        Largest number of passes of the solver over any node. It equals `max_iter` if the solver
+        stopped early.
+    n_labels_ : int
+        Number of labels.
+    n_levels_ : int
+        Number of levels of the tree below the root.
+    neighbors_ : named tuple (n_neighbors, power, weight) or None
+        Settings of the nearest neighbors when the model was fitted. None without neighbors.
+    tree_ : LabelTree
+        The first tree.
+    trees_ : list of LabelTree
+        All trees.
 
     See Also
     --------
@@ -141,10 +153,10 @@ class XRLinearClassifier(FittedRanking):
 
     Notes
     -----
-    `y` may be a sparse or dense 0/1 indicator matrix or one-dimensional class labels; predictions
-    come in the same kind of container. The model does not depend on the order of the rows, and a
-    row of weight 2 counts exactly as the row given twice. A label without rows stays rankable, if
-    low; a row without any feature is ranked by the biases.
+    `y` may be a sparse or dense 0/1 indicator matrix or one-dimensional class labels. Predictions
+    have the same kind. The model does not depend on the order of the rows. A row of weight 2 is
+    equivalent to the same row given twice. Labels without training rows are still ranked, with low
+    scores. A row without features is ranked by the biases.
 
     References
     ----------
@@ -170,9 +182,13 @@ class XRLinearClassifier(FittedRanking):
         indexer=None,
         *,
         label_embedding="pifa",
+        n_trees=1,
+        max_clusters_per_label=1,
+        n_reassignments=1,
         C=1.0,
         loss="squared_hinge",
         negative_sampling="tfn",
+        training_beam_width=10,
         bias=1.0,
         tol=0.1,
         max_iter=100,
@@ -181,13 +197,9 @@ class XRLinearClassifier(FittedRanking):
         beam_width=10,
         post_processor="l3-hinge",
         threshold=0.5,
-        n_trees=1,
         n_neighbors=20,
         neighbor_weight=0.2,
         neighbor_power=3.0,
-        max_clusters_per_label=1,
-        n_reassignments=1,
-        training_beam_width=10,
         memory=None,
         n_jobs=None,
         random_state=None,
@@ -195,9 +207,13 @@ class XRLinearClassifier(FittedRanking):
     ):
         self.indexer = indexer
         self.label_embedding = label_embedding
+        self.n_trees = n_trees
+        self.max_clusters_per_label = max_clusters_per_label
+        self.n_reassignments = n_reassignments
         self.C = C
         self.loss = loss
         self.negative_sampling = negative_sampling
+        self.training_beam_width = training_beam_width
         self.bias = bias
         self.tol = tol
         self.max_iter = max_iter
@@ -206,13 +222,9 @@ class XRLinearClassifier(FittedRanking):
         self.beam_width = beam_width
         self.post_processor = post_processor
         self.threshold = threshold
-        self.n_trees = n_trees
         self.n_neighbors = n_neighbors
         self.neighbor_weight = neighbor_weight
         self.neighbor_power = neighbor_power
-        self.max_clusters_per_label = max_clusters_per_label
-        self.n_reassignments = n_reassignments
-        self.training_beam_width = training_beam_width
         self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -252,25 +264,28 @@ class XRLinearClassifier(FittedRanking):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
         y : {array-like, sparse matrix} of shape (n_samples, n_labels) or (n_samples,)
             0/1 indicator matrix, or one class per row.
         sample_weight : array-like of shape (n_samples,), optional
-            Multiplies C, row by row.
+            Multiplies C for each row.
         label_features : {array-like, sparse matrix} of shape (n_labels, d), optional
-            For the label embedding "features", and for a TrieHybridIndexer without a vectorizer.
+            Features of the labels, for the label embedding "features" and for a TrieHybridIndexer
+            without a vectorizer.
         label_text : sequence of str, length n_labels, optional
-            For the label embedding "text" and for indexers that take strings; by default the
-            classes, where they are strings.
+            Texts of the labels, for the label embedding "text" and for indexers that take strings.
+            By default the classes, if they are strings.
         label_examples : {array-like, sparse matrix} of shape (n_labels, n_features), optional
-            What a label says of itself, in the features of X: its name or description, say. Each
-            row that has any features is a further training row, of weight 1, of its label alone.
-            ``Pipeline(transform_input=["label_examples"])`` makes features of texts.
+            Feature vector of each label's name or description. Each row with features is an
+            additional training row of its label, with weight 1. Use
+            ``Pipeline(transform_input=["label_examples"])`` to vectorize texts.
         relevance : {array-like, sparse matrix} of shape (n_samples, n_labels), optional
-            Multiplies C, positive by positive: above 0 where y is 1, and 0 elsewhere. Of a cluster
-            it is the sum of those of its labels.
+            Multiplies C for each positive. It must be above 0 where y is 1, and 0 elsewhere. The
+            relevance of a cluster is the sum over its labels.
         negatives : {array-like, sparse matrix} of shape (n_samples, n_labels), optional
-            Where it is not 0, the rankers of the label and of all around it on its path learn from
-            the row as well, whatever `negative_sampling` says. Changes nothing where y is 1.
+            Explicit negatives. Where it is not 0, the row is also used to train the rankers of the
+            label and of all nodes on its path, with their siblings, for any `negative_sampling`.
+            Entries where y is 1 have no effect.
 
         Returns
         -------
@@ -279,7 +294,7 @@ class XRLinearClassifier(FittedRanking):
         Raises
         ------
         ValueError, TypeError
-            If a parameter or an input is not as documented; the message names it.
+            If a parameter or an input is not as documented. The message names it.
         """
         check_params(self)
         given = FitInput(
@@ -294,27 +309,38 @@ class XRLinearClassifier(FittedRanking):
     def rank(self, X, k=10, *, frontier=None, restriction=None):
         """Rank the k best labels of each row.
 
-        A single row takes a short way that costs little more than its search: float32, as CSR with
-        int32 indices, dense, or as a pair. Any number of threads may rank with one model.
+        Single rows take a fast path if they are float32: a CSR matrix with int32 indices, a dense
+        array, or a pair. Any number of threads may rank with the same model.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features), or tuple
-            A tuple is one row's nonzeros, a pair (indices, values) of one-dimensional arrays.
+            A tuple is a single row, given by its nonzeros: a pair (indices, values) of
+            one-dimensional arrays.
         k : int, default=10
-            At least 1. Where it exceeds what the beam reaches, rows are padded. A ranking of fewer
-            labels is the beginning of a longer one.
-        frontier : tuple (level, nodes), optional
-            Where the search begins instead of the root: `nodes` is a sparse matrix of shape
-            (n_samples, n_nodes of that tree level) whose stored entries are the nodes' scores.
+            Number of labels, at least 1. The ranking of fewer labels is the beginning of the
+            ranking of more.
+        frontier : tuple (level, nodes), Matcher, or list of these, optional
+            Nodes at which the search starts instead of the root. `nodes` is a sparse matrix of
+            shape (n_samples, n_nodes of that level) whose stored entries are the scores of the
+            nodes. A :class:`~skxmr.linear.Matcher` returns such a pair. With several trees, a list
+            with one entry per tree.
+        restriction : Restriction, optional
+            Labels that each row may have, as
+            :meth:`skxmr.linear.LabelOrder.restricted_to` returns them.
 
         Returns
         -------
         labels : ndarray of int32, shape (n_samples, k)
-            Columns of y, or positions in `classes_`, best first, ties by lower label; padded
-            with -1.
+            Columns of y, or positions in `classes_`. The best label comes first; ties go to the
+            lower label. Rows with fewer than k labels are padded with -1.
         scores : ndarray of float32, shape (n_samples, k)
-            Their scores; padded with -inf.
+            Scores of the labels, padded with -inf.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or an input is not as documented. The message names it.
         """
         if frontier is None:
             ranking = self._rank_one(X, k, restriction)
@@ -323,14 +349,15 @@ class XRLinearClassifier(FittedRanking):
         return self._rank_checked(X, k, frontier, restriction)
 
     def add_neighbors(self, X, y, sample_weight=None):
-        """Add rows among which nearest neighbors are found, without training on them.
+        """Add rows that can be nearest neighbors, without training on them.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         y : {array-like, sparse matrix} of shape (n_samples, n_labels) or (n_samples,)
-            Of labels that fit has seen.
+            Labels of the rows. They must be known from fit.
         sample_weight : array-like of shape (n_samples,), optional
+            A row of weight 2 is equivalent to the same row given twice.
 
         Returns
         -------
@@ -339,7 +366,7 @@ class XRLinearClassifier(FittedRanking):
         Raises
         ------
         ValueError
-            If the model was fitted without `n_neighbors`, or y has other labels.
+            If the model was fitted with ``n_neighbors=None``, or y has unknown labels.
         """
         check_is_fitted(self)
         with change_lock(self):
@@ -358,40 +385,40 @@ class XRLinearClassifier(FittedRanking):
         label_features=None,
         label_text=None,
     ):
-        """Learn labels that fit has not seen, without fitting again.
+        """Add new labels to a fitted model, without fitting again.
 
-        Each new label joins the leaf clusters that suit it, and gets a ranker there. Nothing above
-        the leaf clusters changes.
+        Each new label is added to the leaf clusters that suit it, and its rankers are trained
+        there. Nothing above the leaf clusters changes.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows that carry the new labels, and rows that do not: a new ranker learns to tell its
-            label from the others of its cluster by the rows given here that carry any of them. All
-            rows of fit and the new ones are best.
+            Rows with and without the new labels. The ranker of a new label learns from these rows
+            to distinguish it from the other labels of its cluster. The best choice is all rows of
+            fit together with the new ones.
         y : {array-like, sparse matrix} of shape (n_samples, n_known + n_new) or (n_samples,)
-            All labels of the rows: 0/1 indicator of the known labels, then of the new ones; or one
-            class per row, some of which are new.
+            All labels of the rows. An indicator matrix has the columns of the known labels first,
+            then those of the new labels. Otherwise one class per row, some of which are new.
         sample_weight : array-like of shape (n_samples,), optional
-            Multiplies C, row by row.
+            Multiplies C for each row.
         placement : {"search", "indexer"}, default="search"
-            Who finds the clusters of a new label: the search, those that it leads most of the
-            label's rows to; or the `predict` of the indexer, one, by the label's embedding or
-            text.
+            How the clusters of a new label are found. "search" takes the clusters that the search
+            reaches for most of the label's rows. "indexer" takes the one cluster that the indexer's
+            `predict` returns for the label's embedding or text.
         clusters_per_label : int, default=3
-            How many clusters a new label joins at most, up to 6, where the search finds them.
-            Nothing above the clusters learns where the label's rows should go, and they scatter
-            more than those of labels that fit knew.
+            Maximum number of clusters per new label, up to 6, with ``placement="search"``. The
+            nodes above the clusters are not trained on the rows of a new label. These rows are
+            therefore spread over more clusters than those of a known label.
         retrain_siblings : bool, default=False
-            Whether all rankers of the clusters that get a new label are trained again, so that
-            they learn from its rows, too. They then know no other rows than those given here,
-            which should include all rows of fit.
+            Whether the rankers of all labels in the affected clusters are trained again, so that
+            they learn from the new rows as well. They are trained on the given rows only, which
+            should then include all rows of fit.
         label_features : {array-like, sparse matrix} of shape (n_new, d), optional
-            Of the new labels, in the order of their columns or in rising order of the classes; for
-            an indexer that was fitted to some.
+            Features of the new labels, in the order of their columns or in the sorted order of the
+            classes. Required if the indexer was fitted to features of labels.
         label_text : sequence of str, length n_new, optional
-            Of the new labels, for an indexer that takes strings; by default the new classes, where
-            they are strings.
+            Texts of the new labels, for an indexer that takes strings. By default the new classes,
+            if they are strings.
 
         Returns
         -------
@@ -400,21 +427,20 @@ class XRLinearClassifier(FittedRanking):
         Raises
         ------
         ValueError, TypeError
-            If an input is not as documented or no label is new; the message names it. The model is
-            then what it was.
+            If an input is not as documented, or no label is new. The message names the input. The
+            model is not changed.
 
         Warns
         -----
         UserWarning
-            If `X` lacks rows of known labels that the new ones must be told apart from.
+            If `X` has no rows of some known labels that are in the same clusters as new ones.
 
         Notes
         -----
-        One-dimensional y: `classes_` stay in order, so that classes may change their positions.
-        The rows given here are added to those among which neighbors are found, if there are
-        any. Rows that the model holds already get their new labels.
-        Where a search chooses the negatives of the leaf clusters, it is made again, for the rows
-        given. The indexer remains what it was.
+        For one-dimensional y, `classes_` stay sorted, so positions of classes may change. The given
+        rows are added to the neighbors, if there are any. Rows that are neighbors already get their
+        new labels. If matcher-aware negatives are used, they are sampled from the given rows. The
+        indexer is not changed.
 
         Examples
         --------
@@ -447,15 +473,15 @@ class XRLinearClassifier(FittedRanking):
     def save(self, folder):
         """Save as a folder of ``.npy`` arrays and one JSON file, without pickles.
 
-        A model that lies there already is replaced in one step: whoever loads meanwhile gets the
-        old model or the new one, and an interruption leaves the old one. The fitted indexer and a
-        memory or random state that is an object are not saved.
+        An existing model is replaced atomically. A process that loads it at the same time gets
+        either the old or the new model, and an interruption leaves the old one. The fitted indexer
+        is not saved, nor is a memory or random state that is an object.
 
         Parameters
         ----------
         folder : str or path
-            Made if absent. Other files in it are left as they are: a model is the file
-            ``skxmr.json`` and the folder ``arrays-...`` that this names.
+            Created if it does not exist. Other files in it are not changed. A model consists of the
+            file ``skxmr.json`` and of the folder ``arrays-...`` that this file names.
 
         Raises
         ------
@@ -463,7 +489,7 @@ class XRLinearClassifier(FittedRanking):
             If `folder` is a file.
         TypeError, ValueError
             If `classes_` are neither numbers nor strings, if `load` would refuse a parameter, or if
-            the model is mapped and its files are damaged. Nothing is replaced then.
+            the model is memory-mapped and its files are damaged. An existing model is kept.
 
         See Also
         --------
@@ -474,34 +500,36 @@ class XRLinearClassifier(FittedRanking):
 
     @consistent
     def explain(self, X, label, *, feature_names=None, label_name=None):
-        """Say what each feature contributed to a label's score, level by level.
+        """Explain the score of a label by the contributions of the features.
 
-        The rankers are linear, so this is exact: the contributions of a level and its bias add up
-        to the margin of the node that leads to the label, and the margins make the score. It is
-        the score of the label itself, whether or not the beam reaches it; `reached` of the result
-        says so. Where it does, it is what `decision_function` gives.
+        The rankers are linear, so the explanation is exact. At each level, the contributions of the
+        features and the bias sum to the margin of the node on the path to the label, and the
+        margins give the score. The score is that of `decision_function` if the beam reaches the
+        label, as `reached` of the result tells. Otherwise it is the score that the label would have
+        in a wider beam.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features), or tuple
-            As `rank` takes it. Behind a vectorizer, skxmr.inspection.explain takes the texts.
+            Rows as for `rank`. For pipelines, use :func:`skxmr.inspection.explain`, which takes the
+            texts.
         label : int or str
-            One of `classes_`, which are the column numbers for an indicator y. Where they are
-            strings, the position that `rank` returns does as well.
+            One of `classes_`. These are the column numbers for an indicator matrix. If the classes
+            are strings, the position that `rank` returns is also accepted.
         feature_names : sequence of str, length n_features, optional
-            What to call the features; by default `feature_names_in_`, if there are any.
+            Names of the features. By default `feature_names_in_`, if defined.
         label_name : str, optional
-            What to call the label where the explanation is shown.
+            Name of the label in the explanation.
 
         Returns
         -------
         explanation : skxmr.inspection.Explanation
-            Print it to see the largest contributions.
+            ``print(explanation)`` shows the largest contributions.
 
         Raises
         ------
         ValueError
-            If there is no such label, or a chunk of a mapped model is damaged.
+            If the label is unknown, or the model is memory-mapped and damaged.
 
         Examples
         --------

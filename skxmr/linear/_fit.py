@@ -56,8 +56,11 @@ def fitted_state(classifier, X, y, given):
     data = TrainingData(lambda: prepare(classifier, X, targets(), given), keys.data)
     memory = caching.open_memory(classifier.memory)
     trainer = TreeTrainer(memory, classifier.n_jobs)
-    learn = partial(_learn, classifier, data, targets, X.shape, trainer)
-    learned = caching.recall(memory, keys.result, keys.training, learn)
+    if keys.result is None:
+        learned = _learn(classifier, data, targets, X.shape, trainer)
+    else:
+        learn = partial(_learn, classifier, data, targets, X.shape, trainer)
+        learned = caching.recall(memory, keys.result, keys.training, learn)
     weighting = (
         learned.weighting if is_auto(classifier.n_neighbors) else given_weighting(classifier)
     )

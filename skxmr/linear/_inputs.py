@@ -115,29 +115,30 @@ def check_texts_suffice(label_text, kind, indexer):
             raise ValueError("label_text must hold some text, got blanks only")
 
 
-def check_frontier(frontier, trees, n_rows):
-    """Check where a search is to start, and return a Frontier for each tree."""
+def check_frontier(frontier, trees, X):
+    """Check where the search of the rows of X is to start, and return a Frontier for each tree."""
     if frontier is None:
         return None
     starts = [frontier] if len(trees) == 1 else frontier
     if not isinstance(starts, list) or len(starts) != len(trees):
         raise ValueError(
-            f"frontier must be a list of {len(trees)} pairs (level, nodes), one for each tree, got "
-            f"{frontier!r:.80}"
+            f"frontier must be a list of {len(trees)} pairs (level, nodes) or matchers, one per "
+            f"tree, got {frontier!r:.80}"
         )
-    return tuple(
-        _check_start(start, tree, n_rows) for start, tree in zip(starts, trees, strict=True)
-    )
+    return tuple(_check_start(start, tree, X) for start, tree in zip(starts, trees, strict=True))
 
 
-def _check_start(start, tree, n_rows):
+def _check_start(start, tree, X):
+    match = getattr(start, "match", None)
+    if callable(match):
+        start = match(X)
     if not isinstance(start, tuple) or len(start) != 2:
-        raise TypeError(f"frontier must be a pair (level, nodes), got {start!r}")
+        raise TypeError(f"frontier must be a pair (level, nodes) or a matcher, got {start!r:.80}")
     level, nodes = start
     check_integer(level, "frontier level", 0)
     if level >= tree.n_levels:
         raise ValueError(f"frontier level must lie in [0, {tree.n_levels}), got {level}")
-    nodes = check_matrix(nodes, "frontier", n_rows, keep_zeros=True)
+    nodes = check_matrix(nodes, "frontier", X.shape[0], keep_zeros=True)
     if nodes.shape[1] != tree.n_nodes(level):
         raise ValueError(
             f"frontier must have {tree.n_nodes(level)} columns, the nodes of level {level}, "

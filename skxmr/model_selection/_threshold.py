@@ -124,7 +124,7 @@ def tune_threshold(
     -----
     True labels that are not reached are misses. There are about ``beam_width`` times the size of a
     leaf cluster scores per row. All are held in memory, and the time is n log n for n scores, so
-    use several thousand rows. The best F-score is slightly optimistic, because the threshold is
+    use several thousand rows. The best F-score is slightly too high, because the threshold is
     chosen on the same rows.
 
     References

@@ -44,7 +44,7 @@ def placeholders():
     return {"titles": titles, "new_titles": new_titles, "X": X, "Y": Y, "new_Y": new_Y}
 
 
-QUICK_PAGES = [ROOT / "README.md", ROOT / "docs" / "quick_start.md"]
+QUICK_PAGES = [ROOT / "README.md"]
 
 
 @pytest.mark.parametrize(

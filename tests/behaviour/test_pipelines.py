@@ -7,6 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from frames import needs_polars
+from marks import slow_except
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse as sp
 from sklearn import config_context
@@ -136,7 +137,7 @@ SEARCHES = {
 }
 
 
-@pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES)
+@pytest.mark.parametrize("search", slow_except([GridSearchCV], SEARCHES.values()), ids=SEARCHES)
 def test_searches_over_a_pipeline_of_texts(search, tmp_path):
     pipeline = make_pipeline(vectorizer(), classifier(memory=tmp_path))
     grid = {

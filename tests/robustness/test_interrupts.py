@@ -377,6 +377,7 @@ def test_no_number_of_jobs_starts_threads_without_end(n_jobs):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")
+@pytest.mark.slow
 def test_processes_that_may_have_no_children_have_threads(tmp_path):
     script = """if True:
         import multiprocessing, warnings
@@ -402,14 +403,14 @@ def test_many_rows_are_ranked_a_few_at_a_time(monkeypatch):
     indexer = KMeansIndexer(branching=3, max_leaf_size=3)
     clf = XRLinearClassifier(indexer, random_state=0, beam_width=4).fit(X, y)
     expected, spans = clf.rank(X), []
-    rank_block = skxmr._ranking.batch._rank_block
+    rank_block = skxmr._ranking.batch.rank_block
 
     def recorded(ranker, X, begin, end, k, options):
         spans.append(end - begin)
         return rank_block(ranker, X, begin, end, k, options)
 
     monkeypatch.setattr(skxmr._ranking.batch, "_BLOCK", 80)
-    monkeypatch.setattr(skxmr._ranking.batch, "_rank_block", recorded)
+    monkeypatch.setattr(skxmr._ranking.batch, "rank_block", recorded)
     for a, b in zip(clf.rank(X), expected, strict=True):
         assert_array_equal(a, b)
     assert sum(spans) == 500
