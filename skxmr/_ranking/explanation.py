@@ -392,7 +392,7 @@ def _rank_in_beam(tree, level, row):
     if level == tree.n_levels - 1:
         return ""
     rank = tree.ranks[row, level]
-    return ", lost by the beam" if rank < 0 else f", rank {rank + 1} in the beam"
+    return ", not in the beam" if rank < 0 else f", rank {rank + 1} in the beam"
 
 
 def _neighbor_lines(neighbors, row, k):
