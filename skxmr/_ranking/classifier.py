@@ -37,7 +37,7 @@ class RankingClassifierMixin(ClassifierMixin):
         """Check X, and that the classifier is fitted. Return X as the other methods take it."""
 
     @abstractmethod
-    def _reached_scores(self, X):
+    def _reached_scores(self, X) -> sparse.csr_matrix:
         """Return the scores that `rank` shows, of all labels that the search reaches.
 
         Returns
@@ -47,7 +47,7 @@ class RankingClassifierMixin(ClassifierMixin):
         """
 
     @abstractmethod
-    def _best_labels(self, X):
+    def _best_labels(self, X) -> np.ndarray:
         """Return the highest ranked label of each row, or -1 if there is none.
 
         For one-dimensional y, every row has a label.
@@ -59,10 +59,10 @@ class RankingClassifierMixin(ClassifierMixin):
 
     @property
     @abstractmethod
-    def _unreached_score(self):
+    def _unreached_score(self) -> float:
         """Score of labels that are not reached, in dense output."""
 
-    def _check_gives_probabilities(self):
+    def _check_gives_probabilities(self) -> bool:
         """Return True if scores are probabilities.
 
         Raises
@@ -72,12 +72,12 @@ class RankingClassifierMixin(ClassifierMixin):
         """
         raise AttributeError(f"the scores of {type(self).__name__} are not probabilities")
 
-    def _predicted_scores(self, X):
+    def _predicted_scores(self, X) -> sparse.csr_matrix:
         """Return the scores of the labels that score above `threshold`, as CSR."""
         scores = self._reached_scores(X)
         return select(scores, scores.data > self.threshold)
 
-    def _reached_probabilities(self, X):
+    def _reached_probabilities(self, X) -> sparse.csr_matrix:
         """Return the probabilities of the labels that the search reaches, as CSR."""
         return self._reached_scores(X)
 
@@ -158,7 +158,7 @@ class RankingClassifierMixin(ClassifierMixin):
         return probabilities / probabilities.sum(axis=1, keepdims=True)
 
     @consistent
-    def score(self, X, y, sample_weight=None):
+    def score(self, X, y, sample_weight=None) -> float:
         """Return the precision at 1. For one-dimensional y this is the accuracy.
 
         Parameters
@@ -185,7 +185,7 @@ class RankingClassifierMixin(ClassifierMixin):
         return float(np.average(hits, weights=weight))
 
     @consistent
-    def _scores_of(self, X):
+    def _scores_of(self, X) -> sparse.csr_matrix:
         """Return `_reached_scores` of rows that are not checked yet."""
         return self._reached_scores(self._check_rows(X))
 

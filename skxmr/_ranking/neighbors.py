@@ -11,10 +11,11 @@ from .._core import (
     indptr_of,
     pack_rows,
 )
+from .._data.examples import Examples
 from .._utils.folder import check_unread
 
 
-def make_neighbor_rows(examples):
+def make_neighbor_rows(examples: Examples) -> NeighborRows:
     """Make NeighborRows of training examples.
 
     The rows are sorted by label. A search compares the rows of one label after another, and takes
@@ -50,7 +51,7 @@ def _by_label(Y):
     return np.argsort(first, kind="stable")
 
 
-def join_neighbor_rows(rows, examples):
+def join_neighbor_rows(rows: NeighborRows, examples: Examples) -> NeighborRows:
     """Add examples to NeighborRows. Their row numbers continue those of the rows.
 
     Parameters
@@ -73,7 +74,9 @@ def join_neighbor_rows(rows, examples):
     return _joined(rows, kept, _labels_of(rows), make_neighbor_rows(examples))
 
 
-def update_neighbor_rows(rows, examples, renumbered):
+def update_neighbor_rows(
+    rows: NeighborRows, examples: Examples, renumbered: np.ndarray
+) -> NeighborRows:
     """Add examples with new labels to NeighborRows.
 
     An example replaces an equal row that has the same labels apart from the new ones.
