@@ -181,4 +181,4 @@ def _shown_row(number, names, scores, labels):
     parts = [f"{text} ({score:.3g})" for text, score in zip(short, scores, strict=False)]
     if (labels >= 0).sum() > len(parts):
         parts.append("...")
-    return f"{number}: {', '.join(parts)}"
+    return f"{number}: {', '.join(parts)}".rstrip()
