@@ -7,6 +7,7 @@ import numpy as np
 
 from .._core import CSRView, LabelRestrictionView, NeighborRows, RowCombiner, combine
 from .base import Ranker, RowRanker, SearchOptions
+from .constraint import Constraint
 from .post_processors import POST_PROCESSORS
 from .restriction import Restriction
 from .tree_ranker import TreeRanker
@@ -139,7 +140,7 @@ class TreeEnsemble(Ranker):
             k,
             logarithms=options.post_processor.is_log,
             floor=options.floor,
-            restriction=_label_restriction(options.restriction, begin, end),
+            restriction=self.label_restriction(options.restriction, options.constraint, begin, end),
         )
 
     def averaged_ranking(
@@ -229,6 +230,27 @@ class TreeEnsemble(Ranker):
         n_neighbors = self.neighbors.weighting.n_neighbors
         return self.neighbors.rows.find(view, begin, end, best, n_neighbors, _MOST_CANDIDATES)
 
+    def label_restriction(
+        self,
+        restriction: Restriction | None,
+        constraint: Constraint | None,
+        begin: int,
+        end: int,
+    ) -> LabelRestrictionView | None:
+        """Return the C view of what labels the rows from `begin` up to `end` may have, or None."""
+        if restriction is None and constraint is None:
+            return None
+        order = (None, None)
+        if restriction is not None:
+            ranges = np.ascontiguousarray(restriction.ranges[begin:end])
+            order = restriction.order.position, ranges
+        sets = (None, None)
+        if constraint is not None:
+            sets = [
+                None if part is None else part.of_rows(begin, end) for part in constraint.labels
+            ]
+        return LabelRestrictionView(self.n_labels, end - begin, *order, *sets)
+
     def n_listed(self, k: int) -> int:
         """Number of labels that a ranking must have so that the k best are known."""
         return min(self.n_labels, max(k, self.n_head))
@@ -282,15 +304,22 @@ class _EnsembleRowRanker:
             for t, tree in enumerate(ensemble.trees)
         ]
         self._averaged = ensemble.averaged
+        self._label_restriction = ensemble.label_restriction
         self._combiner = None
         if ensemble.neighbors is not None:
             self._combiner = ensemble.row_combiner(k, self._logarithms)
         self.n_features = ensemble.n_features
 
     def sparse(
-        self, indices: np.ndarray, values: np.ndarray, restriction: Restriction | None = None
+        self,
+        indices: np.ndarray,
+        values: np.ndarray,
+        restriction: Restriction | None = None,
+        constraint: Constraint | None = None,
     ) -> Ranking | None:
-        lists = [ranker.sparse(indices, values, restriction) for ranker in self._rankers]
+        lists = [
+            ranker.sparse(indices, values, restriction, constraint) for ranker in self._rankers
+        ]
         if lists[0] is None:
             return None
         if self._combiner is None:
@@ -298,20 +327,15 @@ class _EnsembleRowRanker:
         ranking = lists[0]
         if len(lists) > 1:
             ranking = self._averaged(lists, self._n_listed, logarithms=self._logarithms)
-        limits = None if restriction is None else _label_restriction(restriction, 0, 1)
+        limits = self._label_restriction(restriction, constraint, 0, 1)
         return self._combiner.combine(indices, values, *ranking, limits)
 
-    def dense(self, row: np.ndarray, restriction: Restriction | None = None) -> Ranking | None:
+    def dense(
+        self,
+        row: np.ndarray,
+        restriction: Restriction | None = None,
+        constraint: Constraint | None = None,
+    ) -> Ranking | None:
         row = row.ravel()
         indices = np.flatnonzero(row).astype(np.int32)
-        return self.sparse(indices, row[indices], restriction)
-
-
-def _label_restriction(
-    restriction: Restriction | None, begin: int, end: int
-) -> LabelRestrictionView | None:
-    """The C view of a restriction for the rows from `begin` up to `end`."""
-    if restriction is None:
-        return None
-    ranges = np.ascontiguousarray(restriction.ranges[begin:end])
-    return LabelRestrictionView(restriction.order.position, ranges)
+        return self.sparse(indices, row[indices], restriction, constraint)

@@ -108,6 +108,39 @@ def update_neighbor_rows(
     return _joined(rows, kept, Y, added)
 
 
+def without_labels(rows, kept):
+    """Make NeighborRows with fewer labels.
+
+    Parameters
+    ----------
+    rows : NeighborRows
+    kept : ndarray of int32
+        The labels that stay, in increasing order. They are numbered in this order.
+
+    Returns
+    -------
+    rows : NeighborRows or None
+        Rows without labels are left out. None if all are.
+    """
+    _check_content(rows)
+    Y = _labels_of(rows)[:, kept]
+    Y.sort_indices()
+    stays = np.diff(Y.indptr) > 0
+    if not stays.any():
+        return None
+    arrays = rows.arrays
+    lengths = np.diff(arrays["word_ptr"])
+    return _neighbor_rows_of(
+        rows.n_features,
+        indptr_of(lengths[stays]),
+        arrays["words"][np.repeat(stays, lengths)],
+        Y[stays],
+        arrays["weight"][stays],
+        None if rows.source is None else rows.source[stays],
+        rows.n_given,
+    )
+
+
 def _check_content(rows):
     """Raise ValueError if rows are damaged. Only a search is safe with unchecked arrays."""
     check_unread({**rows.arrays, "source": rows.source}, rows.checksums)

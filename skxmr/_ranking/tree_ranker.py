@@ -17,10 +17,12 @@ from .._core import (
     RowSearch,
     SearchParams,
     check_array,
+    indptr_of,
     pad_ranking,
     search_rows,
 )
 from .base import Ranker, RowRanker, SearchOptions
+from .constraint import Constraint
 from .post_processors import POST_PROCESSORS, PostProcessor
 from .restriction import Restriction
 
@@ -84,6 +86,33 @@ class TreeRanker(CView, Ranker):
             if not isinstance(value, numbers.Integral) or not 1 <= value <= MAX_INT:
                 raise ValueError(f"the model's {name} is {value!r:.80}")
 
+    def __getstate__(self):
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_label_slots"}
+
+    @property
+    def label_slots(self):
+        """The slots of each label, which are made on first use.
+
+        A pair (pointers, slots): label l has the slots ``slots[pointers[l]:pointers[l + 1]]``.
+        Slots with labels out of range, which a damaged model may have, are left out.
+        """
+        found = vars(self).get("_label_slots")
+        if found is None:
+            found = self._label_slots = self._make_label_slots()
+        return found
+
+    def _make_label_slots(self):
+        labels = self.slot_label
+        slots = np.flatnonzero((labels >= 0) & (labels < self.n_labels)).astype(INT)
+        labels = labels[slots]
+        counts = np.bincount(labels, minlength=self.n_labels)
+        if (counts <= 1).all():
+            by_label = np.empty(self.n_labels, dtype=INT)
+            by_label[labels] = slots
+            return indptr_of(counts), by_label[counts > 0]
+        return indptr_of(counts), slots[np.argsort(labels, kind="stable")]
+
     @property
     def trees(self) -> tuple:
         """The ranker itself."""
@@ -130,14 +159,15 @@ class TreeRanker(CView, Ranker):
             Weight of all scores. It is multiplied into the score of the root, so that the search
             orders labels by the scores that it returns.
         tree : int, default=0
-            Number of this tree among those that the frontier and the restriction are made for.
+            Number of this tree among those that the frontier, the restriction and the constraint
+            are made for.
         """
         post_processor = options.post_processor
         params = self._search_params(
             k, options.beam_width, post_processor, options.floor, post_processor.root_score(weight)
         )
         frontier = None if options.frontier is None else options.frontier[tree]
-        limits = _restriction_view(options.restriction, tree)
+        limits = _restriction_view(options.restriction, options.constraint, tree)
         ranking = search_rows(self._c_view(), view, begin, end, params, frontier, limits)
         return pad_ranking(*ranking, k)
 
@@ -188,15 +218,26 @@ class _TreeRowRanker:
         self._tree = tree
 
     def sparse(
-        self, indices: np.ndarray, values: np.ndarray, restriction: Restriction | None = None
+        self,
+        indices: np.ndarray,
+        values: np.ndarray,
+        restriction: Restriction | None = None,
+        constraint: Constraint | None = None,
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        limits = None if restriction is None else _restriction_view(restriction, self._tree)
+        limits = None
+        if restriction is not None or constraint is not None:
+            limits = _restriction_view(restriction, constraint, self._tree)
         return self._padded(self._search.sparse(indices, values, limits))
 
     def dense(
-        self, row: np.ndarray, restriction: Restriction | None = None
+        self,
+        row: np.ndarray,
+        restriction: Restriction | None = None,
+        constraint: Constraint | None = None,
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        limits = None if restriction is None else _restriction_view(restriction, self._tree)
+        limits = None
+        if restriction is not None or constraint is not None:
+            limits = _restriction_view(restriction, constraint, self._tree)
         return self._padded(self._search.dense(row, limits))
 
     def _padded(self, ranking):
@@ -205,7 +246,14 @@ class _TreeRowRanker:
         return pad_ranking(*ranking, self._k)
 
 
-def _restriction_view(restriction: Restriction | None, tree: int) -> RestrictionView | None:
-    if restriction is None:
+def _restriction_view(
+    restriction: Restriction | None, constraint: Constraint | None, tree: int
+) -> RestrictionView | None:
+    """Return the C view of a restriction and a constraint, None if both are None."""
+    if restriction is None and constraint is None:
         return None
-    return RestrictionView(restriction.order.by_tree[tree], restriction.ranges)
+    order = (None, None)
+    if restriction is not None:
+        order = restriction.order.by_tree[tree], restriction.ranges
+    slots = (None, None) if constraint is None else constraint.slots_by_tree[tree]
+    return RestrictionView(*order, *slots)

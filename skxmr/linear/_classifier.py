@@ -14,9 +14,10 @@ from .._utils.suggestions import suggesting, suggestion
 from ._base import FittedRanking
 from ._fit import fitted_state
 from ._fitted import FittedAttribute, converted_state, names_of_features
-from ._inputs import FitInput
+from ._inputs import FitInput, LabelLimits
 from ._new_labels import Placement, with_more_labels, with_more_rows
 from ._params import check_params
+from ._removed_labels import with_fewer_labels
 from ._saving import classifier_state
 
 
@@ -345,7 +346,17 @@ class XRLinearClassifier(FittedRanking):
         return self
 
     @suggesting
-    def rank(self, X, k=10, *, frontier=None, restriction=None):
+    def rank(
+        self,
+        X,
+        k=10,
+        *,
+        exclude=None,
+        among=None,
+        min_score=None,
+        frontier=None,
+        restriction=None,
+    ):
         """Rank the k best labels of each row.
 
         Single rows take a fast path if they are float32: a CSR matrix with int32 indices, a dense
@@ -359,6 +370,15 @@ class XRLinearClassifier(FittedRanking):
         k : int, default=10
             Number of labels, at least 1. The ranking of fewer labels is the beginning of the
             ranking of more.
+        exclude : sequence of int or str, set, or sparse matrix, optional
+            Labels that are not returned. A sequence holds labels that no row may have: columns of y
+            or positions in `classes_`, or names from `classes_` if these are strings. A sparse
+            matrix of shape (n_samples, n_labels) holds a set for each row, its nonzeros.
+        among : sequence of int or str, set, or sparse matrix, optional
+            The only labels that may be returned, in the same forms. If both are given, labels of
+            `exclude` are not returned.
+        min_score : float, optional
+            Labels with lower scores are not returned.
         frontier : tuple (level, nodes), Matcher, or list of these, optional
             Nodes at which the search starts instead of the root. `nodes` is a sparse matrix of
             shape (n_samples, n_nodes of that level) whose stored entries are the scores of the
@@ -383,6 +403,15 @@ class XRLinearClassifier(FittedRanking):
         ValueError, TypeError
             If a parameter or an input is not as documented. The message names it.
 
+        Notes
+        -----
+        `exclude` and `among` are part of the search. It does not enter nodes whose labels are all
+        excluded, or that have none of the labels of `among`, so that they take no room in the beam.
+        With one tree and no neighbors, the scores are those of a ranking without these limits. With
+        several trees or with neighbors, the contributions to a score are added up for labels that
+        rank high among the permitted ones, and the neighbors are rows of permitted labels. Scores
+        may then differ.
+
         Examples
         --------
         >>> import numpy as np
@@ -391,12 +420,17 @@ class XRLinearClassifier(FittedRanking):
         >>> clf = XRLinearClassifier(random_state=0).fit(X, ["cat", "dog", "eel"])
         >>> clf.rank(X[:2], k=1).names
         [['cat'], ['dog']]
+        >>> clf.rank(X[:2], k=1, exclude=["cat"]).names
+        [['dog'], ['dog']]
         """
+        limits = None
+        if exclude is not None or among is not None or min_score is not None:
+            limits = LabelLimits(exclude, among, min_score)
         if frontier is None:
-            ranking = self._rank_one(X, k, restriction)
+            ranking = self._rank_one(X, k, restriction, limits)
             if ranking is not None:
                 return ranking
-        return self._rank_checked(X, k, frontier, restriction)
+        return self._rank_checked(X, k, frontier, restriction, limits)
 
     def add_neighbors(self, X, y, sample_weight=None):
         """Add rows that can be nearest neighbors, without training on them.
@@ -521,6 +555,47 @@ class XRLinearClassifier(FittedRanking):
         )
         with change_lock(self):
             self._fitted = with_more_labels(snapshot(self), X, y, sample_weight, how)
+        return self
+
+    def remove_labels(self, labels):
+        """Remove labels from a fitted model, without training.
+
+        Parameters
+        ----------
+        labels : sequence of int or str, or set
+            The labels: columns of y or positions in `classes_`, or names from `classes_` if these
+            are strings.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a label is unknown, all labels are given, or the model is memory-mapped and its files
+            are damaged. The model is not changed.
+
+        Notes
+        -----
+        The remaining labels keep their rankers. For a multilabel y, the columns of the labels are
+        deleted, and later columns move up. For one-dimensional y, the classes are removed from
+        `classes_`. Neighbors lose the labels, and those without other labels are removed. If none
+        remain, the model has no neighbors. Clusters without labels stay in the tree. The indexer is
+        not changed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skxmr import XRLinearClassifier
+        >>> X = np.eye(3, dtype=np.float32)
+        >>> clf = XRLinearClassifier(random_state=0).fit(X, ["cat", "dog", "eel"])
+        >>> clf.remove_labels(["cat"]).classes_.tolist()
+        ['dog', 'eel']
+        """
+        check_is_fitted(self)
+        with change_lock(self):
+            self._fitted = with_fewer_labels(snapshot(self), labels)
         return self
 
     @consistent
