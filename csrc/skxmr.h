@@ -361,20 +361,33 @@ typedef struct {
     const int32_t *position;
 } skx_sorted_positions;
 
-/* The restriction of each row: row i visits only nodes with a label whose sorted position lies in
- * [range[2 * i], range[2 * i + 1]). */
+/* A set of numbers for each row: row i has member[ptr[i] .. ptr[i + 1]), in increasing order, without repetitions. If shared is
+ * set, every row has the set of row 0. Members may be any numbers. */
+typedef struct {
+    int64_t n_members; /* length of member */
+    const int64_t *ptr;
+    const int32_t *member;
+    int shared;
+} skx_sets;
+
+/* The restriction of each row. Each part may be NULL. Row i visits only nodes that all given parts permit: nodes with a label
+ * whose sorted position lies in [range[2 * i], range[2 * i + 1]); and nodes with a slot in the set among that is not in the set
+ * exclude. Without among, a node is not visited if it has slots and all of them are in exclude. */
 typedef struct {
     const skx_sorted_positions *positions; /* of each layer's children */
-    const int64_t *range;
+    const int64_t *range;                  /* used with positions only */
+    const skx_sets *among;                 /* slots */
+    const skx_sets *exclude;               /* slots */
 } skx_restriction;
 
 /* Rank labels for the rows begin <= i < end of x. The search begins at the root if frontier is NULL, otherwise at the nodes of
  * the row in the frontier, which must be in range and distinct. At each level the children of the kept nodes are scored and the
  * beam_width best are kept, ties by lower node; at the last level the k best labels are written, best first, ties by lower
- * label, copies of a label merged by maximum. If within is not NULL, only children that it permits are kept. labels and scores
- * are (end - begin, k), padded with -1 and -inf. A NaN score counts as -inf.
+ * label, copies of a label merged by maximum. If within is not NULL, only children that it permits are kept, and only those nodes
+ * of the frontier that its sets permit. labels and scores are (end - begin, k), padded with -1 and -inf. A NaN score counts as
+ * -inf.
  * @return SKX_OK; SKX_ENOMEM; or SKX_EARG if x and the model have different numbers of features, the range lies outside x, params
- *         are out of range, or a node of the frontier is not in its level. */
+ *         are out of range, a node of the frontier is not in its level, or a set of within leads outside its members. */
 int skx_rank(const skx_kernels *kernels, const skx_model *model, const skx_csr *x, const skx_frontier *frontier,
              const skx_restriction *within, const skx_search_params *params, int64_t begin, int64_t end, int32_t *labels,
              float *scores);
@@ -420,11 +433,14 @@ typedef struct {
 int skx_find_neighbors(const skx_neighbor_rows *rows, const skx_csr *queries, const skx_neighbor_params *params, int64_t begin,
                        int64_t end, int64_t n_listed, const int32_t *labels, int32_t *neighbor, float *similarity);
 
-/* What the rows of a combined ranking are restricted to: row i has only labels l whose position[l] lies in
- * [range[2 * i], range[2 * i + 1]). */
+/* What the rows of a combined ranking are restricted to. Each part may be NULL. Row i has only labels that all given parts
+ * permit: labels l whose position[l] lies in [range[2 * i], range[2 * i + 1]); labels in the set among; labels not in the set
+ * exclude. */
 typedef struct {
     const int32_t *position; /* of each label */
-    const int64_t *range;
+    const int64_t *range;    /* used with position only */
+    const skx_sets *among;   /* labels */
+    const skx_sets *exclude; /* labels */
 } skx_label_restriction;
 
 typedef struct {
@@ -436,7 +452,8 @@ typedef struct {
     int64_t n_lists;       /* at least 1: number of rankings of equal length, one after the other */
     int64_t n_head;        /* number of labels of each ranking whose scores are added up */
     int logarithms;        /* scores are logarithms: that of a sum is computed from them */
-    const skx_label_restriction *within; /* labels that neighbors may contribute to; NULL for all. The rankings are restricted already */
+    const skx_label_restriction
+        *within; /* labels that neighbors may contribute to; NULL for all. The rankings are restricted already */
 } skx_combine_params;
 
 /* Rankings of some rows: row i has the labels and scores i * n_listed .. (i + 1) * n_listed, best first in each ranking; -1 is no
@@ -453,8 +470,8 @@ typedef struct {
  * the k best labels are the same for rankings of any length that is at least k and n_head. They are written best first, ties
  * by lower label, padded with -1 and -inf. Neighbors are counted until their weights add up to n_neighbors. rows may be NULL
  * if there are no neighbors.
- * @return SKX_OK; SKX_ENOMEM; or SKX_EARG if params are out of range, n_listed is not a multiple of n_lists, or rows are
- *         missing. */
+ * @return SKX_OK; SKX_ENOMEM; or SKX_EARG if params are out of range, n_listed is not a multiple of n_lists, rows are missing,
+ *         or a set of params->within leads outside its members. */
 int skx_combine(const skx_neighbor_rows *rows, const skx_combine_params *params, int64_t n_rows, const skx_rankings *rankings,
                 const int32_t *neighbor, const float *similarity, int32_t *labels, float *scores);
 

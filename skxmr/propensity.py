@@ -231,7 +231,7 @@ class PropensityReranker(RankerWrapper):
         Returns
         -------
         ranking : Ranking
-            A pair of arrays with the shape (n_samples, k); ``ranking.names`` lists the names.
+            A pair of arrays with the shape (n_samples, k). ``ranking.names`` lists the names.
 
             - `labels` (int32): best first, padded with -1. Ties are broken by the lower label.
             - `scores` (float64): padded with -inf.

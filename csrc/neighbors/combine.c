@@ -1,5 +1,6 @@
 /* Combination of several rankings with the labels of nearest neighbors. */
 #include "base/arena.h"
+#include "base/sets.h"
 #include "base/span.h"
 #include "base/topk.h"
 #include "skxmr.h"
@@ -63,12 +64,15 @@ static double weigh_neighbors(const skx_neighbor_rows *rows, const skx_combine_p
     return sum;
 }
 
-/* Whether row i may have a label. */
-static bool is_permitted(const skx_label_restriction *within, int64_t i, int32_t label)
+/* @return whether row i, whose sets are given as well, may have a label. */
+static bool label_permitted(const skx_label_restriction *within, int64_t i, const permitted_numbers *sets, int32_t label)
 {
     if (!within) return true;
-    int64_t position = within->position[label];
-    return position >= within->range[2 * i] && position < within->range[2 * i + 1];
+    if (within->position) {
+        int64_t position = within->position[label];
+        if (position < within->range[2 * i] || position >= within->range[2 * i + 1]) return false;
+    }
+    return is_permitted(sets, label);
 }
 
 /* Add the contributions of the neighbors of row i to their labels. @return SKX_OK, or SKX_ENOMEM. */
@@ -77,6 +81,8 @@ static int add_neighbors(const skx_neighbor_rows *rows, const skx_combine_params
 {
     if (!(p->neighbor_weight > 0.0f)) return SKX_OK; /* labels with contributions of 0 only are not reached */
     double sum = weigh_neighbors(rows, p, neighbor, similarity, weights);
+    permitted_numbers sets = {0};
+    if (p->within) sets = permitted_of(p->within->among, p->within->exclude, i);
     for (int64_t j = 0; j < p->n_neighbors; j++) {
         if (!(weights[j] > 0.0) || !(sum > 0.0)) continue;
         span s = span_of(rows->label_ptr, neighbor[j], rows->n_entries);
@@ -87,7 +93,7 @@ static int add_neighbors(const skx_neighbor_rows *rows, const skx_combine_params
         for (int64_t e = s.begin; e < s.end; e++) {
             int32_t label = rows->label[e];
             bool is_label = label >= 0 && label < rows->n_labels;
-            if (is_label && is_permitted(p->within, i, label)) contribute(c, label, score, false);
+            if (is_label && label_permitted(p->within, i, &sets, label)) contribute(c, label, score, false);
         }
     }
     return SKX_OK;
@@ -137,7 +143,8 @@ static void keep_best(const contributions *c, const skx_combine_params *p, selec
 static bool arguments_valid(const skx_combine_params *p, const skx_neighbor_rows *rows, int64_t n_rows, int64_t n_listed)
 {
     return p->k >= 1 && n_rows >= 0 && n_listed >= 0 && p->n_lists >= 1 && n_listed % p->n_lists == 0 && p->n_neighbors >= 0 &&
-           (p->n_neighbors == 0 || rows);
+           (p->n_neighbors == 0 || rows) &&
+           (!p->within || (sets_valid(p->within->among, 0, n_rows) && sets_valid(p->within->exclude, 0, n_rows)));
 }
 
 int skx_combine(const skx_neighbor_rows *rows, const skx_combine_params *params, int64_t n_rows, const skx_rankings *rankings,

@@ -1,6 +1,7 @@
 /* Beam search through compiled layers, in blocks of rows. At each level the chunks that the rows of the block need are visited in
  * the order of their addresses, so that rows share what is in the cache. */
 #include "base/arena.h"
+#include "base/sets.h"
 #include "base/topk.h"
 #include "kernels/kernels.h"
 
@@ -195,15 +196,51 @@ static void add_chunk(search *s, const skx_layer *layer, const visit_t *visit, i
     group->visit[group->n++] = visit;
 }
 
+/* Keep those of the children first + child[0 .. n) that have a label in the range of the row. @return their number. */
+static int64_t keep_in_range(const search *s, int64_t l, int64_t i, int64_t first, uint8_t *child, int64_t n)
+{
+    const skx_sorted_positions *positions = s->within->positions + l;
+    const int64_t *range = s->within->range + 2 * i;
+    int64_t kept = 0;
+    for (int64_t c = 0; c < n; c++)
+        if (has_position(positions, first + child[c], range[0], range[1])) child[kept++] = child[c];
+    return kept;
+}
+
+/* @return the first slot below a node of a level, or below later nodes if it has none. The slots below it end where those of
+ * the next node begin. */
+static int64_t first_slot(const skx_model *model, int64_t level, int64_t node)
+{
+    for (int64_t l = level; l < model->n_layers; l++) node = model->layers[l].child_ptr[node];
+    return node;
+}
+
+static bool node_permitted(const skx_model *model, const permitted_numbers *slots, int64_t level, int64_t node)
+{
+    return any_permitted(slots, first_slot(model, level, node), first_slot(model, level, node + 1));
+}
+
+/* Keep those of the children first + child[0 .. n), in increasing order, that have a slot that the sets of the row permit.
+ * @return their number. */
+static int64_t keep_in_sets(const search *s, int64_t l, int64_t i, int64_t first, uint8_t *child, int64_t n)
+{
+    if (n == 0) return 0;
+    permitted_numbers all = permitted_of(s->within->among, s->within->exclude, i);
+    int64_t begin = first_slot(s->model, l + 1, first + child[0]), end = first_slot(s->model, l + 1, first + child[n - 1] + 1);
+    permitted_numbers slots = permitted_between(&all, begin, end);
+    int64_t kept = 0;
+    for (int64_t c = 0; c < n; c++)
+        if (node_permitted(s->model, &slots, l + 1, first + child[c])) child[kept++] = child[c];
+    return kept;
+}
+
 /* Keep those of the children first + child[0 .. n) that the restriction of the row permits. @return their number. */
 static int64_t keep_permitted(const search *s, const skx_layer *layer, int32_t row, int64_t first, uint8_t *child, int64_t n)
 {
-    const skx_sorted_positions *positions = s->within->positions + (layer - s->model->layers);
-    const int64_t *range = s->within->range + 2 * (s->first_row + row);
-    int64_t kept = 0;
-    for (int64_t i = 0; i < n; i++)
-        if (has_position(positions, first + child[i], range[0], range[1])) child[kept++] = child[i];
-    return kept;
+    int64_t l = layer - s->model->layers, i = s->first_row + row;
+    if (s->within->positions) n = keep_in_range(s, l, i, first, child, n);
+    if (s->within->among || s->within->exclude) n = keep_in_sets(s, l, i, first, child, n);
+    return n;
 }
 
 /* Score the chunks, and add their children to the candidates of their rows: by label at the last layer, otherwise by node. */
@@ -291,7 +328,8 @@ static void write_labels(search *s, const selector *best, int32_t *labels, float
     }
 }
 
-/* Make a beam of the frontier of row i, or of the root. Of a wide frontier the best nodes are kept, as at any level. */
+/* Make a beam of the frontier of row i, or of the root. Of a wide frontier the best nodes are kept, as at any level. Nodes that
+ * the sets of the row do not permit are left out. */
 static void load_frontier(search *s, const skx_frontier *frontier, int64_t i, row_search *row, uint64_t *keys)
 {
     row->n_beam = 1;
@@ -300,8 +338,12 @@ static void load_frontier(search *s, const skx_frontier *frontier, int64_t i, ro
     if (!frontier) return;
     int64_t kept = frontier->level > 0 ? n_kept(s->model, s->params, frontier->level - 1) : 1;
     row->best = selector_make(keys, kept);
+    bool any_sets = s->within && (s->within->among || s->within->exclude);
+    permitted_numbers slots = {0};
+    if (any_sets) slots = permitted_of(s->within->among, s->within->exclude, i);
     for (int64_t p = frontier->ptr[i]; p < frontier->ptr[i + 1]; p++)
-        selector_push(&row->best, key_make(frontier->score[p], frontier->node[p]));
+        if (!any_sets || node_permitted(s->model, &slots, frontier->level, frontier->node[p]))
+            selector_push(&row->best, key_make(frontier->score[p], frontier->node[p]));
     skx_selector_finish(&row->best);
     take_beam(row);
 }
@@ -344,6 +386,7 @@ int skx_rank(const skx_kernels *kernels, const skx_model *model, const skx_csr *
              float *scores)
 {
     if (!arguments_valid(model, x, params, begin, end) || !frontier_valid(model, frontier, begin, end)) return SKX_EARG;
+    if (within && !(sets_valid(within->among, begin, end) && sets_valid(within->exclude, begin, end))) return SKX_EARG;
     search s = {.kernels = kernels, .model = model, .params = params, .x = x, .within = within};
     set_sizes(&s);
     skx_arena arena = {0};

@@ -26,7 +26,7 @@ from ._ngrams import (
     NGramWeights,
     joined_rows,
 )
-from ._restriction import RestrictionView, SortedPositions
+from ._restriction import NumberSets, RestrictionView, SortedPositions
 from ._search import (
     HINGE,
     LOG_HINGE,
@@ -95,6 +95,7 @@ __all__ = [
     "NGramWeights",
     "NeighborRows",
     "NodeExamples",
+    "NumberSets",
     "RestrictionView",
     "RowCombiner",
     "RowSearch",

@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ._library import FLOAT, INT, LONG, WORD, check, check_array, ffi, lib, pointer
+from ._restriction import NumberSets, sets_view
 from ._search import pad_ranking
 from ._sparse import CSRView, csr_fault
 from ._view import CStruct, CView
@@ -319,25 +320,49 @@ def pack_rows(X: sp.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
 
 
 class LabelRestrictionView:
-    """The C struct of a restriction of rows to labels of consecutive positions.
+    """The C struct of a restriction of rows to some labels.
 
     Parameters
     ----------
-    position : ndarray of int32, shape (n_labels,)
+    n_labels, n_rows : int
+    position : ndarray of int32, shape (n_labels,), optional
         Position of each label in an order.
-    ranges : ndarray of int64, shape (n_rows, 2)
-        Half-open range of positions of each row.
+    ranges : ndarray of int64, shape (n_rows, 2), optional
+        Half-open range of positions of each row. Given together with `position`.
+    among : NumberSets, optional
+        The labels that each row may have.
+    exclude : NumberSets, optional
+        The labels that each row may not have.
     """
 
-    def __init__(self, position: np.ndarray, ranges: np.ndarray):
-        self.n_labels = len(position)
-        self.n_rows = len(ranges)
-        self._buffers = pointer(position, INT), pointer(ranges, LONG)
-        self.struct = ffi.new("skx_label_restriction *", self._buffers)
+    def __init__(
+        self,
+        n_labels: int,
+        n_rows: int,
+        position: np.ndarray | None = None,
+        ranges: np.ndarray | None = None,
+        among: NumberSets | None = None,
+        exclude: NumberSets | None = None,
+    ):
+        self.n_labels = n_labels
+        self.n_rows = n_rows
+        self._fits = all(sets.fits(n_rows) for sets in (among, exclude) if sets is not None)
+        order = ffi.NULL, ffi.NULL
+        if position is not None and ranges is not None:
+            self._fits &= len(position) == n_labels and ranges.shape == (n_rows, 2)
+            order = pointer(position, INT), pointer(ranges, LONG)
+        views = sets_view(among), sets_view(exclude)
+        self._buffers = order, views
+        parts = [*order, *(view.struct for view in views)]
+        self.struct = ffi.new("skx_label_restriction *", parts)
+
+    def fits(self, n_labels: int, n_rows: int) -> bool:
+        """Return whether it is a restriction of that many labels and rows."""
+        return self._fits and (self.n_labels, self.n_rows) == (n_labels, n_rows)
 
 
 def _check_restriction(restriction: LabelRestrictionView, n_labels: int, n_rows: int) -> None:
-    if (restriction.n_labels, restriction.n_rows) != (n_labels, n_rows):
+    if not restriction.fits(n_labels, n_rows):
         raise ValueError("the restriction must be of the model's labels and of the same rows")
 
 

@@ -12,8 +12,15 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from .._ranking.classifier import RankingClassifierMixin
 from .._ranking.ranking import Ranking, library_of
-from .._ranking.wrapped import names_of_labels, reached_scores, take_rows
+from .._ranking.wrapped import last_ranker, names_of_labels, reached_scores, take_rows
 from .._utils.matrices import widened
+from .._utils.named_targets import (
+    SPARSE_CONTAINERS,
+    NamedTargets,
+    indicator_of_lists,
+    label_lists,
+    named_targets,
+)
 from .._utils.targets import encode_targets, target_array
 
 #: Attributes that a wrapper copies from its estimator. They must not change after the fit.
@@ -37,8 +44,9 @@ class RankerWrapper(MetaEstimatorMixin, RankingClassifierMixin, BaseEstimator):
             raise TypeError(f"estimator must be an estimator with fit, got {self.estimator!r}")
         for name in _COPIED:  # an earlier fit may have set them
             vars(self).pop(name, None)
+        named = self._named_targets(y)
         y = check_array(
-            widened(target_array(y, "y")),
+            widened(target_array(named.y, "y")),
             accept_sparse="csr",
             ensure_2d=False,
             dtype=None,
@@ -46,19 +54,43 @@ class RankerWrapper(MetaEstimatorMixin, RankingClassifierMixin, BaseEstimator):
         )
         if y.shape[0] != _num_samples(X):
             raise ValueError(f"y must have {_num_samples(X)} rows as X, got {y.shape[0]}")
-        targets = encode_targets(y)
+        targets = encode_targets(y, named.names, named.container)
         self._container = targets.container
         self.multilabel_ = targets.container != "classes"
         self.n_labels_ = targets.indicator.shape[1]
-        self.classes_ = np.arange(self.n_labels_) if self.multilabel_ else targets.classes
+        self.classes_ = targets.classes
+        if targets.classes is None:
+            self.classes_ = np.arange(self.n_labels_)
         return y if self.multilabel_ else np.ravel(y)
+
+    def _named_targets(self, y):
+        """Return y with its names, in the order of a fitted estimator's classes if there are any.
+
+        An estimator that is yet to be fitted gets the matrix.
+        """
+        classes = getattr(last_ranker(self.estimator), "classes_", None)
+        lists = label_lists(y)
+        if classes is None or np.asarray(classes).dtype.kind not in "UO":
+            return named_targets(y)
+        is_fitted = isinstance(self.estimator, FrozenEstimator) or self._uses_fitted_estimator
+        if lists is None or not is_fitted:
+            return named_targets(y)
+        container = "lists" if isinstance(y, (list, tuple)) else "arrays"
+        return NamedTargets(indicator_of_lists(lists, classes), classes, container)
+
+    @property
+    def _uses_fitted_estimator(self):
+        """Whether fit uses the estimator as it is."""
+        return False
 
     def _take_estimator(self, fitted):
         """Set `estimator_`, and copy its attributes of features and classes."""
         self.estimator_ = fitted
-        for name in _COPIED:
-            if hasattr(fitted, name):
-                setattr(self, name, getattr(fitted, name))
+        self._copied = {name: getattr(fitted, name) for name in _COPIED if hasattr(fitted, name)}
+        has_names = self.multilabel_ and self.classes_.dtype.kind in "UO"
+        for name, value in self._copied.items():
+            if name != "classes_" or not has_names:
+                setattr(self, name, value)
         n_labels = len(self.classes_)
         if self.multilabel_ and n_labels != self.n_labels_:
             raise ValueError(f"y must have {n_labels} columns as in fit, got {self.n_labels_}")
@@ -71,8 +103,10 @@ class RankerWrapper(MetaEstimatorMixin, RankingClassifierMixin, BaseEstimator):
         propensities would then belong to other labels.
         """
         check_is_fitted(self)
+        # Earlier releases kept only the attributes themselves.
+        attributes = vars(self).get("_copied", vars(self))
         for name in _COPIED:
-            copied = vars(self).get(name)
+            copied = attributes.get(name)
             current = getattr(self.estimator_, name, copied)
             if current is not copied and not _are_equal(current, copied):
                 raise NotFittedError(
@@ -90,7 +124,7 @@ class RankerWrapper(MetaEstimatorMixin, RankingClassifierMixin, BaseEstimator):
         return sparse.csr_matrix((changed, scores.indices, scores.indptr), shape=scores.shape)
 
     def _estimated_scores(self, X):
-        sparse_y = self._container in ("spmatrix", "sparray")
+        sparse_y = self._container in SPARSE_CONTAINERS
         return reached_scores(self.estimator_, X, self.n_labels_, sparse_y=sparse_y)
 
     def _best_labels(self, X):

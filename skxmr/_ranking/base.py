@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from .._core import CSRView, Frontier
+from .constraint import Constraint
 from .post_processors import PostProcessor
 from .restriction import Restriction
 
@@ -26,7 +27,9 @@ class SearchOptions(NamedTuple):
     frontier : tuple of Frontier or None
         Where the search of each row starts, for each tree of the ranker. None for the root.
     restriction : Restriction or None
-        Labels that each row may reach. None for all.
+        Range of labels that each row may reach. None for all.
+    constraint : Constraint or None
+        Sets of labels that each row may and may not reach. None for all.
     """
 
     beam_width: int
@@ -34,6 +37,7 @@ class SearchOptions(NamedTuple):
     floor: float = -np.inf
     frontier: tuple[Frontier, ...] | None = None
     restriction: Restriction | None = None
+    constraint: Constraint | None = None
 
 
 class Matcher(Protocol):
@@ -64,7 +68,7 @@ class RowRanker(Protocol):
 
     n_features: int
 
-    def sparse(self, indices, values, restriction=None):
+    def sparse(self, indices, values, restriction=None, constraint=None):
         """Rank labels for the nonzeros of a row.
 
         Parameters
@@ -72,6 +76,7 @@ class RowRanker(Protocol):
         indices : ndarray of int32, shape (n_nonzeros,)
         values : ndarray of float32, shape (n_nonzeros,)
         restriction : Restriction of one row, optional
+        constraint : Constraint of one row, optional
 
         Returns
         -------
@@ -79,7 +84,7 @@ class RowRanker(Protocol):
             None if the arrays are not a canonical row of the ranker's features.
         """
 
-    def dense(self, row, restriction=None):
+    def dense(self, row, restriction=None, constraint=None):
         """Rank labels for a dense row of float32, of shape (1, n_features); see `sparse`."""
 
 
@@ -137,7 +142,7 @@ class Ranker(ABC):
         begin, end : int
         k : int
         options : SearchOptions
-            Its frontier and restriction have a row for each row of the matrix.
+            Its frontier, restriction and constraint have a row for each row of the matrix.
 
         Returns
         -------

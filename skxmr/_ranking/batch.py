@@ -19,7 +19,7 @@ def rank_all(ranker: Ranker, X, k: int, options: SearchOptions, *, n_jobs=None, 
         Canonical.
     k : int
     options : SearchOptions
-        Its frontier and restriction have a row for each row of `X`.
+        Its frontier, restriction and constraint have a row for each row of `X`.
     n_jobs : int, optional
     what : str
         Name of the work in progress reports.

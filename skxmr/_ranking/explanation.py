@@ -1,7 +1,9 @@
 """Explanations of the scores of a label."""
 
 import numbers
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -53,17 +55,17 @@ class TreeExplanation:
     contributions: tuple
 
     @property
-    def n_levels(self):
+    def n_levels(self) -> int:
         """Number of levels below the root."""
         return self.nodes.shape[1]
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         if "places" in state:  # the name of `ranks` in 0.1
             state["ranks"] = state.pop("places")
         vars(self).update(state)
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: Any) -> "TreeExplanation":
         """Return the explanation of some rows, given by a slice or by numbers."""
         return replace(
             self,
@@ -77,7 +79,7 @@ class TreeExplanation:
             contributions=tuple(matrix[rows] for matrix in self.contributions),
         )
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"TreeExplanation(weight={self.weight:.4g}, n_levels={self.n_levels})"
 
 
@@ -111,7 +113,7 @@ class NeighborExplanation:
     carries: np.ndarray
     scores: np.ndarray
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: Any) -> "NeighborExplanation":
         """Return the explanation of some rows."""
         return replace(
             self,
@@ -122,7 +124,7 @@ class NeighborExplanation:
             scores=self.scores[rows],
         )
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"NeighborExplanation(weight={self.weight:.4g}, n_neighbors={self.rows.shape[1]})"
 
 
@@ -193,17 +195,17 @@ class Explanation:
     feature_names: np.ndarray | None
     post_processor: str
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         if "votes" in state:  # an earlier release, which summed all contributions
             state = dict(state)
             state["neighbors"] = state.pop("votes")
             state["summed"] = np.ones(len(state["scores"]), bool)
         vars(self).update(state)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.scores)
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: Any) -> "Explanation":
         """Return the Explanation of some rows, or of one row if `rows` is an integer."""
         if isinstance(rows, numbers.Integral):
             rows = [range(len(self))[rows]]
@@ -217,15 +219,15 @@ class Explanation:
         )
 
     @property
-    def reached(self):
+    def reached(self) -> np.ndarray:
         """Whether the beams of all trees reach the label; ndarray of bool, shape (n_rows,)."""
         return np.all([(tree.ranks >= 0).all(axis=1) for tree in self.trees], axis=0)
 
-    def name(self, feature):
+    def name(self, feature: int) -> int | str:
         """Return the name of a feature, or its number if there are no names."""
         return int(feature) if self.feature_names is None else str(self.feature_names[feature])
 
-    def top(self, k=10, *, row=0, tree=0):
+    def top(self, k: int = 10, *, row: int = 0, tree: int = 0) -> list[list[tuple]]:
         """Return the features with the largest contributions at each level, by absolute value.
 
         Parameters
@@ -255,7 +257,7 @@ class Explanation:
         order = np.argsort(-np.abs(values), kind="stable")[:k]
         return [(self.name(features[i]), float(values[i])) for i in order]
 
-    def to_arrays(self):
+    def to_arrays(self) -> dict[str, np.ndarray]:
         """Return all contributions to margins, including biases, as the columns of a table.
 
         Returns
@@ -279,7 +281,7 @@ class Explanation:
             columns["name"] = names[columns["feature"]]
         return columns
 
-    def to_frame(self):
+    def to_frame(self) -> Any:
         """Return `to_arrays` as a pandas DataFrame.
 
         Raises
@@ -295,7 +297,7 @@ class Explanation:
             ) from error
         return pd.DataFrame(self.to_arrays())
 
-    def to_text(self, k=8, *, row=0):
+    def to_text(self, k: int = 8, *, row: int = 0) -> str:
         """Describe the score of a row as text.
 
         Parameters
@@ -322,10 +324,10 @@ class Explanation:
             lines += _neighbor_lines(self.neighbors, row, k)
         return "\n".join(lines)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.to_text()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         what = f"Explanation(label={self.label_name!r}, n_rows={len(self)}"
         score = "" if len(self) != 1 else f", score={self.scores[0]:.4f}"
         return f"{what}{score}, n_trees={len(self.trees)})"
@@ -390,7 +392,7 @@ def _rank_in_beam(tree, level, row):
     if level == tree.n_levels - 1:
         return ""
     rank = tree.ranks[row, level]
-    return ", lost by the beam" if rank < 0 else f", rank {rank + 1} in the beam"
+    return ", not in the beam" if rank < 0 else f", rank {rank + 1} in the beam"
 
 
 def _neighbor_lines(neighbors, row, k):
@@ -407,7 +409,7 @@ def _neighbor_lines(neighbors, row, k):
     return lines
 
 
-def find_label(label, classes):
+def find_label(label: Any, classes: np.ndarray) -> int:
     """Return the position of a label in the classes.
 
     If the classes are strings, a label may also be given by its position.
@@ -428,12 +430,17 @@ def find_label(label, classes):
     else:
         fits = isinstance(label, numbers.Real) and not is_bool
     found = np.flatnonzero(classes == label) if fits else []
+    if len(found) > 1:
+        raise ValueError(
+            f"label must be a position, because {len(found)} labels are named {label!r:.80}: "
+            f"{found[:5].tolist()}"
+        )
     if len(found) == 0:
         raise ValueError(f"label must be one of the {len(classes)} classes, got {label!r:.80}")
     return int(found[0])
 
 
-def check_feature_names(names, estimator):
+def check_feature_names(names: Sequence[str] | None, estimator: Any) -> np.ndarray | None:
     """Validate feature names; return them as an array.
 
     By default, these are the names that the estimator was fitted with, or None if it has none.

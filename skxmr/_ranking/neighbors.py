@@ -11,10 +11,11 @@ from .._core import (
     indptr_of,
     pack_rows,
 )
+from .._data.examples import Examples
 from .._utils.folder import check_unread
 
 
-def make_neighbor_rows(examples):
+def make_neighbor_rows(examples: Examples) -> NeighborRows:
     """Make NeighborRows of training examples.
 
     The rows are sorted by label. A search compares the rows of one label after another, and takes
@@ -50,7 +51,7 @@ def _by_label(Y):
     return np.argsort(first, kind="stable")
 
 
-def join_neighbor_rows(rows, examples):
+def join_neighbor_rows(rows: NeighborRows, examples: Examples) -> NeighborRows:
     """Add examples to NeighborRows. Their row numbers continue those of the rows.
 
     Parameters
@@ -73,7 +74,9 @@ def join_neighbor_rows(rows, examples):
     return _joined(rows, kept, _labels_of(rows), make_neighbor_rows(examples))
 
 
-def update_neighbor_rows(rows, examples, renumbered):
+def update_neighbor_rows(
+    rows: NeighborRows, examples: Examples, renumbered: np.ndarray
+) -> NeighborRows:
     """Add examples with new labels to NeighborRows.
 
     An example replaces an equal row that has the same labels apart from the new ones.
@@ -103,6 +106,39 @@ def update_neighbor_rows(rows, examples, renumbered):
     entries = (Y.data, renumbered[Y.indices], Y.indptr)
     Y = sp.csr_matrix(entries, shape=(rows.n_rows, added.n_labels))
     return _joined(rows, kept, Y, added)
+
+
+def without_labels(rows, kept):
+    """Make NeighborRows with fewer labels.
+
+    Parameters
+    ----------
+    rows : NeighborRows
+    kept : ndarray of int32
+        The labels that stay, in increasing order. They are numbered in this order.
+
+    Returns
+    -------
+    rows : NeighborRows or None
+        Rows without labels are left out. None if all are.
+    """
+    _check_content(rows)
+    Y = _labels_of(rows)[:, kept]
+    Y.sort_indices()
+    stays = np.diff(Y.indptr) > 0
+    if not stays.any():
+        return None
+    arrays = rows.arrays
+    lengths = np.diff(arrays["word_ptr"])
+    return _neighbor_rows_of(
+        rows.n_features,
+        indptr_of(lengths[stays]),
+        arrays["words"][np.repeat(stays, lengths)],
+        Y[stays],
+        arrays["weight"][stays],
+        None if rows.source is None else rows.source[stays],
+        rows.n_given,
+    )
 
 
 def _check_content(rows):

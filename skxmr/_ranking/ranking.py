@@ -72,6 +72,15 @@ class Ranking(_LabelsAndScores):
         """
         return _names(np.asarray(self.labels), self._classes)
 
+    @property
+    def label_names(self):
+        """Name of each label; None if labels have only numbers. ndarray of shape (n_labels,)."""
+        classes = getattr(self._classes, "values", self._classes)
+        if classes is None or isinstance(classes, dict):
+            return None
+        classes = np.asarray(classes)
+        return classes if classes.dtype.kind in "UO" else None
+
     def to_frame(self, library=None):
         """Return a data frame with one row per ranked label.
 

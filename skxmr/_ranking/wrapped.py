@@ -1,4 +1,7 @@
-"""Rankings and scores of rankers that may be inside pipelines, searches and similar estimators."""
+"""Rankings and scores of estimators, also inside pipelines, searches and similar estimators."""
+
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -114,7 +117,7 @@ def names_of_labels(estimator):
     return None if isinstance(classes, list) else classes
 
 
-def unwrapped(estimator, X):
+def unwrapped(estimator: Any, X: Any) -> tuple[Any, Any]:
     """Return the ranker inside fitted pipelines and searches, and X transformed for it."""
     for _, before in wrappers(estimator):
         if before is not None:
@@ -122,14 +125,14 @@ def unwrapped(estimator, X):
     return last_ranker(estimator), X
 
 
-def last_ranker(estimator):
+def last_ranker(estimator: Any) -> Any:
     """Return the ranker inside fitted pipelines and searches."""
     for inner, _ in wrappers(estimator):
         estimator = inner
     return estimator
 
 
-def wrappers(estimator):
+def wrappers(estimator: Any) -> Iterator[tuple[Any, Any]]:
     """Iterate over the wrappers around a ranker, outermost first.
 
     A pipeline only has the methods that scikit-learn knows, and `rank` is not one of them.
@@ -162,7 +165,7 @@ def _content(estimator):
     return None
 
 
-def ranked_by(estimator, X, k):
+def ranked_by(estimator: Any, X: Any, k: int) -> Any:
     """Return the first k labels of each row, or all scores if the estimator has no `rank`.
 
     The metrics accept both.
@@ -173,7 +176,7 @@ def ranked_by(estimator, X, k):
     return _score_matrix(estimator, X)
 
 
-def best_scores(estimator, X, k, n_labels):
+def best_scores(estimator: Any, X: Any, k: int, n_labels: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the k best labels of each row and their scores, as `rank` does, for any ranker."""
     estimator, X = unwrapped(estimator, X)
     if hasattr(estimator, "rank"):
@@ -182,7 +185,9 @@ def best_scores(estimator, X, k, n_labels):
     return csr_top_k(canonical_csr(scores, "scores", keep_zeros=True), k)
 
 
-def reached_scores(estimator, X, n_labels, *, sparse_y=True):
+def reached_scores(
+    estimator: Any, X: Any, n_labels: int, *, sparse_y: bool = True
+) -> sparse.csr_matrix:
     """Return the scores of all labels that `rank` reaches, as canonical CSR.
 
     If the estimator was not fitted to a sparse y, its ``decision_function`` is dense and does not
@@ -202,7 +207,7 @@ def reached_scores(estimator, X, n_labels, *, sparse_y=True):
     return _reached_by_rank(estimator, X, n_labels) if ranks else dense_csr(scores)
 
 
-def ranking_csr(labels, scores, n_labels):
+def ranking_csr(labels: np.ndarray, scores: np.ndarray, n_labels: int) -> sparse.csr_matrix:
     """Return a ranking as a canonical CSR matrix of the scores of its labels."""
     reached = labels >= 0
     indptr = indptr_of(reached.sum(axis=1))
@@ -212,7 +217,7 @@ def ranking_csr(labels, scores, n_labels):
     return matrix
 
 
-def take_rows(X, rows):
+def take_rows(X: Any, rows: Any) -> Any:
     """Return some rows of any X that an estimator accepts."""
     return _safe_indexing(indexable(X)[0], rows)
 
@@ -252,7 +257,7 @@ def _probabilities(estimator, X):
     return probabilities
 
 
-def dense_csr(scores):
+def dense_csr(scores: np.ndarray) -> sparse.csr_matrix:
     """Convert a dense matrix to CSR with all entries stored, zeros as well."""
     n_rows, n_labels = scores.shape
     indices = np.tile(np.arange(n_labels, dtype=np.int32), n_rows)

@@ -13,6 +13,7 @@ from .._data.label_embeddings import embed_examples, split_kind
 from .._ranking.tree_ranker import TreeRanker
 from .._utils.folder import check_unread
 from .._utils.matrices import check_indicator
+from .._utils.named_targets import distinct_labels, indicator_of_lists
 from .._utils.sparse import group_pointers
 from .._utils.targets import check_classes, holds_text
 from ..indexers._base import takes_text
@@ -47,7 +48,7 @@ class ExtendedTargets(NamedTuple):
     renumbered: np.ndarray
 
 
-def extended_columns(y, n_rows, n_known):
+def extended_columns(y, n_rows, n_known, names=None):
     """Validate an indicator matrix with columns of the known labels and then of the new ones."""
     Y = check_indicator(y, "y", n_rows)
     if Y.shape[1] <= n_known:
@@ -55,8 +56,28 @@ def extended_columns(y, n_rows, n_known):
             f"y must have more than {n_known} columns, those of the known labels and then the new "
             f"ones, got {Y.shape[1]}"
         )
+    if names is None:
+        names = np.arange(Y.shape[1])
+    elif len(names) != Y.shape[1]:
+        raise ValueError(
+            f"label_names must be the names of the {Y.shape[1] - n_known} new columns of y, got "
+            f"{len(names) - n_known}"
+        )
     columns = np.arange(Y.shape[1], dtype=np.int32)
-    return ExtendedTargets(Y, np.arange(Y.shape[1]), columns[n_known:], columns[:n_known])
+    return ExtendedTargets(Y, names, columns[n_known:], columns[:n_known])
+
+
+def extended_lists(lists, n_rows, known):
+    """Check lists of labels some of which are new, and number all labels in sorted order."""
+    if len(lists) != n_rows:
+        raise ValueError(f"y must hold a list for each of {n_rows} rows, got {len(lists)}")
+    classes = distinct_labels([known.tolist(), *lists])
+    if len(classes) == len(known):
+        raise ValueError("y must hold at least one label that is new, got known ones only")
+    position = {label: i for i, label in enumerate(classes.tolist())}
+    renumbered = np.array([position[label] for label in known.tolist()], dtype=np.int32)
+    new = np.setdiff1d(np.arange(len(classes), dtype=np.int32), renumbered)
+    return ExtendedTargets(indicator_of_lists(lists, classes), classes, new, renumbered)
 
 
 def extended_classes(y, n_rows, known):

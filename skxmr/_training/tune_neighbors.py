@@ -59,8 +59,8 @@ def choose_weighting(examples, n_rows, train, options, default):
     Y = examples.Y[held]
     labels, scores = model.rank(view, 0, n, N_NEIGHBOR_LABELS, options)
     weightings = [NeighborWeighting(*values) for values in product(_NUMBERS, _POWERS, _WEIGHTS)]
-    widest = max(weightings)
-    found = TreeEnsemble([model], WeightedNeighbors(rows, widest)).find_neighbors(
+    largest = max(weightings)
+    found = TreeEnsemble([model], WeightedNeighbors(rows, largest)).find_neighbors(
         labels, view, 0, n
     )
 

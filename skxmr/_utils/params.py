@@ -40,6 +40,25 @@ def check_real(value, name, least, *, above=False, most=None):
         raise ValueError(f"{name} must be at most {most}, got {value!r}")
 
 
+def check_lower_bound(value, name):
+    """Check that a parameter is a number or infinite, and return it in single precision.
+
+    It is rounded up, so that single-precision numbers below `value` are below the result, too.
+    """
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    if value != value:
+        raise ValueError(f"{name} must be a number, got {value!r}")
+    try:
+        with np.errstate(over="ignore", under="ignore"):
+            single = np.float32(value)
+    except OverflowError:  # an integer beyond any float
+        return np.inf if value > 0 else -np.inf
+    if float(single) < value:
+        single = np.nextafter(single, np.float32(np.inf))
+    return float(single)
+
+
 def check_seed(value, name):
     """Check that a parameter is a random state as scikit-learn takes it."""
     try:

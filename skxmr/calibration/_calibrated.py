@@ -12,6 +12,7 @@ from .._meta.held_out import PREFIT, fitted_to, splits
 from .._ranking.wrapped import best_scores, reached_scores, take_rows
 from .._utils.cloning import draw_seed
 from .._utils.estimators import consistent, fitted_in_one_step
+from .._utils.named_targets import SPARSE_CONTAINERS
 from .._utils.pairs import first_k
 from .._utils.params import check_integer, check_option, check_real, check_seed
 from .._utils.targets import known_truth
@@ -192,7 +193,7 @@ class CalibratedRanker(RankerWrapper):
         rng = check_random_state(self.random_state)
         fit = partial(self._fitted_to, X, y, weight, fit_params=fit_params, seed=draw_seed(rng))
         all_rows = np.arange(y.shape[0])
-        if isinstance(self.cv, str) and self.cv == PREFIT:
+        if self._uses_fitted_estimator:
             check_is_fitted(self.estimator)
             self._take_estimator(self.estimator)
             folds = [(self.estimator, all_rows)]
@@ -225,7 +226,7 @@ class CalibratedRanker(RankerWrapper):
         return pairs
 
     def _sample(self, fitted, X, rows, truth, weight, per_row, rng):
-        sparse_y = self._container in ("spmatrix", "sparray")
+        sparse_y = self._container in SPARSE_CONTAINERS
         n_labels = self.n_labels_
         scores = reached_scores(fitted, take_rows(X, rows), n_labels, sparse_y=sparse_y)
         if not self.multilabel_:
@@ -252,12 +253,12 @@ class CalibratedRanker(RankerWrapper):
         Returns
         -------
         ranking : Ranking
-            A pair of arrays with the shape (n_samples, k); ``ranking.names`` lists the names.
+            A pair of arrays with the shape (n_samples, k). ``ranking.names`` lists the names.
 
             - `labels` (int32): best first, padded with -1.
-            - `scores` (float64): the probabilities, padded with -inf. For a
-              one-dimensional y, the probability of each class is calibrated separately, and the
-              probabilities of a row need not sum to 1.
+            - `scores` (float64): the probabilities, padded with -inf. For a one-dimensional y, the
+              probability of each class is calibrated separately, and the probabilities of a row
+              need not sum to 1.
         """
         self._check_fitted()
         labels, scores = best_scores(self.estimator_, X, k, self.n_labels_)
@@ -265,6 +266,10 @@ class CalibratedRanker(RankerWrapper):
         reached = labels >= 0
         probabilities[reached] = self._changed(scores[reached], labels[reached])
         return self._ranking(X, labels, probabilities)
+
+    @property
+    def _uses_fitted_estimator(self):
+        return isinstance(self.cv, str) and self.cv == PREFIT
 
     def _check_gives_probabilities(self):
         return True

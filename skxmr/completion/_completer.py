@@ -1,6 +1,7 @@
 """SessionQueryCompleter: completion of queries from a prefix and the previous query."""
 
 import re
+from collections.abc import Iterable
 from itertools import pairwise
 
 import numpy as np
@@ -348,7 +349,7 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         return float(np.average(reciprocals, weights=weights))
 
     @consistent
-    def complete(self, prefix, *, previous="", k=10):
+    def complete(self, prefix, *, previous="", k=10, exclude=None):
         """Suggest queries for one prefix. This is faster than `rank` for a single row.
 
         Parameters
@@ -359,6 +360,9 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
             The previous query, "" for none.
         k : int, default=10
             Maximum number of suggestions.
+        exclude : sequence of str or set, default=None
+            Queries that are not suggested, in any spelling. Others take their place. Unknown
+            queries are ignored.
 
         Returns
         -------
@@ -378,7 +382,9 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         for name, value in (("prefix", prefix), ("previous", previous)):
             if not isinstance(value, str):
                 raise TypeError(f"{name} must be a str, got {value!r:.80}")
-        labels, scores = self._rank_one(previous, prefix, min(int(k), len(self.classes_)))
+        excluded = None if exclude is None else self._known_labels(exclude, "exclude")
+        k = min(int(k), len(self.classes_))
+        labels, scores = self._rank_one(previous, prefix, k, excluded)
         return list(zip(self.classes_[labels].tolist(), scores, strict=True))
 
     def __sklearn_tags__(self):
@@ -410,35 +416,48 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         if self.strip_accents is not None:
             check_option(self.strip_accents, "strip_accents", ("ascii", "unicode"))
 
-    def _rank(self, previous, prefixes, k, constrained):
+    def _known_labels(self, queries, name):
+        """Return the labels of those queries that are known, in increasing order."""
+        if isinstance(queries, str) or not isinstance(queries, Iterable):
+            raise TypeError(f"{name} must be a sequence of queries, got {queries!r:.80}")
+        queries = list(queries)
+        for query in queries:
+            if not isinstance(query, str):
+                raise TypeError(f"{name} must hold queries as strings, got {query!r:.80}")
+        return self._prefixes.find([f"{self._normalizer.query(query)} " for query in queries])
+
+    def _rank(self, previous, prefixes, k, constrained, excluded=None):
         previous = list(map(composed, previous))
         prefixes = list(map(self._normalizer.prefix, prefixes))
         X = canonical_csr(self._features.rows(previous, prefixes), "X")
-        labels, scores = self._search(X, prefixes, k, constrained)
+        labels, scores = self._search(X, prefixes, k, constrained, excluded)
         for i, (n, prefix) in enumerate(zip(np.diff(X.indptr).tolist(), prefixes, strict=True)):
             if self._is_unguided(n, prefix):
-                labels[i], scores[i] = self._most_popular(prefix if constrained else "", k)
+                labels[i], scores[i] = self._most_popular(
+                    prefix if constrained else "", k, excluded
+                )
         return labels, scores
 
-    def _search(self, X, prefixes, k, constrained):
+    def _search(self, X, prefixes, k, constrained, excluded):
         """Rank the queries that begin with the prefix of each row, or all queries."""
         if not constrained:
-            return self.classifier_.rank(X, k)
+            return self.classifier_.rank(X, k, exclude=excluded)
         if self._partial_letters.keys().isdisjoint(prefixes):
-            return self.classifier_.rank(X, k, restriction=self._prefixes.restriction(prefixes))
+            restriction = self._prefixes.restriction(prefixes)
+            return self.classifier_.rank(X, k, exclude=excluded, restriction=restriction)
         beginnings = list(map(self._beginnings, prefixes))
         texts = [text for row in beginnings for text in row]
         sizes = list(map(len, beginnings))
         repeated = X[np.repeat(np.arange(len(sizes)), sizes)]
         restriction = self._prefixes.restriction(texts)
-        ranking = self.classifier_.rank(repeated, k, restriction=restriction)
+        ranking = self.classifier_.rank(repeated, k, exclude=excluded, restriction=restriction)
         return _merged(*ranking, sizes, k)
 
     def _beginnings(self, prefix):
         """Return what the completions of a prefix begin with: mostly the prefix alone."""
         return (prefix, *self._partial_letters.get(prefix, ()))
 
-    def _rank_one(self, previous, prefix, k):
+    def _rank_one(self, previous, prefix, k, excluded):
         """Rank one row, faster than `_rank`.
 
         Returns
@@ -449,37 +468,43 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         """
         normalized = self._normalizer.prefix(prefix)
         if normalized in self._partial_letters:
-            (labels,), (scores,) = self._rank([previous], [prefix], k, self.constrained)
+            (labels,), (scores,) = self._rank([previous], [prefix], k, self.constrained, excluded)
         else:
-            labels, scores = self._rank_whole(composed(previous), normalized, k)
+            labels, scores = self._rank_whole(composed(previous), normalized, k, excluded)
         found = labels >= 0
         return labels[found], scores[found].tolist()
 
-    def _rank_whole(self, previous, prefix, k):
+    def _rank_whole(self, previous, prefix, k, excluded):
         """Rank one row whose prefix ends at the end of a letter in every known query."""
         indices, values = self._features.row(previous, prefix)
         if self._is_unguided(len(indices), prefix):
-            return self._most_popular(prefix if self.constrained else "", k)
+            return self._most_popular(prefix if self.constrained else "", k, excluded)
         restriction = self._prefixes.restriction([prefix]) if self.constrained else None
-        (labels,), (scores,) = self.classifier_.rank((indices, values), k, restriction=restriction)
+        (labels,), (scores,) = self.classifier_.rank(
+            (indices, values), k, exclude=excluded, restriction=restriction
+        )
         return labels, scores
 
     def _is_unguided(self, n_features, prefix):
         """Return whether a row has no features with which the classifier was trained."""
         return n_features == 0 or (prefix == "" and not self._knows_empty)
 
-    def _most_popular(self, prefix, k):
+    def _most_popular(self, prefix, k, excluded):
         """Return the most frequent queries that begin with a prefix, and their popularity.
 
         Both are padded to length k.
         """
         labels = np.full(k, -1, dtype=np.int32)
         scores = np.full(k, -np.inf, dtype=np.float32)
-        best = self._by_popularity[:k]
+        n_excluded = 0 if excluded is None else len(excluded)
+        best = self._by_popularity[: k + n_excluded]
         if prefix:
             beginnings = self._beginnings(prefix)
             candidates = np.sort(np.concatenate(list(map(self._prefixes.labels, beginnings))))
-            best = candidates[np.argsort(-self.popularity_[candidates], kind="stable")[:k]]
+            by_popularity = np.argsort(-self.popularity_[candidates], kind="stable")
+            best = candidates[by_popularity[: k + n_excluded]]
+        if n_excluded:
+            best = best[~np.isin(best, excluded)][:k]
         labels[: len(best)] = best
         scores[: len(best)] = self.popularity_[best]
         return labels, scores

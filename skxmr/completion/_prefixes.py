@@ -63,6 +63,16 @@ class PrefixIndex:
         texts = Texts(self._data, self._pointers)
         return find_prefixes(texts, Texts(*pack_strings(prefixes)))
 
+    def find(self, texts):
+        """Return the labels of those texts that are known, in increasing order."""
+        data, pointers = pack_strings(texts)
+        begins, ends = find_prefixes(Texts(self._data, self._pointers), Texts(data, pointers)).T
+        # Of the texts that begin with a text, the first one is the text itself if it is known.
+        found = np.flatnonzero(begins < ends)
+        begins = begins[found]
+        same = np.diff(self._pointers)[begins] == np.diff(pointers)[found]
+        return np.unique(self.order[begins[same]])
+
     def restriction(self, prefixes):
         """Return the restriction of each row to labels whose texts begin with its prefix."""
         return self._label_order.restricted_to(self.ranges(prefixes))

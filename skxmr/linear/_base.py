@@ -16,7 +16,7 @@ from .._utils.estimators import consistent
 from .._utils.matrices import check_features, pair_to_csr, single_row
 from .._utils.params import check_integer
 from ._fitted import FittedAttribute
-from ._inputs import check_frontier, check_restriction
+from ._inputs import check_frontier, check_limits, check_restriction
 from ._params import check_search_params, check_weighting, given_weighting, is_auto
 
 #: Scores of this many labels at most are held at once while all reached labels are collected.
@@ -58,16 +58,22 @@ class FittedRanking(RankingClassifierMixin, BaseEstimator):
     def _search_options(self, **options):
         return SearchOptions(int(self.beam_width), POST_PROCESSORS[self.post_processor], **options)
 
-    def _rank_one(self, X, k, restriction):
+    def _rank_one(self, X, k, restriction, limits):
         """Rank a single row if it needs no more checks than C makes. Otherwise return None."""
         plain = type(k) is int and type(self.beam_width) is int
         fitted = vars(self).get("_fitted")
         if fitted is None or not plain or k < 1 or fitted.feature_names is not None:
             return None
-        ranker = self._ranker.cached_row_ranker(k, self.beam_width, self.post_processor)
+        whole_ranker = self._ranker
+        ranker = whole_ranker.cached_row_ranker(k, self.beam_width, self.post_processor)
         row = None if ranker is None else single_row(X, ranker.n_features)
         if row is None:
             return None
+        if limits is not None:
+            ranking = _rank_limited_row(
+                ranker, row, whole_ranker.trees, fitted, restriction, limits
+            )
+            return None if ranking is None else Ranking(*ranking, fitted.classes)
         if restriction is not None and not _restricts_one_row(restriction, len(fitted.trees)):
             return None
         if isinstance(row, tuple):
@@ -77,7 +83,7 @@ class FittedRanking(RankingClassifierMixin, BaseEstimator):
         return None if ranking is None else Ranking(*ranking, fitted.classes)
 
     @consistent
-    def _rank_checked(self, X, k, frontier, restriction):
+    def _rank_checked(self, X, k, frontier, restriction, limits):
         """Rank after all checks."""
         check_is_fitted(self)
         library = library_of(X)
@@ -86,13 +92,19 @@ class FittedRanking(RankingClassifierMixin, BaseEstimator):
         trees = self._fitted.trees
         starts = check_frontier(frontier, trees, X)
         check_restriction(restriction, trees, X.shape[0])
+        constraint, floor = check_limits(
+            limits, self._fitted.rankers, X.shape[0], self._fitted.classes
+        )
         if X.shape[0] == 1 and starts is None:
             # The next row can then do without these checks.
             row = self._ranker.row_ranker(int(k), int(self.beam_width), self.post_processor)
             indices = np.ascontiguousarray(X.indices)
-            ranking = row.sparse(indices, np.ascontiguousarray(X.data), restriction)
+            ranking = row.sparse(indices, np.ascontiguousarray(X.data), restriction, constraint)
+            ranking = _at_least(ranking, floor)
         else:
-            ranking = self._rank(X, k, frontier=starts, restriction=restriction)
+            ranking = self._rank(
+                X, k, floor=floor, frontier=starts, restriction=restriction, constraint=constraint
+            )
         return Ranking(*ranking, self._fitted.classes, library)
 
     def _rank(self, X, k, *, beam_width=None, **options):
@@ -147,6 +159,41 @@ class FittedRanking(RankingClassifierMixin, BaseEstimator):
                 f"{self.loss!r} and {self.post_processor!r}"
             )
         return True
+
+
+def _rank_limited_row(ranker, row, trees, fitted, restriction, limits):
+    """Rank a single row within limits if it needs no more checks. Otherwise return None.
+
+    Parameters
+    ----------
+    ranker : RowRanker
+    row : tuple (indices, values), or ndarray
+    trees : tuple of TreeRanker
+        The trees of the ranker.
+    fitted : FittedState
+    restriction : Restriction or None
+    limits : LabelLimits
+    """
+    if trees[0] is not fitted.rankers[0]:  # another thread has changed the model
+        return None
+    if restriction is not None and not _restricts_one_row(restriction, len(trees)):
+        return None
+    constraint, floor = check_limits(limits, trees, 1, fitted.classes)
+    if isinstance(row, tuple):
+        ranking = ranker.sparse(*row, restriction, constraint)
+    else:
+        ranking = ranker.dense(row, restriction, constraint)
+    return None if ranking is None else _at_least(ranking, floor)
+
+
+def _at_least(ranking, floor):
+    """Remove the labels with lower scores from a ranking, in place."""
+    labels, scores = ranking
+    if floor > -np.inf:
+        lower = scores < floor
+        labels[lower] = -1
+        scores[lower] = -np.inf
+    return ranking
 
 
 def _restricts_one_row(restriction, n_trees):

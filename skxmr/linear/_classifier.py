@@ -10,12 +10,14 @@ from .._utils.estimators import change_lock, consistent, snapshot
 from .._utils.folder import write_folder
 from .._utils.matrices import pair_to_csr
 from .._utils.params import check_boolean, check_integer, check_option
+from .._utils.suggestions import suggesting, suggestion
 from ._base import FittedRanking
 from ._fit import fitted_state
 from ._fitted import FittedAttribute, converted_state, names_of_features
-from ._inputs import FitInput
+from ._inputs import FitInput, LabelLimits
 from ._new_labels import Placement, with_more_labels, with_more_rows
 from ._params import check_params
+from ._removed_labels import with_fewer_labels
 from ._saving import classifier_state
 
 
@@ -122,7 +124,8 @@ class XRLinearClassifier(FittedRanking):
     Attributes
     ----------
     classes_ : ndarray of shape (n_labels,)
-        The classes of a one-dimensional y, or the column numbers of a multilabel y.
+        The classes of a one-dimensional y. For a multilabel y, the names of the labels: those in
+        the lists, the columns of the frame or `label_names`. Otherwise the column numbers.
     feature_names_in_ : ndarray of str, shape (n_features,)
         Names of the columns of X. Defined only if all of them are strings.
     indexer_ : estimator or None
@@ -153,10 +156,10 @@ class XRLinearClassifier(FittedRanking):
 
     Notes
     -----
-    `y` may be a sparse or dense 0/1 indicator matrix or one-dimensional class labels. Predictions
-    have the same kind. The model does not depend on the order of the rows. A row of weight 2 is
-    equivalent to the same row given twice. Labels without training rows are still ranked, with low
-    scores. A row without features is ranked by the biases.
+    Predictions have the kind of `y`: lists of labels (the best label first), a sparse or dense 0/1
+    indicator matrix, a DataFrame, or one class per row. The model does not depend on the order of
+    the rows. A row of weight 2 is equivalent to the same row given twice. Labels without training
+    rows are still ranked, with low scores. A row without features is ranked by the biases.
 
     References
     ----------
@@ -177,6 +180,7 @@ class XRLinearClassifier(FittedRanking):
     ['mammals', 'birds']
     """
 
+    @suggesting
     def __init__(
         self,
         indexer=None,
@@ -242,6 +246,30 @@ class XRLinearClassifier(FittedRanking):
     tree_ = FittedAttribute(lambda fitted: fitted.trees[0])
     trees_ = FittedAttribute(lambda fitted: list(fitted.trees))
 
+    def set_params(self, **params):
+        """Set parameters, as in scikit-learn.
+
+        Parameters
+        ----------
+        **params
+            Parameters of the estimator, and ``indexer__...`` for those of the indexer.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter is unknown. The message suggests a similar one.
+        """
+        own = self.get_params(deep=False)
+        for name in params:
+            hint = suggestion(name, list(own)) if "__" not in name and name not in own else ""
+            if hint:
+                raise ValueError(f"XRLinearClassifier has no parameter {name!r}; {hint}")
+        return super().set_params(**params)
+
     def __setstate__(self, state):
         super().__setstate__(converted_state(state))
         if "_fitted" in vars(self):
@@ -258,6 +286,7 @@ class XRLinearClassifier(FittedRanking):
         label_examples=None,
         relevance=None,
         negatives=None,
+        label_names=None,
     ):
         """Build the label tree and train its rankers.
 
@@ -266,7 +295,8 @@ class XRLinearClassifier(FittedRanking):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training rows.
         y : {array-like, sparse matrix} of shape (n_samples, n_labels) or (n_samples,)
-            0/1 indicator matrix, or one class per row.
+            The labels of each row: a list, array or Series of lists, tuples or sets of labels; a
+            0/1 indicator matrix, or a DataFrame of indicator columns; or one class per row.
         sample_weight : array-like of shape (n_samples,), optional
             Multiplies C for each row.
         label_features : {array-like, sparse matrix} of shape (n_labels, d), optional
@@ -286,6 +316,9 @@ class XRLinearClassifier(FittedRanking):
             Explicit negatives. Where it is not 0, the row is also used to train the rankers of the
             label and of all nodes on its path, with their siblings, for any `negative_sampling`.
             Entries where y is 1 have no effect.
+        label_names : sequence of str, length n_labels, optional
+            Names of the columns of an indicator matrix. They become `classes_`. Different labels
+            may have the same name.
 
         Returns
         -------
@@ -298,7 +331,13 @@ class XRLinearClassifier(FittedRanking):
         """
         check_params(self)
         given = FitInput(
-            sample_weight, label_features, label_text, label_examples, relevance, negatives
+            sample_weight,
+            label_features,
+            label_text,
+            label_examples,
+            relevance,
+            negatives,
+            label_names,
         )
         with change_lock(self):
             fresh = snapshot(self)
@@ -306,7 +345,18 @@ class XRLinearClassifier(FittedRanking):
             self._fitted = fitted_state(fresh, X, y, given)
         return self
 
-    def rank(self, X, k=10, *, frontier=None, restriction=None):
+    @suggesting
+    def rank(
+        self,
+        X,
+        k=10,
+        *,
+        exclude=None,
+        among=None,
+        min_score=None,
+        frontier=None,
+        restriction=None,
+    ):
         """Rank the k best labels of each row.
 
         Single rows take a fast path if they are float32: a CSR matrix with int32 indices, a dense
@@ -320,6 +370,15 @@ class XRLinearClassifier(FittedRanking):
         k : int, default=10
             Number of labels, at least 1. The ranking of fewer labels is the beginning of the
             ranking of more.
+        exclude : sequence of int or str, set, or sparse matrix, optional
+            Labels that are not returned. A sequence holds labels that no row may have: columns of y
+            or positions in `classes_`, or names from `classes_` if these are strings. A sparse
+            matrix of shape (n_samples, n_labels) holds a set for each row, its nonzeros.
+        among : sequence of int or str, set, or sparse matrix, optional
+            The only labels that may be returned, in the same forms. If both are given, labels of
+            `exclude` are not returned.
+        min_score : float, optional
+            Labels with lower scores are not returned.
         frontier : tuple (level, nodes), Matcher, or list of these, optional
             Nodes at which the search starts instead of the root. `nodes` is a sparse matrix of
             shape (n_samples, n_nodes of that level) whose stored entries are the scores of the
@@ -344,6 +403,15 @@ class XRLinearClassifier(FittedRanking):
         ValueError, TypeError
             If a parameter or an input is not as documented. The message names it.
 
+        Notes
+        -----
+        `exclude` and `among` are part of the search. It does not enter nodes whose labels are all
+        excluded, or that have none of the labels of `among`, so that they take no room in the beam.
+        With one tree and no neighbors, the scores are those of a ranking without these limits. With
+        several trees or with neighbors, the contributions to a score are added up for labels that
+        rank high among the permitted ones, and the neighbors are rows of permitted labels. Scores
+        may then differ.
+
         Examples
         --------
         >>> import numpy as np
@@ -352,12 +420,17 @@ class XRLinearClassifier(FittedRanking):
         >>> clf = XRLinearClassifier(random_state=0).fit(X, ["cat", "dog", "eel"])
         >>> clf.rank(X[:2], k=1).names
         [['cat'], ['dog']]
+        >>> clf.rank(X[:2], k=1, exclude=["cat"]).names
+        [['dog'], ['dog']]
         """
+        limits = None
+        if exclude is not None or among is not None or min_score is not None:
+            limits = LabelLimits(exclude, among, min_score)
         if frontier is None:
-            ranking = self._rank_one(X, k, restriction)
+            ranking = self._rank_one(X, k, restriction, limits)
             if ranking is not None:
                 return ranking
-        return self._rank_checked(X, k, frontier, restriction)
+        return self._rank_checked(X, k, frontier, restriction, limits)
 
     def add_neighbors(self, X, y, sample_weight=None):
         """Add rows that can be nearest neighbors, without training on them.
@@ -395,6 +468,7 @@ class XRLinearClassifier(FittedRanking):
         retrain_siblings=False,
         label_features=None,
         label_text=None,
+        label_names=None,
     ):
         """Add new labels to a fitted model, without fitting again.
 
@@ -408,8 +482,8 @@ class XRLinearClassifier(FittedRanking):
             to distinguish it from the other labels of its cluster. The best choice is all rows of
             fit together with the new ones.
         y : {array-like, sparse matrix} of shape (n_samples, n_known + n_new) or (n_samples,)
-            All labels of the rows. An indicator matrix has the columns of the known labels first,
-            then those of the new labels. Otherwise one class per row, some of which are new.
+            All labels of the rows, in the form of fit. An indicator matrix has the columns of the
+            known labels first, then those of the new labels.
         sample_weight : array-like of shape (n_samples,), optional
             Multiplies C for each row.
         placement : {"search", "indexer"}, default="search"
@@ -430,6 +504,8 @@ class XRLinearClassifier(FittedRanking):
         label_text : sequence of str, length n_new, optional
             Texts of the new labels, for an indexer that takes strings. By default the new classes,
             if they are strings.
+        label_names : sequence of str, length n_new, optional
+            Names of the columns of the new labels. Required if fit was given `label_names`.
 
         Returns
         -------
@@ -475,9 +551,51 @@ class XRLinearClassifier(FittedRanking):
             retrain_siblings,
             label_features,
             label_text,
+            label_names,
         )
         with change_lock(self):
             self._fitted = with_more_labels(snapshot(self), X, y, sample_weight, how)
+        return self
+
+    def remove_labels(self, labels):
+        """Remove labels from a fitted model, without training.
+
+        Parameters
+        ----------
+        labels : sequence of int or str, or set
+            The labels: columns of y or positions in `classes_`, or names from `classes_` if these
+            are strings.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a label is unknown, all labels are given, or the model is memory-mapped and its files
+            are damaged. The model is not changed.
+
+        Notes
+        -----
+        The remaining labels keep their rankers. For a multilabel y, the columns of the labels are
+        deleted, and later columns move up. For one-dimensional y, the classes are removed from
+        `classes_`. Neighbors lose the labels, and those without other labels are removed. If none
+        remain, the model has no neighbors. Clusters without labels stay in the tree. The indexer is
+        not changed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skxmr import XRLinearClassifier
+        >>> X = np.eye(3, dtype=np.float32)
+        >>> clf = XRLinearClassifier(random_state=0).fit(X, ["cat", "dog", "eel"])
+        >>> clf.remove_labels(["cat"]).classes_.tolist()
+        ['dog', 'eel']
+        """
+        check_is_fitted(self)
+        with change_lock(self):
+            self._fitted = with_fewer_labels(snapshot(self), labels)
         return self
 
     @consistent

@@ -6,16 +6,17 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from .._core import Frontier
+from .._core import Frontier, NumberSets, indptr_of
 from .._data.examples import distinct_examples
 from .._data.label_embeddings import split_kind
 from .._data.label_examples import check_label_examples, with_label_examples
 from .._data.training_data import TrainingInput
+from .._ranking.constraint import Constraint, SetPair
 from .._ranking.restriction import Restriction
 from .._training.negatives import check_negatives
 from .._training.relevance import check_relevance
-from .._utils.matrices import canonical_csr, check_matrix
-from .._utils.params import check_integer
+from .._utils.matrices import as_array, canonical_csr, check_matrix, summed_csr
+from .._utils.params import check_integer, check_lower_bound
 from .._utils.texts import check_texts
 from .._utils.weights import check_sample_weight
 from ..indexers._base import takes_text
@@ -30,6 +31,7 @@ class FitInput(NamedTuple):
     label_examples: object
     relevance: object
     negatives: object
+    label_names: object
 
     def listed(self):
         """Return the same with texts of an iterator in a list, so that they can be read twice."""
@@ -170,3 +172,124 @@ def check_restriction(restriction, trees, n_rows):
     fits = isinstance(ranges, np.ndarray) and ranges.shape == (n_rows, 2)
     if not fits or ranges.dtype != np.int64 or not ranges.flags.c_contiguous:
         raise ValueError(f"restriction must have int64 ranges of shape {(n_rows, 2)}")
+
+
+class LabelLimits(NamedTuple):
+    """Limits of the labels that `rank` returns, not checked yet.
+
+    Attributes
+    ----------
+    exclude, among, min_score
+        As `rank` takes them.
+    """
+
+    exclude: object
+    among: object
+    min_score: object
+
+
+def check_limits(limits, trees, n_rows, classes):
+    """Check which labels each row may have.
+
+    Parameters
+    ----------
+    limits : LabelLimits or None
+    trees : sequence of TreeRanker
+        The `trees` of the ranker.
+    n_rows : int
+    classes : Names
+
+    Returns
+    -------
+    constraint : Constraint or None
+    floor : float
+        Lowest score of a label that is returned.
+    """
+    if limits is None:
+        return None, -np.inf
+    floor = -np.inf
+    if limits.min_score is not None:
+        floor = check_lower_bound(limits.min_score, "min_score")
+    n_labels = trees[0].n_labels
+    sets = SetPair(
+        check_label_sets(limits.among, "among", n_rows, n_labels, classes),
+        check_label_sets(limits.exclude, "exclude", n_rows, n_labels, classes),
+    )
+    constraint = None if sets == (None, None) else Constraint.for_trees(trees, sets)
+    return constraint, floor
+
+
+def check_label_sets(labels, name, n_rows, n_labels, classes):
+    """Check labels that are given as one set, or as a sparse matrix with a set per row.
+
+    Returns
+    -------
+    sets : NumberSets or None
+    """
+    if labels is None:
+        return None
+    if not sp.issparse(labels):
+        return NumberSets.shared(check_labels(labels, name, n_labels, classes))
+    if labels.shape != (n_rows, n_labels):
+        raise ValueError(
+            f"{name} as a matrix must have shape {(n_rows, n_labels)}, a row for each row of X and "
+            f"a column for each label, got {labels.shape}"
+        )
+    matrix = summed_csr(labels, name)
+    stored = matrix.data != 0
+    rows = np.repeat(np.arange(n_rows), np.diff(matrix.indptr))[stored]
+    members = matrix.indices[stored].astype(np.int32, copy=False)
+    return NumberSets(indptr_of(np.bincount(rows, minlength=n_rows)), members, False)
+
+
+def check_labels(labels, name, n_labels, classes):
+    """Check a sequence of labels, given by their numbers or by names.
+
+    Parameters
+    ----------
+    labels : sequence of int or str, or set
+        Labels may be repeated.
+    name : str
+        Name of the parameter.
+    n_labels : int
+    classes : Names
+
+    Returns
+    -------
+    numbers : ndarray of int32
+        In increasing order, without repetitions.
+    """
+    if isinstance(labels, (set, frozenset)):
+        labels = list(labels)
+    if isinstance(labels, (str, bytes)):
+        raise TypeError(f"{name} must be a sequence of labels, got {labels!r:.80}")
+    labels = as_array(labels, name)
+    if labels.ndim != 1:
+        raise ValueError(
+            f"{name} must be a one-dimensional sequence of labels, or a sparse matrix where it can "
+            f"have a set per row, got shape {labels.shape}"
+        )
+    if labels.size == 0:
+        return np.empty(0, dtype=np.int32)
+    if labels.dtype.kind in "iu":
+        if labels.min() < 0 or labels.max() >= n_labels:
+            wrong = labels[(labels < 0) | (labels >= n_labels)][0]
+            raise ValueError(f"{name} must hold labels in [0, {n_labels}), got {wrong}")
+        return np.unique(labels).astype(np.int32)
+    if labels.dtype.kind not in "UO" or not all(isinstance(label, str) for label in labels):
+        raise TypeError(f"{name} must hold label indices or names, got {labels.dtype}")
+    return _numbers_of_names(labels, name, classes.values)
+
+
+def _numbers_of_names(names, name, classes):
+    """Return the positions of names in the sorted classes, sorted and without repetitions."""
+    if classes.dtype.kind not in "UO":
+        raise TypeError(
+            f"{name} must hold label indices, as classes_ are not strings, got {names[0]!r:.80}"
+        )
+    names = np.unique(names)
+    found = np.searchsorted(classes, names)
+    known = classes[np.minimum(found, len(classes) - 1)] == names
+    if not known.all():
+        raise ValueError(f"{name} must hold names from classes_, got {str(names[~known][0])!r:.80}")
+    return found.astype(np.int32)
