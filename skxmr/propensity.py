@@ -5,10 +5,11 @@ from sklearn.utils import check_random_state
 
 from ._meta.base import RankerWrapper, weight_params
 from ._meta.held_out import fitted_to
-from ._ranking.wrapped import best_scores, last_ranker, ranking_csr
+from ._ranking.selection import exponentials
+from ._ranking.wrapped import best_scores, last_ranker
 from ._utils.cloning import draw_seed
 from ._utils.estimators import consistent, fitted_in_one_step
-from ._utils.pairs import top_k
+from ._utils.pairs import ranking_csr, top_k
 from ._utils.params import check_integer, check_option, check_real, check_seed
 from ._utils.targets import known_truth
 from ._utils.weights import rows_counted, weight_array
@@ -50,9 +51,10 @@ class PropensityReranker(RankerWrapper):
         Whether scores are divided by powers of propensities, or logarithms are taken away. "auto"
         means "log" if the ranker has the post-processor "noop" or one of the logarithms, else
         "ratio".
-    threshold : float, default=0.5
+    threshold : float or None, default=None
         `predict` returns the candidates whose new scores are higher (multilabel y only).
-        :func:`skxmr.model_selection.tune_threshold` finds one.
+        :func:`skxmr.model_selection.tune_threshold` finds one. None as for XRLinearClassifier: the
+        best candidate, and all others with a tenth of the sum of the 20 highest scores.
     random_state : int, RandomState instance or None, default=None
         Seeds an estimator whose own is None.
 
@@ -116,7 +118,7 @@ class PropensityReranker(RankerWrapper):
         B=1.5,
         n_candidates=50,
         scale="auto",
-        threshold=0.5,
+        threshold=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -184,7 +186,8 @@ class PropensityReranker(RankerWrapper):
         if self.n_candidates is not None:
             check_integer(self.n_candidates, "n_candidates", 1)
         check_option(self.scale, "scale", ("auto", "ratio", "log"))
-        check_real(self.threshold, "threshold", -np.inf)
+        if self.threshold is not None:
+            check_real(self.threshold, "threshold", -np.inf)
         check_seed(self.random_state, "random_state")
 
     def _changed(self, scores, labels):
@@ -226,6 +229,9 @@ class PropensityReranker(RankerWrapper):
         check_integer(k, "k", 1, np.iinfo(np.int32).max)
         labels, scores = top_k(self._reached_scores(self._check_rows(X)), k)
         return labels.astype(np.int32), scores
+
+    def _compared_values(self, scores):
+        return exponentials(scores) if self.scale_ == "log" else scores
 
     @property
     def _unreached_score(self):

@@ -10,6 +10,7 @@ from sklearn.utils.validation import _num_samples
 
 from .._core import csr_top_k
 from .._utils.matrices import canonical_csr
+from .._utils.pairs import ranking_csr
 from .classifier import RankingClassifierMixin
 
 #: Estimators whose scores are those of their ``estimator_``.
@@ -99,16 +100,6 @@ def reached_scores(estimator, X, n_labels, *, sparse_y=True):
         scores.sort_indices()
         return scores
     return _reached_by_rank(estimator, X, n_labels) if ranks else dense_csr(scores)
-
-
-def ranking_csr(labels, scores, n_labels):
-    """Return a ranking as a canonical CSR matrix of the scores of its labels."""
-    reached = labels >= 0
-    indptr = np.concatenate(([0], np.cumsum(reached.sum(axis=1))))
-    entries = (scores[reached], labels[reached], indptr)
-    matrix = sparse.csr_matrix(entries, shape=(len(labels), n_labels))
-    matrix.sort_indices()
-    return matrix
 
 
 def take_rows(X, rows):

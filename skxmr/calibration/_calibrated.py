@@ -65,8 +65,10 @@ class CalibratedRanker(RankerWrapper):
     subsample : int, default=1_000_000
         About how many pairs the map is fitted to. Of each row the labels ranked first are taken,
         and of the others fewer the further down they are, which count more in turn.
-    threshold : float, default=0.5
-        `predict` returns the labels that are more probable (multilabel y only).
+    threshold : float or None, default=None
+        `predict` returns the labels that are more probable (multilabel y only). None as for
+        XRLinearClassifier: the best label, and all others with a tenth of the sum of the 20 highest
+        probabilities. Most rows of the bundled sample have no label with a probability above 0.5.
     random_state : int, RandomState instance or None, default=None
         Draws the folds and the pairs, and seeds an estimator whose own is None.
 
@@ -128,7 +130,7 @@ class CalibratedRanker(RankerWrapper):
         cv=5,
         k=None,
         subsample=1_000_000,
-        threshold=0.5,
+        threshold=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -170,7 +172,8 @@ class CalibratedRanker(RankerWrapper):
         if self.k is not None:
             check_integer(self.k, "k", 1)
         check_integer(self.subsample, "subsample", 1)
-        check_real(self.threshold, "threshold", -np.inf)
+        if self.threshold is not None:
+            check_real(self.threshold, "threshold", -np.inf)
         check_seed(self.random_state, "random_state")
         with fitted_in_one_step(self) as fresh:
             fresh._fit(X, y, sample_weight, fit_params)
