@@ -54,7 +54,8 @@ class PropensityReranker(RankerWrapper):
     threshold : float or None, default=None
         `predict` returns the candidates whose new scores are higher (multilabel y only).
         :func:`skxmr.model_selection.tune_threshold` finds one. None as for XRLinearClassifier: the
-        best candidate, and all others with a tenth of the sum of the 20 highest scores.
+        best candidate, and all others with a tenth of the sum of the 20 highest scores; with fewer
+        than 10 labels, the candidates that score above 0.5.
     random_state : int, RandomState instance or None, default=None
         Seeds an estimator whose own is None.
 
@@ -229,6 +230,10 @@ class PropensityReranker(RankerWrapper):
         check_integer(k, "k", 1, np.iinfo(np.int32).max)
         labels, scores = top_k(self._reached_scores(self._check_rows(X)), k)
         return labels.astype(np.int32), scores
+
+    @property
+    def _even_score(self):
+        return 0.5 if self.scale_ == "ratio" else float(np.log(0.5))
 
     def _compared_values(self, scores):
         return exponentials(scores) if self.scale_ == "log" else scores

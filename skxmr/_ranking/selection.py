@@ -8,6 +8,10 @@ from .._utils.pairs import ranking_csr
 #: Shares from 0.08 to 0.12 have nearly the same F1 on held-out rows of three catalogues.
 N_COMPARED, _LEAST_SHARE = 20, 0.1
 
+#: Of fewer labels, a tenth of the sum is less than the average score. Labels of higher scores than
+#: one half are predicted then.
+FEWEST_COMPARED = 10
+
 
 def largest_shares(labels, scores, values, n_labels):
     """Keep the best label of each row, and all others with a tenth of the sum.

@@ -68,7 +68,8 @@ class CalibratedRanker(RankerWrapper):
     threshold : float or None, default=None
         `predict` returns the labels that are more probable (multilabel y only). None as for
         XRLinearClassifier: the best label, and all others with a tenth of the sum of the 20 highest
-        probabilities. Most rows of the bundled sample have no label with a probability above 0.5.
+        probabilities; with fewer than 10 labels, 0.5. Most rows of the bundled sample have no label
+        that is more probable than 0.5.
     random_state : int, RandomState instance or None, default=None
         Draws the folds and the pairs, and seeds an estimator whose own is None.
 

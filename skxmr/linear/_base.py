@@ -135,6 +135,13 @@ class FittedRanking(RankingClassifierMixin, BaseEstimator):
     def _compared_ranking(self, X):
         return self._rank(X, N_COMPARED)
 
+    @property
+    def _even_score(self):
+        post_processor = POST_PROCESSORS[self.post_processor]
+        if post_processor.in_unit_interval:
+            return 0.5
+        return float(np.log(0.5)) if post_processor.is_log else 0.0
+
     def _compared_values(self, scores):
         post_processor = POST_PROCESSORS[self.post_processor]
         if post_processor.in_unit_interval:

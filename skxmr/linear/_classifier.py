@@ -98,7 +98,8 @@ class XRLinearClassifier(FittedRanking):
         the best label of each row, and all others whose score is at least a tenth of the sum of the
         row's 20 highest scores. For this comparison, the post-processors with "log-" count as those
         without, and the margins of "noop" are turned into scores by a sigmoid if the loss is the
-        log loss, and by the l3-hinge otherwise. With a number, `predict` returns the labels with
+        log loss, and by the l3-hinge otherwise. With fewer than 10 labels, None is a threshold of
+        0.5, or of 0 for margins. With a number, `predict` returns the labels with
         higher scores. With "auto", fit chooses the number with the best micro-averaged F1 on
         held-out rows, for the parameters of the search in fit and with one tree. This doubles the
         time of a fit with one tree, but shares the training of ``n_neighbors="auto"``. With fewer
