@@ -8,8 +8,11 @@ import scipy.sparse as sp
 from .._core import CSRView
 from .._ranking.neighbors import make_neighbor_rows
 
-#: Every tenth example is held out, and no more than this many; with fewer, nothing can be said.
-_HELD_OUT, _FEWEST = 3000, 30
+#: Every tenth example is held out, or fewer if there would be more than about this many.
+_HELD_OUT = 3000
+
+#: Minimum number of held-out examples for a reliable choice.
+_FEWEST = 30
 
 
 class HeldOut:
@@ -49,7 +52,8 @@ def hold_out(examples, n_rows, train):
     ----------
     examples : Examples
     n_rows : int
-        Examples of later rows are not held out: they stand for labels.
+        Number of training rows. Examples from later rows are label examples, which are not held
+        out.
     train : callable
         Returns a TreeRanker trained on examples.
 
@@ -58,27 +62,27 @@ def hold_out(examples, n_rows, train):
     held_out : HeldOut or None
         None if there are too few examples to hold any out.
     """
-    held, kept = _parted(examples, n_rows)
+    held, kept = _split(examples, n_rows)
     if len(held) < _FEWEST:
         return None
-    others = _taken(examples, kept)
+    others = _take_examples(examples, kept)
     view = CSRView(examples.X[examples.source[held]])
     return HeldOut(view, examples.Y[held], others, train(others))
 
 
-def _parted(examples, n_rows):
-    """Numbers of the examples that are held out, and of the others."""
+def _split(examples, n_rows):
+    """Return the numbers of the held-out examples, and of the others."""
     real = np.flatnonzero(examples.source < n_rows)
     held = real[:: max(10, len(real) // _HELD_OUT)]
     return held, np.setdiff1d(np.arange(len(examples.source)), held)
 
 
-def _taken(examples, rows):
-    """Some of the examples."""
+def _take_examples(examples, rows):
+    """Return the examples with the given numbers."""
 
     def part(values):
-        taken = None if values is None else values[rows]
-        return sp.csr_matrix(taken) if sp.issparse(taken) else taken
+        selected = None if values is None else values[rows]
+        return sp.csr_matrix(selected) if sp.issparse(selected) else selected
 
     return examples._replace(
         Y=part(examples.Y),

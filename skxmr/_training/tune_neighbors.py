@@ -1,4 +1,4 @@
-"""Settings of nearest neighbors that rank best on examples held out of training."""
+"""Choice of the settings of nearest neighbors on held-out examples."""
 
 from itertools import product
 
@@ -12,7 +12,10 @@ from .._ranking.ensemble import (
 )
 from ..metrics._ranking import ndcg_at_k
 
-_NUMBERS, _POWERS, _SHARES = (10, 20, 40), (1.0, 2.0, 3.0, 5.0), (0.1, 0.2, 0.3, 0.4, 0.5)
+#: Values to choose from: numbers of neighbors, powers of the similarity and neighbor weights.
+_NUMBERS = (10, 20, 40)
+_POWERS = (1.0, 2.0, 3.0, 5.0)
+_WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5)
 
 
 def choose_weighting(held_out, options):
@@ -22,7 +25,7 @@ def choose_weighting(held_out, options):
     ----------
     held_out : HeldOut
     options : SearchOptions
-        Of a post-processor whose scores are not logarithms.
+        The scores of its post-processor must not be logarithms.
 
     Returns
     -------
@@ -33,9 +36,9 @@ def choose_weighting(held_out, options):
     rows = held_out.neighbor_rows
     Y = held_out.Y
     labels, scores = held_out.rank(model, N_NEIGHBOR_LABELS, options)
-    weightings = [NeighborWeighting(*values) for values in product(_NUMBERS, _POWERS, _SHARES)]
-    widest = max(weightings)
-    found = TreeEnsemble([model], WeightedNeighbors(rows, widest)).find_neighbors(
+    weightings = [NeighborWeighting(*values) for values in product(_NUMBERS, _POWERS, _WEIGHTS)]
+    largest = max(weightings)
+    found = TreeEnsemble([model], WeightedNeighbors(rows, largest)).find_neighbors(
         labels, held_out.view, 0, Y.shape[0]
     )
 

@@ -10,6 +10,7 @@ from .._ranking.base import SearchOptions
 from .._ranking.batch import rank_all
 from .._ranking.classifier import RankingClassifierMixin
 from .._ranking.post_processors import POST_PROCESSORS
+from .._ranking.ranking import Ranking, library_of
 from .._ranking.restriction import Restriction
 from .._ranking.selection import N_COMPARED, exponentials
 from .._utils.estimators import consistent
@@ -69,18 +70,19 @@ class FittedRanking(RankingClassifierMixin, BaseEstimator):
         row = None if ranker is None else single_row(X, ranker.n_features)
         if row is None:
             return None
-        if restriction is None:
-            return ranker.sparse(*row) if isinstance(row, tuple) else ranker.dense(row)
-        if not _restricts_one_row(restriction, len(fitted.trees)):
+        if restriction is not None and not _restricts_one_row(restriction, len(fitted.trees)):
             return None
         if isinstance(row, tuple):
-            return ranker.sparse(*row, restriction)
-        return ranker.dense(row, restriction)
+            ranking = ranker.sparse(*row, restriction)
+        else:
+            ranking = ranker.dense(row, restriction)
+        return None if ranking is None else Ranking(*ranking, fitted.classes)
 
     @consistent
     def _rank_checked(self, X, k, frontier, restriction):
         """Rank after all checks."""
         check_is_fitted(self)
+        library = library_of(X)
         X = self._check_rows(pair_to_csr(X, self.n_features_in_) if isinstance(X, tuple) else X)
         check_integer(k, "k", 1, np.iinfo(np.int32).max)
         trees = self._fitted.trees
@@ -90,8 +92,10 @@ class FittedRanking(RankingClassifierMixin, BaseEstimator):
             # The next row can then do without these checks.
             row = self._ranker.row_ranker(int(k), int(self.beam_width), self.post_processor)
             indices = np.ascontiguousarray(X.indices)
-            return row.sparse(indices, np.ascontiguousarray(X.data), restriction)
-        return self._rank(X, k, frontier=starts, restriction=restriction)
+            ranking = row.sparse(indices, np.ascontiguousarray(X.data), restriction)
+        else:
+            ranking = self._rank(X, k, frontier=starts, restriction=restriction)
+        return Ranking(*ranking, self._fitted.classes, library)
 
     def _rank(self, X, k, *, beam_width=None, **options):
         """Rank for checked rows."""

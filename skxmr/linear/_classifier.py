@@ -10,6 +10,7 @@ from .._utils.estimators import change_lock, consistent, snapshot
 from .._utils.folder import write_folder
 from .._utils.matrices import pair_to_csr
 from .._utils.params import check_boolean, check_integer, check_option
+from .._utils.suggestions import suggesting, suggestion
 from ._base import FittedRanking
 from ._fit import fitted_state
 from ._fitted import FittedAttribute, converted_state, names_of_features
@@ -131,7 +132,8 @@ class XRLinearClassifier(FittedRanking):
     Attributes
     ----------
     classes_ : ndarray of shape (n_labels,)
-        The classes of a one-dimensional y, or the column numbers of a multilabel y.
+        The classes of a one-dimensional y. For a multilabel y, the names of the labels: those in
+        the lists, the columns of the frame or `label_names`. Otherwise the column numbers.
     feature_names_in_ : ndarray of str, shape (n_features,)
         Names of the columns of X. Defined only if all of them are strings.
     indexer_ : estimator or None
@@ -164,10 +166,10 @@ class XRLinearClassifier(FittedRanking):
 
     Notes
     -----
-    `y` may be a sparse or dense 0/1 indicator matrix or one-dimensional class labels. Predictions
-    have the same kind. The model does not depend on the order of the rows. A row of weight 2 is
-    equivalent to the same row given twice. Labels without training rows are still ranked, with low
-    scores. A row without features is ranked by the biases.
+    Predictions have the kind of `y`: lists of labels (the best label first), a sparse or dense 0/1
+    indicator matrix, a DataFrame, or one class per row. The model does not depend on the order of
+    the rows. A row of weight 2 is equivalent to the same row given twice. Labels without training
+    rows are still ranked, with low scores. A row without features is ranked by the biases.
 
     References
     ----------
@@ -188,6 +190,7 @@ class XRLinearClassifier(FittedRanking):
     ['mammals', 'birds']
     """
 
+    @suggesting
     def __init__(
         self,
         indexer=None,
@@ -254,6 +257,30 @@ class XRLinearClassifier(FittedRanking):
     tree_ = FittedAttribute(lambda fitted: fitted.trees[0])
     trees_ = FittedAttribute(lambda fitted: list(fitted.trees))
 
+    def set_params(self, **params):
+        """Set parameters, as in scikit-learn.
+
+        Parameters
+        ----------
+        **params
+            Parameters of the estimator, and ``indexer__...`` for those of the indexer.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter is unknown. The message suggests a similar one.
+        """
+        own = self.get_params(deep=False)
+        for name in params:
+            hint = suggestion(name, list(own)) if "__" not in name and name not in own else ""
+            if hint:
+                raise ValueError(f"XRLinearClassifier has no parameter {name!r}; {hint}")
+        return super().set_params(**params)
+
     def __setstate__(self, state):
         super().__setstate__(converted_state(state))
         if "_fitted" in vars(self):
@@ -270,6 +297,7 @@ class XRLinearClassifier(FittedRanking):
         label_examples=None,
         relevance=None,
         negatives=None,
+        label_names=None,
     ):
         """Build the label tree and train its rankers.
 
@@ -278,7 +306,8 @@ class XRLinearClassifier(FittedRanking):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training rows.
         y : {array-like, sparse matrix} of shape (n_samples, n_labels) or (n_samples,)
-            0/1 indicator matrix, or one class per row.
+            The labels of each row: a list, array or Series of lists, tuples or sets of labels; a
+            0/1 indicator matrix, or a DataFrame of indicator columns; or one class per row.
         sample_weight : array-like of shape (n_samples,), optional
             Multiplies C for each row.
         label_features : {array-like, sparse matrix} of shape (n_labels, d), optional
@@ -298,6 +327,9 @@ class XRLinearClassifier(FittedRanking):
             Explicit negatives. Where it is not 0, the row is also used to train the rankers of the
             label and of all nodes on its path, with their siblings, for any `negative_sampling`.
             Entries where y is 1 have no effect.
+        label_names : sequence of str, length n_labels, optional
+            Names of the columns of an indicator matrix. They become `classes_`. Different labels
+            may have the same name.
 
         Returns
         -------
@@ -310,7 +342,13 @@ class XRLinearClassifier(FittedRanking):
         """
         check_params(self)
         given = FitInput(
-            sample_weight, label_features, label_text, label_examples, relevance, negatives
+            sample_weight,
+            label_features,
+            label_text,
+            label_examples,
+            relevance,
+            negatives,
+            label_names,
         )
         with change_lock(self):
             fresh = snapshot(self)
@@ -318,6 +356,7 @@ class XRLinearClassifier(FittedRanking):
             self._fitted = fitted_state(fresh, X, y, given)
         return self
 
+    @suggesting
     def rank(self, X, k=10, *, frontier=None, restriction=None):
         """Rank the k best labels of each row.
 
@@ -343,16 +382,27 @@ class XRLinearClassifier(FittedRanking):
 
         Returns
         -------
-        labels : ndarray of int32, shape (n_samples, k)
-            Columns of y, or positions in `classes_`. The best label comes first; ties go to the
-            lower label. Rows with fewer than k labels are padded with -1.
-        scores : ndarray of float32, shape (n_samples, k)
-            Scores of the labels, padded with -inf.
+        ranking : Ranking
+            A pair of arrays with the shape (n_samples, k): ``labels, scores = clf.rank(X)``.
+            ``ranking.names`` lists the names of the labels.
+
+            - `labels` (int32): columns of y, or positions in `classes_`. The best label comes
+              first; ties go to the lower label. Rows with fewer than k labels are padded with -1.
+            - `scores` (float32): scores of the labels, padded with -inf.
 
         Raises
         ------
         ValueError, TypeError
             If a parameter or an input is not as documented. The message names it.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skxmr import XRLinearClassifier
+        >>> X = np.eye(3, dtype=np.float32)
+        >>> clf = XRLinearClassifier(random_state=0).fit(X, ["cat", "dog", "eel"])
+        >>> clf.rank(X[:2], k=1).names
+        [['cat'], ['dog']]
         """
         if frontier is None:
             ranking = self._rank_one(X, k, restriction)
@@ -396,6 +446,7 @@ class XRLinearClassifier(FittedRanking):
         retrain_siblings=False,
         label_features=None,
         label_text=None,
+        label_names=None,
     ):
         """Add new labels to a fitted model, without fitting again.
 
@@ -409,8 +460,8 @@ class XRLinearClassifier(FittedRanking):
             to distinguish it from the other labels of its cluster. The best choice is all rows of
             fit together with the new ones.
         y : {array-like, sparse matrix} of shape (n_samples, n_known + n_new) or (n_samples,)
-            All labels of the rows. An indicator matrix has the columns of the known labels first,
-            then those of the new labels. Otherwise one class per row, some of which are new.
+            All labels of the rows, in the form of fit. An indicator matrix has the columns of the
+            known labels first, then those of the new labels.
         sample_weight : array-like of shape (n_samples,), optional
             Multiplies C for each row.
         placement : {"search", "indexer"}, default="search"
@@ -431,6 +482,8 @@ class XRLinearClassifier(FittedRanking):
         label_text : sequence of str, length n_new, optional
             Texts of the new labels, for an indexer that takes strings. By default the new classes,
             if they are strings.
+        label_names : sequence of str, length n_new, optional
+            Names of the columns of the new labels. Required if fit was given `label_names`.
 
         Returns
         -------
@@ -476,6 +529,7 @@ class XRLinearClassifier(FittedRanking):
             retrain_siblings,
             label_features,
             label_text,
+            label_names,
         )
         with change_lock(self):
             self._fitted = with_more_labels(snapshot(self), X, y, sample_weight, how)

@@ -17,6 +17,7 @@ from .._training.trees import TrainingOptions, TreeTrainer
 from .._training.tune_neighbors import choose_weighting
 from .._training.tune_threshold import choose_threshold
 from .._utils import caching, progress
+from .._utils.named_targets import named_targets
 from .._utils.targets import check_features_and_targets, encode_targets
 from ._cache import CACHED_THRESHOLD, FitResult, keys_of
 from ._fitted import FittedState, Names
@@ -50,11 +51,12 @@ def fitted_state(classifier, X, y, given):
     -------
     state : FittedState
     """
-    X, y = check_features_and_targets(classifier, X, y)
+    named = named_targets(y, given.label_names)
+    X, y = check_features_and_targets(classifier, X, named.y)
     given = given.listed()
-    keys = keys_of(classifier, [X, y, *given])
+    keys = keys_of(classifier, [X, y, *given, named.names, named.container])
     # They are prepared only if the memory does not have the result.
-    targets = cache(partial(encode_targets, y))
+    targets = cache(partial(encode_targets, y, named.names, named.container))
     data = TrainingData(lambda: prepare(classifier, X, targets(), given), keys.data)
     memory = caching.open_memory(classifier.memory)
     trainer = TreeTrainer(memory, classifier.n_jobs)

@@ -64,8 +64,11 @@ def _option(options):
 
 
 def _check_n_neighbors(value, name):
-    if value is not None and not is_auto(value):
-        check_integer(value, name, 1)
+    if value is None or is_auto(value):
+        return
+    if not isinstance(value, bool) and isinstance(value, numbers.Integral) and value < 1:
+        raise ValueError(f"{name} must be at least 1, or None for no neighbors, got {value!r}")
+    check_integer(value, name, 1)
 
 
 def _check_threshold(value, name):

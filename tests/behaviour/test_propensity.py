@@ -240,7 +240,7 @@ def test_too_few_rows_of_weight_are_refused():
         PropensityReranker(ranker()).fit(X, Y, sample_weight=weight)
 
 
-@pytest.mark.filterwarnings("ignore:X has no row of")
+@pytest.mark.filterwarnings("ignore:X has no rows of")
 @pytest.mark.parametrize("multilabel", [True, False])
 def test_a_ranker_that_learned_labels_has_propensities_no_longer(multilabel):
     X, Y = uneven()

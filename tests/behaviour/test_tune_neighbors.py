@@ -88,7 +88,7 @@ def test_the_choice_is_the_best_of_all_on_the_rows_held_out(monkeypatch):
     n_tried = len(skxmr._training.tune_neighbors._NUMBERS) * len(
         skxmr._training.tune_neighbors._POWERS
     )
-    assert len(tried) == n_tried * len(skxmr._training.tune_neighbors._SHARES) + 1
+    assert len(tried) == n_tried * len(skxmr._training.tune_neighbors._WEIGHTS) + 1
     assert max(tried) > tried[-1]  # the last one is without neighbors
     assert isinstance(found, NeighborWeighting)
     held = np.setdiff1d(examples.source, chosen[0].source)

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from marks import slow_except
 from numpy.testing import assert_array_equal
 from scipy import sparse as sp
 from sklearn.exceptions import DataConversionWarning, NotFittedError
@@ -996,7 +997,9 @@ CLASS_TAKERS = {
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
-@pytest.mark.parametrize("what", CLASS_TAKERS)
+@pytest.mark.parametrize(
+    "what", slow_except(["fit", "calibrated", "metrics", "score"], CLASS_TAKERS)
+)
 def test_classes_of_any_column_are_the_classes_that_it_holds(what):
     pyplot = pytest.importorskip("matplotlib.pyplot")
     call = CLASS_TAKERS[what]
