@@ -5,10 +5,11 @@ from sklearn.utils import check_random_state
 
 from ._meta.base import RankerWrapper, weight_params
 from ._meta.held_out import fitted_to
-from ._ranking.wrapped import best_scores, last_ranker, ranking_csr
+from ._ranking.selection import exponentials
+from ._ranking.wrapped import best_scores, last_ranker
 from ._utils.cloning import draw_seed
 from ._utils.estimators import consistent, fitted_in_one_step
-from ._utils.pairs import top_k
+from ._utils.pairs import ranking_csr, top_k
 from ._utils.params import check_integer, check_option, check_real, check_seed
 from ._utils.targets import known_truth
 from ._utils.weights import rows_counted, weight_array
@@ -52,9 +53,11 @@ class PropensityReranker(RankerWrapper):
         Form of the new score. "ratio" divides scores by powers of the propensities, "log" subtracts
         logarithms. "auto" is "log" if the post-processor of the ranker is "noop" or one of the
         logarithms, and "ratio" otherwise.
-    threshold : float, default=0.5
+    threshold : float or None, default=None
         `predict` returns the candidates with a larger new score. Only used for a multilabel y.
-        :func:`skxmr.model_selection.tune_threshold` chooses a threshold.
+        :func:`skxmr.model_selection.tune_threshold` chooses a threshold. None as for
+        XRLinearClassifier: the best candidate, and all others with a tenth of the sum of the 20
+        highest scores; with fewer than 10 labels, the candidates that score above 0.5.
     random_state : int, RandomState instance or None, default=None
         Seed of the estimator if the `random_state` of the estimator is None.
 
@@ -127,7 +130,7 @@ class PropensityReranker(RankerWrapper):
         B=1.5,
         n_candidates=50,
         scale="auto",
-        threshold=0.5,
+        threshold=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -195,7 +198,8 @@ class PropensityReranker(RankerWrapper):
         if self.n_candidates is not None:
             check_integer(self.n_candidates, "n_candidates", 1)
         check_option(self.scale, "scale", ("auto", "ratio", "log"))
-        check_real(self.threshold, "threshold", -np.inf)
+        if self.threshold is not None:
+            check_real(self.threshold, "threshold", -np.inf)
         check_seed(self.random_state, "random_state")
 
     def _changed(self, scores, labels):
@@ -239,6 +243,13 @@ class PropensityReranker(RankerWrapper):
         check_integer(k, "k", 1, np.iinfo(np.int32).max)
         labels, scores = top_k(self._reached_scores(self._check_rows(X)), k)
         return self._ranking(X, labels.astype(np.int32), scores)
+
+    @property
+    def _even_score(self):
+        return 0.5 if self.scale_ == "ratio" else float(np.log(0.5))
+
+    def _compared_values(self, scores):
+        return exponentials(scores) if self.scale_ == "log" else scores
 
     @property
     def _unreached_score(self):

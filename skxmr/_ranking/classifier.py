@@ -13,6 +13,7 @@ from .._utils.named_targets import SPARSE_CONTAINERS, array_of_lists, frame_of, 
 from .._utils.pairs import is_true, row_of_entries, select
 from .._utils.targets import known_truth, target_array
 from .._utils.weights import check_weight_ratios
+from .selection import FEWEST_COMPARED, N_COMPARED, largest_shares
 
 
 def _gives_probabilities(classifier):
@@ -73,9 +74,37 @@ class RankingClassifierMixin(ClassifierMixin):
         raise AttributeError(f"the scores of {type(self).__name__} are not probabilities")
 
     def _predicted_scores(self, X) -> sparse.csr_matrix:
-        """Return the scores of the labels that score above `threshold`, as CSR."""
+        """Return the scores of the labels that `predict` returns, as CSR."""
+        threshold = self._threshold
+        if threshold is None and self.n_labels_ < FEWEST_COMPARED:
+            threshold = self._even_score
+        if threshold is not None:
+            return self._scores_above(X, threshold)
+        labels, scores = self._compared_ranking(X)
+        return largest_shares(labels, scores, self._compared_values(scores), self.n_labels_)
+
+    @property
+    def _threshold(self):
+        """Threshold of `predict`, or None."""
+        return self.threshold
+
+    def _scores_above(self, X, threshold):
+        """Return the scores above a threshold, as CSR."""
         scores = self._reached_scores(X)
-        return select(scores, scores.data > self.threshold)
+        return select(scores, scores.data > threshold)
+
+    def _compared_ranking(self, X):
+        """Return the labels that are compared without a threshold, as `rank` does."""
+        return self.rank(X, N_COMPARED)
+
+    @property
+    def _even_score(self):
+        """Score that corresponds to a probability of one half."""
+        return 0.5
+
+    def _compared_values(self, scores):
+        """Return values of at least 0 for the scores of a ranking, whose ratios are compared."""
+        return scores
 
     def _reached_probabilities(self, X) -> sparse.csr_matrix:
         """Return the probabilities of the labels that the search reaches, as CSR."""
@@ -94,7 +123,9 @@ class RankingClassifierMixin(ClassifierMixin):
         -------
         y : {ndarray, sparse matrix} of shape (n_samples, n_labels) or (n_samples,)
             For a multilabel y, the 0/1 indicator of the labels that score above `threshold`, in the
-            container of y. For one-dimensional y, the highest ranked class of each row.
+            container of y. If `threshold` is None and there are at least 10 labels, the best label
+            of each row, and all others with a tenth of the sum of the row's 20 highest scores. For
+            one-dimensional y, the highest ranked class of each row.
         """
         X = self._check_rows(X)
         if not self.multilabel_:

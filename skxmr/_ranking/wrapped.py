@@ -11,9 +11,9 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.utils import _safe_indexing, gen_batches, indexable
 from sklearn.utils.validation import _num_samples
 
-from .._core import csr_top_k, indptr_of
+from .._core import csr_top_k
 from .._utils.matrices import canonical_csr
-from .._utils.pairs import top_k
+from .._utils.pairs import ranking_csr, top_k
 from .._utils.params import check_integer
 from .classifier import RankingClassifierMixin
 from .ranking import Ranking, library_of
@@ -205,16 +205,6 @@ def reached_scores(
         scores.sort_indices()
         return scores
     return _reached_by_rank(estimator, X, n_labels) if ranks else dense_csr(scores)
-
-
-def ranking_csr(labels: np.ndarray, scores: np.ndarray, n_labels: int) -> sparse.csr_matrix:
-    """Return a ranking as a canonical CSR matrix of the scores of its labels."""
-    reached = labels >= 0
-    indptr = indptr_of(reached.sum(axis=1))
-    entries = (scores[reached], labels[reached], indptr)
-    matrix = sparse.csr_matrix(entries, shape=(len(labels), n_labels))
-    matrix.sort_indices()
-    return matrix
 
 
 def take_rows(X: Any, rows: Any) -> Any:

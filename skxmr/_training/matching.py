@@ -6,7 +6,7 @@ from .._ranking.base import SearchOptions
 from .._ranking.batch import rank_all
 from .._ranking.post_processors import POST_PROCESSORS
 from .._ranking.tree_ranker import TreeRanker
-from .._ranking.wrapped import ranking_csr
+from .._utils.pairs import ranking_csr
 
 #: The phase of a fit.
 PHASE = "matching rows"

@@ -70,8 +70,11 @@ class CalibratedRanker(RankerWrapper):
         Approximate number of pairs of a row and a label that the map is fitted to. The labels
         ranked first in a row are always included. The others are sampled less often the lower
         their rank, and have accordingly larger weights.
-    threshold : float, default=0.5
-        `predict` returns the labels with a larger probability. Only used for a multilabel y.
+    threshold : float or None, default=None
+        `predict` returns the labels with a larger probability. Only used for a multilabel y. None
+        as for XRLinearClassifier: the best label, and all others with a tenth of the sum of the 20
+        highest probabilities; with fewer than 10 labels, 0.5. Most rows of the bundled sample have
+        no label with a probability above 0.5.
     random_state : int, RandomState instance or None, default=None
         Seed of the folds and of the sampled pairs. It also seeds the estimator if the
         `random_state` of the estimator is None.
@@ -138,7 +141,7 @@ class CalibratedRanker(RankerWrapper):
         cv=5,
         k=None,
         subsample=1_000_000,
-        threshold=0.5,
+        threshold=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -180,7 +183,8 @@ class CalibratedRanker(RankerWrapper):
         if self.k is not None:
             check_integer(self.k, "k", 1)
         check_integer(self.subsample, "subsample", 1)
-        check_real(self.threshold, "threshold", -np.inf)
+        if self.threshold is not None:
+            check_real(self.threshold, "threshold", -np.inf)
         check_seed(self.random_state, "random_state")
         with fitted_in_one_step(self) as fresh:
             fresh._fit(X, y, sample_weight, fit_params)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.special import expit
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
@@ -11,9 +12,10 @@ from .._ranking.classifier import RankingClassifierMixin
 from .._ranking.post_processors import POST_PROCESSORS
 from .._ranking.ranking import Ranking, library_of
 from .._ranking.restriction import Restriction
-from .._ranking.wrapped import ranking_csr
+from .._ranking.selection import N_COMPARED, exponentials
 from .._utils.estimators import consistent
 from .._utils.matrices import check_features, pair_to_csr, single_row
+from .._utils.pairs import ranking_csr
 from .._utils.params import check_integer
 from ._fitted import FittedAttribute
 from ._inputs import check_frontier, check_limits, check_restriction
@@ -136,11 +138,36 @@ class FittedRanking(RankingClassifierMixin, BaseEstimator):
         ]
         return sp.vstack(blocks, format="csr") if len(blocks) > 1 else blocks[0]
 
-    def _predicted_scores(self, X):
+    @property
+    def _threshold(self):
+        return self._fitted.threshold if is_auto(self.threshold) else self.threshold
+
+    def _scores_above(self, X, threshold):
         # Scores above the largest number are infinite.
         with np.errstate(over="ignore"):
-            above = float(np.nextafter(np.float32(self.threshold), np.float32(np.inf)))
+            above = float(np.nextafter(np.float32(threshold), np.float32(np.inf)))
         return self._reached_scores(X, floor=above)
+
+    def _compared_ranking(self, X):
+        return self._rank(X, N_COMPARED)
+
+    @property
+    def _even_score(self):
+        post_processor = POST_PROCESSORS[self.post_processor]
+        if post_processor.in_unit_interval:
+            return 0.5
+        return float(np.log(0.5)) if post_processor.is_log else 0.0
+
+    def _compared_values(self, scores):
+        post_processor = POST_PROCESSORS[self.post_processor]
+        if post_processor.in_unit_interval:
+            return scores.astype(np.float64)
+        if post_processor.is_log:
+            return exponentials(scores)
+        margins = scores.astype(np.float64)
+        if self.loss == "log_loss":
+            return expit(margins)
+        return np.exp(-(np.maximum(0, 1 - margins) ** 3))
 
     def _reached_probabilities(self, X):
         probabilities = self._reached_scores(X)

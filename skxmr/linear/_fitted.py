@@ -64,6 +64,8 @@ class FittedState(NamedTuple):
     n_features : int
     feature_names : Names or None
     ensembles : EnsembleCache
+    threshold : float or None
+        Threshold of `predict`, the chosen one if fit chose it.
     """
 
     trees: tuple
@@ -77,6 +79,7 @@ class FittedState(NamedTuple):
     n_features: int
     feature_names: Names | None
     ensembles: EnsembleCache
+    threshold: float | None = None
 
     @property
     def n_labels(self):
@@ -166,7 +169,7 @@ def set_fitted(classifier, **parts):
     ----------
     classifier : XRLinearClassifier
     **parts
-        The fields of FittedState except `ensembles`.
+        The fields of FittedState except `ensembles`; `threshold` is optional.
     """
     classifier._fitted = FittedState(**parts, ensembles=EnsembleCache())
 
@@ -204,6 +207,7 @@ def converted_state(state):
         n_features=earlier["n_features_in_"],
         feature_names=feature_names,
         ensembles=EnsembleCache(),
+        threshold=state.get("threshold"),
     )
     return state
 

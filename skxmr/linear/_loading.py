@@ -10,11 +10,12 @@ from .._core import Layer, NeighborRows
 from .._ranking.ensemble import NeighborWeighting
 from .._ranking.tree_ranker import TreeRanker
 from .._utils.folder import check_unread
+from .._utils.params import check_real
 from .._utils.texts import unpack_strings
 from ..tree import LabelTree
 from ._classifier import XRLinearClassifier
 from ._fitted import Names, set_fitted
-from ._params import check_params
+from ._params import check_params, is_auto
 from ._saving import INDEXERS, KEYS, TREE_KEYS, neighbor_file
 
 _CONTAINERS = ("classes", "dense", "spmatrix", "sparray", "lists", "arrays", "frame")
@@ -172,6 +173,7 @@ def _read_classifier(reader):
     if container not in _CONTAINERS:
         reader.fail(f"'container' is {container!r}")
     classes = Names(_open_labels(reader, "classes", n_labels))
+    threshold = _read_threshold(reader, classifier.threshold)
     n_iter = reader.get("n_iter", int)
     feature_names = None
     if "feature_names" in reader.manifest:
@@ -188,6 +190,7 @@ def _read_classifier(reader):
         n_iter=n_iter,
         n_features=n_features,
         feature_names=feature_names,
+        threshold=threshold,
     )
     if reader.verify:
         classes.decode()
@@ -246,6 +249,14 @@ def _read_weighting(reader):
     if weighting.n_neighbors < 1 or not power_valid or not weight_valid:
         reader.fail(f"'neighbors' is {values!r}")
     return weighting
+
+
+def _read_threshold(reader, asked):
+    """Read the threshold of `predict`, or None. Earlier releases saved the parameter only."""
+    threshold = reader.manifest.get("threshold", None if is_auto(asked) else asked)
+    if threshold is not None:
+        check_real(threshold, "threshold", -np.inf)
+    return threshold
 
 
 def _read_neighbors(reader, n_features, n_labels):

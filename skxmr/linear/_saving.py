@@ -19,7 +19,7 @@ INDEXERS = {cls.__name__: cls for cls in (KMeansIndexer, TrieHybridIndexer, Trie
 #: Keys of a manifest, and of each of its trees.
 KEYS = frozenset(
     "format version skxmr crc32 arrays_in arrays class params n_features n_labels n_iter container "
-    "trees neighbors has_neighbor_rows n_rows_given classes feature_names".split()
+    "trees neighbors has_neighbor_rows n_rows_given threshold classes feature_names".split()
 )
 TREE_KEYS = frozenset(["n_levels", "max_copies", "weight_dtype"])
 
@@ -73,6 +73,7 @@ def classifier_state(estimator):
         "n_labels": int(fitted.n_labels),
         "neighbors": None if fitted.weighting is None else list(fitted.weighting),
         "has_neighbor_rows": fitted.neighbors is not None,
+        "threshold": fitted.threshold,
         "n_iter": int(fitted.n_iter),
         "container": fitted.container,
         "classes": _pack_labels(arrays, "classes", fitted.classes.values),

@@ -184,7 +184,7 @@ WRONG = {
     "B": ({"B": "b"}, TypeError, "B must be a number"),
     "n_candidates": ({"n_candidates": 0}, ValueError, "n_candidates must be at least 1"),
     "scale": ({"scale": "linear"}, ValueError, "scale must be one of"),
-    "threshold": ({"threshold": None}, TypeError, "threshold must be a number"),
+    "threshold": ({"threshold": "auto"}, TypeError, "threshold must be a number"),
 }
 
 
