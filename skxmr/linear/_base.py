@@ -71,10 +71,10 @@ class FittedRanking(RankingClassifierMixin, BaseEstimator):
         row = None if ranker is None else single_row(X, ranker.n_features)
         if row is None:
             return None
+        if whole_ranker.trees[0] is not fitted.rankers[0]:  # another thread has changed the model
+            return None
         if limits is not None:
-            ranking = _rank_limited_row(
-                ranker, row, whole_ranker.trees, fitted, restriction, limits
-            )
+            ranking = _rank_limited_row(ranker, row, fitted, restriction, limits)
             return None if ranking is None else Ranking(*ranking, fitted.classes)
         if restriction is not None and not _restricts_one_row(restriction, len(fitted.trees)):
             return None
@@ -188,24 +188,20 @@ class FittedRanking(RankingClassifierMixin, BaseEstimator):
         return True
 
 
-def _rank_limited_row(ranker, row, trees, fitted, restriction, limits):
+def _rank_limited_row(ranker, row, fitted, restriction, limits):
     """Rank a single row within limits if it needs no more checks. Otherwise return None.
 
     Parameters
     ----------
     ranker : RowRanker
     row : tuple (indices, values), or ndarray
-    trees : tuple of TreeRanker
-        The trees of the ranker.
     fitted : FittedState
     restriction : Restriction or None
     limits : LabelLimits
     """
-    if trees[0] is not fitted.rankers[0]:  # another thread has changed the model
+    if restriction is not None and not _restricts_one_row(restriction, len(fitted.trees)):
         return None
-    if restriction is not None and not _restricts_one_row(restriction, len(trees)):
-        return None
-    constraint, floor = check_limits(limits, trees, 1, fitted.classes)
+    constraint, floor = check_limits(limits, fitted.rankers, 1, fitted.classes)
     if isinstance(row, tuple):
         ranking = ranker.sparse(*row, restriction, constraint)
     else:
