@@ -418,7 +418,7 @@ class XRLinearClassifier(FittedRanking):
         Notes
         -----
         `exclude` and `among` are part of the search. It does not enter nodes whose labels are all
-        excluded, or that have none of the labels of `among`, so that they take no room in the beam.
+        excluded, or that have none of the labels of `among`, so that they do not fill the beam.
         With one tree and no neighbors, the scores are those of a ranking without these limits. With
         several trees or with neighbors, the contributions to a score are added up for labels that
         rank high among the permitted ones, and the neighbors are rows of permitted labels. Scores
