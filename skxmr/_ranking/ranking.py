@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._core import indptr_of
 from .._utils.params import check_option
 
 #: Largest numbers of rows, of labels per row, and of characters per name in a repr.
@@ -169,7 +170,7 @@ def _names(labels, classes):
         names = classes[found].tolist()
     elif classes is not None:
         names = [classes[label] for label in names]
-    edges = np.concatenate(([0], np.cumsum(reached.sum(axis=1)))).tolist()
+    edges = indptr_of(reached.sum(axis=1)).tolist()
     return [names[begin:end] for begin, end in pairwise(edges)]
 
 
