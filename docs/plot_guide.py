@@ -7,12 +7,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.pipeline import make_pipeline
 
 from skxmr import XRLinearClassifier
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.inspection import ExplanationDisplay, LabelTreeDisplay
 from skxmr.metrics import precision_at_k, recall_at_k
+from skxmr.pipeline import make_pipeline
 
 IMAGES = Path(__file__).parent / "images"
 INK, FAINT, KEPT, BEST = "#24292f", "#c9d1d9", "#2563a8", "#d97b29"
@@ -171,7 +171,7 @@ def seeing():
     vectorizer = TfidfVectorizer(min_df=3, dtype=np.float32)
     model = make_pipeline(vectorizer, XRLinearClassifier(random_state=0))
     model.fit(data.text_train, data.Y_train)
-    label = int(model[-1].rank(vectorizer.transform(TITLE), 1)[0][0, 0])
+    label = model.rank(TITLE, k=1).names[0][0]
     names = list(data.label_names)
     why = ExplanationDisplay.from_estimator(model, TITLE, label, label_name=names[label])
     save(why.figure_, "explanation")

@@ -18,7 +18,6 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.pipeline import make_pipeline
 
 from skxmr import XRLinearClassifier
 from skxmr.datasets import load_catalogue_subjects
@@ -29,9 +28,9 @@ from skxmr.inspection import (
     RankingMetricsDisplay,
     ReliabilityDisplay,
     SearchQualityDisplay,
-    explain,
 )
 from skxmr.metrics import make_ranking_scorer, precision_at_k, propensities
+from skxmr.pipeline import make_pipeline
 
 TITLE = "Organ music in the churches of northern Germany"
 
@@ -48,9 +47,8 @@ def train(data):
 
 def show_explanation(model, data):
     """Print the explanation and the neighbors of the first subject of a title; return its index."""
-    labels, _ = model[-1].rank(model[:-1].transform([TITLE]), 1)
-    label = int(labels[0, 0])
-    explanation = explain(model, [TITLE], label, label_name=data.label_names[label])
+    label = model.rank([TITLE], k=1).names[0][0]
+    explanation = model.explain([TITLE], label, label_name=data.label_names[label])
     print(f"{TITLE}\n\n{explanation}\n\nThe most similar titles:")
     for row in explanation.neighbors.rows[0, :5]:
         print(f"  {data.text_train[row]}")

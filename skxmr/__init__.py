@@ -13,9 +13,12 @@ from . import (
     metrics,
     model_selection,
     pecos,
+    pipeline,
     propensity,
     text,
 )
+from ._ranking.ranking import Ranking
+from ._ranking.wrapped import rank
 from .calibration import CalibratedRanker
 from .completion import SessionQueryCompleter
 from .indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
@@ -31,6 +34,7 @@ __all__ = [
     "KMeansIndexer",
     "LabelTree",
     "PropensityReranker",
+    "Ranking",
     "SessionQueryCompleter",
     "TrieHybridIndexer",
     "TrieIndexer",
@@ -45,6 +49,8 @@ __all__ = [
     "metrics",
     "model_selection",
     "pecos",
+    "pipeline",
     "propensity",
+    "rank",
     "text",
 ]

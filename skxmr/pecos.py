@@ -1,4 +1,4 @@
-"""Reading model folders of PECOS XR-Linear [1]_.
+"""Loading of model folders of PECOS XR-Linear [1]_.
 
 References
 ----------
@@ -32,16 +32,29 @@ from .linear import XRLinearClassifier
 from .linear._fitted import Names, set_fitted
 from .tree import LabelTree
 
-#: The bias of a label that the PECOS tree does not lead to: it scores lowest, and its fourth power
-#: is still finite.
+#: Bias of a label without a path in the PECOS tree. Its score is the lowest, and the fourth power
+#: of the bias is still finite.
 _UNREACHABLE = np.float32(-1e9)
 
-#: A file of a few bytes must not claim columns, clusters or labels, that fill the memory.
-_MOST_EMPTY, _PER_ENTRY = 1 << 20, 64
+#: Maximum number of columns of a matrix: a constant plus a multiple of its number of entries. A
+#: small file must not declare so many columns that they fill the memory.
+_MAX_EMPTY_COLUMNS = 1 << 20
+_MAX_COLUMNS_PER_ENTRY = 64
 
 
 class _Level(NamedTuple):
-    """One level's weights (children x features and bias) and children of each parent (a row)."""
+    """A level of a PECOS model.
+
+    Attributes
+    ----------
+    W : csr_matrix of shape (n_children, n_features) or (n_children, n_features + 1)
+        Weights. The last column is that of the bias if `bias` is above 0.
+    C : csr_matrix of shape (n_parents, n_children)
+        The children of each parent.
+    bias : float
+    post_processor : str
+    beam_width : int
+    """
 
     W: sp.csr_matrix
     C: sp.csr_matrix
@@ -51,39 +64,46 @@ class _Level(NamedTuple):
 
 
 def load(folder, *, weight_dtype="float32"):
-    """Load a model that PECOS saved, as a fitted XRLinearClassifier.
+    """Load a model that was saved by PECOS as a fitted XRLinearClassifier.
 
-    Scores are those PECOS computes for the same post-processor and beam. `post_processor` and
-    `beam_width` are set to what the model was saved with.
+    The scores are equal to those of PECOS with the same post-processor and beam width. The
+    parameters `post_processor` and `beam_width` are set to the values of the saved model.
 
     Parameters
     ----------
     folder : str or path
-        What XLinearModel.save wrote: ``param.json`` and the folder ``ranker``.
+        The folder that ``XLinearModel.save`` wrote. It contains ``param.json`` and the folder
+        ``ranker``.
     weight_dtype : {"float32", "float16"}, default="float32"
-        How the weights are stored; as they are, or rounded.
+        Data type of the weights. With "float16", the weights are rounded.
 
     Returns
     -------
     estimator : XRLinearClassifier
-        For sparse indicator y; `indexer_` is None.
+        A fitted classifier for a sparse indicator y. Its `indexer_` is None.
 
     Raises
     ------
     FileNotFoundError
         If a file is missing.
     ValueError
-        If a file is damaged or no regular file, of another kind of model, or the levels do not fit
-        together.
+        If a file is damaged or is not a regular file, if the model is of another kind, or if the
+        levels contradict each other.
 
     Notes
     -----
-    Ties between nodes of an inner level go to the lower node of `tree_`, whose nodes are in PECOS's
-    order if, as PECOS's own indexer does it, the children of a node are contiguous. A label that
-    PECOS's tree does not lead to is put into the last cluster with the lowest possible score.
+    Ties between nodes of an inner level are broken by the lower node of `tree_`. The nodes have the
+    same order as in PECOS if the children of each node are contiguous, as in the trees of PECOS's
+    indexer. A label without a path in the PECOS tree is added to the last cluster, with the lowest
+    possible score.
     """
     check_option(weight_dtype, "weight_dtype", tuple(WEIGHT_DTYPES))
     folder = check_folder(folder)
+    if not (folder / "ranker" / "param.json").exists():
+        raise FileNotFoundError(
+            f"{folder} is not a model folder of PECOS: XLinearModel.save writes param.json and a "
+            "folder ranker, which holds param.json and a folder 0.model, 1.model, ... per level"
+        )
     ranker = _read_json(folder / "ranker" / "param.json")
     if ranker.get("model") != "HierarchicalMLModel":
         raise ValueError(f"{folder} holds a {ranker.get('model')!r}, not a HierarchicalMLModel")
@@ -97,7 +117,7 @@ def load(folder, *, weight_dtype="float32"):
 
 def _read_json(path):
     try:
-        content = json.loads(read_text(path).decode("utf-8-sig"))  # editors may add the mark
+        content = json.loads(read_text(path).decode("utf-8-sig"))  # may have a BOM
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     if not isinstance(content, dict):
@@ -119,7 +139,8 @@ def _read_level(folder):
     if (folder / "C.npz").exists():
         C = _transposed(folder / "C.npz")
     options = params.get("pred_kwargs")
-    options = options if isinstance(options, dict) else {}
+    if not isinstance(options, dict):
+        options = {}
     post_processor = options.get("post_processor", "l3-hinge")
     if not isinstance(post_processor, str) or post_processor not in POST_PROCESSORS:
         raise ValueError(f"{folder}: unknown post_processor {post_processor!r}")
@@ -134,9 +155,9 @@ def _beam_width(options, folder):
 
 
 def _transposed(path):
-    """The transpose of a matrix on disk, which takes no memory per feature of a CSC matrix."""
+    """Read the transpose of a matrix. The memory for a CSC matrix does not depend on its rows."""
     matrix = read_npz_matrix(path)
-    if matrix.shape[1] > _MOST_EMPTY + _PER_ENTRY * matrix.nnz:
+    if matrix.shape[1] > _MAX_EMPTY_COLUMNS + _MAX_COLUMNS_PER_ENTRY * matrix.nnz:
         raise ValueError(f"{path} claims {matrix.shape[1]} columns for {matrix.nnz} entries")
     return canonical_csr(matrix.T, str(path))
 
@@ -161,7 +182,9 @@ def _check_levels(levels, n_features, n_labels, folder):
 
 
 def _to_estimator(levels, n_features, n_labels, weight_dtype):
-    child_ptr, layers, nodes = [], [], np.zeros(1, dtype=np.int32)
+    child_ptr = []
+    layers = []
+    nodes = np.zeros(1, dtype=np.int32)
     for d, level in enumerate(levels):
         pointers, children = _children(level.C, nodes)
         weights, bias = _weights(level, n_features, children)
@@ -196,13 +219,13 @@ def _to_estimator(levels, n_features, n_labels, weight_dtype):
 
 
 def _children(C, nodes):
-    """Pointers and PECOS numbers of the children of the given nodes."""
+    """Return the pointers and the PECOS numbers of the children of the given nodes."""
     chosen = C[nodes]
     return chosen.indptr.astype(np.int64), chosen.indices.astype(np.int32)
 
 
 def _weights(level, n_features, children):
-    """Weights of the children in order (a row each), and apart from them their biases."""
+    """Return the weights of the children, one row per child, and their biases."""
     W = level.W[children]
     rows = np.repeat(np.arange(len(children)), np.diff(W.indptr))
     is_bias = W.indices == n_features
@@ -214,7 +237,7 @@ def _weights(level, n_features, children):
 
 
 def _append(missing, pointers, children, weights, bias):
-    """Give labels without a slot one in the last cluster."""
+    """Append labels without a slot to the last cluster."""
     pointers[-1] += len(missing)
     empty = sp.csr_matrix((len(missing), weights.shape[1]), dtype=np.float32)
     return (
@@ -226,24 +249,22 @@ def _append(missing, pointers, children, weights, bias):
 
 
 def _compile(pointers, weights, bias, n_features, weight_dtype):
-    edges = pointers.tolist()
-    chunks = [
-        compile_chunk(
-            _columns(weights, bias, lo, min(lo + CHUNK_WIDTH, end)), n_features, weight_dtype
-        )
-        for first, end in pairwise(edges)
-        for lo in range(first, end, CHUNK_WIDTH)
-    ]
+    chunks = []
+    for first, last in pairwise(pointers.tolist()):
+        for begin in range(first, last, CHUNK_WIDTH):
+            siblings = _sibling_weights(weights, bias, begin, min(begin + CHUNK_WIDTH, last))
+            chunks.append(compile_chunk(siblings, n_features, weight_dtype))
     return Layer.from_chunks(pointers, chunks)
 
 
-def _columns(weights, bias, lo, hi):
-    first, end = weights.indptr[lo], weights.indptr[hi]
-    features, entries = np.unique(weights.indices[first:end], return_inverse=True)
+def _sibling_weights(weights, bias, begin, end):
+    first = weights.indptr[begin]
+    entries = slice(first, weights.indptr[end])
+    features, positions = np.unique(weights.indices[entries], return_inverse=True)
     return SiblingWeights(
         features.astype(np.int32),
-        (weights.indptr[lo : hi + 1] - first).astype(np.int64),
-        entries.astype(np.int32),
-        np.ascontiguousarray(weights.data[first:end], dtype=np.float32),
-        bias[lo:hi],
+        (weights.indptr[begin : end + 1] - first).astype(np.int64),
+        positions.astype(np.int32),
+        np.ascontiguousarray(weights.data[entries], dtype=np.float32),
+        bias[begin:end],
     )

@@ -1,46 +1,50 @@
-"""Loading of estimators that were saved as folders of plain arrays, memory-mapped if wanted."""
+"""Loading of estimators that are saved as folders of arrays."""
 
 from ._utils.folder import FolderReader
 from .linear._loading import read_classifier
 
 
 def load(folder, *, mmap=False, verify=None):
-    """Load an estimator that was saved as a folder.
+    """Load an estimator from a folder.
 
     Parameters
     ----------
     folder : str or path
+        The folder that ``save`` wrote.
     mmap : bool, default=False
-        Whether to map the arrays read-only instead of reading them, so that they take memory only
-        as they are used, shared among processes.
+        Whether to map the arrays read-only instead of reading them. Mapped arrays only take memory
+        for the parts in use, and processes share this memory.
     verify : bool, default=None
-        Whether to check every array, its checksum as well as its content, which means to read all
-        of it. If False, only what decides where ranking looks for weights is checked. By default
-        what is mapped is not verified, so that opening takes milliseconds whatever the size, and
-        what is read is.
+        Whether to check the checksum and the content of every array. This reads all arrays. If
+        False, only the arrays that determine where ranking reads weights are checked. By default,
+        arrays are verified unless `mmap` is true. A mapped model thus opens in milliseconds,
+        whatever its size.
 
     Returns
     -------
     estimator : XRLinearClassifier
+        The fitted estimator.
 
     Raises
     ------
     FileNotFoundError
-        If the folder holds no model.
+        If the folder does not contain a model.
     ValueError
-        If the model is damaged, or was saved by a later version of skxmr, or `folder` is no name.
+        If the model is damaged or was saved by a later version of skxmr, or if `folder` is not a
+        valid path.
 
     See Also
     --------
-    XRLinearClassifier.save : The inverse.
+    XRLinearClassifier.save : Save a fitted estimator.
 
     Notes
     -----
-    Damage that is not looked for may change rankings or raise an error later, but does no more
-    than that. Classes, feature names and the slots of trees are then checked when they are first
-    asked for, and all else when it is copied: a damaged model cannot be saved again as a sound one.
+    Without verification, a damaged array may change rankings or raise an error later. It cannot
+    cause invalid memory accesses. Classes, feature names and the slots of trees are then checked
+    on first use, and the other arrays when they are copied. A damaged model can thus not be saved
+    as a valid one.
 
-    Arrays may be symbolic links to regular files, as in caches that store each file once.
+    Arrays may be symbolic links to regular files. Some caches store each file once in this way.
 
     Examples
     --------

@@ -1,14 +1,15 @@
-"""Rankings that give labels with few rows their due."""
+"""Reranking of labels by their propensities."""
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 from ._meta.base import RankerWrapper, weight_params
 from ._meta.held_out import fitted_to
-from ._ranking.wrapped import best_scores, last_ranker, ranking_csr
+from ._ranking.selection import exponentials
+from ._ranking.wrapped import best_scores, last_ranker
 from ._utils.cloning import draw_seed
 from ._utils.estimators import consistent, fitted_in_one_step
-from ._utils.pairs import top_k
+from ._utils.pairs import ranking_csr, top_k
 from ._utils.params import check_integer, check_option, check_real, check_seed
 from ._utils.targets import known_truth
 from ._utils.weights import rows_counted, weight_array
@@ -16,75 +17,86 @@ from .metrics._propensity import propensities_of_counts
 
 __all__ = ["PropensityReranker"]
 
-#: Below three rows the published formula has no sense.
+#: Minimum number of rows for which the published formula is defined.
 _FEWEST_ROWS = 3
 
 
 class PropensityReranker(RankerWrapper):
-    r"""Rank labels again, those with few training rows higher than the estimator does.
+    r"""Rerank labels, with labels of few training rows ranked higher than by the estimator.
 
-    Annotators miss rare labels more often than frequent ones, and rare ones tend to say more. The
-    best labels of a row are ranked again by
+    Annotators miss rare labels more often than frequent ones, and rare labels tend to be more
+    informative. The labels ranked first in a row are ranked again by
 
     .. math:: s_l / p_l^\alpha \quad \text{or} \quad s_l - \alpha \ln p_l
 
-    the latter where scores are logarithms, with the propensity :math:`p_l` that label l is
-    annotated where it applies [1]_. If scores are probabilities, ranking with ``alpha=1`` is the
-    best there is for propensity-scored precision, and with ``alpha=0`` for precision [2]_; in
-    between one is traded for the other.
+    where :math:`s_l` is the score of label l and the propensity :math:`p_l` is the probability that
+    label l is annotated if it applies [1]_. The second form is for scores that are logarithms. If
+    scores are probabilities, ``alpha=1`` is optimal for the propensity-scored precision, and
+    ``alpha=0`` for the precision [2]_. Values in between are a trade-off.
 
     Parameters
     ----------
     estimator : estimator
-        With ``rank`` or ``decision_function``; may be a pipeline or a search that ends in one, or a
-        CalibratedRanker. One that is fitted already goes into
+        A ranker with ``rank`` or ``decision_function``. It may be a pipeline or a search that ends
+        in one, or a CalibratedRanker. To use a fitted estimator, pass it as
         :class:`sklearn.frozen.FrozenEstimator`; y must then be that of its training.
     alpha : float, default=1.0
-        From 0, which changes nothing, to 1.
-    A, B : float, default=0.55 and 1.5
-        Of the propensities; see :func:`skxmr.metrics.propensities`.
+        Exponent of the propensities, in [0, 1]. With 0, the ranking does not change.
+    A : float, default=0.55
+        Parameter of the propensities; see :func:`skxmr.metrics.propensities`.
+    B : float, default=1.5
+        Parameter of the propensities; see :func:`skxmr.metrics.propensities`.
     n_candidates : int or None, default=50
-        How many labels of each row are ranked again; there are no others in the results. None for
-        all that are reached.
+        Number of labels per row that are ranked again. The results have no other labels. None for
+        all labels that are reached.
     scale : {"auto", "ratio", "log"}, default="auto"
-        Whether scores are divided by powers of propensities, or logarithms are taken away. "auto"
-        means "log" if the ranker has the post-processor "noop" or one of the logarithms, else
-        "ratio".
-    threshold : float, default=0.5
-        `predict` returns the candidates whose new scores are higher (multilabel y only).
-        :func:`skxmr.model_selection.tune_threshold` finds one.
+        Form of the new score. "ratio" divides scores by powers of the propensities, "log" subtracts
+        logarithms. "auto" is "log" if the post-processor of the ranker is "noop" or one of the
+        logarithms, and "ratio" otherwise.
+    threshold : float or None, default=None
+        `predict` returns the candidates with a larger new score. Only used for a multilabel y.
+        :func:`skxmr.model_selection.tune_threshold` chooses a threshold. None as for
+        XRLinearClassifier: the best candidate, and all others with a tenth of the sum of the 20
+        highest scores; with fewer than 10 labels, the candidates that score above 0.5.
     random_state : int, RandomState instance or None, default=None
-        Seeds an estimator whose own is None.
+        Seed of the estimator if the `random_state` of the estimator is None.
 
     Attributes
     ----------
     estimator_ : estimator
         The fitted ranker.
     propensities_ : ndarray of float64, shape (n_labels,)
-    scale_ : str
-        "ratio" or "log".
+        Propensity of each label.
+    scale_ : {"ratio", "log"}
+        Form of the new score.
     classes_ : ndarray of shape (n_labels,)
+        The labels: column numbers of an indicator matrix, or sorted classes.
     n_labels_ : int
+        Number of labels.
     multilabel_ : bool
-        Whether y was an indicator matrix.
+        Whether y is an indicator matrix.
     n_features_in_ : int
-        Only where the estimator has it, as with `feature_names_in_`.
+        Number of features. Only defined if the fitted estimator has it.
+    feature_names_in_ : ndarray of str
+        Names of the features. Only defined if the fitted estimator has them.
 
     See Also
     --------
-    skxmr.metrics.psp_at_k : The precision that counts rare labels more.
-    CalibratedRanker : Makes scores probabilities.
+    skxmr.metrics.psp_at_k : Precision with larger weights of rare labels.
+    CalibratedRanker : Convert scores to probabilities.
 
     Notes
     -----
-    If the classes or features of ``estimator_`` change after fit, as by ``add_labels``, every
-    method raises NotFittedError until this estimator is fitted again.
+    If the classes or features of ``estimator_`` change after the fit, for example by
+    ``add_labels``, every method raises NotFittedError until this estimator is fitted again.
 
-    PfastreXML [1]_ trains trees for the propensity-scored loss and ranks their labels again with
-    classifiers of tail labels; here the ranker is any, and only the last step is changed.
+    PfastreXML [1]_ trains trees for the propensity-scored loss and reranks their labels with
+    classifiers for tail labels. This estimator works with any ranker and only changes the last
+    step.
 
-    On two library catalogues the default of `alpha` was best for the propensity-scored precision,
-    and cost hardly any precision, or none. It moves labels more if scores are calibrated first.
+    On two library catalogues, the default of `alpha` was best for the propensity-scored precision
+    and lowered the precision hardly or not at all. The change of the ranking is larger if scores
+    are calibrated first.
 
     References
     ----------
@@ -101,7 +113,9 @@ class PropensityReranker(RankerWrapper):
     >>> Y = np.repeat([[1, 0], [0, 1]], [55, 45], axis=0)  # the second label is rarer
     >>> clf = XRLinearClassifier(loss="log_loss", post_processor="sigmoid", n_neighbors=None)
     >>> clf.fit(X, Y).rank(X[:1], k=2)
-    (array([[0, 1]], dtype=int32), array([[0.5, 0.5]], dtype=float32))
+    Ranking(
+      0: 0 (0.5), 1 (0.5)
+    )
     >>> labels, _ = PropensityReranker(clf).fit(X, Y).rank(X[:1], k=2)
     >>> labels
     array([[1, 0]], dtype=int32)
@@ -116,7 +130,7 @@ class PropensityReranker(RankerWrapper):
         B=1.5,
         n_candidates=50,
         scale="auto",
-        threshold=0.5,
+        threshold=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -134,14 +148,14 @@ class PropensityReranker(RankerWrapper):
         Parameters
         ----------
         X : {array-like, sparse matrix, list} of length n_samples
-            As the estimator takes it.
+            Any input that the estimator accepts.
         y : {array-like, sparse matrix} of shape (n_samples, n_labels) or (n_samples,)
             0/1 indicator matrix, or one class per row.
         sample_weight : array-like of shape (n_samples,), optional
-            Passed to the estimator; in a pipeline, to its last step. The propensities depend on
-            the ratios of the weights only: where all are multiples of the smallest positive one,
-            they are numbers of equal rows; else rows with a positive weight count as one row on
-            average.
+            Passed to the estimator, or to the last step of a pipeline. The propensities only
+            depend on the ratios of the weights. If all weights are multiples of the smallest
+            positive one, they are the numbers of equal rows. Otherwise the positive weights are
+            scaled to an average of 1.
         **fit_params
             Passed to the fit of the estimator.
 
@@ -169,8 +183,8 @@ class PropensityReranker(RankerWrapper):
         weight = None if sample_weight is None else weight_array(sample_weight, y.shape[0])
         params = {**fit_params, **weight_params(self.estimator, weight)}
         seed = draw_seed(check_random_state(self.random_state))
-        everything = np.arange(y.shape[0])
-        self._take_estimator(fitted_to(self.estimator, X, y, everything, params, seed))
+        all_rows = np.arange(y.shape[0])
+        self._take_estimator(fitted_to(self.estimator, X, y, all_rows, params, seed))
         counts = known_truth(self, y).T @ rows
         self.propensities_ = propensities_of_counts(counts, rows.sum(), self.A, self.B)
         self.scale_ = _scale_of(self.estimator_) if self.scale == "auto" else self.scale
@@ -184,7 +198,8 @@ class PropensityReranker(RankerWrapper):
         if self.n_candidates is not None:
             check_integer(self.n_candidates, "n_candidates", 1)
         check_option(self.scale, "scale", ("auto", "ratio", "log"))
-        check_real(self.threshold, "threshold", -np.inf)
+        if self.threshold is not None:
+            check_real(self.threshold, "threshold", -np.inf)
         check_seed(self.random_state, "random_state")
 
     def _changed(self, scores, labels):
@@ -202,10 +217,9 @@ class PropensityReranker(RankerWrapper):
     def _estimated_scores(self, X):
         if self.n_candidates is None:
             return super()._estimated_scores(X)
-        n_wanted = min(self.n_candidates, self.n_labels_)
-        return ranking_csr(
-            *best_scores(self.estimator_, X, n_wanted, self.n_labels_), self.n_labels_
-        )
+        k = min(self.n_candidates, self.n_labels_)
+        labels, scores = best_scores(self.estimator_, X, k, self.n_labels_)
+        return ranking_csr(labels, scores, self.n_labels_)
 
     @consistent
     def rank(self, X, k=10):
@@ -213,19 +227,29 @@ class PropensityReranker(RankerWrapper):
 
         Parameters
         ----------
-        X : as the estimator takes it
+        X : {array-like, sparse matrix, list} of length n_samples
+            Any input that the estimator accepts.
         k : int, default=10
+            Number of labels per row.
 
         Returns
         -------
-        labels : ndarray of int32, shape (n_samples, k)
-            Best first, ties by lower label, padded with -1.
-        scores : ndarray of float64, shape (n_samples, k)
-            Padded with -inf.
+        ranking : Ranking
+            A pair of arrays with the shape (n_samples, k). ``ranking.names`` lists the names.
+
+            - `labels` (int32): best first, padded with -1. Ties are broken by the lower label.
+            - `scores` (float64): padded with -inf.
         """
         check_integer(k, "k", 1, np.iinfo(np.int32).max)
         labels, scores = top_k(self._reached_scores(self._check_rows(X)), k)
-        return labels.astype(np.int32), scores
+        return self._ranking(X, labels.astype(np.int32), scores)
+
+    @property
+    def _even_score(self):
+        return 0.5 if self.scale_ == "ratio" else float(np.log(0.5))
+
+    def _compared_values(self, scores):
+        return exponentials(scores) if self.scale_ == "log" else scores
 
     @property
     def _unreached_score(self):
@@ -233,6 +257,6 @@ class PropensityReranker(RankerWrapper):
 
 
 def _scale_of(estimator):
-    """The scale that a fitted estimator's scores are on, as its post-processor says."""
+    """Return "log" or "ratio", whichever fits the post-processor of a fitted estimator."""
     post_processor = getattr(last_ranker(estimator), "post_processor", "")
     return "log" if post_processor == "noop" or post_processor.startswith("log-") else "ratio"

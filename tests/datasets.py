@@ -5,6 +5,7 @@ from scipy import sparse as sp
 
 import skxmr
 from skxmr import KMeansIndexer, XRLinearClassifier
+from skxmr.datasets import load_catalogue_subjects
 
 
 def random_labels(
@@ -74,3 +75,15 @@ def fitted_classifier(kind="one tree", folder=None, **params):
         return clf
     clf.save(folder)
     return skxmr.load(folder, mmap=True)
+
+
+def titles_with_labels(n_rows=200, n_labels=20):
+    """Titles of the bundled sample, and the names of the most frequent labels of each."""
+    data = load_catalogue_subjects()
+    Y = data.Y_train.tocsc()
+    frequent = np.argsort(-np.diff(Y.indptr), kind="stable")[:n_labels]
+    Y = Y[:, frequent].tocsr()
+    rows = np.flatnonzero(np.diff(Y.indptr))[:: max(1, Y.shape[0] // 20000)][:n_rows]
+    names = data.label_names[frequent].astype(str)
+    titles = [data.text_train[row] for row in rows]
+    return titles, [names[Y[row].indices].tolist() for row in rows]

@@ -11,11 +11,9 @@ import numpy as np
 from ._arrays import indptr_of
 from ._cancel import cancel_pointer
 from ._library import BYTE, FLOAT, INT, LONG, MAX_INT, check, check_array, ffi, lib, pointer
+from ._terms import SLACK, ExtendableTerms, Terms, extended_array, index_strings, index_terms
 from ._texts import Texts
 from ._view import CView
-
-#: One slot of a hash table of terms: skx_term_slot in the C header.
-TERM_SLOT = np.dtype([("word", "<u8"), ("tag", "<u4"), ("term", "<i4")])
 
 #: Statistics of a column: skx_column_use in the C header.
 _USE = np.dtype([("n_texts", "<u4"), ("entry", "<u4")])
@@ -36,12 +34,6 @@ NORMS = {None: lib.SKX_NORM_NONE, "l1": lib.SKX_NORM_L1, "l2": lib.SKX_NORM_L2}
 #: Largest number of bytes in UTF-8 of a single text.
 MAX_TEXT_BYTES = lib.SKX_MAX_TEXT_BYTES
 
-#: Limit of the bytes of all strings of a hash table.
-_MAX_TERM_BYTES = 1 << lib.SKX_TERM_OFFSET_BITS
-
-#: Number of bytes after strings that may be read.
-_SLACK = lib.SKX_SLACK
-
 #: Initial capacity for entries, and the number of entries per step if there are many.
 _CAPACITY = 1 << 18
 
@@ -50,7 +42,6 @@ _BLOCK = 1 << 24
 
 _DOUBLE = np.dtype(np.float64)
 _DOUBLES = "double[]"
-_SLOTS = "skx_term_slot[]"
 _USES = "skx_column_use[]"
 
 # Looked up once: a text takes microseconds.
@@ -107,7 +98,7 @@ class NGramBlock(NamedTuple):
 
 def _params(blocks: Sequence[NGramBlock]) -> tuple[Any, tuple]:
     """Make an array of `skx_ngram_params`; return it and the objects that it borrows."""
-    terms = [_index_strings(block.stop_words) for block in blocks]
+    terms = [index_strings(block.stop_words) for block in blocks]
     structs = [ffi.new("skx_terms *", t.fields()) if len(t.ptr) > 1 else ffi.NULL for t in terms]
     fields = [block.fields(struct) for block, struct in zip(blocks, structs, strict=True)]
     return ffi.new("skx_ngram_params[]", fields), (terms, structs)
@@ -128,46 +119,6 @@ class NGramWeights(NamedTuple):
         return ffi.new("skx_ngram_weights *", fields)
 
 
-class Terms(NamedTuple):
-    """Distinct strings in UTF-8, followed by some bytes, and their hash table."""
-
-    ptr: np.ndarray
-    bytes: np.ndarray
-    slots: np.ndarray
-
-    def fields(self) -> list:
-        """Return the values of an `skx_terms`.
-
-        Raises
-        ------
-        ValueError
-            If the arrays do not have the lengths that C relies on.
-        """
-        for name, dtype in (("ptr", LONG), ("bytes", BYTE), ("slots", TERM_SLOT)):
-            check_array(getattr(self, name), dtype, name)
-        n_terms = len(self.ptr) - 1
-        n_slots = len(self.slots)
-        n_bytes = len(self.bytes) - _SLACK
-        if n_terms < 0 or n_bytes < 0 or n_slots < 1 or n_slots & (n_slots - 1):
-            raise ValueError("the vocabulary's arrays contradict each other")
-        return [
-            n_terms,
-            n_bytes,
-            n_terms,
-            n_bytes,
-            n_slots,
-            pointer(self.ptr, LONG),
-            pointer(self.bytes, BYTE),
-            pointer(self.slots, TERM_SLOT, _SLOTS),
-        ]
-
-    def strings(self) -> list[str]:
-        """Return the strings as a list."""
-        blob = self.bytes.tobytes()
-        edges = itertools.pairwise(self.ptr.tolist())
-        return [blob[begin:end].decode("utf-8", "surrogatepass") for begin, end in edges]
-
-
 class Learner:
     """Counts n-grams, and learns those that are new.
 
@@ -181,7 +132,7 @@ class Learner:
     def __init__(self, blocks: Sequence[NGramBlock], n_texts: int):
         self.n_blocks = len(blocks)
         self.params, self._stop_words = _params(blocks)
-        self.terms = [_ExtendableTerms(MAX_INT // len(blocks)) for _ in blocks]
+        self.terms = [ExtendableTerms(MAX_INT // len(blocks)) for _ in blocks]
         self._uses = np.zeros(0, dtype=_USE)
         self._rows = _ExtendableRows(n_texts)
 
@@ -206,7 +157,7 @@ class Learner:
         """Learn texts from `begin` on until a capacity is used up; return the next text."""
         term_capacity = max(len(terms.ptr) for terms in self.terms)
         if term_capacity * self.n_blocks > len(self._uses):
-            self._uses = _extended(self._uses, self.n_columns, term_capacity * self.n_blocks)
+            self._uses = extended_array(self._uses, self.n_columns, term_capacity * self.n_blocks)
         structs = ffi.new("skx_terms[]", [terms.fields() for terms in self.terms])
         progress = _progress()
         indptr = np.empty(texts.n - begin + 1, LONG)
@@ -253,7 +204,7 @@ class Learner:
         ptr, blob = known.pointers()
         lengths = np.diff(known.ptr[: known.n_terms + 1])
         out_ptr = np.empty(len(terms) + 1, dtype=LONG)
-        out_bytes = np.zeros(int(lengths[terms].sum()) + _SLACK, dtype=BYTE)
+        out_bytes = np.zeros(int(lengths[terms].sum()) + SLACK, dtype=BYTE)
         check(
             lib.skx_terms_take(
                 ptr,
@@ -264,7 +215,7 @@ class Learner:
                 pointer(out_bytes, BYTE),
             )
         )
-        return Terms(out_ptr, out_bytes, _index(len(terms), out_ptr, out_bytes))
+        return Terms(out_ptr, out_bytes, index_terms(len(terms), out_ptr, out_bytes))
 
     def weigh(self, chosen: Sequence[np.ndarray], weights: NGramWeights) -> Rows:
         """Convert the counts to the rows of a transform. The counts are no longer available.
@@ -532,87 +483,6 @@ def joined_rows(parts: Sequence[Rows]) -> Rows:
         np.concatenate([indices for _, indices, _ in parts]),
         np.concatenate([data for _, _, data in parts]),
     )
-
-
-class _ExtendableTerms:
-    """Terms with capacity for more.
-
-    Parameters
-    ----------
-    max_terms : int
-    """
-
-    def __init__(self, max_terms: int):
-        self.max_terms = max_terms
-        self.n_terms = 0
-        self.n_bytes = 0
-        self.ptr = np.zeros((1 << 12) + 1, dtype=LONG)
-        self.bytes = np.zeros(1 << 15, dtype=BYTE)
-        self.slots = _index(0, self.ptr, self.bytes, 1 << 13)
-
-    def fields(self) -> list:
-        """Return the values of an `skx_terms`."""
-        return [
-            self.n_terms,
-            self.n_bytes,
-            min(len(self.ptr) - 1, self.max_terms),
-            len(self.bytes) - _SLACK,
-            len(self.slots),
-            pointer(self.ptr, LONG),
-            pointer(self.bytes, BYTE),
-            pointer(self.slots, TERM_SLOT, _SLOTS),
-        ]
-
-    def pointers(self) -> tuple[Any, Any]:
-        """Return ptr and bytes in C."""
-        return pointer(self.ptr, LONG), pointer(self.bytes, BYTE)
-
-    def reserve(self, n_more: int) -> None:
-        """Double the arrays that have no capacity for a term of `n_more` bytes."""
-        if self.n_terms >= self.max_terms:
-            raise ValueError(f"raw_documents have more than {self.max_terms} distinct n-grams")
-        if self.n_bytes + n_more >= _MAX_TERM_BYTES:
-            raise ValueError(
-                f"the distinct n-grams of raw_documents have more than {_MAX_TERM_BYTES} bytes"
-            )
-        if self.n_terms >= len(self.ptr) - 1:
-            self.ptr = _extended(self.ptr, self.n_terms + 1, 2 * len(self.ptr) - 1)
-            n_slots = 2 * len(self.slots)
-            del self.slots  # large: released before the next table is made
-            self.slots = _index(self.n_terms, self.ptr, self.bytes, n_slots)
-        n_bytes = self.n_bytes + n_more + _SLACK
-        if n_bytes > len(self.bytes):
-            self.bytes = _extended(self.bytes, self.n_bytes, max(2 * len(self.bytes), n_bytes))
-
-
-def _extended(array: np.ndarray, n_used: int, n: int) -> np.ndarray:
-    """Copy the used elements to an array of n elements. Unused elements take no memory."""
-    out = np.zeros(n, dtype=array.dtype)
-    out[:n_used] = array[:n_used]
-    return out
-
-
-def _index(
-    n_terms: int, ptr: np.ndarray, blob: np.ndarray, n_slots: int | None = None
-) -> np.ndarray:
-    """Make the hash table of the first strings; by default, the smallest one."""
-    if n_slots is None:
-        n_slots = 1 << (2 * n_terms).bit_length()
-    slots = np.zeros(n_slots, dtype=TERM_SLOT)
-    out = pointer(slots, TERM_SLOT, _SLOTS)
-    check(
-        lib.skx_terms_index(n_terms, pointer(ptr, LONG), pointer(blob, BYTE), n_slots, out),
-        too_large=f"the strings of a hash table have more than {_MAX_TERM_BYTES} bytes",
-    )
-    return slots
-
-
-def _index_strings(strings: Sequence[str]) -> Terms:
-    """Make the `Terms` of distinct strings, none of them empty."""
-    encoded = [text.encode("utf-8", "surrogatepass") for text in strings]
-    ptr = indptr_of([len(text) for text in encoded])
-    blob = np.frombuffer(b"".join(encoded) + bytes(_SLACK), dtype=BYTE)
-    return Terms(ptr, blob, _index(len(encoded), ptr, blob))
 
 
 @functools.cache

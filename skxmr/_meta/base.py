@@ -1,4 +1,4 @@
-"""What rankers have in common that change the scores of another one."""
+"""The base class of rankers that change the scores of another ranker."""
 
 import numpy as np
 from scipy import sparse
@@ -11,64 +11,104 @@ from sklearn.utils import check_array, get_tags
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from .._ranking.classifier import RankingClassifierMixin
-from .._ranking.wrapped import reached_scores, take_rows
+from .._ranking.ranking import Ranking, library_of
+from .._ranking.wrapped import last_ranker, names_of_labels, reached_scores, take_rows
 from .._utils.matrices import widened
+from .._utils.named_targets import (
+    SPARSE_CONTAINERS,
+    NamedTargets,
+    indicator_of_lists,
+    label_lists,
+    named_targets,
+)
 from .._utils.targets import encode_targets, target_array
 
-#: What a wrapper notes of the estimator inside, which may not change from then on.
-_NOTED = "n_features_in_", "feature_names_in_", "classes_"
+#: Attributes that a wrapper copies from its estimator. They must not change after the fit.
+_COPIED = ("n_features_in_", "feature_names_in_", "classes_")
 
 
 class RankerWrapper(MetaEstimatorMixin, RankingClassifierMixin, BaseEstimator):
     """A ranker that changes the scores of `estimator_`.
 
-    Subclasses have the parameters `estimator` and `threshold`, and implement `rank` and
-    `_changed`, which takes the scores of labels and the labels, and returns new scores.
+    Subclasses have the parameters `estimator` and `threshold`. They implement `rank` and
+    ``_changed(scores, labels)``, which returns the new scores of labels.
     """
 
     def _take_targets(self, X, y):
-        """Check y, note what predictions look like, and return it as something that fit takes."""
+        """Validate y, set the attributes that depend on it, and return y for the fit."""
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
             )
         if not hasattr(self.estimator, "fit"):
             raise TypeError(f"estimator must be an estimator with fit, got {self.estimator!r}")
-        for name in _NOTED:  # those of another estimator, perhaps
+        for name in _COPIED:  # an earlier fit may have set them
             vars(self).pop(name, None)
-        options = {"ensure_2d": False, "dtype": None, "input_name": "y"}
-        y = check_array(widened(target_array(y, "y")), accept_sparse="csr", **options)
+        named = self._named_targets(y)
+        y = check_array(
+            widened(target_array(named.y, "y")),
+            accept_sparse="csr",
+            ensure_2d=False,
+            dtype=None,
+            input_name="y",
+        )
         if y.shape[0] != _num_samples(X):
             raise ValueError(f"y must have {_num_samples(X)} rows as X, got {y.shape[0]}")
-        targets = encode_targets(y)
+        targets = encode_targets(y, named.names, named.container)
         self._container = targets.container
         self.multilabel_ = targets.container != "classes"
         self.n_labels_ = targets.indicator.shape[1]
-        self.classes_ = targets.classes if not self.multilabel_ else np.arange(self.n_labels_)
+        self.classes_ = targets.classes
+        if targets.classes is None:
+            self.classes_ = np.arange(self.n_labels_)
         return y if self.multilabel_ else np.ravel(y)
 
+    def _named_targets(self, y):
+        """Return y with its names, in the order of a fitted estimator's classes if there are any.
+
+        An estimator that is yet to be fitted gets the matrix.
+        """
+        classes = getattr(last_ranker(self.estimator), "classes_", None)
+        lists = label_lists(y)
+        if classes is None or np.asarray(classes).dtype.kind not in "UO":
+            return named_targets(y)
+        is_fitted = isinstance(self.estimator, FrozenEstimator) or self._uses_fitted_estimator
+        if lists is None or not is_fitted:
+            return named_targets(y)
+        container = "lists" if isinstance(y, (list, tuple)) else "arrays"
+        return NamedTargets(indicator_of_lists(lists, classes), classes, container)
+
+    @property
+    def _uses_fitted_estimator(self):
+        """Whether fit uses the estimator as it is."""
+        return False
+
     def _take_estimator(self, fitted):
-        """Keep a fitted estimator, and what it knows of features and classes."""
+        """Set `estimator_`, and copy its attributes of features and classes."""
         self.estimator_ = fitted
-        for name in _NOTED:
-            if hasattr(fitted, name):
-                setattr(self, name, getattr(fitted, name))
+        self._copied = {name: getattr(fitted, name) for name in _COPIED if hasattr(fitted, name)}
+        has_names = self.multilabel_ and self.classes_.dtype.kind in "UO"
+        for name, value in self._copied.items():
+            if name != "classes_" or not has_names:
+                setattr(self, name, value)
         n_labels = len(self.classes_)
         if self.multilabel_ and n_labels != self.n_labels_:
             raise ValueError(f"y must have {n_labels} columns as in fit, got {self.n_labels_}")
         self.n_labels_ = n_labels
 
     def _check_fitted(self):
-        """Refuse to go on where the estimator is no longer the one that fit has seen.
+        """Raise NotFittedError if the estimator has changed since the fit.
 
-        Its labels may have been added to, or it was fitted again by itself: names, columns and
-        propensities would be those of others.
+        Labels may have been added to it, or it was fitted again on its own. Names, columns and
+        propensities would then belong to other labels.
         """
         check_is_fitted(self)
-        for name in _NOTED:
-            noted = vars(self).get(name)
-            now = getattr(self.estimator_, name, noted)
-            if now is not noted and not _are_equal(now, noted):
+        # Earlier releases kept only the attributes themselves.
+        attributes = vars(self).get("_copied", vars(self))
+        for name in _COPIED:
+            copied = attributes.get(name)
+            current = getattr(self.estimator_, name, copied)
+            if current is not copied and not _are_equal(current, copied):
                 raise NotFittedError(
                     f"{type(self).__name__} was fitted to an estimator whose {name} has changed "
                     "since, as by add_labels or another fit: fit again"
@@ -84,16 +124,19 @@ class RankerWrapper(MetaEstimatorMixin, RankingClassifierMixin, BaseEstimator):
         return sparse.csr_matrix((changed, scores.indices, scores.indptr), shape=scores.shape)
 
     def _estimated_scores(self, X):
-        sparse_y = self._container in ("spmatrix", "sparray")
+        sparse_y = self._container in SPARSE_CONTAINERS
         return reached_scores(self.estimator_, X, self.n_labels_, sparse_y=sparse_y)
 
     def _best_labels(self, X):
         best = self.rank(X, 1)[0][:, 0]
-        lost = np.flatnonzero(best < 0)
-        if len(lost) and not self.multilabel_:
-            predicted = self.estimator_.predict(take_rows(X, lost))
-            best[lost] = np.searchsorted(self.classes_, predicted)
+        unreached = np.flatnonzero(best < 0)
+        if len(unreached) and not self.multilabel_:
+            predicted = self.estimator_.predict(take_rows(X, unreached))
+            best[unreached] = np.searchsorted(self.classes_, predicted)
         return best
+
+    def _ranking(self, X, labels, scores):
+        return Ranking(labels, scores, names_of_labels(self), library_of(X))
 
     def _take_rows(self, X, rows):
         return take_rows(X, rows)
@@ -106,15 +149,15 @@ class RankerWrapper(MetaEstimatorMixin, RankingClassifierMixin, BaseEstimator):
         return tags
 
 
-def _are_equal(now, noted):
-    """Whether an attribute of an estimator is as it was; classes may be one array per label."""
-    if isinstance(now, list) and isinstance(noted, list):
-        return len(now) == len(noted) and all(map(np.array_equal, now, noted))
-    return np.array_equal(now, noted)
+def _are_equal(first, second):
+    """Return whether two attributes are equal: arrays, or lists of one array per label."""
+    if isinstance(first, list) and isinstance(second, list):
+        return len(first) == len(second) and all(map(np.array_equal, first, second))
+    return np.array_equal(first, second)
 
 
 def weight_params(estimator, sample_weight):
-    """Return sample weights as keyword arguments of the estimator's fit, if there are any."""
+    """Return sample weights, if given, as keyword arguments for the fit of an estimator."""
     if sample_weight is None or isinstance(estimator, FrozenEstimator):
         return {}
     if get_config()["enable_metadata_routing"]:
@@ -123,7 +166,6 @@ def weight_params(estimator, sample_weight):
         return weight_params(estimator.estimator, sample_weight)
     if hasattr(estimator, "steps"):
         name, last = estimator.steps[-1]
-        return {
-            f"{name}__{key}": value for key, value in weight_params(last, sample_weight).items()
-        }
+        params = weight_params(last, sample_weight)
+        return {f"{name}__{key}": value for key, value in params.items()}
     return {"sample_weight": sample_weight}

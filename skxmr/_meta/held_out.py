@@ -1,4 +1,4 @@
-"""Scores of rows by rankers that were fitted to other rows."""
+"""Cross-validation of rankers: folds, and clones fitted to some of the rows."""
 
 import numpy as np
 from sklearn.model_selection import KFold, check_cv
@@ -12,10 +12,10 @@ PREFIT = "prefit"
 
 
 def splits(cv, X, y, random_state):
-    """Return the pairs (train, test) of row numbers that `cv` asks for.
+    """Return the folds of `cv` as pairs (train, test) of row numbers.
 
-    Folds of a number are drawn at random: corpora tend to be sorted. Folds that are given may be
-    row numbers or boolean masks, as scikit-learn takes them.
+    If `cv` is a number of folds, the rows are shuffled, because many data sets are sorted. An
+    iterable may yield row numbers or boolean masks, as in scikit-learn.
     """
     n_rows = _num_samples(X)
     folds = check_cv(cv, y)
@@ -28,7 +28,7 @@ def splits(cv, X, y, random_state):
 
 
 def _row_numbers(rows, n_rows):
-    """Return the rows of one side of a fold as numbers, of which there must be some."""
+    """Return the rows of one side of a fold as numbers. Raise ValueError if there are none."""
     rows = as_array(rows, "cv")
     if rows.ndim != 1 or (rows.dtype.kind not in "iub" and len(rows)):
         raise ValueError(
@@ -49,6 +49,9 @@ def _row_numbers(rows, n_rows):
 
 
 def fitted_to(estimator, X, y, rows, fit_params, seed):
-    """Return a clone of the estimator, with the seed if it has none, fitted to some of the rows."""
-    fresh = clone_with(estimator, random_state=seed)
-    return fresh.fit(take_rows(X, rows), take_rows(y, rows), **fit_params)
+    """Return a clone of the estimator that is fitted to some of the rows.
+
+    The clone gets the seed if its own `random_state` is None.
+    """
+    unfitted = clone_with(estimator, random_state=seed)
+    return unfitted.fit(take_rows(X, rows), take_rows(y, rows), **fit_params)

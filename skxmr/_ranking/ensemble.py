@@ -1,12 +1,19 @@
 """Ranking with several trees and with nearest neighbors among the training rows."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._core import LabelRestrictionView, NeighborRows, RowCombiner, combine
-from .base import Ranker
+from .._core import CSRView, LabelRestrictionView, NeighborRows, RowCombiner, combine
+from .base import Ranker, RowRanker, SearchOptions
+from .constraint import Constraint
 from .post_processors import POST_PROCESSORS
+from .restriction import Restriction
+from .tree_ranker import TreeRanker
+
+#: Labels and scores of some rows.
+Ranking = tuple[np.ndarray, np.ndarray]
 
 #: Labels that each of several trees ranks first, and whose scores are added up.
 N_SUMMED_LABELS = 50
@@ -66,47 +73,47 @@ class TreeEnsemble(Ranker):
     neighbors : WeightedNeighbors, optional
     """
 
-    def __init__(self, trees, neighbors=None):
+    def __init__(self, trees: Sequence[TreeRanker], neighbors: WeightedNeighbors | None = None):
         self.trees = tuple(trees)
         self.neighbors = neighbors
         super().__init__()
 
-    def __sizeof__(self):
+    def __sizeof__(self) -> int:
         return super().__sizeof__() + self.nbytes
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Bytes in all arrays."""
         held = 0 if self.neighbors is None else self.neighbors.rows.nbytes
         return held + sum(tree.nbytes for tree in self.trees)
 
     @property
-    def max_level_width(self):
+    def max_level_width(self) -> int:
         """Maximum number of nodes of a level. A beam of this width loses no label."""
         return max(tree.max_level_width for tree in self.trees)
 
     @property
-    def n_labels(self):
+    def n_labels(self) -> int:
         """Number of labels."""
         return self.trees[0].n_labels
 
     @property
-    def n_features(self):
+    def n_features(self) -> int:
         """Number of features."""
         return self.trees[0].n_features
 
     @property
-    def tree_weight(self):
+    def tree_weight(self) -> float:
         """Weight of the scores of each tree."""
         weight = 0.0 if self.neighbors is None else self.neighbors.weighting.weight
         return max(1.0 - weight, _LEAST_WEIGHT) / len(self.trees)
 
     @property
-    def n_head(self):
+    def n_head(self) -> int:
         """Number of labels ranked first by the trees whose scores are added to the neighbors'."""
         return N_SUMMED_LABELS if len(self.trees) > 1 else N_NEIGHBOR_LABELS
 
-    def max_results(self, beam_width):
+    def max_results(self, beam_width: int) -> int:
         """Return an upper bound of the number of labels that the search of a row reaches."""
         reached = sum(tree.max_results(beam_width) for tree in self.trees)
         if self.neighbors is not None:
@@ -114,7 +121,7 @@ class TreeEnsemble(Ranker):
             reached += self.neighbors.weighting.n_neighbors * most
         return min(self.n_labels, reached)
 
-    def rank(self, view, begin, end, k, options):
+    def rank(self, view: CSRView, begin: int, end: int, k: int, options: SearchOptions) -> Ranking:
         """Rank labels; see Ranker."""
         if options.frontier is not None:
             frontier = [
@@ -136,7 +143,9 @@ class TreeEnsemble(Ranker):
             restriction=self.label_restriction(options.restriction, options.constraint, begin, end),
         )
 
-    def averaged_ranking(self, view, begin, end, k, options):
+    def averaged_ranking(
+        self, view: CSRView, begin: int, end: int, k: int, options: SearchOptions
+    ) -> Ranking:
         """Rank the k labels that are best by the trees' weighted scores alone."""
         weight = self.tree_weight
         if len(self.trees) == 1:
@@ -149,10 +158,10 @@ class TreeEnsemble(Ranker):
         logarithms = options.post_processor.is_log
         return self.averaged(lists, k, logarithms=logarithms, floor=options.floor)
 
-    def _make_row_ranker(self, k, beam_width, post_processor):
+    def _make_row_ranker(self, k: int, beam_width: int, post_processor: str) -> RowRanker:
         return _EnsembleRowRanker(self, k, beam_width, post_processor)
 
-    def row_combiner(self, k, logarithms):
+    def row_combiner(self, k: int, logarithms: bool) -> RowCombiner:
         """Return what adds the neighbors to the ranking of one row."""
         return RowCombiner(
             self.neighbors.rows,
@@ -167,7 +176,15 @@ class TreeEnsemble(Ranker):
             logarithms=logarithms,
         )
 
-    def averaged(self, lists, k, *, logarithms, floor=-np.inf, n_head=N_SUMMED_LABELS):
+    def averaged(
+        self,
+        lists: Sequence[Ranking],
+        k: int,
+        *,
+        logarithms: bool,
+        floor: float = -np.inf,
+        n_head: int = N_SUMMED_LABELS,
+    ) -> Ranking:
         """Add up the trees' weighted rankings, one of each tree, and keep the k best labels."""
         labels, scores = (np.concatenate(part, axis=1) for part in zip(*lists, strict=True))
         return combine(
@@ -183,16 +200,16 @@ class TreeEnsemble(Ranker):
 
     def mixed(
         self,
-        labels,
-        scores,
-        found,
-        k,
+        labels: np.ndarray,
+        scores: np.ndarray,
+        found: Sequence[np.ndarray],
+        k: int,
         *,
-        logarithms,
-        floor=-np.inf,
-        n_head=None,
-        restriction=None,
-    ):
+        logarithms: bool,
+        floor: float = -np.inf,
+        n_head: int | None = None,
+        restriction: LabelRestrictionView | None = None,
+    ) -> Ranking:
         """Add the neighbors found to an averaged, weighted ranking."""
         weighting = self.neighbors.weighting
         return combine(
@@ -207,13 +224,19 @@ class TreeEnsemble(Ranker):
             restriction=restriction,
         )
 
-    def find_neighbors(self, labels, view, begin, end):
+    def find_neighbors(self, labels: np.ndarray, view: CSRView, begin: int, end: int) -> Ranking:
         """Find the nearest rows that have one of the labels ranked highest."""
         best = np.ascontiguousarray(labels[:, :N_NEIGHBOR_LABELS])
         n_neighbors = self.neighbors.weighting.n_neighbors
         return self.neighbors.rows.find(view, begin, end, best, n_neighbors, _MOST_CANDIDATES)
 
-    def label_restriction(self, restriction, constraint, begin, end):
+    def label_restriction(
+        self,
+        restriction: Restriction | None,
+        constraint: Constraint | None,
+        begin: int,
+        end: int,
+    ) -> LabelRestrictionView | None:
         """Return the C view of what labels the rows from `begin` up to `end` may have, or None."""
         if restriction is None and constraint is None:
             return None
@@ -228,7 +251,7 @@ class TreeEnsemble(Ranker):
             ]
         return LabelRestrictionView(self.n_labels, end - begin, *order, *sets)
 
-    def n_listed(self, k):
+    def n_listed(self, k: int) -> int:
         """Number of labels that a ranking must have so that the k best are known."""
         return min(self.n_labels, max(k, self.n_head))
 
@@ -245,12 +268,18 @@ class EnsembleCache:
     def __reduce__(self):
         return EnsembleCache, ()
 
-    def known(self, asked):
+    def known(self, asked: Any) -> TreeEnsemble | None:
         """Return the ensemble if it was the last one made, for the same parameters, else None."""
         ensemble, for_asked = self._last
         return ensemble if for_asked == asked else None
 
-    def make(self, trees, rows, asked, weighting):
+    def make(
+        self,
+        trees: Sequence[TreeRanker],
+        rows: NeighborRows | None,
+        asked: Any,
+        weighting: NeighborWeighting | None,
+    ) -> TreeEnsemble:
         """Make a TreeEnsemble with these neighbors, or without if the weighting is None."""
         neighbors = None
         if weighting is not None:
@@ -264,7 +293,7 @@ class EnsembleCache:
 class _EnsembleRowRanker:
     """Ranks one row at a time; see RowRanker."""
 
-    def __init__(self, ensemble, k, beam_width, post_processor):
+    def __init__(self, ensemble: TreeEnsemble, k: int, beam_width: int, post_processor: str):
         self._logarithms = POST_PROCESSORS[post_processor].is_log
         self._k = k
         self._n_listed = ensemble.n_listed(k)
@@ -281,7 +310,13 @@ class _EnsembleRowRanker:
             self._combiner = ensemble.row_combiner(k, self._logarithms)
         self.n_features = ensemble.n_features
 
-    def sparse(self, indices, values, restriction=None, constraint=None):
+    def sparse(
+        self,
+        indices: np.ndarray,
+        values: np.ndarray,
+        restriction: Restriction | None = None,
+        constraint: Constraint | None = None,
+    ) -> Ranking | None:
         lists = [
             ranker.sparse(indices, values, restriction, constraint) for ranker in self._rankers
         ]
@@ -295,7 +330,12 @@ class _EnsembleRowRanker:
         limits = self._label_restriction(restriction, constraint, 0, 1)
         return self._combiner.combine(indices, values, *ranking, limits)
 
-    def dense(self, row, restriction=None, constraint=None):
+    def dense(
+        self,
+        row: np.ndarray,
+        restriction: Restriction | None = None,
+        constraint: Constraint | None = None,
+    ) -> Ranking | None:
         row = row.ravel()
         indices = np.flatnonzero(row).astype(np.int32)
         return self.sparse(indices, row[indices], restriction, constraint)

@@ -1,12 +1,14 @@
 """Contributions of features, levels, trees and neighbors to a label's score."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
 from .._core import CSRView, Frontier, Layer, compile_chunk
-from .base import SearchOptions
+from ..tree import LabelTree
+from .base import Ranker, SearchOptions
 from .ensemble import N_SUMMED_LABELS, TreeEnsemble
 from .explanation import NeighborExplanation, TreeExplanation
 from .post_processors import POST_PROCESSORS
@@ -27,7 +29,9 @@ class _Path(NamedTuple):
     columns: list
 
 
-def explain_label(ranker, trees, X, label, options):
+def explain_label(
+    ranker: Ranker, trees: Sequence[LabelTree], X: sp.csr_matrix, label: int, options: SearchOptions
+) -> tuple:
     """Take a label's scores apart, row by row.
 
     Parameters

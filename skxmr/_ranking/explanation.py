@@ -1,7 +1,9 @@
-"""The result of explaining a label's scores."""
+"""Explanations of the scores of a label."""
 
 import numbers
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,32 +14,34 @@ from .._utils.texts import check_texts
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TreeExplanation:
-    """What one tree says of a label.
+    """Contributions of one tree to the scores of a label.
 
-    Level l of the tree, from 1 for the root's children to n_levels for the slots, is column l - 1
-    of the arrays.
+    Column l - 1 of the arrays is level l of the tree. Level 1 has the children of the root, and
+    level n_levels has the slots.
 
     Attributes
     ----------
     weight : float
-        Weight of the tree in the label's score.
+        Weight of the tree in the score of the label.
     nodes : ndarray of int32, shape (n_rows, n_levels)
         Nodes on the path to the label, as in `LabelTree.path`. If the label has several slots, the
         path leads to the slot with the highest score in the row.
     bias : ndarray of float32, shape (n_rows, n_levels)
-        Bias of each node's ranker.
+        Bias of the ranker of each node.
     margins : ndarray of float32, shape (n_rows, n_levels)
         Sum of the contributions of all features and the bias.
     factors : ndarray of float32, shape (n_rows, n_levels)
         Each margin after the post-processor.
     scores : ndarray of float32, shape (n_rows, n_levels)
-        Factors joined with the scores of the parents. The last column is the tree's score of the
-        label.
+        Factors combined with the scores of the parents. The last column is the score that the tree
+        gives the label.
     ranks : ndarray of int32, shape (n_rows, n_levels - 1)
-        Rank of the node in the beam, from 0. It is -1 if the beam does not hold the node.
-    weights, contributions : tuple of csr_matrix of float32, shape (n_rows, n_features)
-        Weights of the row's features at each level, and their products with the features. Features
-        without a weight have no entry. Their weights may have been pruned.
+        Rank of the node in the beam, starting at 0. It is -1 if the node is not in the beam.
+    weights : tuple of csr_matrix of float32, shape (n_rows, n_features)
+        Weights of the features of the rows, one matrix per level. A feature without a weight has no
+        entry. Its weight may have been pruned.
+    contributions : tuple of csr_matrix of float32, shape (n_rows, n_features)
+        Products of `weights` and the features, one matrix per level.
     """
 
     weight: float
@@ -51,50 +55,55 @@ class TreeExplanation:
     contributions: tuple
 
     @property
-    def n_levels(self):
-        """Levels below the root."""
+    def n_levels(self) -> int:
+        """Number of levels below the root."""
         return self.nodes.shape[1]
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
-        if "places" in state:  # its name in 0.1
+        if "places" in state:  # the name of `ranks` in 0.1
             state["ranks"] = state.pop("places")
         vars(self).update(state)
 
-    def __getitem__(self, rows):
-        """Return the explanation of the rows of a slice."""
-        levels = {name: [m[rows] for m in getattr(self, name)] for name in _LEVELS}
-        arrays = {name: getattr(self, name)[rows] for name in _ARRAYS}
-        return replace(self, **arrays, **{name: tuple(level) for name, level in levels.items()})
+    def __getitem__(self, rows: Any) -> "TreeExplanation":
+        """Return the explanation of some rows, given by a slice or by numbers."""
+        return replace(
+            self,
+            nodes=self.nodes[rows],
+            bias=self.bias[rows],
+            margins=self.margins[rows],
+            factors=self.factors[rows],
+            scores=self.scores[rows],
+            ranks=self.ranks[rows],
+            weights=tuple(matrix[rows] for matrix in self.weights),
+            contributions=tuple(matrix[rows] for matrix in self.contributions),
+        )
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"TreeExplanation(weight={self.weight:.4g}, n_levels={self.n_levels})"
-
-
-_LEVELS = "weights", "contributions"
-_ARRAYS = "nodes", "bias", "margins", "factors", "scores", "ranks"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NeighborExplanation:
-    """Contributions of the nearest training rows to a label's score.
+    """Contributions of the nearest neighbors to the scores of a label.
 
     Attributes
     ----------
     weight : float
-        Weight of all neighbors in the label's score.
+        Weight of all neighbors together in the score of the label.
     rows : ndarray of int32, shape (n_rows, n_neighbors)
-        Row numbers of the neighbors in the X of fit, most similar first. The first one of several
-        equal rows. The numbers of the rows of `add_neighbors` follow those of fit. The padding is
-        -1, and so are all numbers if an old release saved the model without them.
+        Row numbers of the neighbors in the X of fit, most similar first, padded with -1. If
+        several rows are equal, it is the number of the first one. Rows of `add_neighbors` are
+        numbered after those of fit. All numbers are -1 if the model was saved by an old release
+        without row numbers.
     similarities : ndarray of float32, shape (n_rows, n_neighbors)
         Cosine similarities, padded with 0.
     parts : ndarray of float64, shape (n_rows, n_neighbors)
         Weight of each neighbor, divided by the sum over the neighbors.
     carries : ndarray of bool, shape (n_rows, n_neighbors)
-        Whether the row has the label.
+        Whether each neighbor has the label.
     scores : ndarray of float64, shape (n_rows,)
-        Sum of the parts of the rows that have the label.
+        Sum of the parts of the neighbors with the label.
     """
 
     weight: float
@@ -104,12 +113,18 @@ class NeighborExplanation:
     carries: np.ndarray
     scores: np.ndarray
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: Any) -> "NeighborExplanation":
         """Return the explanation of some rows."""
-        names = "rows", "similarities", "parts", "carries", "scores"
-        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+        return replace(
+            self,
+            rows=self.rows[rows],
+            similarities=self.similarities[rows],
+            parts=self.parts[rows],
+            carries=self.carries[rows],
+            scores=self.scores[rows],
+        )
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"NeighborExplanation(weight={self.weight:.4g}, n_neighbors={self.rows.shape[1]})"
 
 
@@ -124,32 +139,37 @@ class Explanation:
     Attributes
     ----------
     label : int or str
-        As in `classes_`.
+        The label, as in `classes_`.
     label_name : str
+        Name of the label in texts.
     column : int
-        Its position there.
+        Position of the label in `classes_`.
     X : csr_matrix of float32, shape (n_rows, n_features)
-        The rows explained.
+        The explained rows.
     scores : ndarray of float32, shape (n_rows,)
-        The label's scores, whether or not the beam reaches it.
+        Scores of the label, whether or not the beam reaches it.
     summed : ndarray of bool, shape (n_rows,)
-        Whether the contributions of trees and neighbors are added up. Always true for one tree
+        Whether the contributions of trees and neighbors are summed. Always true for one tree
         without neighbors.
     trees : tuple of TreeExplanation
+        Contributions of each tree.
     neighbors : NeighborExplanation or None
+        Contributions of the nearest neighbors. None for a model without neighbors.
     feature_names : ndarray of str or None
+        Names of the features, if known.
     post_processor : str
+        Post-processor of the scores.
 
     Notes
     -----
-    In a tree, a product of x and weight for each feature, and the bias, are added up to the margin
-    v of a node. It becomes f(v) and joins the score p of the node above, of which there is none
-    at the first level:
+    In a tree, the margin v of a node is the sum of its bias and of the product of value and weight
+    for each feature. The post-processor f converts the margin to f(v) and combines it with the
+    score p of the parent. At the first level there is no p, and the score is f(v):
 
     ==============  ==============================  ===============
     post_processor  f(v)                            score
     ==============  ==============================  ===============
-    noop            v                               f(v), p is lost
+    noop            v                               f(v) without p
     sigmoid         1 / (1 + exp(-v))               p f(v)
     log-sigmoid     -log(1 + exp(-v))               p + f(v)
     l{q}-hinge      exp(-max(0, 1 - v)^q)           p f(v)
@@ -161,7 +181,7 @@ class Explanation:
     tree contributes to the sum if it ranks the label among its first 50. The neighbors are added if
     the trees together rank the label among their first 50 (a single tree: 20). A contribution from
     a lower rank replaces the sum if it is larger. `summed` is true for the rows in which all
-    contributions are added up. Margins and scores are bitwise those of the search.
+    contributions are summed. Margins and scores are bitwise equal to those of the search.
     """
 
     label: object
@@ -175,21 +195,18 @@ class Explanation:
     feature_names: np.ndarray | None
     post_processor: str
 
-    def __setstate__(self, state):
-        if "votes" in state:  # of an earlier release, where all contributions were added up
-            state = {
-                **state,
-                "neighbors": state["votes"],
-                "summed": np.ones(len(state["scores"]), bool),
-            }
-            del state["votes"]
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "votes" in state:  # an earlier release, which summed all contributions
+            state = dict(state)
+            state["neighbors"] = state.pop("votes")
+            state["summed"] = np.ones(len(state["scores"]), bool)
         vars(self).update(state)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.scores)
 
-    def __getitem__(self, rows):
-        """Take some rows: an Explanation of these, of one for an integer."""
+    def __getitem__(self, rows: Any) -> "Explanation":
+        """Return the Explanation of some rows, or of one row if `rows` is an integer."""
         if isinstance(rows, numbers.Integral):
             rows = [range(len(self))[rows]]
         return replace(
@@ -202,27 +219,31 @@ class Explanation:
         )
 
     @property
-    def reached(self):
-        """Whether the beams of all trees lead to the label; ndarray of bool, shape (n_rows,)."""
+    def reached(self) -> np.ndarray:
+        """Whether the beams of all trees reach the label; ndarray of bool, shape (n_rows,)."""
         return np.all([(tree.ranks >= 0).all(axis=1) for tree in self.trees], axis=0)
 
-    def name(self, feature):
-        """Name a feature; without names, its number."""
+    def name(self, feature: int) -> int | str:
+        """Return the name of a feature, or its number if there are no names."""
         return int(feature) if self.feature_names is None else str(self.feature_names[feature])
 
-    def top(self, k=10, *, row=0, tree=0):
-        """List the largest contributions of each level in a row, by absolute value.
+    def top(self, k: int = 10, *, row: int = 0, tree: int = 0) -> list[list[tuple]]:
+        """Return the features with the largest contributions at each level, by absolute value.
 
         Parameters
         ----------
         k : int, default=10
+            Number of features per level.
         row : int, default=0
+            Number of the explained row.
         tree : int, default=0
+            Number of the tree.
 
         Returns
         -------
         levels : list of list of tuple (name, contribution)
-            Ties by lower feature. Without feature names, numbers. The bias is not among them.
+            Ties are broken by the lower feature. Without feature names, a name is the number of
+            the feature. The bias is not included.
         """
         check_integer(k, "k", 1)
         check_integer(row, "row", 0, len(self) - 1)
@@ -231,19 +252,20 @@ class Explanation:
 
     def _largest(self, contributions, row, k):
         part = slice(*contributions.indptr[row : row + 2])
-        features, values = contributions.indices[part], contributions.data[part]
+        features = contributions.indices[part]
+        values = contributions.data[part]
         order = np.argsort(-np.abs(values), kind="stable")[:k]
         return [(self.name(features[i]), float(values[i])) for i in order]
 
-    def to_arrays(self):
-        """List all contributions to margins, biases among them.
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return all contributions to margins, including biases, as the columns of a table.
 
         Returns
         -------
         columns : dict of str to ndarray
-            Of equal lengths: `row`; `tree`, from 0; `level`, from 1; `node`; `feature`, its number
-            or -1 for the bias; `name`, if there are names; `value` of the feature; `weight`;
-            `contribution`. For the bias, `value` is 1.
+            Arrays of equal lengths: `row`; `tree`, starting at 0; `level`, starting at 1; `node`;
+            `feature`, the number of the feature or -1 for the bias; `name`, if there are feature
+            names; `value` of the feature, which is 1 for the bias; `weight`; `contribution`.
         """
         tables = [
             table
@@ -259,7 +281,7 @@ class Explanation:
             columns["name"] = names[columns["feature"]]
         return columns
 
-    def to_frame(self):
+    def to_frame(self) -> Any:
         """Return `to_arrays` as a pandas DataFrame.
 
         Raises
@@ -270,17 +292,20 @@ class Explanation:
         try:
             import pandas as pd
         except ImportError as error:
-            raise ImportError("to_frame needs pandas; to_arrays has the same without") from error
+            raise ImportError(
+                "to_frame needs pandas; to_arrays returns the same without it"
+            ) from error
         return pd.DataFrame(self.to_arrays())
 
-    def to_text(self, k=8, *, row=0):
-        """Say in words what made the score in a row.
+    def to_text(self, k: int = 8, *, row: int = 0) -> str:
+        """Describe the score of a row as text.
 
         Parameters
         ----------
         k : int, default=8
-            Contributions shown of each level, and neighbors.
+            Number of contributions shown per level, and of neighbors.
         row : int, default=0
+            Number of the explained row.
 
         Returns
         -------
@@ -290,26 +315,26 @@ class Explanation:
         missed = "" if self.reached[row] else ", which the beam does not reach,"
         lines = [f"{self.label_name}{missed} scores {self.scores[row]:.4f} in row {row}"]
         if not self.summed[row]:
-            lines[0] += "; it ranks too low for all parts to be added up, and the largest counts"
+            lines[0] += "; it ranks too low for a sum, so its score is the largest part"
         for t, tree in enumerate(self.trees):
             lines.append(f"tree {t}: {tree.scores[row, -1]:.4f}, times {tree.weight:.4g}")
             for level, largest in enumerate(self.top(k, row=row, tree=t)):
                 lines += _level_lines(tree, level, row, largest)
-        return "\n".join(
-            lines if self.neighbors is None else lines + _neighbor_lines(self.neighbors, row, k)
-        )
+        if self.neighbors is not None:
+            lines += _neighbor_lines(self.neighbors, row, k)
+        return "\n".join(lines)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.to_text()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         what = f"Explanation(label={self.label_name!r}, n_rows={len(self)}"
         score = "" if len(self) != 1 else f", score={self.scores[0]:.4f}"
         return f"{what}{score}, n_trees={len(self.trees)})"
 
 
 def _features_of(X, t, tree, level):
-    """The table of features that contributed at a level."""
+    """Return the table of the contributions of features at a level."""
     weights = tree.weights[level]
     contributions = tree.contributions[level]
     row = np.repeat(np.arange(X.shape[0]), np.diff(weights.indptr))
@@ -318,7 +343,7 @@ def _features_of(X, t, tree, level):
     entries = of_entry * n_features + X.indices
     weighted = row * n_features + weights.indices
     return {
-        **_heads(t, tree, level, row),
+        **_position(t, tree, level, row),
         "feature": weights.indices.astype(np.int64),
         "value": X.data[np.searchsorted(entries, weighted)],
         "weight": weights.data,
@@ -327,10 +352,10 @@ def _features_of(X, t, tree, level):
 
 
 def _biases_of(t, tree, level):
-    """The table of biases of a level, one for each row."""
+    """Return the table of the biases at a level, with one entry per row."""
     bias = tree.bias[:, level]
     return {
-        **_heads(t, tree, level, np.arange(len(bias))),
+        **_position(t, tree, level, np.arange(len(bias))),
         "feature": np.full(len(bias), -1, dtype=np.int64),
         "value": np.ones_like(bias),
         "weight": bias,
@@ -338,18 +363,17 @@ def _biases_of(t, tree, level):
     }
 
 
-def _heads(t, tree, level, row):
-    node = tree.nodes[row, level]
+def _position(t, tree, level, row):
     return {
         "row": row,
         "tree": np.full(len(row), t),
         "level": np.full(len(row), level + 1),
-        "node": node,
+        "node": tree.nodes[row, level],
     }
 
 
 def _level_lines(tree, level, row, largest):
-    """Lines about a level: the node, its largest contributions, and what is left."""
+    """Return lines about a level: the node, its largest contributions, and the rest."""
     margin = tree.margins[row, level]
     factor = tree.factors[row, level]
     bias = tree.bias[row, level]
@@ -364,55 +388,63 @@ def _level_lines(tree, level, row, largest):
 
 
 def _rank_in_beam(tree, level, row):
-    """Describe the node's rank in the beam. There is none at the last level."""
+    """Describe the rank of the node in the beam. The last level has no beam."""
     if level == tree.n_levels - 1:
         return ""
     rank = tree.ranks[row, level]
-    return ", lost by the beam" if rank < 0 else f", rank {rank + 1} in the beam"
+    return ", not in the beam" if rank < 0 else f", rank {rank + 1} in the beam"
 
 
 def _neighbor_lines(neighbors, row, k):
-    """Lines about the neighbors that have the label, the most similar first."""
-    carries = np.flatnonzero(neighbors.carries[row])
+    """Return lines about the neighbors with the label, most similar first."""
+    with_label = np.flatnonzero(neighbors.carries[row])
     n_neighbors = int((neighbors.similarities[row] > 0).sum())
     lines = [f"nearest neighbors: {neighbors.scores[row]:.4f}, times {neighbors.weight:.4g}; "]
-    lines[0] += f"{len(carries)} of {n_neighbors} similar rows have the label"
-    for j in carries[:k]:
-        number, similarity = neighbors.rows[row, j], neighbors.similarities[row, j]
+    lines[0] += f"{len(with_label)} of {n_neighbors} similar rows have the label"
+    for j in with_label[:k]:
+        number = neighbors.rows[row, j]
+        similarity = neighbors.similarities[row, j]
         name = f"row {number} of training" if number >= 0 else "a row of training"
         lines.append(f"    {neighbors.parts[row, j]:+9.4f}  {name}, similarity {similarity:.3f}")
     return lines
 
 
-def find_label(label, classes):
+def find_label(label: Any, classes: np.ndarray) -> int:
     """Return the position of a label in the classes.
 
-    If the classes are strings, a label may be given by its position as well.
+    If the classes are strings, a label may also be given by its position.
 
     Raises
     ------
     ValueError
         If there is no such label.
     """
-    strings = classes.dtype.kind in "UO"
-    truth = isinstance(label, (bool, np.bool_))
-    number = isinstance(label, numbers.Real) and not truth
-    if strings and isinstance(label, numbers.Integral) and number and 0 <= label < len(classes):
-        return int(label)
-    if strings:
+    is_bool = isinstance(label, (bool, np.bool_))
+    if classes.dtype.kind in "UO":
+        is_integer = isinstance(label, numbers.Integral) and not is_bool
+        if is_integer and 0 <= label < len(classes):
+            return int(label)
         fits = isinstance(label, str)
     elif classes.dtype.kind == "b":
-        fits = truth
+        fits = is_bool
     else:
-        fits = number
+        fits = isinstance(label, numbers.Real) and not is_bool
     found = np.flatnonzero(classes == label) if fits else []
+    if len(found) > 1:
+        raise ValueError(
+            f"label must be a position, because {len(found)} labels are named {label!r:.80}: "
+            f"{found[:5].tolist()}"
+        )
     if len(found) == 0:
         raise ValueError(f"label must be one of the {len(classes)} classes, got {label!r:.80}")
     return int(found[0])
 
 
-def check_feature_names(names, estimator):
-    """Return feature names as an array, by default those the estimator was fitted with, if any."""
+def check_feature_names(names: Sequence[str] | None, estimator: Any) -> np.ndarray | None:
+    """Validate feature names; return them as an array.
+
+    By default, these are the names that the estimator was fitted with, or None if it has none.
+    """
     if names is None:
         return getattr(estimator, "feature_names_in_", None)
     names = np.array(check_texts(names, "feature_names"), dtype=object)

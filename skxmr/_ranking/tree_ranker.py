@@ -1,12 +1,15 @@
 """Ranking with the linear rankers of one label tree."""
 
 import numbers
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from .._core import (
     INT,
     MAX_INT,
+    CSRView,
     CView,
     Layer,
     ModelView,
@@ -18,8 +21,10 @@ from .._core import (
     pad_ranking,
     search_rows,
 )
-from .base import Ranker
-from .post_processors import POST_PROCESSORS
+from .base import Ranker, RowRanker, SearchOptions
+from .constraint import Constraint
+from .post_processors import POST_PROCESSORS, PostProcessor
+from .restriction import Restriction
 
 
 class TreeRanker(CView, Ranker):
@@ -45,7 +50,14 @@ class TreeRanker(CView, Ranker):
     """
 
     def __init__(
-        self, layers, slot_label, n_labels, n_features, max_copies=None, *, checksums=None
+        self,
+        layers: Sequence[Layer],
+        slot_label: np.ndarray,
+        n_labels: int,
+        n_features: int,
+        max_copies: int | None = None,
+        *,
+        checksums: dict[str, int] | None = None,
     ):
         self.layers = tuple(layers)
         self.slot_label = slot_label
@@ -56,12 +68,12 @@ class TreeRanker(CView, Ranker):
         super().__init__()
         self._check()
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         # Earlier releases pickled no checksums.
         super().__setstate__({"checksums": {}, **state})
         self._check()
 
-    def _check(self):
+    def _check(self) -> None:
         """Check what a search relies on besides each layer's own arrays."""
         check_array(self.slot_label, INT, "slot_label")
         if not all(isinstance(layer, Layer) for layer in self.layers):
@@ -102,31 +114,40 @@ class TreeRanker(CView, Ranker):
         return indptr_of(counts), slots[np.argsort(labels, kind="stable")]
 
     @property
-    def trees(self):
+    def trees(self) -> tuple:
         """The ranker itself."""
         return (self,)
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Bytes in all arrays."""
         return sum(layer.nbytes for layer in self.layers) + self.slot_label.nbytes
 
     @property
-    def widths(self):
+    def widths(self) -> tuple[int, ...]:
         """Number of nodes of each level below the root."""
         return tuple(len(layer.bias) for layer in self.layers)
 
     @property
-    def max_level_width(self):
+    def max_level_width(self) -> int:
         """Maximum number of nodes of a level. A beam of this width loses no label."""
         return max(self.widths)
 
-    def max_results(self, beam_width):
+    def max_results(self, beam_width: int) -> int:
         """Return an upper bound of the number of labels that the search of a row reaches."""
         widths = np.sort(np.diff(self.layers[-1].child_ptr))[::-1]
         return int(min(self.n_labels, widths[:beam_width].sum()))
 
-    def rank(self, view, begin, end, k, options, weight=1.0, tree=0):
+    def rank(
+        self,
+        view: CSRView,
+        begin: int,
+        end: int,
+        k: int,
+        options: SearchOptions,
+        weight: float = 1.0,
+        tree: int = 0,
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Rank labels; see Ranker.
 
         Parameters
@@ -150,17 +171,26 @@ class TreeRanker(CView, Ranker):
         ranking = search_rows(self._c_view(), view, begin, end, params, frontier, limits)
         return pad_ranking(*ranking, k)
 
-    def _make_row_ranker(self, k, beam_width, post_processor):
+    def _make_row_ranker(self, k: int, beam_width: int, post_processor: str) -> RowRanker:
         return self.weighted_row_ranker(k, beam_width, post_processor)
 
-    def weighted_row_ranker(self, k, beam_width, post_processor, weight=1.0, tree=0):
+    def weighted_row_ranker(
+        self, k: int, beam_width: int, post_processor: str, weight: float = 1.0, tree: int = 0
+    ) -> RowRanker:
         """Return a ranker of single rows whose scores are weighted; see `rank`."""
         post_processor = POST_PROCESSORS[post_processor]
         root_score = post_processor.root_score(weight)
         params = self._search_params(k, beam_width, post_processor, -np.inf, root_score)
         return _TreeRowRanker(RowSearch(self._c_view(), params), k, params.k, tree)
 
-    def _search_params(self, k, beam_width, post_processor, floor, root_score):
+    def _search_params(
+        self,
+        k: int,
+        beam_width: int,
+        post_processor: PostProcessor,
+        floor: float,
+        root_score: float,
+    ) -> SearchParams:
         return SearchParams(
             # Widths beyond what the tree holds change nothing, and fit no C integer.
             k=min(k, self.n_labels),
@@ -171,7 +201,7 @@ class TreeRanker(CView, Ranker):
             root_score=root_score,
         )
 
-    def _make_view(self):
+    def _make_view(self) -> ModelView:
         return ModelView(
             self.layers, self.slot_label, self.n_labels, self.n_features, self.max_copies
         )
@@ -180,20 +210,31 @@ class TreeRanker(CView, Ranker):
 class _TreeRowRanker:
     """Ranks one row at a time; see RowRanker."""
 
-    def __init__(self, search, k, n_found, tree):
+    def __init__(self, search: RowSearch, k: int, n_found: int, tree: int):
         self.n_features = search.n_features
         self._search = search
         self._k = k
         self._is_padded = k > n_found
         self._tree = tree
 
-    def sparse(self, indices, values, restriction=None, constraint=None):
+    def sparse(
+        self,
+        indices: np.ndarray,
+        values: np.ndarray,
+        restriction: Restriction | None = None,
+        constraint: Constraint | None = None,
+    ) -> tuple[np.ndarray, np.ndarray] | None:
         limits = None
         if restriction is not None or constraint is not None:
             limits = _restriction_view(restriction, constraint, self._tree)
         return self._padded(self._search.sparse(indices, values, limits))
 
-    def dense(self, row, restriction=None, constraint=None):
+    def dense(
+        self,
+        row: np.ndarray,
+        restriction: Restriction | None = None,
+        constraint: Constraint | None = None,
+    ) -> tuple[np.ndarray, np.ndarray] | None:
         limits = None
         if restriction is not None or constraint is not None:
             limits = _restriction_view(restriction, constraint, self._tree)
@@ -205,7 +246,9 @@ class _TreeRowRanker:
         return pad_ranking(*ranking, self._k)
 
 
-def _restriction_view(restriction, constraint, tree):
+def _restriction_view(
+    restriction: Restriction | None, constraint: Constraint | None, tree: int
+) -> RestrictionView | None:
     """Return the C view of a restriction and a constraint, None if both are None."""
     if restriction is None and constraint is None:
         return None

@@ -27,12 +27,12 @@ def disentangle(trainer, data, indexer, options, *, n_most, n_rounds, width):
     Parameters
     ----------
     trainer : TreeTrainer
-        Its memory keeps what a round finds, for any `n_most`.
+        Its memory stores the result of each round. The result does not depend on `n_most`.
     data : TrainingData
     indexer : estimator or LabelTree
     options : TrainingOptions
     n_most : int
-        Number of clusters per label, at most.
+        Maximum number of clusters per label.
     n_rounds : int
         Number of rounds, at least 1.
     width : int
@@ -41,24 +41,25 @@ def disentangle(trainer, data, indexer, options, *, n_most, n_rounds, width):
     Returns
     -------
     indexer : estimator or None
-        The indexer as fitted in the first round.
+        The fitted indexer of the first round.
     tree : LabelTree
-        Not trained yet.
+        The tree with the clusters found. It has no layers yet.
 
     References
     ----------
     .. [1] X. Liu, W.-C. Chang, H.-F. Yu, C.-J. Hsieh and I. S. Dhillon, "Label disentanglement in
        partition-based extreme multilabel classification", NeurIPS 34 (2021).
     """
-    ignored = ["data", "trainer"]
-    find = caching.cache(trainer.memory, _train_and_match, ignored)
+    train_and_match = caching.cache(trainer.memory, _train_and_match, ["data", "trainer"])
     first_indexer = None
     for i in range(n_rounds):
-        # A copy of a RandomState stays as it is, whether or not the memory has the result.
-        fresh = copy.deepcopy(options)
+        # The given RandomState must not advance: it would if the memory has no result.
+        options_copy = copy.deepcopy(options)
+        key = trainer.key_of(data)
         with progress.part(round_name(i, n_rounds)):
-            found = find(trainer.key_of(data), data, indexer, fresh, width, trainer=trainer)
-        fitted, tree, clusters = found
+            fitted, tree, clusters = train_and_match(
+                key, data, indexer, options_copy, width, trainer=trainer
+            )
         if i == 0:
             first_indexer = fitted
         indexer = reassigned(tree, clusters, n_most)
@@ -95,7 +96,7 @@ def _train_and_match(data_key, data, indexer, options, width, *, trainer):
 
 
 def matched_clusters(examples, tree, layers, params, width, *, n_jobs=None):
-    """Find the leaf clusters that most examples of each label reach.
+    """Find the leaf clusters that are reached by most examples of each label.
 
     Parameters
     ----------
@@ -126,7 +127,7 @@ def matched_clusters(examples, tree, layers, params, width, *, n_jobs=None):
 
 
 def most_matched(Y, matched, weight=None):
-    """Find the leaf clusters that most examples of each label reach, given the beams.
+    """Find the leaf clusters that are reached by most examples of each label, given the beams.
 
     Parameters
     ----------
@@ -140,7 +141,7 @@ def most_matched(Y, matched, weight=None):
     Returns
     -------
     clusters : ndarray of int32, shape (n_labels, MOST_CLUSTERS)
-        As of `matched_clusters`.
+        As returned by `matched_clusters`.
     """
     weight = np.ones(Y.shape[0]) if weight is None else weight.astype(np.float64)
     row_lengths = np.diff(matched.indptr)
@@ -153,8 +154,8 @@ def most_matched(Y, matched, weight=None):
     blocks = np.searchsorted(pointers, np.arange(0, pointers[-1], max(1, _BLOCK // longest)))
     edges = np.unique([0, *blocks, Y.shape[1]])
     parts = [
-        _best_clusters(examples_of[lo:hi] @ weights, examples_of[lo:hi] @ weighted_scores)
-        for lo, hi in pairwise(edges)
+        _best_clusters(examples_of[begin:end] @ weights, examples_of[begin:end] @ weighted_scores)
+        for begin, end in pairwise(edges)
     ]
     return np.concatenate(parts)
 
@@ -167,7 +168,7 @@ def _with_data(matrix, data):
 def _best_clusters(weights, scores):
     """Return the MOST_CLUSTERS best columns of each row: by weight, score and lower column.
 
-    `scores` is 0 at every entry that it lacks: scipy drops sums that are 0.
+    SciPy does not store sums that are 0, so `scores` may have fewer entries than `weights`.
     """
     best = np.full((weights.shape[0], MOST_CLUSTERS), -1, dtype=np.int32)
     if weights.nnz == 0:
@@ -184,27 +185,27 @@ def _best_clusters(weights, scores):
 
 
 def reassigned(tree, clusters, n_most):
-    """Move labels to the clusters that they were matched with.
+    """Move labels to their matched clusters.
 
     Parameters
     ----------
     tree : LabelTree
     clusters : ndarray of int, shape (n_labels, at least n_most)
-        As of `matched_clusters`.
+        As returned by `matched_clusters`.
     n_most : int
         Maximum number of clusters per label.
 
     Returns
     -------
     tree : LabelTree
-        A tree with the same nodes above the slots. A label that was not matched with any cluster
-        keeps its clusters.
+        A tree with the same nodes above the slots. A label without matched clusters keeps its
+        clusters.
     """
     taken = clusters[:, :n_most]
     is_matched = taken[:, 0] >= 0
     stays = ~is_matched[tree.slot_label]
-    label, _ = np.nonzero(taken >= 0)
-    label = np.concatenate((label, tree.slot_label[stays]))
+    matched_label, _ = np.nonzero(taken >= 0)
+    label = np.concatenate((matched_label, tree.slot_label[stays]))
     cluster = np.concatenate((taken[taken >= 0], tree.parents(tree.n_levels)[stays]))
     pointers = group_pointers(cluster, tree.n_nodes(tree.n_levels - 1))
     return LabelTree([*tree.child_ptr[:-1], pointers], label[np.lexsort((label, cluster))])

@@ -1,4 +1,4 @@
-"""Which nodes of a level the search through the layers above reaches for the training rows."""
+"""Matching: search for the nodes of a level that training rows reach."""
 
 import numpy as np
 
@@ -6,14 +6,16 @@ from .._ranking.base import SearchOptions
 from .._ranking.batch import rank_all
 from .._ranking.post_processors import POST_PROCESSORS
 from .._ranking.tree_ranker import TreeRanker
-from .._ranking.wrapped import ranking_csr
+from .._utils.pairs import ranking_csr
 
-#: The phase of a fit, and its seconds per nonzero of X, level and node kept, roughly.
+#: The phase of a fit.
 PHASE = "matching rows"
+
+#: Approximate seconds of this phase per nonzero of X, level and node kept.
 COST = 40e-9
 
-#: Weights below this are left out while matching. Fixed, as are the post-processors: what is
-#: trained must not depend on parameters that only matter for ranking.
+#: Pruning threshold of the layers while matching. It is constant, as are the post-processors,
+#: because training must not depend on parameters that only affect ranking.
 THRESHOLD = 0.1
 
 _POST_PROCESSORS = {
@@ -23,32 +25,31 @@ _POST_PROCESSORS = {
 
 
 def matcher_layer(layer, n_features, params):
-    """The weights of a layer that matching goes by."""
+    """Return a layer with the weights used for matching."""
     if params.threshold == THRESHOLD and layer.weight_dtype == "float32":
         return layer
     return layer.prune(n_features, THRESHOLD, params.bias)
 
 
 def beams(examples, layers, loss, width, *, n_jobs=None, what=""):
-    """Follow the beam of every example through layers.
+    """Compute the beam of every example at the level below the given layers.
 
     Parameters
     ----------
     examples : Examples
     layers : sequence of Layer
-        From the root down, at least one, as of `matcher_layer`.
+        From the root down, at least one, as returned by `matcher_layer`.
     loss : str
     width : int
-        Nodes kept per level.
+        Number of nodes kept per level.
     n_jobs : int, optional
     what : str
-        The phase of the work, where it is one.
+        The phase for the progress report, if any.
 
     Returns
     -------
     beams : csr_matrix of float32, shape (n_examples, n_nodes)
-        Scores of the nodes in the beam at the level below the last layer, by rising node. A score
-        may be a stored zero.
+        Scores of the nodes in the beam, sorted by node. A score may be a stored zero.
     """
     n_nodes = len(layers[-1].bias)
     width = min(width, n_nodes)

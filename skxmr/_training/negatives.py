@@ -1,4 +1,4 @@
-"""Negative sampling: the examples from which the rankers of the children of a node learn."""
+"""Negative sampling: the examples that train the rankers of the children of a node."""
 
 from itertools import groupby
 from typing import NamedTuple
@@ -28,7 +28,7 @@ class Sampling(NamedTuple):
 
 
 class LevelExamples(NamedTuple):
-    """The node examples of a level: those from which the children of each node learn.
+    """The node examples of a level: the examples that train the children of each node.
 
     Attributes
     ----------
@@ -37,10 +37,10 @@ class LevelExamples(NamedTuple):
     examples : ndarray of int32
         Increasing within a node.
     role : ndarray of uint8 or None
-        By node example, which children learn from it, as in NodeExamples. With None, all do.
+        For each node example, the children that it trains, as in NodeExamples. None for all.
     cost : ndarray of float32 or None
-        By node example, the factor of C if the example is a positive of the node. With None, all
-        are 1.
+        For each node example, the factor of C if the example is a positive of the node. None if
+        all are 1.
     """
 
     pointers: np.ndarray
@@ -80,13 +80,15 @@ def check_negatives(negatives, indicator):
 
 
 def sampling_of(value, width):
-    """Return a checked negative_sampling as a Sampling, without what training does not use.
+    """Return a validated negative_sampling as a Sampling.
+
+    The width is None if no scheme uses it, so that training does not depend on it.
 
     Parameters
     ----------
     value : str, list or tuple
     width : int
-        Beam width of the matcher, if there is one.
+        Beam width of the matcher. Ignored without a matcher.
 
     Returns
     -------

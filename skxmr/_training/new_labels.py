@@ -1,4 +1,4 @@
-"""Labels that a fitted model learns later: new slots of its leaf clusters."""
+"""Addition of labels to a fitted model: new slots in its leaf clusters."""
 
 import warnings
 from inspect import signature
@@ -7,12 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from .._core import CHUNK_WIDTH, Layer, compile_chunk, divide_into_chunks, read_chunk
+from .._core import CHUNK_WIDTH, Layer, compile_chunk, divide_into_chunks, indptr_of, read_chunk
 from .._data.examples import Examples
 from .._data.label_embeddings import embed_examples, split_kind
 from .._ranking.tree_ranker import TreeRanker
 from .._utils.folder import check_unread
 from .._utils.matrices import check_indicator
+from .._utils.named_targets import distinct_labels, indicator_of_lists
 from .._utils.sparse import group_pointers
 from .._utils.targets import check_classes, holds_text
 from ..indexers._base import takes_text
@@ -22,22 +23,23 @@ from .trainer import train_leaf_chunks
 
 PLACEMENTS = ("search", "indexer")
 
-#: The share of known labels without rows beside new ones that nobody is warned of.
-_MOST_ABSENT = 0.25
+#: Largest fraction of the known siblings of new labels that may lack rows without a warning.
+_MAX_ABSENT = 0.25
 
 
 class ExtendedTargets(NamedTuple):
-    """Targets with labels that a model does not know yet.
+    """Targets with labels that a model does not have yet.
 
     Attributes
     ----------
     indicator : csr_matrix of float32, shape (n, n_labels)
-        Ones only; a column for every label, known or new.
+        All entries are 1. It has one column for every known or new label.
     classes : ndarray
+        The class of each column.
     new : ndarray of int32
-        The new labels' columns, rising.
+        Columns of the new labels, in increasing order.
     renumbered : ndarray of int32
-        The column of each label that was known, rising.
+        Columns of the known labels, in increasing order.
     """
 
     indicator: sp.csr_matrix
@@ -46,20 +48,40 @@ class ExtendedTargets(NamedTuple):
     renumbered: np.ndarray
 
 
-def extended_columns(y, n_rows, n_known):
-    """Validate an indicator matrix whose columns are the known labels and then the new ones."""
+def extended_columns(y, n_rows, n_known, names=None):
+    """Validate an indicator matrix with columns of the known labels and then of the new ones."""
     Y = check_indicator(y, "y", n_rows)
     if Y.shape[1] <= n_known:
         raise ValueError(
             f"y must have more than {n_known} columns, those of the known labels and then the new "
             f"ones, got {Y.shape[1]}"
         )
+    if names is None:
+        names = np.arange(Y.shape[1])
+    elif len(names) != Y.shape[1]:
+        raise ValueError(
+            f"label_names must be the names of the {Y.shape[1] - n_known} new columns of y, got "
+            f"{len(names) - n_known}"
+        )
     columns = np.arange(Y.shape[1], dtype=np.int32)
-    return ExtendedTargets(Y, np.arange(Y.shape[1]), columns[n_known:], columns[:n_known])
+    return ExtendedTargets(Y, names, columns[n_known:], columns[:n_known])
+
+
+def extended_lists(lists, n_rows, known):
+    """Check lists of labels some of which are new, and number all labels in sorted order."""
+    if len(lists) != n_rows:
+        raise ValueError(f"y must hold a list for each of {n_rows} rows, got {len(lists)}")
+    classes = distinct_labels([known.tolist(), *lists])
+    if len(classes) == len(known):
+        raise ValueError("y must hold at least one label that is new, got known ones only")
+    position = {label: i for i, label in enumerate(classes.tolist())}
+    renumbered = np.array([position[label] for label in known.tolist()], dtype=np.int32)
+    new = np.setdiff1d(np.arange(len(classes), dtype=np.int32), renumbered)
+    return ExtendedTargets(indicator_of_lists(lists, classes), classes, new, renumbered)
 
 
 def extended_classes(y, n_rows, known):
-    """Validate classes some of which are new, and number all of them again, in rising order."""
+    """Validate classes, some of which are new, and number all classes in sorted order."""
     y = check_classes(y)
     if len(y) != n_rows:
         raise ValueError(f"y must hold one class for each of {n_rows} rows, got {len(y)}")
@@ -71,66 +93,66 @@ def extended_classes(y, n_rows, known):
     renumbered = np.searchsorted(classes, known).astype(np.int32)
     new = np.setdiff1d(np.arange(len(classes), dtype=np.int32), renumbered)
     columns = np.searchsorted(classes, y).astype(np.int32)
-    entries = np.ones(n_rows, dtype=np.float32), columns, np.arange(n_rows + 1)
+    entries = (np.ones(n_rows, dtype=np.float32), columns, np.arange(n_rows + 1))
     Y = sp.csr_matrix(entries, shape=(n_rows, len(classes)))
     return ExtendedTargets(Y, classes, new, renumbered)
 
 
 class ClusterAssignment(NamedTuple):
-    """Assigns label ``label[i]`` to the leaf cluster ``leaf[i]``."""
+    """Leaf clusters of labels: label ``label[i]`` belongs to cluster ``leaf[i]``."""
 
     label: np.ndarray
     leaf: np.ndarray
 
 
 def rows_with(examples, labels):
-    """The examples that have one of these new labels, of which there must be some."""
+    """Return the examples with any of these new labels. Raise ValueError if there are none."""
     rows = np.flatnonzero(np.diff(examples.Y[:, labels].indptr)).astype(np.int32)
     if len(rows) == 0:
-        raise ValueError("y has no row of a new label; expected one at least, of weight above 0")
+        raise ValueError("y must have a row with a new label and a weight above 0, got none")
     weight = None if examples.weight is None else examples.weight[rows]
-    X, Y = examples.X[examples.source[rows]], examples.Y[rows]
+    X = examples.X[examples.source[rows]]
+    Y = examples.Y[rows]
     return Examples(X, Y, np.arange(len(rows), dtype=np.int32), weight)
 
 
 def assign_by_search(examples, new, ranker, tree, params, *, n_clusters, n_jobs=None):
-    """Find the leaf clusters that a search reaches for most of each new label's examples.
+    """Find the leaf clusters that are reached by most examples of each new label.
 
     Parameters
     ----------
     examples : Examples
-        Those that have a new label.
+        Examples with a new label.
     new : ndarray of int32
         The new labels.
     ranker : TreeRanker
     tree : LabelTree
-        The ranker's.
+        The tree of the ranker.
     params : TrainParams
     n_clusters : int
-        Clusters per label, at most, and nodes kept per level: in a wider beam there are more
-        clusters that suit most rows somewhat and none of them well.
+        Maximum number of clusters per label, and number of nodes kept per level. A wider beam
+        would favor clusters that fit most rows a little over clusters that fit some rows well.
     n_jobs : int, optional
 
     Returns
     -------
     assignment : ClusterAssignment
-        A label without examples goes into the smallest cluster.
+        A label without examples is assigned to the smallest cluster.
     """
     examples = examples._replace(Y=sp.csr_matrix(examples.Y[:, new]))
     if tree.n_levels == 1:
         return ClusterAssignment(new, np.zeros(len(new), dtype=np.int32))
     clusters = matched_clusters(examples, tree, ranker.layers, params, n_clusters, n_jobs=n_jobs)
     clusters = clusters[:, :n_clusters].copy()
-    lost = clusters[:, 0] < 0
-    clusters[lost, 0] = np.argmin(np.diff(tree.child_ptr[-1]))
+    unmatched = clusters[:, 0] < 0
+    clusters[unmatched, 0] = np.argmin(np.diff(tree.child_ptr[-1]))
     row, _ = np.nonzero(clusters >= 0)
     return ClusterAssignment(new[row], clusters[clusters >= 0])
 
 
 def check_indexer_assigns(indexer, kind, n_trees):
-    """Refuse an indexer that cannot say where new labels belong."""
-    can = callable(getattr(indexer, "predict", None))
-    if not can:
+    """Raise ValueError if an indexer cannot assign new labels to clusters."""
+    if not callable(getattr(indexer, "predict", None)):
         raise ValueError(
             "placement='indexer' needs the fitted indexer and its predict, got "
             f"indexer_={indexer!r}; use placement='search'"
@@ -150,16 +172,16 @@ def check_indexer_assigns(indexer, kind, n_trees):
 def assign_by_indexer(
     examples, new, indexer, kind, *, label_features=None, label_text=None, n_jobs=None
 ):
-    """Ask an indexer for the leaf cluster of each new label.
+    """Assign each new label to a leaf cluster by the `predict` of an indexer.
 
     Parameters
     ----------
     examples : Examples
-        Those that have a new label.
+        Examples with a new label.
     new : ndarray of int32
         The new labels.
     indexer : estimator
-        Fitted.
+        The fitted indexer.
     kind : str
         The label embedding.
     label_features : csr_matrix of float32, shape (n_new, d), optional
@@ -172,27 +194,25 @@ def assign_by_indexer(
     assignment : ClusterAssignment
     """
     if takes_text(indexer):
-        given = (
-            label_features is not None and "label_features" in signature(indexer.predict).parameters
-        )
-        features = {"label_features": label_features} if given else {}
-        return _checked_assignment(new, indexer.predict(label_text, **features), indexer)
+        takes_features = "label_features" in signature(indexer.predict).parameters
+        if label_features is not None and takes_features:
+            leaf = indexer.predict(label_text, label_features=label_features)
+        else:
+            leaf = indexer.predict(label_text)
+        return _checked_assignment(new, leaf, indexer)
     if label_features is not None:  # with an empty row for each known label
-        n_rows = np.zeros(examples.Y.shape[1], dtype=np.int64)
-        n_rows[new] = np.diff(label_features.indptr)
-        entries = (
-            label_features.data,
-            label_features.indices,
-            np.concatenate(([0], np.cumsum(n_rows))),
-        )
-        label_features = sp.csr_matrix(entries, (len(n_rows), label_features.shape[1]))
+        lengths = np.zeros(examples.Y.shape[1], dtype=np.int64)
+        lengths[new] = np.diff(label_features.indptr)
+        entries = (label_features.data, label_features.indices, indptr_of(lengths))
+        label_features = sp.csr_matrix(entries, (len(lengths), label_features.shape[1]))
     Z = embed_examples(kind, examples, label_features=label_features, n_jobs=n_jobs)[new]
     return _checked_assignment(new, indexer.predict(Z), indexer)
 
 
 def _checked_assignment(new, leaf, indexer):
-    """Refuse what no leaf clusters' numbers are."""
-    leaf, n_leaves = np.asarray(leaf), len(indexer.tree_.child_ptr[-1]) - 1
+    """Return a ClusterAssignment. Raise ValueError if the clusters are not valid."""
+    leaf = np.asarray(leaf)
+    n_leaves = len(indexer.tree_.child_ptr[-1]) - 1
     integers = leaf.shape == new.shape and leaf.dtype.kind in "iu"
     if not integers or leaf.min() < 0 or leaf.max() >= n_leaves:
         raise ValueError(
@@ -203,19 +223,19 @@ def _checked_assignment(new, leaf, indexer):
 
 
 def extended_tree(tree, renumbered, assignment):
-    """Give labels slots behind those that their leaf clusters have.
+    """Append slots of labels to leaf clusters.
 
     Parameters
     ----------
     tree : LabelTree
     renumbered : ndarray of int32, shape (n_labels,)
-        The number that each label of the tree is to have.
+        New number of each label of the tree.
     assignment : ClusterAssignment
 
     Returns
     -------
     tree : LabelTree
-        With the same nodes above the slots.
+        A tree with the same nodes above the slots.
     """
     leaf = np.concatenate((tree.parents(tree.n_levels), assignment.leaf))
     label = np.concatenate((renumbered[tree.slot_label], assignment.label))
@@ -224,18 +244,18 @@ def extended_tree(tree, renumbered, assignment):
 
 
 def extended_ranker(ranker, tree, examples, params, *, retrain_siblings, sampling, seed, n_jobs):
-    """Train the weights of a tree's new slots, and put them among those that a ranker has.
+    """Train the weights of the new slots of a tree and add them to a ranker.
 
     Parameters
     ----------
     ranker : TreeRanker
     tree : LabelTree
-        As of `extended_tree`.
+        As returned by `extended_tree`.
     examples : Examples
-        All that the new weights are to be learned from.
+        All examples that train the new weights.
     params : TrainParams
     retrain_siblings : bool
-        Whether all weights of the clusters that get a slot are trained again.
+        Whether to train all weights of the clusters with new slots again.
     sampling : Sampling
     seed : int
     n_jobs : int or None
@@ -244,7 +264,7 @@ def extended_ranker(ranker, tree, examples, params, *, retrain_siblings, samplin
     -------
     ranker : TreeRanker
     n_iter : int
-        The largest number of passes of the solver.
+        Largest number of passes of the solver.
     """
     layer = ranker.layers[-1]
     n_features = ranker.n_features
@@ -253,7 +273,7 @@ def extended_ranker(ranker, tree, examples, params, *, retrain_siblings, samplin
     n_before = np.diff(layer.child_ptr)
     touched = np.flatnonzero(np.diff(pointers) > n_before)
     n_kept = np.zeros_like(n_before) if retrain_siblings else n_before
-    todo = [
+    new_chunks = [
         (leaf, first, min(first + CHUNK_WIDTH, int(pointers[leaf + 1])))
         for leaf in touched.tolist()
         for first in range(int(pointers[leaf] + n_kept[leaf]), int(pointers[leaf + 1]), CHUNK_WIDTH)
@@ -261,7 +281,7 @@ def extended_ranker(ranker, tree, examples, params, *, retrain_siblings, samplin
     trained, n_iter = train_leaf_chunks(
         examples,
         tree,
-        todo,
+        new_chunks,
         ranker.layers[:-1],
         params,
         sampling=sampling,
@@ -270,37 +290,43 @@ def extended_ranker(ranker, tree, examples, params, *, retrain_siblings, samplin
         n_jobs=n_jobs,
     )
     trained_of = {leaf: [] for leaf in touched.tolist()}
-    for (leaf, _, _), chunk in zip(todo, trained, strict=True):
+    for (leaf, _, _), chunk in zip(new_chunks, trained, strict=True):
         trained_of[leaf].append(chunk)
 
     def chunks():
         for leaf in range(len(n_before)):
-            known = map(layer.chunk, range(*layer.chunk_ptr[leaf : leaf + 2].tolist()))
             new = trained_of.get(leaf, [])
-            yield from new if retrain_siblings and new else _joined(list(known), new, n_features)
+            if retrain_siblings and new:
+                yield from new
+                continue
+            begin, end = layer.chunk_ptr[leaf : leaf + 2].tolist()
+            known = [layer.chunk(i) for i in range(begin, end)]
+            yield from _joined_chunks(known, new, n_features)
 
     layers = [*ranker.layers[:-1], Layer.from_chunks(pointers, chunks())]
     return TreeRanker(layers, tree.slot_label, tree.n_labels, n_features), n_iter
 
 
 def warn_of_absent(examples, tree, new, *, retrain_siblings):
-    """Warn where the examples lack many of the known labels that new ones must be told from."""
-    leaf, known = tree.parents(tree.n_levels), ~np.isin(tree.slot_label, new)
+    """Warn if many known labels in the clusters of new labels have no examples."""
+    leaf = tree.parents(tree.n_levels)
+    known = ~np.isin(tree.slot_label, new)
     beside = known & np.isin(leaf, leaf[~known])
     siblings = np.unique(tree.slot_label[beside])
     n_absent = int((np.bincount(examples.Y.indices, minlength=tree.n_labels)[siblings] == 0).sum())
-    if n_absent <= (0 if retrain_siblings else _MOST_ABSENT) * len(siblings):
+    max_fraction = 0 if retrain_siblings else _MAX_ABSENT
+    if n_absent <= max_fraction * len(siblings):
         return
-    harm = "are ranked no longer" if retrain_siblings else "may be ranked too low"
+    effect = "are no longer ranked" if retrain_siblings else "may be ranked too low"
     warnings.warn(
-        f"X has no row of {n_absent} of the {len(siblings)} known labels in the clusters that got "
-        f"new ones. If fit had some, add_labels should have them, too: these labels {harm}.",
+        f"X has no rows of {n_absent} of the {len(siblings)} known labels in the clusters of the "
+        f"new labels. These labels {effect}. Pass their rows to add_labels if fit had any.",
         stacklevel=4,
     )
 
 
-def _joined(known, new, n_features):
-    """Chunks of a node's children that were known and then of the new ones."""
+def _joined_chunks(known, new, n_features):
+    """Return the chunks of the known children of a node, followed by those of the new ones."""
     if not new:
         return known
     full = [chunk for chunk in known if len(chunk.bias) == CHUNK_WIDTH]

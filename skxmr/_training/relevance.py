@@ -32,9 +32,10 @@ def check_relevance(relevance, indicator, weight, C):
         single precision.
     """
     relevance = check_matrix(relevance, "relevance", indicator.shape[0])
-    parts = ("indptr", "indices")
-    same = all(np.array_equal(getattr(relevance, p), getattr(indicator, p)) for p in parts)
-    if relevance.shape != indicator.shape or not same or (relevance.data < 0).any():
+    same_shape = relevance.shape == indicator.shape
+    same_indptr = np.array_equal(relevance.indptr, indicator.indptr)
+    same_indices = np.array_equal(relevance.indices, indicator.indices)
+    if not (same_shape and same_indptr and same_indices) or (relevance.data < 0).any():
         raise ValueError(
             f"relevance must have shape {indicator.shape}, entries above 0 where y is 1, and 0 "
             f"elsewhere, got shape {relevance.shape}, {(relevance.data > 0).sum()} entries above 0 "
@@ -55,11 +56,10 @@ def check_relevance(relevance, indicator, weight, C):
 
 
 def as_weights(node, cost, source, weight):
-    """Turn the costs of positives into weights of rows, which the solvers support.
+    """Convert the costs of positives to weights of rows, which the solvers support.
 
-    An example with positives becomes several rows. There is one row per different cost of its
-    positives, from which only these positives learn, and one row from which all other children
-    learn.
+    An example with positives becomes several rows: one row per distinct cost of its positives,
+    which trains only these positives, and one row that trains all other children.
 
     Parameters
     ----------
@@ -67,25 +67,25 @@ def as_weights(node, cost, source, weight):
     cost : ndarray of float32
         Factor of C for each positive of the node, above 0.
     source : ndarray of int32
-        By example, as for `train_columns`.
+        One value per example, as for `train_columns`.
     weight : ndarray of float32 or None
-        By example, as for `train_columns`.
+        One value per example, as for `train_columns`.
 
     Returns
     -------
     node : NodeExamples
         The node with these rows as examples, numbered from 0.
     source : ndarray of int32
-        By row.
+        One value per row.
     weight : ndarray of float32
-        By row.
+        One value per row.
     """
     example = np.searchsorted(node.examples, node.positive)
     role = node.role
     if role is None:
         role = np.full(len(node.examples), FOR_ALL, dtype=np.uint8)
     shared = np.flatnonzero(role == FOR_ALL)
-    # One row per different pair of an example and a cost.
+    # One row per distinct pair of an example and a cost.
     costs, which_cost = np.unique(cost.astype(np.float32, copy=False), return_inverse=True)
     pairs, row = np.unique(example * len(costs) + which_cost, return_inverse=True)
     row_example, row_cost = np.divmod(pairs, len(costs))
@@ -96,7 +96,7 @@ def as_weights(node, cost, source, weight):
     order = np.lexsort((number, child))
     row_role = np.full(len(shared) + len(row_example), FOR_POSITIVES, dtype=np.uint8)
     row_role[: len(shared)] = np.where(np.isin(shared, example), FOR_OTHERS, FOR_ALL)
-    rows = NodeExamples(
+    row_node = NodeExamples(
         np.arange(len(row_role), dtype=np.int32),
         group_pointers(child, len(node.positive_ptr) - 1),
         number[order].astype(np.int32),
@@ -105,4 +105,4 @@ def as_weights(node, cost, source, weight):
     of_row = node.examples[np.concatenate((shared, row_example))]
     row_weight = np.ones(len(row_role), dtype=np.float32) if weight is None else weight[of_row]
     row_weight[len(shared) :] *= costs[row_cost]
-    return rows, source[of_row], row_weight
+    return row_node, source[of_row], row_weight

@@ -21,8 +21,18 @@ from .trainer import train_layers
 class TrainingOptions(NamedTuple):
     """The parameters of training.
 
-    The version of the library is one of them. Another version thus does not find the results of
-    this one in a memory.
+    The version of the library is one of them, so that a memory never returns the results of
+    another version.
+
+    Attributes
+    ----------
+    label_embedding : str
+    params : TrainParams
+    sampling : Sampling
+    weight_dtype : {"float32", "float16"}
+    random_state : int, RandomState instance or None
+    library : str
+        Version of skxmr.
     """
 
     label_embedding: str
@@ -43,7 +53,7 @@ class TrainedTree(NamedTuple):
     tree : LabelTree
     layers : list of Layer
     n_iter : int
-        The largest number of passes of the solver for any node.
+        Largest number of passes of the solver for any node.
     """
 
     indexer: BaseEstimator | None
@@ -88,14 +98,14 @@ class TreeTrainer:
         return train(data.key, data, indexer, options, n_jobs=self.n_jobs)
 
     def key_of(self, data):
-        """Return the key of training data in the memory, or None if nothing is remembered."""
+        """Return the key of training data in the memory, or None if the memory stores nothing."""
         return data.key if caching.remembers(self.memory) else None
 
 
 def _index_and_train(data_key, data, indexer, options, *, n_jobs):
-    """Build the tree and train its layers. This is what a memory caches.
+    """Build the tree and train its layers; the function that a memory caches.
 
-    The seeds are drawn here. A `random_state` of None is thus found in the memory again.
+    The seeds are drawn here, so that the memory finds the result for a `random_state` of None.
     """
     random_state = check_random_state(options.random_state)
     if isinstance(indexer, LabelTree):

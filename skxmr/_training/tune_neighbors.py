@@ -1,60 +1,45 @@
-"""Settings of nearest neighbors that rank best on examples held out of training."""
+"""Choice of the settings of nearest neighbors on held-out examples."""
 
 from itertools import product
 
 import numpy as np
-import scipy.sparse as sp
 
-from .._core import CSRView
 from .._ranking.ensemble import (
     N_NEIGHBOR_LABELS,
     NeighborWeighting,
     TreeEnsemble,
     WeightedNeighbors,
 )
-from .._ranking.neighbors import make_neighbor_rows
 from ..metrics._ranking import ndcg_at_k
 
-#: Every tenth example is held out, and no more than this many; with fewer, nothing can be said.
-_HELD_OUT, _FEWEST = 3000, 30
+#: Values to choose from: numbers of neighbors, powers of the similarity and neighbor weights.
+_NUMBERS = (10, 20, 40)
+_POWERS = (1.0, 2.0, 3.0, 5.0)
+_WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5)
 
-_NUMBERS, _POWERS, _SHARES = (10, 20, 40), (1.0, 2.0, 3.0, 5.0), (0.1, 0.2, 0.3, 0.4, 0.5)
 
-
-def choose_weighting(examples, n_rows, train, options, default):
+def choose_weighting(held_out, options):
     """Choose the settings of nearest neighbors by nDCG@5 of held-out examples.
 
     Parameters
     ----------
-    examples : Examples
-    n_rows : int
-        Examples of later rows are not held out: they stand for labels.
-    train : callable
-        Returns a TreeRanker trained on examples.
+    held_out : HeldOut
     options : SearchOptions
-        Of a post-processor whose scores are not logarithms.
-    default : NeighborWeighting
-        Returned if there are too few examples to hold any out.
+        The scores of its post-processor must not be logarithms.
 
     Returns
     -------
     weighting : NeighborWeighting or None
         None if neighbors do not improve the ranking.
     """
-    held, kept = _parted(examples, n_rows)
-    if len(held) < _FEWEST:
-        return default
-    others = _taken(examples, kept)
-    model = train(others)
-    rows = make_neighbor_rows(others)
-    n = len(held)
-    view = CSRView(examples.X[examples.source[held]])
-    Y = examples.Y[held]
-    labels, scores = model.rank(view, 0, n, N_NEIGHBOR_LABELS, options)
-    weightings = [NeighborWeighting(*values) for values in product(_NUMBERS, _POWERS, _SHARES)]
-    widest = max(weightings)
-    found = TreeEnsemble([model], WeightedNeighbors(rows, widest)).find_neighbors(
-        labels, view, 0, n
+    model = held_out.tree
+    rows = held_out.neighbor_rows
+    Y = held_out.Y
+    labels, scores = held_out.rank(model, N_NEIGHBOR_LABELS, options)
+    weightings = [NeighborWeighting(*values) for values in product(_NUMBERS, _POWERS, _WEIGHTS)]
+    largest = max(weightings)
+    found = TreeEnsemble([model], WeightedNeighbors(rows, largest)).find_neighbors(
+        labels, held_out.view, 0, Y.shape[0]
     )
 
     def quality(weighting):
@@ -68,26 +53,3 @@ def choose_weighting(examples, n_rows, train, options, default):
     if max(qualities) <= ndcg_at_k(Y, labels[:, :5], k=5):
         return None
     return weightings[int(np.argmax(qualities))]
-
-
-def _parted(examples, n_rows):
-    """Numbers of the examples that are held out, and of the others."""
-    real = np.flatnonzero(examples.source < n_rows)
-    held = real[:: max(10, len(real) // _HELD_OUT)]
-    return held, np.setdiff1d(np.arange(len(examples.source)), held)
-
-
-def _taken(examples, rows):
-    """Some of the examples."""
-
-    def part(values):
-        taken = None if values is None else values[rows]
-        return sp.csr_matrix(taken) if sp.issparse(taken) else taken
-
-    return examples._replace(
-        Y=part(examples.Y),
-        source=part(examples.source),
-        weight=part(examples.weight),
-        relevance=part(examples.relevance),
-        negatives=part(examples.negatives),
-    )

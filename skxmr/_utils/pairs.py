@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from .._core import csr_top_k
+from .._core import csr_top_k, indptr_of
 
 
 def row_of_entries(matrix):
@@ -82,6 +82,16 @@ def top_k(scores, k):
     return labels, best
 
 
+def ranking_csr(labels, scores, n_labels):
+    """Return a ranking as a canonical CSR matrix of the scores of its labels."""
+    reached = labels >= 0
+    indptr = indptr_of(reached.sum(axis=1))
+    entries = (scores[reached], labels[reached], indptr)
+    matrix = sparse.csr_matrix(entries, shape=(len(labels), n_labels))
+    matrix.sort_indices()
+    return matrix
+
+
 def first_k(scores, k):
     """Return the entries of the k best of each row; all of them if k is None."""
     return scores if k is None else select(scores, ranks(scores) <= k)
@@ -89,5 +99,5 @@ def first_k(scores, k):
 
 def select(matrix, chosen):
     """Return a CSR matrix with the chosen ones of its stored entries."""
-    indptr = np.concatenate(([0], np.cumsum(chosen)))[matrix.indptr]
+    indptr = indptr_of(chosen)[matrix.indptr]
     return sparse.csr_matrix((matrix.data[chosen], matrix.indices[chosen], indptr), matrix.shape)

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import scipy.sparse as sp
 
-from .._core import AppendableArray, csr_group_sum
+from .._core import AppendableArray, csr_group_sum, indptr_of
 from . import parallel
 
 #: Number of nonzeros summed per task, unless a group has more. A task takes well below a second.
@@ -25,8 +25,7 @@ def group_pointers(groups, n_groups):
     -------
     pointers : ndarray of int64, shape (n_groups + 1,)
     """
-    counts = np.bincount(groups, minlength=n_groups)
-    return np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+    return indptr_of(np.bincount(groups, minlength=n_groups))
 
 
 def group_sums(matrix, group_ptr, member, weight, *, normalize, n_jobs, what):
@@ -47,11 +46,11 @@ def group_sums(matrix, group_ptr, member, weight, *, normalize, n_jobs, what):
     sums : csr_matrix of float32, shape (n_groups, matrix.shape[1])
     """
     lengths = np.diff(matrix.indptr)[member]
-    before = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))[group_ptr]
+    before = indptr_of(lengths)[group_ptr]
     n_parts = max(4 * parallel.n_workers(n_jobs), int(before[-1] // _TASK_NONZEROS))
     parts = _parts(before, n_parts)
-    tasks = [(matrix, group_ptr, member, weight, lo, hi, normalize) for lo, hi in parts]
-    costs = [int(before[hi] - before[lo]) + 1 for lo, hi in parts]
+    tasks = [(matrix, group_ptr, member, weight, begin, end, normalize) for begin, end in parts]
+    costs = [int(before[end] - before[begin]) + 1 for begin, end in parts]
     indices = AppendableArray(np.int32)
     data = AppendableArray(np.float32)
     lengths = AppendableArray(np.int64)
@@ -60,7 +59,7 @@ def group_sums(matrix, group_ptr, member, weight, *, normalize, n_jobs, what):
             indices.append(block.indices)
             data.append(block.data)
             lengths.append(np.diff(block.indptr))
-    indptr = np.concatenate(([0], np.cumsum(lengths.take())))
+    indptr = indptr_of(lengths.take())
     shape = (len(group_ptr) - 1, matrix.shape[1])
     return sp.csr_matrix((data.take(), indices.take(), indptr), shape=shape)
 
@@ -76,5 +75,5 @@ def _parts(before, n_parts):
     return list(pairwise(edges))
 
 
-def _sum_groups(matrix, group_ptr, member, weight, lo, hi, normalize):
-    return csr_group_sum(matrix, group_ptr, member, weight, lo, hi, normalize=normalize)
+def _sum_groups(matrix, group_ptr, member, weight, begin, end, normalize):
+    return csr_group_sum(matrix, group_ptr, member, weight, begin, end, normalize=normalize)

@@ -17,6 +17,15 @@ from .matrices import (
     indicator_csr,
     widened,
 )
+from .named_targets import (
+    aligned_frame,
+    indicator_of_lists,
+    is_frame,
+    label_lists,
+)
+
+#: Bytes of a dense indicator that is worth a warning.
+_LARGE = 1 << 30
 
 
 def target_array(y, name):
@@ -40,6 +49,12 @@ def check_features_and_targets(estimator, X, y):
     check_sparse_structure(X, "X")
     X = widened(X)
     y = None if y is None else widened(target_array(y, "y"))
+    if isinstance(y, np.ndarray) and y.ndim == 2 and y.nbytes > _LARGE:
+        warnings.warn(
+            f"y is a dense array of {y.nbytes / 2**30:.1f} GiB; a sparse matrix takes less, such "
+            "as of MultiLabelBinarizer(sparse_output=True)",
+            stacklevel=4,
+        )
     return validate_data(estimator, X, y, accept_sparse="csr", dtype=np.float32, multi_output=True)
 
 
@@ -51,9 +66,10 @@ class Targets(NamedTuple):
     indicator : csr_matrix of float32, shape (n, n_labels)
         Canonical; stores only ones.
     classes : ndarray or None
-        Class of each column, if y was one-dimensional.
+        Class or name of each column, if y was one-dimensional or has names.
     container : str
-        Container of predictions: "classes", "dense", "spmatrix" or "sparray".
+        Container of predictions: "classes", "dense", "spmatrix", "sparray", "lists", "arrays" or
+        "frame".
     """
 
     indicator: sp.csr_matrix
@@ -61,17 +77,24 @@ class Targets(NamedTuple):
     container: str
 
 
-def encode_targets(y):
+def encode_targets(y, names=None, container=None):
     """Encode a y that passed check_features_and_targets.
+
+    Parameters
+    ----------
+    y : {ndarray, sparse matrix}
+    names, container
+        As of NamedTargets.
 
     Returns
     -------
     targets : Targets
     """
     if sp.issparse(y):
-        return Targets(_indicator(y), None, "sparray" if isinstance(y, sp.sparray) else "spmatrix")
-    if y.ndim == 2 and y.shape[1] > 1:
-        return Targets(_indicator(y), None, "dense")
+        kind = "sparray" if isinstance(y, sp.sparray) else "spmatrix"
+        return Targets(_indicator(y), names, container or kind)
+    if y.ndim == 2 and (y.shape[1] > 1 or names is not None):
+        return Targets(_indicator(y), names, container or "dense")
     y = check_classes(y)
     classes, codes = np.unique(y, return_inverse=True)
     pointers = np.arange(len(y) + 1)
@@ -156,8 +179,15 @@ def truth_for(ranker, y):
     ValueError
         If y does not have a column for each label.
     """
-    y = target_array(y, "y")
     classes = getattr(ranker, "classes_", None)
+    lists = label_lists(y)
+    if lists is not None:
+        if classes is None:
+            raise TypeError(f"estimator must have classes_ where Y is lists, got {ranker!r}")
+        return indicator_of_lists(lists, np.asarray(classes), keep_unknown=True)
+    if is_frame(y) and getattr(ranker, "_container", None) == "frame":
+        y = aligned_frame(y, classes)
+    y = target_array(y, "y")
     multilabel = getattr(ranker, "multilabel_", False)
     is_column = not sp.issparse(y) and y.ndim == 2 and y.shape[1] == 1
     if not multilabel and (y.ndim == 1 or (is_column and classes is not None)):
@@ -179,4 +209,7 @@ def known_truth(ranker, y, n_rows=None):
     -------
     truth : csr_matrix of float32, shape (n, n_labels)
     """
-    return check_indicator(truth_for(ranker, y), "y", n_rows, ranker.n_labels_)
+    truth = truth_for(ranker, y)
+    if truth.shape[1] > ranker.n_labels_ and label_lists(y) is not None:
+        truth = truth[:, : ranker.n_labels_]  # labels that the ranker does not know
+    return check_indicator(truth, "y", n_rows, ranker.n_labels_)

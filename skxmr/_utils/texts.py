@@ -5,6 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from .._core import indptr_of
+
 
 def check_ordered(values, name):
     """Check that values are in a container with a defined order."""
@@ -47,8 +49,8 @@ def pack_strings(strings):
         Offset of each string in `data`, and the end of the last.
     """
     encoded = [s.encode("utf-8", "surrogatepass") for s in strings]
-    pointers = np.concatenate(([0], np.cumsum([len(e) for e in encoded], dtype=np.int64)))
-    return np.frombuffer(b"".join(encoded), dtype=np.uint8), pointers.astype(np.int64)
+    pointers = indptr_of([len(e) for e in encoded])
+    return np.frombuffer(b"".join(encoded), dtype=np.uint8), pointers
 
 
 def unpack_strings(data, pointers):
@@ -89,4 +91,4 @@ def code_points(texts):
     """
     lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
     points = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    return np.concatenate(([0], np.cumsum(lengths))), points.astype(np.uint32, copy=False)
+    return indptr_of(lengths), points.astype(np.uint32, copy=False)

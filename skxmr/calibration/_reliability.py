@@ -4,9 +4,9 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import Bunch
 
-from .._ranking.wrapped import dense_csr, ranking_csr
+from .._ranking.wrapped import dense_csr
 from .._utils.matrices import as_array, check_indicator, check_sparse_structure
-from .._utils.pairs import first_k, is_true, row_of_entries
+from .._utils.pairs import first_k, is_true, ranking_csr, row_of_entries
 from .._utils.params import check_integer, check_option
 
 #: Tolerance above 1: a mean in single precision can exceed the largest of its values.

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from .._ranking.ranking import Ranking, library_of
 from .._utils.cloning import clone_with
 from .._utils.estimators import consistent, fitted_in_one_step
 from .._utils.matrices import canonical_csr
@@ -260,11 +261,12 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        queries : ndarray of int32, shape (n_samples, k)
-            Indices of `classes_`, best first. Padded with -1 if fewer queries begin with the
-            prefix, or if the beam reaches fewer.
-        scores : ndarray of float32, shape (n_samples, k)
-            Padded with -inf.
+        ranking : Ranking
+            A pair of arrays with the shape (n_samples, k). ``ranking.names`` lists the queries.
+
+            - `labels` (int32): indices of `classes_`, best first. Padded with -1 if fewer queries
+              begin with the prefix, or if the beam reaches fewer.
+            - `scores` (float32): padded with -inf.
 
         Raises
         ------
@@ -277,7 +279,8 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         check_boolean(self.constrained, "constrained")
         check_integer(k, "k", 1, np.iinfo(np.int32).max)
         previous, prefixes = check_pairs(self, X, reset=False)
-        return self._rank(previous, prefixes, k, self.constrained)
+        ranking = self._rank(previous, prefixes, k, self.constrained)
+        return Ranking(*ranking, self.classes_, library_of(X))
 
     @consistent
     def predict(self, X):

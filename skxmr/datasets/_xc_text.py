@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_array, check_consistent_length
 
+from .._core import indptr_of
 from .._utils.matrices import canonical_csr, indicator_csr
 from ._decimals import parse_decimals
 from ._files import as_path, damaged_file_errors, open_binary, without_mark
@@ -314,16 +315,13 @@ def _empty_block():
 def _assemble(blocks, x_shape, y_shape, path):
     """Return X and Y from the parts of all blocks."""
     n_labels, n_features, labels, features, values = map(np.concatenate, zip(*blocks, strict=True))
-    X = sp.csr_matrix((values, features, _indptr(n_features)), shape=x_shape)
-    Y = sp.csr_matrix((np.ones_like(labels, np.float32), labels, _indptr(n_labels)), shape=y_shape)
+    X = sp.csr_matrix((values, features, indptr_of(n_features)), shape=x_shape)
+    Y = sp.csr_matrix(
+        (np.ones_like(labels, np.float32), labels, indptr_of(n_labels)), shape=y_shape
+    )
     Y.sum_duplicates()
     Y.data[:] = 1.0
     return canonical_csr(X, path), Y
-
-
-def _indptr(counts):
-    """Return the index pointers of rows from the number of entries of each."""
-    return np.concatenate([[0], np.cumsum(counts)])
 
 
 def _checked_copy(matrix, name):

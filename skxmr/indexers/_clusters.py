@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
 
-from .._core import CSRView, kmeans
+from .._core import CSRView, indptr_of, kmeans
 from .._utils import parallel, progress
 from .._utils.cloning import draw_seed
 from .._utils.params import check_boolean, check_integer, check_n_jobs, check_seed
@@ -142,7 +142,7 @@ def split(rows, clusters, n_clusters):
 
 def join_tree(child_ptr, leaves):
     """Make a tree from the pointers of its inner levels and the labels of each leaf cluster."""
-    leaf_ptr = np.cumsum([0] + [len(leaf) for leaf in leaves])
+    leaf_ptr = indptr_of([len(leaf) for leaf in leaves])
     return LabelTree([*child_ptr, leaf_ptr], np.concatenate(leaves))
 
 
@@ -186,7 +186,7 @@ def divide_balanced(Z, seed, indexer):
             for divided in zip(groups, clusters, counts, strict=True)
             for part in split(*divided)
         ]
-        child_ptr.append(np.cumsum([0, *counts]))
+        child_ptr.append(indptr_of(counts))
     return groups, child_ptr, most_iter
 
 
@@ -304,5 +304,5 @@ def _divide_large(Z, groups, seed, indexer, count_of, *, balanced, part):
     children = [[rows] for rows in groups]
     for i, divided, count in zip(large, clusters, counts, strict=True):
         children[i] = [rows for rows in split(groups[i], divided, count) if len(rows)]
-    pointers = np.cumsum([0] + [len(below) for below in children])
+    pointers = indptr_of([len(below) for below in children])
     return [rows for below in children for rows in below], pointers, n_iter

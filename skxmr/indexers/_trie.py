@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .._core import sort_texts
+from .._core import indptr_of, sort_texts
 from .._utils import parallel
 from .._utils.params import check_integer
 from .._utils.texts import code_points
@@ -66,7 +66,7 @@ class _SortedTexts:
         self.length = np.diff(self.pointers)[self.order]
         differs = self.common[1:] < np.maximum(self.length[1:], self.length[:-1])
         #: Number of distinct texts before the text at each position.
-        self.n_before = np.concatenate(([0], np.cumsum(differs)))
+        self.n_before = indptr_of(differs)
         positions = np.flatnonzero(differs) + 1
         self._cuts = positions[np.argsort(self.common[positions], kind="stable")]
         self._depth = self.common[self._cuts]

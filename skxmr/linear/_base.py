@@ -2,6 +2,7 @@
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.special import expit
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
@@ -9,10 +10,12 @@ from .._ranking.base import SearchOptions
 from .._ranking.batch import rank_all
 from .._ranking.classifier import RankingClassifierMixin
 from .._ranking.post_processors import POST_PROCESSORS
+from .._ranking.ranking import Ranking, library_of
 from .._ranking.restriction import Restriction
-from .._ranking.wrapped import ranking_csr
+from .._ranking.selection import N_COMPARED, exponentials
 from .._utils.estimators import consistent
 from .._utils.matrices import check_features, pair_to_csr, single_row
+from .._utils.pairs import ranking_csr
 from .._utils.params import check_integer
 from ._fitted import FittedAttribute
 from ._inputs import check_frontier, check_limits, check_restriction
@@ -68,20 +71,24 @@ class FittedRanking(RankingClassifierMixin, BaseEstimator):
         row = None if ranker is None else single_row(X, ranker.n_features)
         if row is None:
             return None
+        if whole_ranker.trees[0] is not fitted.rankers[0]:  # another thread has changed the model
+            return None
         if limits is not None:
-            return _rank_limited_row(ranker, row, whole_ranker.trees, fitted, restriction, limits)
-        if restriction is None:
-            return ranker.sparse(*row) if isinstance(row, tuple) else ranker.dense(row)
-        if not _restricts_one_row(restriction, len(fitted.trees)):
+            ranking = _rank_limited_row(ranker, row, fitted, restriction, limits)
+            return None if ranking is None else Ranking(*ranking, fitted.classes)
+        if restriction is not None and not _restricts_one_row(restriction, len(fitted.trees)):
             return None
         if isinstance(row, tuple):
-            return ranker.sparse(*row, restriction)
-        return ranker.dense(row, restriction)
+            ranking = ranker.sparse(*row, restriction)
+        else:
+            ranking = ranker.dense(row, restriction)
+        return None if ranking is None else Ranking(*ranking, fitted.classes)
 
     @consistent
     def _rank_checked(self, X, k, frontier, restriction, limits):
         """Rank after all checks."""
         check_is_fitted(self)
+        library = library_of(X)
         X = self._check_rows(pair_to_csr(X, self.n_features_in_) if isinstance(X, tuple) else X)
         check_integer(k, "k", 1, np.iinfo(np.int32).max)
         trees = self._fitted.trees
@@ -95,10 +102,12 @@ class FittedRanking(RankingClassifierMixin, BaseEstimator):
             row = self._ranker.row_ranker(int(k), int(self.beam_width), self.post_processor)
             indices = np.ascontiguousarray(X.indices)
             ranking = row.sparse(indices, np.ascontiguousarray(X.data), restriction, constraint)
-            return _at_least(ranking, floor)
-        return self._rank(
-            X, k, floor=floor, frontier=starts, restriction=restriction, constraint=constraint
-        )
+            ranking = _at_least(ranking, floor)
+        else:
+            ranking = self._rank(
+                X, k, floor=floor, frontier=starts, restriction=restriction, constraint=constraint
+            )
+        return Ranking(*ranking, self._fitted.classes, library)
 
     def _rank(self, X, k, *, beam_width=None, **options):
         """Rank for checked rows."""
@@ -129,11 +138,36 @@ class FittedRanking(RankingClassifierMixin, BaseEstimator):
         ]
         return sp.vstack(blocks, format="csr") if len(blocks) > 1 else blocks[0]
 
-    def _predicted_scores(self, X):
+    @property
+    def _threshold(self):
+        return self._fitted.threshold if is_auto(self.threshold) else self.threshold
+
+    def _scores_above(self, X, threshold):
         # Scores above the largest number are infinite.
         with np.errstate(over="ignore"):
-            above = float(np.nextafter(np.float32(self.threshold), np.float32(np.inf)))
+            above = float(np.nextafter(np.float32(threshold), np.float32(np.inf)))
         return self._reached_scores(X, floor=above)
+
+    def _compared_ranking(self, X):
+        return self._rank(X, N_COMPARED)
+
+    @property
+    def _even_score(self):
+        post_processor = POST_PROCESSORS[self.post_processor]
+        if post_processor.in_unit_interval:
+            return 0.5
+        return float(np.log(0.5)) if post_processor.is_log else 0.0
+
+    def _compared_values(self, scores):
+        post_processor = POST_PROCESSORS[self.post_processor]
+        if post_processor.in_unit_interval:
+            return scores.astype(np.float64)
+        if post_processor.is_log:
+            return exponentials(scores)
+        margins = scores.astype(np.float64)
+        if self.loss == "log_loss":
+            return expit(margins)
+        return np.exp(-(np.maximum(0, 1 - margins) ** 3))
 
     def _reached_probabilities(self, X):
         probabilities = self._reached_scores(X)
@@ -154,24 +188,20 @@ class FittedRanking(RankingClassifierMixin, BaseEstimator):
         return True
 
 
-def _rank_limited_row(ranker, row, trees, fitted, restriction, limits):
+def _rank_limited_row(ranker, row, fitted, restriction, limits):
     """Rank a single row within limits if it needs no more checks. Otherwise return None.
 
     Parameters
     ----------
     ranker : RowRanker
     row : tuple (indices, values), or ndarray
-    trees : tuple of TreeRanker
-        The trees of the ranker.
     fitted : FittedState
     restriction : Restriction or None
     limits : LabelLimits
     """
-    if trees[0] is not fitted.rankers[0]:  # another thread has changed the model
+    if restriction is not None and not _restricts_one_row(restriction, len(fitted.trees)):
         return None
-    if restriction is not None and not _restricts_one_row(restriction, len(trees)):
-        return None
-    constraint, floor = check_limits(limits, trees, 1, fitted.classes)
+    constraint, floor = check_limits(limits, fitted.rankers, 1, fitted.classes)
     if isinstance(row, tuple):
         ranking = ranker.sparse(*row, restriction, constraint)
     else:

@@ -23,6 +23,8 @@ class FitResult(NamedTuple):
     rankers : list of TreeRanker
         One for each tree.
     weighting : NeighborWeighting or None
+    threshold : float or None
+        The one that fit chose.
     classes : ndarray
     container : str
         As of Targets.
@@ -33,6 +35,7 @@ class FitResult(NamedTuple):
     trees: list
     rankers: list
     weighting: NeighborWeighting | None
+    threshold: float | None
     classes: np.ndarray
     container: str
     n_iter: int
@@ -81,7 +84,9 @@ def keys_of(classifier, given):
 
     after_pruning = names_affecting(Affects.RANKING, Affects.RUNNING)
     after_training = after_pruning | names_affecting(Affects.PRUNING)
-    without_effect = names_affecting(Affects.RUNNING)
-    if not is_auto(classifier.n_neighbors):  # otherwise they are chosen by ranking
-        without_effect = after_pruning
+    without_effect = after_pruning
+    if is_auto(classifier.threshold):  # it is chosen by ranking
+        without_effect = names_affecting(Affects.RUNNING)
+    elif is_auto(classifier.n_neighbors):  # as above, but the threshold plays no part
+        without_effect = names_affecting(Affects.RUNNING) | {"threshold"}
     return Keys(key(PARAMETERS.keys()), key(after_training), key(without_effect))

@@ -10,6 +10,7 @@ from .._utils.estimators import change_lock, consistent, snapshot
 from .._utils.folder import write_folder
 from .._utils.matrices import pair_to_csr
 from .._utils.params import check_boolean, check_integer, check_option
+from .._utils.suggestions import suggesting, suggestion
 from ._base import FittedRanking
 from ._fit import fitted_state
 from ._fitted import FittedAttribute, converted_state, names_of_features
@@ -94,8 +95,17 @@ class XRLinearClassifier(FittedRanking):
         variants with "log-" add logarithms instead of multiplying, so that no score underflows. The
         scores of "noop" are margins. They cannot be combined with neighbors, which are not used
         then.
-    threshold : float, default=0.5
-        For a multilabel y, `predict` returns the labels with higher scores.
+    threshold : float, "auto" or None, default=None
+        Selects the labels that `predict` returns for a multilabel y. With None, `predict` returns
+        the best label of each row, and all others whose score is at least a tenth of the sum of the
+        row's 20 highest scores. For this comparison, the post-processors with "log-" count as those
+        without, and the margins of "noop" are turned into scores by a sigmoid if the loss is the
+        log loss, and by the l3-hinge otherwise. With fewer than 10 labels, None is a threshold of
+        0.5, or of 0 for margins. With a number, `predict` returns the labels with
+        higher scores. With "auto", fit chooses the number with the best micro-averaged F1 on
+        held-out rows, for the parameters of the search in fit and with one tree. This doubles the
+        time of a fit with one tree, but shares the training of ``n_neighbors="auto"``. With fewer
+        than 300 rows, "auto" is None.
     n_neighbors : int, "auto" or None, default=20
         Number of nearest training rows whose labels contribute to the scores. Candidates are the
         rows that have one of the labels ranked highest. The model then contains the training rows,
@@ -123,7 +133,8 @@ class XRLinearClassifier(FittedRanking):
     Attributes
     ----------
     classes_ : ndarray of shape (n_labels,)
-        The classes of a one-dimensional y, or the column numbers of a multilabel y.
+        The classes of a one-dimensional y. For a multilabel y, the names of the labels: those in
+        the lists, the columns of the frame or `label_names`. Otherwise the column numbers.
     feature_names_in_ : ndarray of str, shape (n_features,)
         Names of the columns of X. Defined only if all of them are strings.
     indexer_ : estimator or None
@@ -141,6 +152,8 @@ class XRLinearClassifier(FittedRanking):
         Number of levels of the tree below the root.
     neighbors_ : named tuple (n_neighbors, power, weight) or None
         Settings of the nearest neighbors when the model was fitted. None without neighbors.
+    threshold_ : float or None
+        The `threshold` of fit; with "auto", the chosen number.
     tree_ : LabelTree
         The first tree.
     trees_ : list of LabelTree
@@ -154,10 +167,10 @@ class XRLinearClassifier(FittedRanking):
 
     Notes
     -----
-    `y` may be a sparse or dense 0/1 indicator matrix or one-dimensional class labels. Predictions
-    have the same kind. The model does not depend on the order of the rows. A row of weight 2 is
-    equivalent to the same row given twice. Labels without training rows are still ranked, with low
-    scores. A row without features is ranked by the biases.
+    Predictions have the kind of `y`: lists of labels (the best label first), a sparse or dense 0/1
+    indicator matrix, a DataFrame, or one class per row. The model does not depend on the order of
+    the rows. A row of weight 2 is equivalent to the same row given twice. Labels without training
+    rows are still ranked, with low scores. A row without features is ranked by the biases.
 
     References
     ----------
@@ -178,6 +191,7 @@ class XRLinearClassifier(FittedRanking):
     ['mammals', 'birds']
     """
 
+    @suggesting
     def __init__(
         self,
         indexer=None,
@@ -197,7 +211,7 @@ class XRLinearClassifier(FittedRanking):
         weight_dtype="float32",
         beam_width=10,
         post_processor="l3-hinge",
-        threshold=0.5,
+        threshold=None,
         n_neighbors=20,
         neighbor_weight=0.2,
         neighbor_power=3.0,
@@ -240,8 +254,33 @@ class XRLinearClassifier(FittedRanking):
     n_labels_ = FittedAttribute(lambda fitted: fitted.n_labels)
     n_levels_ = FittedAttribute(lambda fitted: fitted.trees[0].n_levels)
     neighbors_ = FittedAttribute(lambda fitted: fitted.weighting)
+    threshold_ = FittedAttribute(lambda fitted: fitted.threshold)
     tree_ = FittedAttribute(lambda fitted: fitted.trees[0])
     trees_ = FittedAttribute(lambda fitted: list(fitted.trees))
+
+    def set_params(self, **params):
+        """Set parameters, as in scikit-learn.
+
+        Parameters
+        ----------
+        **params
+            Parameters of the estimator, and ``indexer__...`` for those of the indexer.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter is unknown. The message suggests a similar one.
+        """
+        own = self.get_params(deep=False)
+        for name in params:
+            hint = suggestion(name, list(own)) if "__" not in name and name not in own else ""
+            if hint:
+                raise ValueError(f"XRLinearClassifier has no parameter {name!r}; {hint}")
+        return super().set_params(**params)
 
     def __setstate__(self, state):
         super().__setstate__(converted_state(state))
@@ -259,6 +298,7 @@ class XRLinearClassifier(FittedRanking):
         label_examples=None,
         relevance=None,
         negatives=None,
+        label_names=None,
     ):
         """Build the label tree and train its rankers.
 
@@ -267,7 +307,8 @@ class XRLinearClassifier(FittedRanking):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training rows.
         y : {array-like, sparse matrix} of shape (n_samples, n_labels) or (n_samples,)
-            0/1 indicator matrix, or one class per row.
+            The labels of each row: a list, array or Series of lists, tuples or sets of labels; a
+            0/1 indicator matrix, or a DataFrame of indicator columns; or one class per row.
         sample_weight : array-like of shape (n_samples,), optional
             Multiplies C for each row.
         label_features : {array-like, sparse matrix} of shape (n_labels, d), optional
@@ -287,6 +328,9 @@ class XRLinearClassifier(FittedRanking):
             Explicit negatives. Where it is not 0, the row is also used to train the rankers of the
             label and of all nodes on its path, with their siblings, for any `negative_sampling`.
             Entries where y is 1 have no effect.
+        label_names : sequence of str, length n_labels, optional
+            Names of the columns of an indicator matrix. They become `classes_`. Different labels
+            may have the same name.
 
         Returns
         -------
@@ -299,7 +343,13 @@ class XRLinearClassifier(FittedRanking):
         """
         check_params(self)
         given = FitInput(
-            sample_weight, label_features, label_text, label_examples, relevance, negatives
+            sample_weight,
+            label_features,
+            label_text,
+            label_examples,
+            relevance,
+            negatives,
+            label_names,
         )
         with change_lock(self):
             fresh = snapshot(self)
@@ -307,6 +357,7 @@ class XRLinearClassifier(FittedRanking):
             self._fitted = fitted_state(fresh, X, y, given)
         return self
 
+    @suggesting
     def rank(
         self,
         X,
@@ -351,11 +402,13 @@ class XRLinearClassifier(FittedRanking):
 
         Returns
         -------
-        labels : ndarray of int32, shape (n_samples, k)
-            Columns of y, or positions in `classes_`. The best label comes first; ties go to the
-            lower label. Rows with fewer than k labels are padded with -1.
-        scores : ndarray of float32, shape (n_samples, k)
-            Scores of the labels, padded with -inf.
+        ranking : Ranking
+            A pair of arrays with the shape (n_samples, k): ``labels, scores = clf.rank(X)``.
+            ``ranking.names`` lists the names of the labels.
+
+            - `labels` (int32): columns of y, or positions in `classes_`. The best label comes
+              first; ties go to the lower label. Rows with fewer than k labels are padded with -1.
+            - `scores` (float32): scores of the labels, padded with -inf.
 
         Raises
         ------
@@ -365,7 +418,7 @@ class XRLinearClassifier(FittedRanking):
         Notes
         -----
         `exclude` and `among` are part of the search. It does not enter nodes whose labels are all
-        excluded, or that have none of the labels of `among`, so that they take no room in the beam.
+        excluded, or that have none of the labels of `among`, so that they do not fill the beam.
         With one tree and no neighbors, the scores are those of a ranking without these limits. With
         several trees or with neighbors, the contributions to a score are added up for labels that
         rank high among the permitted ones, and the neighbors are rows of permitted labels. Scores
@@ -377,9 +430,10 @@ class XRLinearClassifier(FittedRanking):
         >>> from skxmr import XRLinearClassifier
         >>> X = np.eye(3, dtype=np.float32)
         >>> clf = XRLinearClassifier(random_state=0).fit(X, ["cat", "dog", "eel"])
-        >>> labels, scores = clf.rank(X[:2], k=1, exclude=["cat"])
-        >>> clf.classes_[labels[:, 0]].tolist()
-        ['dog', 'dog']
+        >>> clf.rank(X[:2], k=1).names
+        [['cat'], ['dog']]
+        >>> clf.rank(X[:2], k=1, exclude=["cat"]).names
+        [['dog'], ['dog']]
         """
         limits = None
         if exclude is not None or among is not None or min_score is not None:
@@ -426,6 +480,7 @@ class XRLinearClassifier(FittedRanking):
         retrain_siblings=False,
         label_features=None,
         label_text=None,
+        label_names=None,
     ):
         """Add new labels to a fitted model, without fitting again.
 
@@ -439,8 +494,8 @@ class XRLinearClassifier(FittedRanking):
             to distinguish it from the other labels of its cluster. The best choice is all rows of
             fit together with the new ones.
         y : {array-like, sparse matrix} of shape (n_samples, n_known + n_new) or (n_samples,)
-            All labels of the rows. An indicator matrix has the columns of the known labels first,
-            then those of the new labels. Otherwise one class per row, some of which are new.
+            All labels of the rows, in the form of fit. An indicator matrix has the columns of the
+            known labels first, then those of the new labels.
         sample_weight : array-like of shape (n_samples,), optional
             Multiplies C for each row.
         placement : {"search", "indexer"}, default="search"
@@ -461,6 +516,8 @@ class XRLinearClassifier(FittedRanking):
         label_text : sequence of str, length n_new, optional
             Texts of the new labels, for an indexer that takes strings. By default the new classes,
             if they are strings.
+        label_names : sequence of str, length n_new, optional
+            Names of the columns of the new labels. Required if fit was given `label_names`.
 
         Returns
         -------
@@ -506,6 +563,7 @@ class XRLinearClassifier(FittedRanking):
             retrain_siblings,
             label_features,
             label_text,
+            label_names,
         )
         with change_lock(self):
             self._fitted = with_more_labels(snapshot(self), X, y, sample_weight, how)

@@ -11,10 +11,13 @@ from .._ranking.neighbors import make_neighbor_rows
 from .._ranking.post_processors import POST_PROCESSORS, without_logarithm
 from .._training import matching
 from .._training.disentangle import disentangle, round_name
+from .._training.held_out import hold_out
 from .._training.negatives import needs_matcher, sampling_of
 from .._training.trees import TrainingOptions, TreeTrainer
 from .._training.tune_neighbors import choose_weighting
+from .._training.tune_threshold import choose_threshold
 from .._utils import caching, progress
+from .._utils.named_targets import named_targets
 from .._utils.targets import check_features_and_targets, encode_targets
 from ._cache import CACHED_THRESHOLD, FitResult, keys_of
 from ._fitted import FittedState, Names
@@ -48,11 +51,12 @@ def fitted_state(classifier, X, y, given):
     -------
     state : FittedState
     """
-    X, y = check_features_and_targets(classifier, X, y)
+    named = named_targets(y, given.label_names)
+    X, y = check_features_and_targets(classifier, X, named.y)
     given = given.listed()
-    keys = keys_of(classifier, [X, y, *given])
+    keys = keys_of(classifier, [X, y, *given, named.names, named.container])
     # They are prepared only if the memory does not have the result.
-    targets = cache(partial(encode_targets, y))
+    targets = cache(partial(encode_targets, y, named.names, named.container))
     data = TrainingData(lambda: prepare(classifier, X, targets(), given), keys.data)
     memory = caching.open_memory(classifier.memory)
     trainer = TreeTrainer(memory, classifier.n_jobs)
@@ -81,7 +85,13 @@ def fitted_state(classifier, X, y, given):
         n_features=X.shape[1],
         feature_names=None if names is None else Names(values=names),
         ensembles=EnsembleCache(),
+        threshold=learned.threshold if is_auto(classifier.threshold) else _number(classifier),
     )
+
+
+def _number(classifier):
+    """Return the threshold that is given, as one type."""
+    return None if classifier.threshold is None else float(classifier.threshold)
 
 
 def _neighbor_rows(data):
@@ -89,12 +99,12 @@ def _neighbor_rows(data):
 
 
 def _learn(classifier, data, targets, shape, trainer):
-    """Train all trees, and choose the settings of the neighbors if fit is to choose them."""
+    """Train all trees, and choose the parameters that fit is to choose."""
     estimated = {}
     if classifier.verbose:
         estimated = estimated_phases(classifier, data.examples, _indexer(classifier))
     with progress.reporting("fitting", estimated, classifier.verbose):
-        weighting = _choose_weighting(classifier, data, shape, trainer)
+        weighting, threshold = _choose(classifier, data, targets, shape, trainer)
         trained = _train_all(classifier, data, shape[1], trainer)
     classes = targets().classes
     if classes is None:
@@ -103,6 +113,7 @@ def _learn(classifier, data, targets, shape, trainer):
         trees=[t.tree for t in trained],
         rankers=[t.ranker(shape[1]) for t in trained],
         weighting=weighting,
+        threshold=threshold,
         classes=classes,
         container=targets().container,
         n_iter=max(t.n_iter for t in trained),
@@ -114,11 +125,17 @@ def _indexer(classifier):
     return DEFAULT_INDEXER if classifier.indexer is None else classifier.indexer
 
 
-def _choose_weighting(classifier, data, shape, trainer):
-    """Return the settings of the nearest neighbors, tuned if `n_neighbors` is "auto"."""
-    given = given_weighting(classifier)
-    if given is not None or classifier.n_neighbors is None:
-        return given
+def _choose(classifier, data, targets, shape, trainer):
+    """Return the settings of the neighbors and the threshold that are "auto".
+
+    Settings that are given are returned as they are. A threshold that is given is not returned. It
+    has no effect on what is cached.
+    """
+    weighting = given_weighting(classifier)
+    needs_weighting = is_auto(classifier.n_neighbors)
+    needs_threshold = is_auto(classifier.threshold) and targets().container != "classes"
+    if not needs_weighting and not needs_threshold:
+        return weighting, None
     n_rows, n_features = shape
 
     def train(examples):
@@ -126,15 +143,32 @@ def _choose_weighting(classifier, data, shape, trainer):
         seed = classifier.random_state
         return _train_tree(classifier, part, n_features, trainer, seed).ranker(n_features)
 
+    with progress.part(f"to tune {'nearest neighbors' if needs_weighting else 'the threshold'}"):
+        held_out = hold_out(data.examples, n_rows, train)
+    if needs_weighting:
+        weighting = _choose_weighting(classifier, held_out)
+    threshold = None
+    if needs_threshold and held_out is not None:
+        options = SearchOptions(
+            int(classifier.beam_width), POST_PROCESSORS[classifier.post_processor]
+        )
+        threshold = choose_threshold(held_out, weighting, options)
+    return weighting, threshold
+
+
+def _choose_weighting(classifier, held_out):
+    """Return the settings of the nearest neighbors that rank best, or None."""
+    if held_out is None:
+        return NeighborWeighting(
+            _DEFAULT_N_NEIGHBORS,
+            float(classifier.neighbor_power),
+            float(classifier.neighbor_weight),
+        )
     post_processor = POST_PROCESSORS[classifier.post_processor]
     if not post_processor.can_be_combined:  # may be changed after fit
         post_processor = POST_PROCESSORS["l3-hinge"]
     options = SearchOptions(int(classifier.beam_width), without_logarithm(post_processor))
-    default = NeighborWeighting(
-        _DEFAULT_N_NEIGHBORS, float(classifier.neighbor_power), float(classifier.neighbor_weight)
-    )
-    with progress.part("to tune nearest neighbors"):
-        return choose_weighting(data.examples, n_rows, train, options, default)
+    return choose_weighting(held_out, options)
 
 
 def _train_all(classifier, data, n_features, trainer):

@@ -1,4 +1,4 @@
-"""What a fitted classifier knows, in one immutable object."""
+"""The fitted state of a classifier, as one immutable object."""
 
 import copy
 from typing import NamedTuple
@@ -12,14 +12,14 @@ from .._ranking.tree_ranker import TreeRanker
 
 
 class Names:
-    """Classes or names of features, which may be decoded when they are first asked for.
+    """Classes or names of features, which may be decoded on first use.
 
     Parameters
     ----------
     make : callable, optional
-        Makes the array.
+        Returns the array.
     values : ndarray, optional
-        The array, where it is there already.
+        The array, if it is already decoded.
     """
 
     def __init__(self, make=None, values=None):
@@ -28,18 +28,18 @@ class Names:
 
     @property
     def are_made(self):
-        """Whether the array is there already."""
+        """Whether the array is already decoded."""
         return self._values is not None
 
     @property
     def values(self):
         """The array."""
-        if self._values is None:  # several threads may make it: they make the same
+        if self._values is None:  # threads that decode it at once get equal arrays
             self._values = self._make()
         return self._values
 
     def decode(self):
-        """Make the array now, so that damage is found now."""
+        """Decode the array now, so that damage raises an error now."""
         return self.values
 
     def __reduce__(self):
@@ -47,7 +47,7 @@ class Names:
 
 
 class FittedState(NamedTuple):
-    """What a fitted classifier knows. A change replaces the whole object.
+    """The fitted state of a classifier. A change replaces the whole object.
 
     Attributes
     ----------
@@ -59,11 +59,13 @@ class FittedState(NamedTuple):
     weighting : NeighborWeighting or None
     classes : Names
     container : str
-        What predictions look like: "classes", "dense", "spmatrix" or "sparray".
+        Container of predictions: "classes", "dense", "spmatrix" or "sparray".
     n_iter : int
     n_features : int
     feature_names : Names or None
     ensembles : EnsembleCache
+    threshold : float or None
+        Threshold of `predict`, the chosen one if fit chose it.
     """
 
     trees: tuple
@@ -77,6 +79,7 @@ class FittedState(NamedTuple):
     n_features: int
     feature_names: Names | None
     ensembles: EnsembleCache
+    threshold: float | None = None
 
     @property
     def n_labels(self):
@@ -85,16 +88,16 @@ class FittedState(NamedTuple):
 
     @property
     def multilabel(self):
-        """Whether y was an indicator matrix."""
+        """Whether y is an indicator matrix."""
         return self.container != "classes"
 
     def check(self):
-        """Refuse a state whose parts contradict each other, as those of a damaged pickle.
+        """Check that the parts fit together, which they may not do in a damaged pickle.
 
         Raises
         ------
         ValueError
-            If labels or features are more or fewer in one of them.
+            If the parts differ in the number of labels or features.
         """
         if not self.rankers or len(self.rankers) != len(self.trees):
             raise ValueError(f"there are {len(self.rankers)} rankers and {len(self.trees)} trees")
@@ -113,12 +116,12 @@ class FittedState(NamedTuple):
 
 
 class FittedAttribute:
-    """A public attribute that an estimator has once it is fitted.
+    """A public attribute that only exists after the fit.
 
     Parameters
     ----------
     read : callable
-        Takes the FittedState and returns the value, or raises an AttributeError.
+        Returns the value for a FittedState, or raises an AttributeError.
     """
 
     def __init__(self, read):
@@ -139,7 +142,7 @@ class FittedAttribute:
 def pruned(classifier, threshold):
     """Return a copy of a fitted classifier without the weights below a threshold.
 
-    The copy shares what is the same.
+    The copy shares all other data.
     """
     pruned = copy.copy(classifier)
     if threshold > classifier.prune_threshold:
@@ -160,49 +163,51 @@ def _pruned_ranker(ranker, threshold, bias):
 
 
 def set_fitted(classifier, **parts):
-    """Make a classifier a fitted one.
+    """Set the fitted state of a classifier.
 
     Parameters
     ----------
     classifier : XRLinearClassifier
     **parts
-        The fields of FittedState except `ensembles`.
+        The fields of FittedState except `ensembles`; `threshold` is optional.
     """
     classifier._fitted = FittedState(**parts, ensembles=EnsembleCache())
 
 
 def weight_bytes(classifier):
-    """Return the bytes that the weights of a fitted classifier take."""
+    """Return the size in bytes of the weights of a fitted classifier."""
     return sum(ranker.nbytes for ranker in classifier._fitted.rankers)
 
 
 def names_of_features(fitted):
     """Return the value of `feature_names_in_`."""
     if fitted.feature_names is None:
-        raise AttributeError("feature_names_in_ is not there: X of fit had no column names")
+        raise AttributeError("feature_names_in_ is not defined: X of fit had no column names")
     return fitted.feature_names.values
 
 
 def converted_state(state):
-    """Return pickled attributes, those of an earlier release joined to a FittedState."""
+    """Return pickled attributes, with those of an earlier release combined in a FittedState."""
     if "_models" not in state:
         return state
     state = dict(state)
-    taken = {name: state.pop(name) for name in _EARLIER_ATTRIBUTES & state.keys()}
+    earlier = {name: state.pop(name) for name in _EARLIER_ATTRIBUTES & state.keys()}
+    feature_names = None
+    if "feature_names_in_" in earlier:
+        feature_names = Names(values=earlier["feature_names_in_"])
     state["_fitted"] = FittedState(
-        trees=tuple(taken["trees_"]),
-        rankers=tuple(taken["_models"]),
-        indexer=taken.get("indexer_"),
-        neighbors=taken["_voters"],
-        weighting=taken["votes_"],
-        classes=Names(values=np.asarray(taken["classes_"])),
-        container=taken["_container"],
-        n_iter=taken["n_iter_"],
-        n_features=taken["n_features_in_"],
-        feature_names=(
-            Names(values=taken["feature_names_in_"]) if "feature_names_in_" in taken else None
-        ),
+        trees=tuple(earlier["trees_"]),
+        rankers=tuple(earlier["_models"]),
+        indexer=earlier.get("indexer_"),
+        neighbors=earlier["_voters"],
+        weighting=earlier["votes_"],
+        classes=Names(values=np.asarray(earlier["classes_"])),
+        container=earlier["_container"],
+        n_iter=earlier["n_iter_"],
+        n_features=earlier["n_features_in_"],
+        feature_names=feature_names,
         ensembles=EnsembleCache(),
+        threshold=state.get("threshold"),
     )
     return state
 

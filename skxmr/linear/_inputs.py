@@ -31,6 +31,7 @@ class FitInput(NamedTuple):
     label_examples: object
     relevance: object
     negatives: object
+    label_names: object
 
     def listed(self):
         """Return the same with texts of an iterator in a list, so that they can be read twice."""

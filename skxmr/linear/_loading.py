@@ -10,20 +10,22 @@ from .._core import Layer, NeighborRows
 from .._ranking.ensemble import NeighborWeighting
 from .._ranking.tree_ranker import TreeRanker
 from .._utils.folder import check_unread
+from .._utils.params import check_real
 from .._utils.texts import unpack_strings
 from ..tree import LabelTree
 from ._classifier import XRLinearClassifier
 from ._fitted import Names, set_fitted
-from ._params import check_params
+from ._params import check_params, is_auto
 from ._saving import INDEXERS, KEYS, TREE_KEYS, neighbor_file
 
-_CONTAINERS = ("classes", "dense", "spmatrix", "sparray")
+_CONTAINERS = ("classes", "dense", "spmatrix", "sparray", "lists", "arrays", "frame")
 
-#: How strings are stored that are not objects: by their dtype; before format 5, without.
+#: Values for strings that are not objects: their dtype, or "strings" before format 5.
 _STRINGS = re.compile(r"strings|[<>]U[1-9][0-9]{0,8}")
 
-#: Bytes of strings that are wider than the longest of them. No file may fill the memory by a claim.
-_MOST_PADDED = 1 << 30
+#: Maximum size in bytes of an array of strings with a wider dtype than necessary. A small file must
+#: not declare a dtype that fills the memory.
+_MAX_PADDED = 1 << 30
 
 
 def read_classifier(reader):
@@ -50,7 +52,7 @@ def read_classifier(reader):
 
 
 def _rename_keys(manifest):
-    """Give the keys of a manifest before format 6 their present names."""
+    """Rename the keys of a manifest before format 6 to their current names."""
     if manifest["version"] < 6:
         for old, new in _EARLIER_KEYS.items():
             if old in manifest:
@@ -65,7 +67,7 @@ _EARLIER_KEYS = {
 
 
 def _refuse_later(reader):
-    """Refuse what this version has no names for: a later one may have written that."""
+    """Raise ValueError for unknown names, which a later version may have written."""
     reader.check_known(reader.manifest, KEYS, "field")
     for spec in reader.get("trees", list):
         if not isinstance(spec, dict):
@@ -84,13 +86,12 @@ def _refuse_later(reader):
     if name not in INDEXERS:
         reader.fail_as_later(f"its indexer is a {name!r:.80}")
     reader.check_known(indexer, ("class", "params"), "field of the indexer")
-    _check_names(
-        reader, reader.field(indexer, "params", dict), INDEXERS[name](), f"parameter of {name}"
-    )
+    indexer_params = reader.field(indexer, "params", dict)
+    _check_names(reader, indexer_params, INDEXERS[name](), f"parameter of {name}")
 
 
 def _check_names(reader, params, estimator, what):
-    """Refuse parameters that an estimator does not have, and a lack of those that it has."""
+    """Raise ValueError if there are unknown or missing parameters of an estimator."""
     names = estimator.get_params(deep=False).keys()
     reader.check_known(params, names, what)
     missing = sorted(names - params.keys())
@@ -100,7 +101,7 @@ def _check_names(reader, params, estimator, what):
 
 @contextmanager
 def _as_damage(reader):
-    """Turn what reading a damaged model raises into the error that says so."""
+    """Convert exceptions from reading a damaged model to the ValueError of damaged models."""
     try:
         yield
     except (ValueError, TypeError, NotImplementedError, OverflowError) as error:
@@ -110,7 +111,7 @@ def _as_damage(reader):
 
 
 def _open_labels(reader, name, n):
-    """Open stored labels, of which there must be n; returns a function that makes them."""
+    """Open n stored labels; return a function that reads them."""
     stored = reader.get(name, str)
     if stored == "numbers":
         arrays = {name: reader.array(name, "biuf")}
@@ -138,7 +139,7 @@ def _read_numbers(reader, arrays, name):
 
 
 def _unpack_labels(reader, arrays, stored):
-    """Make strings that are stored as "object", "strings" or of a dtype, such as "<U7"."""
+    """Return strings that are stored as "object", as "strings" or with a dtype such as "<U7"."""
     with _as_damage(reader):
         check_unread(arrays, reader.unverified("", arrays))
         strings = unpack_strings(*arrays.values())
@@ -147,7 +148,7 @@ def _unpack_labels(reader, arrays, stored):
     found = strings.astype(str)
     dtype = found.dtype if stored == "strings" else np.dtype(stored)
     is_padded = dtype.itemsize > found.dtype.itemsize
-    if is_padded and len(found) * dtype.itemsize > _MOST_PADDED:
+    if is_padded and len(found) * dtype.itemsize > _MAX_PADDED:
         dtype = found.dtype
     return found.astype(dtype, copy=False)
 
@@ -172,6 +173,7 @@ def _read_classifier(reader):
     if container not in _CONTAINERS:
         reader.fail(f"'container' is {container!r}")
     classes = Names(_open_labels(reader, "classes", n_labels))
+    threshold = _read_threshold(reader, classifier.threshold)
     n_iter = reader.get("n_iter", int)
     feature_names = None
     if "feature_names" in reader.manifest:
@@ -188,17 +190,20 @@ def _read_classifier(reader):
         n_iter=n_iter,
         n_features=n_features,
         feature_names=feature_names,
+        threshold=threshold,
     )
     if reader.verify:
-        for names in filter(None, (classes, feature_names)):
-            names.decode()
+        classes.decode()
+        if feature_names is not None:
+            feature_names.decode()
     return classifier
 
 
 def _read_tree(reader, t, n_features, n_labels):
-    """Read a tree and what searches it."""
+    """Read a tree and its ranker."""
     spec = reader.manifest["trees"][t]
-    n_levels, max_copies = (reader.field(spec, name, int) for name in ("n_levels", "max_copies"))
+    n_levels = reader.field(spec, "n_levels", int)
+    max_copies = reader.field(spec, "max_copies", int)
     weight_dtype = reader.field(spec, "weight_dtype", str)
     if n_levels < 1:
         reader.fail(f"{n_levels} levels")
@@ -236,14 +241,22 @@ def _read_weighting(reader):
     if reader.manifest.get("neighbors") is None:
         return None
     values = reader.get("neighbors", list)
-    plain = len(values) == 3 and type(values[0]) is int
-    if not plain or not all(type(value) is float for value in values[1:]):
+    if [type(value) for value in values] != [int, float, float]:
         reader.fail(f"'neighbors' is {values!r}")
     weighting = NeighborWeighting(*values)
-    ranges = weighting.n_neighbors >= 1 and 0 <= weighting.power < np.inf
-    if not ranges or not 0 <= weighting.weight <= 1:
+    power_valid = 0 <= weighting.power < np.inf
+    weight_valid = 0 <= weighting.weight <= 1
+    if weighting.n_neighbors < 1 or not power_valid or not weight_valid:
         reader.fail(f"'neighbors' is {values!r}")
     return weighting
+
+
+def _read_threshold(reader, asked):
+    """Read the threshold of `predict`, or None. Earlier releases saved the parameter only."""
+    threshold = reader.manifest.get("threshold", None if is_auto(asked) else asked)
+    if threshold is not None:
+        check_real(threshold, "threshold", -np.inf)
+    return threshold
 
 
 def _read_neighbors(reader, n_features, n_labels):
@@ -252,7 +265,7 @@ def _read_neighbors(reader, n_features, n_labels):
     arrays = {name: reader.array(files[name], t) for name, t in NeighborRows.DTYPES.items()}
     source = None
     n_given = 0
-    if "n_rows_given" in reader.manifest:  # absent if an earlier release saved
+    if "n_rows_given" in reader.manifest:  # absent in models of early releases
         source = reader.array(files["source"], np.dtype(np.int32))
         n_given = reader.get("n_rows_given", int)
     unverified = reader.unverified("", files.values())
@@ -281,9 +294,12 @@ def _read_indexer(reader, spec, tree):
         return None
     if spec["class"] != "LabelTree":
         return INDEXERS[spec["class"]](**spec["params"])
-    if "n_levels" not in spec:  # it is the tree that was trained
+    if "n_levels" not in spec:  # it is the first tree
         return tree
     n_levels = reader.field(spec, "n_levels", int)
-    long, int32 = np.dtype(np.int64), np.dtype(np.int32)
-    child_ptr = [reader.array(f"indexer.child_ptr.{i}", long, small=True) for i in range(n_levels)]
-    return LabelTree(child_ptr, reader.array("indexer.slot_label", int32, small=True))
+    child_ptr = [
+        reader.array(f"indexer.child_ptr.{i}", np.dtype(np.int64), small=True)
+        for i in range(n_levels)
+    ]
+    slot_label = reader.array("indexer.slot_label", np.dtype(np.int32), small=True)
+    return LabelTree(child_ptr, slot_label)

@@ -16,6 +16,7 @@ from .._training.new_labels import (
     check_indexer_assigns,
     extended_classes,
     extended_columns,
+    extended_lists,
     extended_ranker,
     extended_tree,
     rows_with,
@@ -24,7 +25,9 @@ from .._training.new_labels import (
 from .._utils import progress
 from .._utils.cloning import draw_seed
 from .._utils.matrices import check_features
+from .._utils.named_targets import aligned_frame, checked_names, is_frame, label_lists
 from .._utils.targets import check_classes, known_truth
+from .._utils.texts import check_texts
 from .._utils.weights import check_sample_weight
 from ..indexers._base import takes_text
 from ._fitted import Names
@@ -46,6 +49,8 @@ class Placement(NamedTuple):
         Whether the known labels of these clusters are trained again.
     label_features, label_text : object
         Of the new labels, for the indexer; not checked yet.
+    label_names : object
+        Of the new columns; not checked yet.
     """
 
     by_indexer: bool
@@ -53,6 +58,7 @@ class Placement(NamedTuple):
     retrain_siblings: bool
     label_features: object
     label_text: object
+    label_names: object
 
 
 def with_more_rows(classifier, X, y, sample_weight):
@@ -100,10 +106,7 @@ def with_more_labels(classifier, X, y, sample_weight, placement):
     fitted = classifier._fitted
     X = check_features(classifier, X, reset=False)
     weight = check_sample_weight(sample_weight, X.shape[0], classifier.C)
-    if classifier.multilabel_:
-        targets = extended_columns(y, X.shape[0], classifier.n_labels_)
-    else:
-        targets = extended_classes(y, X.shape[0], classifier.classes_)
+    targets = _extended_targets(classifier, y, X.shape[0], placement.label_names)
     examples = distinct_examples(without_flags(X), targets.indicator, weight)
     positives = rows_with(examples, targets.new)
     found = None
@@ -133,6 +136,39 @@ def with_more_labels(classifier, X, y, sample_weight, placement):
     )
 
 
+def _extended_targets(classifier, y, n_rows, label_names):
+    """Check the known and new labels of the rows, in whatever form fit was given labels."""
+    container = classifier._fitted.container
+    classes = classifier.classes_
+    if label_names is not None and container in ("classes", "lists", "arrays", "frame"):
+        raise ValueError(f"label_names must be None for the kind of y of this model ({container})")
+    if container == "classes":
+        return extended_classes(y, n_rows, classes)
+    lists = label_lists(y)
+    if container in ("lists", "arrays"):
+        if lists is None:
+            raise TypeError(f"y must hold lists of labels as in fit, got {type(y).__name__}")
+        return extended_lists(lists, n_rows, classes)
+    if container == "frame":
+        if not is_frame(y):
+            raise TypeError(f"y must be a DataFrame as in fit, got {type(y).__name__}")
+        known = set(classes.tolist())
+        new = [name for name in y.columns if name not in known]
+        names = checked_names([*classes.tolist(), *new], "the columns of y")
+        return extended_columns(aligned_frame(y, names), n_rows, len(classes), names)
+    has_names = classes.dtype.kind in "UO"
+    if has_names != (label_names is not None):
+        raise ValueError(
+            f"label_names must be {'names of the new labels' if has_names else 'None'}, as in fit, "
+            f"got {label_names!r:.80}"
+        )
+    if not has_names:
+        return extended_columns(y, n_rows, len(classes))
+    new = check_texts(label_names, "label_names")
+    names = checked_names([*classes.tolist(), *new], "label_names", distinct=False)
+    return extended_columns(y, n_rows, len(classes), names)
+
+
 def _found_by_indexer(classifier, positives, targets, placement):
     """Check what the indexer needs to know of the new labels, and let it find their clusters."""
     kind = classifier.label_embedding
@@ -140,7 +176,8 @@ def _found_by_indexer(classifier, positives, targets, placement):
     check_indexer_assigns(indexer, kind, len(classifier._fitted.rankers))
     kind = "pifa" if takes_text(indexer) else kind
     label_features = check_label_features(placement.label_features, kind, len(targets.new))
-    classes = None if classifier.multilabel_ else targets.classes[targets.new]
+    classes = targets.classes[targets.new]
+    classes = classes if classes.dtype.kind in "UO" or not classifier.multilabel_ else None
     label_text = check_label_text(placement.label_text, len(targets.new), classes)
     check_texts_suffice(label_text, kind, indexer)
     return assign_by_indexer(

@@ -64,8 +64,16 @@ def _option(options):
 
 
 def _check_n_neighbors(value, name):
+    if value is None or is_auto(value):
+        return
+    if not isinstance(value, bool) and isinstance(value, numbers.Integral) and value < 1:
+        raise ValueError(f"{name} must be at least 1, or None for no neighbors, got {value!r}")
+    check_integer(value, name, 1)
+
+
+def _check_threshold(value, name):
     if value is not None and not is_auto(value):
-        check_integer(value, name, 1)
+        check_real(value, name, -np.inf)
 
 
 #: All parameters. A new one is entered here and in the signature and docstring of the classifier.
@@ -84,7 +92,7 @@ PARAMETERS = {
     "weight_dtype": Parameter(Affects.PRUNING, _option(WEIGHT_DTYPES)),
     "beam_width": Parameter(Affects.RANKING, _integer(1)),
     "post_processor": Parameter(Affects.RANKING, _option(POST_PROCESSORS)),
-    "threshold": Parameter(Affects.RANKING, _real(-np.inf)),
+    "threshold": Parameter(Affects.RANKING, _check_threshold),
     "n_trees": Parameter(Affects.TRAINING, _integer(1)),
     "n_neighbors": Parameter(Affects.RANKING, _check_n_neighbors),
     "neighbor_weight": Parameter(Affects.RANKING, _real(0, most=1)),

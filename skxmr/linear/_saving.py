@@ -1,4 +1,4 @@
-"""What of a fitted classifier is saved: JSON content and arrays."""
+"""The saved content of a fitted classifier: JSON and arrays."""
 
 import json
 import numbers
@@ -16,46 +16,52 @@ from ._params import check_params
 #: Indexers that are saved by their parameters.
 INDEXERS = {cls.__name__: cls for cls in (KMeansIndexer, TrieHybridIndexer, TrieIndexer)}
 
-#: What a manifest may have, and what each of its trees has.
+#: Keys of a manifest, and of each of its trees.
 KEYS = frozenset(
     "format version skxmr crc32 arrays_in arrays class params n_features n_labels n_iter container "
-    "trees neighbors has_neighbor_rows n_rows_given classes feature_names".split()
+    "trees neighbors has_neighbor_rows n_rows_given threshold classes feature_names".split()
 )
 TREE_KEYS = frozenset(["n_levels", "max_copies", "weight_dtype"])
 
-#: Parameters that hold objects, which are left out without a word.
+#: Parameters that are objects. They are not saved, and there is no warning.
 _NOT_SAVED = ("memory", "random_state")
 
-
-#: Names that arrays of NeighborRows have in folders before format 6.
+#: Names of arrays of NeighborRows in folders before format 6.
 _EARLIER_NEIGHBOR_FILES = {"posting_ptr": "carrier_ptr", "postings": "carriers"}
 
 
 def neighbor_file(name, version=VERSION):
-    """Return the name that an array of NeighborRows has in a folder of this format version."""
+    """Return the name of an array of NeighborRows in a folder of the given format version."""
     if version < 6:
         return f"voters.{_EARLIER_NEIGHBOR_FILES.get(name, name)}"
     return f"neighbors.{name}"
 
 
 def classifier_state(estimator):
-    """Content of the manifest and arrays of a fitted XRLinearClassifier.
+    """Return the saved content of a fitted XRLinearClassifier.
+
+    Parameters
+    ----------
+    estimator : XRLinearClassifier
 
     Returns
     -------
     content : dict
+        Content of the manifest.
     arrays : dict of str to ndarray
     checksums : dict of str to int
-        Those that arrays must have which were mapped and that nobody has looked at.
+        Expected checksums of mapped arrays that are not verified yet.
 
     Raises
     ------
     TypeError, ValueError
-        If its classes are neither numbers nor strings, or if `load` would refuse a parameter.
+        If the classes are neither numbers nor strings, or if `load` would reject a parameter.
     """
     check_params(estimator)
-    arrays, checksums, fitted = {}, {}, estimator._fitted
-    trees = [_pack_tree(arrays, checksums, t, m) for t, m in enumerate(fitted.rankers)]
+    fitted = estimator._fitted
+    arrays = {}
+    checksums = {}
+    trees = [_pack_tree(arrays, checksums, t, ranker) for t, ranker in enumerate(fitted.rankers)]
     params = _plain_params(estimator)
     if isinstance(estimator.indexer, LabelTree):
         params["indexer"] = _pack_indexer(arrays, estimator.indexer, fitted.trees[0])
@@ -67,6 +73,7 @@ def classifier_state(estimator):
         "n_labels": int(fitted.n_labels),
         "neighbors": None if fitted.weighting is None else list(fitted.weighting),
         "has_neighbor_rows": fitted.neighbors is not None,
+        "threshold": fitted.threshold,
         "n_iter": int(fitted.n_iter),
         "container": fitted.container,
         "classes": _pack_labels(arrays, "classes", fitted.classes.values),
@@ -84,23 +91,23 @@ def classifier_state(estimator):
     return content, arrays, checksums
 
 
-def _pack_tree(arrays, checksums, t, model):
-    """Put a tree and its rankers among the arrays; returns what the manifest says of them."""
-    arrays[f"tree.{t}.slot_label"] = model.slot_label
-    checksums |= {f"tree.{t}.{name}": crc for name, crc in model.checksums.items()}
-    for level, layer in enumerate(model.layers):
+def _pack_tree(arrays, checksums, t, ranker):
+    """Add a tree and its layers to the arrays; return their entry in the manifest."""
+    arrays[f"tree.{t}.slot_label"] = ranker.slot_label
+    checksums |= {f"tree.{t}.{name}": crc for name, crc in ranker.checksums.items()}
+    for level, layer in enumerate(ranker.layers):
         prefix = f"tree.{t}.layer.{level}"
         arrays |= {f"{prefix}.{name}": getattr(layer, name) for name in Layer.DTYPES}
         checksums |= {f"{prefix}.{name}": crc for name, crc in layer.checksums.items()}
     return {
-        "n_levels": len(model.layers),
-        "max_copies": int(model.max_copies),
-        "weight_dtype": model.layers[0].weight_dtype,
+        "n_levels": len(ranker.layers),
+        "max_copies": int(ranker.max_copies),
+        "weight_dtype": ranker.layers[0].weight_dtype,
     }
 
 
 def _pack_indexer(arrays, tree, first):
-    """Put a tree that was given as the indexer among the arrays, if it is not the first one."""
+    """Add a tree that is the parameter `indexer` to the arrays, unless it is the first tree."""
     if tree == first:
         return {"class": "LabelTree"}
     arrays |= {f"indexer.child_ptr.{i}": pointers for i, pointers in enumerate(tree.child_ptr)}
@@ -109,31 +116,35 @@ def _pack_indexer(arrays, tree, first):
 
 
 def _pack_labels(arrays, name, labels):
-    """Put labels among the arrays; returns how they are stored."""
+    """Add labels to the arrays; return how they are stored."""
     labels = np.asarray(labels)
     if labels.dtype.kind in "biuf":
         arrays[name] = labels
         return "numbers"
     if labels.dtype.kind not in "UO" or not all(isinstance(label, str) for label in labels):
         raise TypeError(f"only numbers and strings can be saved as {name}, got {labels.dtype}")
-    arrays[f"{name}.bytes"], arrays[f"{name}.pointers"] = pack_strings(labels)
+    data, pointers = pack_strings(labels)
+    arrays[f"{name}.bytes"] = data
+    arrays[f"{name}.pointers"] = pointers
     return "object" if labels.dtype.kind == "O" else labels.dtype.str
 
 
 def _plain_params(estimator):
-    """All parameters as JSON types. For those that have no such form, the default and a warning."""
+    """Return all parameters as JSON types.
+
+    A parameter without such a form is replaced by its default, with a warning.
+    """
     defaults = type(estimator)().get_params(deep=False)
     out = {}
     for name, value in estimator.get_params(deep=False).items():
-        out[name], ok = _plain(value)
-        if not ok:
-            out[name] = defaults[name]
-        elif not _survives(out[name]):
-            kind = type(value).__name__  # the value itself may have too many digits to be shown
+        plain, has_form = _plain(value)
+        out[name] = plain if has_form else defaults[name]
+        if has_form and not _survives(plain):
+            kind = type(value).__name__  # the value itself may have too many digits for a message
             raise ValueError(
                 f"{name} must be a value that JSON can hold, to be saved, got a {kind}"
             )
-        if not ok and name not in _NOT_SAVED:
+        if not has_form and name not in _NOT_SAVED:
             warnings.warn(
                 f"parameter {name}={value!r} cannot be saved; the loaded estimator has its default",
                 stacklevel=4,
@@ -142,15 +153,15 @@ def _plain_params(estimator):
 
 
 def _survives(plain):
-    """Whether a value is the same after it was written to a manifest and read."""
+    """Return whether a value is the same after it is written to a manifest and read."""
     try:
         return json.loads(json.dumps(plain, allow_nan=False)) == plain
-    except (ValueError, RecursionError):  # no number of JSON, or one of too many digits
+    except (ValueError, RecursionError):  # not a number in JSON, or too many digits
         return False
 
 
 def _plain(value):
-    """The value as JSON types, and whether it has such a form."""
+    """Return the value as JSON types, and whether it has such a form."""
     if value is None or isinstance(value, (bool, str)):
         return value, True
     if isinstance(value, np.bool_):

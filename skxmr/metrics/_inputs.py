@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from .._utils.matrices import as_array, summed_csr
+from .._utils.named_targets import indicator_of_lists, label_lists
 from .._utils.pairs import is_true, top_k
 from .._utils.params import check_integer
 
@@ -21,10 +22,24 @@ def find_hits(Y_true, Y_ranked, k):
         Whether each label is true.
     """
     check_integer(k, "k", 1)
-    truth = check_truth(Y_true, "Y_true")
+    truth = check_truth(_with_columns(Y_true, Y_ranked), "Y_true")
     top = _check_ranked(Y_ranked, int(k), truth.shape)
     hits = is_true(truth, np.arange(len(top))[:, np.newaxis], top)
     return truth, top, hits & (top >= 0)
+
+
+def _with_columns(Y_true, Y_ranked):
+    """Return lists of labels as an indicator of the labels that a ranking names."""
+    lists = label_lists(Y_true)
+    if lists is None:
+        return Y_true
+    names = getattr(Y_ranked, "label_names", None)
+    if names is None:
+        raise TypeError(
+            "Y_true must be an indicator unless Y_ranked is the result of rank with named labels, "
+            "got lists of labels"
+        )
+    return indicator_of_lists(lists, names, keep_unknown=True)
 
 
 def check_truth(Y, name):

@@ -2,19 +2,23 @@
 
 import inspect
 from functools import wraps
+from numbers import Integral
 
 from scipy import sparse
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
+from sklearn.model_selection import KFold
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-_DOC = """Run :func:`sklearn.{module}.{name}`, also with a sparse `y`.
+from .._utils.named_targets import label_lists
+
+_DOC = """Run :func:`sklearn.{module}.{name}`, also with a sparse `y` or lists of labels.
 
 The parameters and the result are the same. If `y` is sparse, the validation of parameters is
 disabled, because it rejects a sparse `y`. This includes the parameters of scikit-learn estimators
 inside. As always for an indicator matrix, an integer `cv` stands for consecutive folds. Many data
-sets are sorted, so use ``cv=KFold(5, shuffle=True)``.
+sets are sorted, so use ``cv=KFold(5, shuffle=True)``. The same holds for lists of labels.
 """
 
 
@@ -24,7 +28,12 @@ def accepting_sparse_y(function):
 
     @wraps(function)
     def wrapper(*args, **kwargs):
-        if not sparse.issparse(signature.bind(*args, **kwargs).arguments.get("y")):
+        bound = signature.bind(*args, **kwargs)
+        y = bound.arguments.get("y")
+        if label_lists(y) is not None:
+            _set_folds(bound)
+            return function(*bound.args, **bound.kwargs)
+        if not sparse.issparse(y):
             return function(*args, **kwargs)
         with config_context(skip_parameter_validation=True):
             return function(*args, **kwargs)
@@ -33,6 +42,14 @@ def accepting_sparse_y(function):
     wrapper.__doc__ = _DOC.format(module=module, name=function.__name__)
     wrapper.__module__ = "skxmr.model_selection"
     return wrapper
+
+
+def _set_folds(bound):
+    """Turn the number of folds into folds. scikit-learn looks at y for it and refuses lists."""
+    cv = bound.arguments.get("cv")
+    has_folds = "cv" in bound.signature.parameters
+    if has_folds and (cv is None or isinstance(cv, Integral)):
+        bound.arguments["cv"] = KFold(5 if cv is None else cv)
 
 
 class PredictsBy(BaseEstimator):

@@ -12,7 +12,7 @@ from .._utils.cloning import draw_seed
 from .._utils.matrices import check_indicator
 from .._utils.params import check_option, check_real
 from .._utils.targets import target_array
-from ._f_curve import AVERAGES, f_curve
+from ..metrics._f_curve import AVERAGES, f_curve
 from ._sparse_targets import PredictsBy, accepting_sparse_y
 
 cross_validate = accepting_sparse_y(model_selection.cross_validate)

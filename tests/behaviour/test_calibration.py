@@ -627,7 +627,7 @@ CHANGES = {
 ASKED = ["rank", "predict", "predict_proba", "decision_function"]
 
 
-@pytest.mark.filterwarnings("ignore:X has no row of")
+@pytest.mark.filterwarnings("ignore:X has no rows of")
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("multilabel", [True, False])
 @pytest.mark.parametrize("wrapping", ["frozen", "pipeline", "own", "calibrated inside"])

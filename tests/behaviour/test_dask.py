@@ -95,9 +95,8 @@ def kill_when(client, is_time):
     return thread, killed
 
 
-@pytest.mark.parametrize(
-    "moment", slow_except(["results come"], ["arguments are sent", "results come"])
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["arguments are sent", "results come"])
 def test_a_fit_outlives_its_workers(client, monkeypatch, moment):
     X, Y = rows_and_labels()
     here = classifier().fit(X, Y)
@@ -154,6 +153,7 @@ def test_errors_of_tasks_are_raised(client):
         parallel.run(divmod, [(1, 1), (1, 0)], [1, 1], n_jobs=None, what="")
 
 
+@pytest.mark.slow
 def test_what_is_large_is_sent_once(monkeypatch):
     small, n_tasks = {}, {}
 
@@ -170,10 +170,10 @@ def test_what_is_large_is_sent_once(monkeypatch):
     clf = classifier(n_trees=2, n_neighbors=5, negative_sampling="tfn+man", n_jobs=4).fit(X, Y)
     clf.rank(X)
     clf.set_params(n_neighbors=None).rank(X)
-    assert {"_train_batch", "rank_block", "_kmeans_rows", "_sum_groups"} <= set(small)
+    assert {"train_chunks", "rank_block", "_kmeans_rows", "_sum_groups"} <= set(small)
     assert n_tasks["rank_block"] >= 64
     assert small["rank_block"] < 1000 * n_tasks["rank_block"]
-    for name in ("_train_batch", "_kmeans_rows", "_sum_groups"):
+    for name in ("train_chunks", "_kmeans_rows", "_sum_groups"):
         # Which rows each node learns from: a few bytes per row, label and level, and no features.
         per_task, per_entry = 3000, 4 * 2 * 2 * 12
         assert small[name] < per_task * n_tasks[name] + per_entry * (Y.nnz + Y.shape[0]), name

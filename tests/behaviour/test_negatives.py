@@ -83,13 +83,13 @@ def test_levels_that_need_no_search_are_trained_at_once(schemes, expected):
 @pytest.fixture
 def problems(monkeypatch):
     """Collect the problem of each chunk, by what identifies it."""
-    found, make = {}, trainer._problem
+    found, make = {}, trainer._chunk_data
 
-    def recorded(positives, seen, chunk, seed):
-        found[chunk], *others = make(positives, seen, chunk, seed)
+    def recorded(levels, node_examples, chunk, seed):
+        found[chunk], *others = make(levels, node_examples, chunk, seed)
         return found[chunk], *others
 
-    monkeypatch.setattr(trainer, "_problem", recorded)
+    monkeypatch.setattr(trainer, "_chunk_data", recorded)
     return found
 
 

@@ -479,7 +479,7 @@ def test_a_row_of_other_labels_is_another_row():
     ("y", "message"),
     [
         (KNOWN, "y must have more than 16 columns"),
-        (sp.hstack([KNOWN, KNOWN[:, :2] * 0], format="csr"), "no row of a new label"),
+        (sp.hstack([KNOWN, KNOWN[:, :2] * 0], format="csr"), "row with a new label"),
         (Y[:9], "y must have 240 rows, got 9"),
         (Y * 2, "0/1"),
         (CLASSES, "two-dimensional"),
@@ -518,7 +518,7 @@ def test_bad_classes_are_refused(y, message):
         ({"clusters_per_label": 1.5}, "clusters_per_label must be an integer"),
         ({"retrain_siblings": 1}, "retrain_siblings must be"),
         ({"sample_weight": np.ones(3)}, "sample_weight must be 240 numbers"),
-        ({"sample_weight": 1.0 - Y[:, N_KNOWN:].toarray().any(axis=1)}, "no row of a new label"),
+        ({"sample_weight": 1.0 - Y[:, N_KNOWN:].toarray().any(axis=1)}, "row with a new label"),
     ],
 )
 def test_bad_options_are_refused(options, message):
@@ -595,9 +595,9 @@ def test_a_failure_leaves_the_model_as_it_was(monkeypatch, error):
 def test_rows_that_lack_known_labels_are_warned_of():
     rows = np.flatnonzero(Y[:, N_KNOWN:].toarray().any(axis=1))
     only_new = sp.csr_matrix(Y.toarray()[rows] * (np.arange(20) >= N_KNOWN))
-    with pytest.warns(UserWarning, match="X has no row of .* may be ranked too low"):
+    with pytest.warns(UserWarning, match="X has no rows of .* may be ranked too low"):
         fitted().add_labels(X[rows], only_new)
-    with pytest.warns(UserWarning, match="are ranked no longer"):
+    with pytest.warns(UserWarning, match="are no longer ranked"):
         fitted().add_labels(X[rows], only_new, retrain_siblings=True)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -616,6 +616,7 @@ def test_progress_is_told(capsys, monkeypatch):
 # ---- real data ----
 
 
+@pytest.mark.slow
 def test_subjects_of_a_catalogue_are_found_as_often_as_after_a_fit():
     data = load_catalogue_subjects()
     vectorizer = TfidfVectorizer(min_df=3, dtype=np.float32)

@@ -7,15 +7,20 @@ import pandas as pd
 import polars as pl
 import pytest
 from frames import needs_polars
+from marks import slow_except
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse as sp
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import TruncatedSVD
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import (
     FixedThresholdClassifier,
     GridSearchCV,
@@ -25,11 +30,16 @@ from sklearn.model_selection import (
     RandomizedSearchCV,
     cross_validate,
 )
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import MultiOutputClassifier
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
 from sklearn.preprocessing import MinMaxScaler, Normalizer, OneHotEncoder, StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 
-from skxmr import CalibratedRanker, PropensityReranker, XRLinearClassifier
+import skxmr
+from skxmr import CalibratedRanker, PropensityReranker, Ranking, XRLinearClassifier
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.inspection import (
     ExplanationDisplay,
@@ -48,6 +58,8 @@ from skxmr.metrics import (
     precision_at_k,
 )
 from skxmr.model_selection import tune_threshold
+from skxmr.pipeline import Pipeline
+from skxmr.pipeline import make_pipeline as make_ranking_pipeline
 from skxmr.text import NGramTfidfVectorizer
 
 DATA = load_catalogue_subjects()
@@ -136,7 +148,7 @@ SEARCHES = {
 }
 
 
-@pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES)
+@pytest.mark.parametrize("search", slow_except([GridSearchCV], SEARCHES.values()), ids=SEARCHES)
 def test_searches_over_a_pipeline_of_texts(search, tmp_path):
     pipeline = make_pipeline(vectorizer(), classifier(memory=tmp_path))
     grid = {
@@ -392,3 +404,215 @@ def test_frozen_rankers_need_no_weights():
         found = PropensityReranker(estimator).fit(SCALED, KINDS, sample_weight=weight)
         expected = PropensityReranker(estimator).fit(SCALED, KINDS).propensities_
         assert_array_equal(found.propensities_, expected)
+
+
+# ---- pipelines that rank, and rank for any model ----
+
+
+def assert_same_rankings(found, expected):
+    assert isinstance(found, Ranking)
+    for a, b in zip(found, expected, strict=True):
+        assert_array_equal(a, b)
+
+
+def text_pipeline(**params):
+    return make_ranking_pipeline(vectorizer(), classifier(**params))
+
+
+TEXT_MODEL = text_pipeline().fit(TITLES[:2000], Y[:2000])
+X_NEW = TEXT_MODEL[0].transform(NEW_TITLES)
+
+
+@pytest.mark.parametrize("n_rows", [1, 20])
+def test_a_pipeline_ranks_as_its_last_step(n_rows):
+    found = TEXT_MODEL.rank(NEW_TITLES[:n_rows], k=4)
+    assert_same_rankings(found, TEXT_MODEL[-1].rank(X_NEW[:n_rows], 4))
+    assert_same_rankings(skxmr.rank(TEXT_MODEL, NEW_TITLES[:n_rows], k=4), found)
+    assert found.names == found.labels.tolist()
+
+
+def test_a_pipeline_passes_parameters_on_to_rank():
+    nodes = np.ones((5, 1), dtype=np.float32)
+    with pytest.raises((TypeError, ValueError), match="frontier"):
+        TEXT_MODEL.rank(NEW_TITLES[:5], frontier=(99, sp.csr_matrix(nodes)))
+    with pytest.raises(TypeError, match="nothing"):
+        TEXT_MODEL.rank(NEW_TITLES[:5], nothing=1)
+    with pytest.raises((TypeError, ValueError), match="k must be"):
+        TEXT_MODEL.rank(NEW_TITLES[:5], 0)
+    with config_context(enable_metadata_routing=True):
+        assert_same_rankings(TEXT_MODEL.rank(NEW_TITLES, k=4), TEXT_MODEL[-1].rank(X_NEW, 4))
+        with pytest.raises(TypeError, match="nothing"):
+            TEXT_MODEL.rank(NEW_TITLES[:5], nothing=1)
+
+
+def test_a_pipeline_explains_as_the_function_does():
+    label = int(TEXT_MODEL.rank(NEW_TITLES[:1], 1).labels[0, 0])
+    found = TEXT_MODEL.explain(NEW_TITLES[:1], label, label_name="first")
+    assert str(found) == str(explain(TEXT_MODEL, NEW_TITLES[:1], label, label_name="first"))
+
+
+@needs_polars
+def test_texts_of_polars_give_frames_of_polars():
+    for rank in (TEXT_MODEL.rank, partial(skxmr.rank, TEXT_MODEL)):
+        assert isinstance(rank(pl.Series(NEW_TITLES[:3])).to_frame(), pl.DataFrame)
+        assert isinstance(rank(NEW_TITLES[:3]).to_frame(), pd.DataFrame)
+
+
+@pytest.mark.parametrize("last", [StandardScaler(), "passthrough", LogisticRegression()])
+def test_a_pipeline_has_the_methods_of_its_last_step_only(last):
+    pipeline = make_ranking_pipeline(StandardScaler(), last)
+    for method in ("rank", "explain"):
+        assert not hasattr(pipeline, method)
+        with pytest.raises(AttributeError, match=f"'Pipeline' has no attribute '{method}'"):
+            getattr(pipeline, method)
+    assert hasattr(pipeline.set_params(steps=[("rank", classifier())]), "rank")
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        lambda: make_pipeline(MinMaxScaler(), classifier()),
+        lambda: make_ranking_pipeline("passthrough", MinMaxScaler(), classifier()),
+        lambda: searched(make_pipeline(MinMaxScaler(), classifier())),
+        lambda: FrozenEstimator(half_way()),
+    ],
+)
+def test_the_last_step_may_hold_the_ranker(last):
+    pipeline = make_ranking_pipeline(StandardScaler(), last()).fit(RAW, KINDS)
+    expected = BARE.rank(SCALED, 3)
+    assert_same_rankings(pipeline.rank(RAW, 3), expected)
+    assert_same_rankings(skxmr.rank(pipeline, RAW, 3), expected)
+    assert_array_equal(pipeline.explain(RAW, 2).scores, BARE.explain(SCALED, 2).scores)
+
+
+def test_pipelines_are_copied_and_sliced_as_those_of_scikit_learn():
+    pipeline = make_ranking_pipeline(*scalers(), classifier(), memory="cache", verbose=True)
+    theirs = make_pipeline(*scalers(), classifier(), memory="cache", verbose=True)
+    assert type(pipeline) is type(clone(pipeline)) is type(pipeline[1:]) is Pipeline
+    assert repr(pipeline) == repr(theirs)
+    assert repr(pipeline.get_params()) == repr(theirs.get_params())
+    assert pipeline[:-1].memory == "cache"
+    assert hasattr(pipeline[1:], "rank")
+    assert not hasattr(pipeline[:1], "rank")
+    changed = clone(pipeline).set_params(minmaxscaler="passthrough", xrlinearclassifier__n_trees=2)
+    assert changed[1] == "passthrough"
+    assert changed[-1].n_trees == 2
+    assert isinstance(make_ranking_pipeline(classifier(), transform_input=["V"]), Pipeline)
+    assert "XRLinearClassifier" in pipeline._repr_html_()
+
+
+def test_a_pipeline_that_is_not_fitted():
+    for pipeline in (text_pipeline(), make_ranking_pipeline("passthrough", classifier())):
+        for rank in (pipeline.rank, partial(skxmr.rank, pipeline)):
+            with pytest.raises(NotFittedError):
+                rank([[1.0, 2.0]])
+
+
+def test_a_search_over_a_pipeline_that_ranks(tmp_path):
+    pipeline = make_ranking_pipeline(*scalers(), classifier(), memory=str(tmp_path))
+    grid = {"minmaxscaler": ["passthrough", MinMaxScaler()]}
+    search = GridSearchCV(pipeline, grid, cv=2, scoring=precision_at_1_scorer).fit(RAW, KINDS)
+    assert type(search.best_estimator_) is Pipeline
+    expected = search.best_estimator_.rank(RAW, 3)
+    assert_same_rankings(skxmr.rank(search, RAW, 3), expected)
+
+
+def test_weights_are_routed_through_a_pipeline_that_ranks():
+    weight = np.random.default_rng(0).random(120)
+    expected = classifier().fit(SCALED, KINDS, sample_weight=weight).rank(SCALED, 3)
+    half = StandardScaler().fit_transform(RAW)
+    with config_context(enable_metadata_routing=True):
+        asking = classifier().set_fit_request(sample_weight=True)
+        pipeline = make_ranking_pipeline(MinMaxScaler(), asking)
+        pipeline.fit(half, KINDS, sample_weight=weight)
+        assert_same_rankings(pipeline.rank(half, 3), expected)
+
+
+@FRAMES
+def test_frames_between_the_steps_of_a_pipeline_that_ranks(library):
+    pipeline = make_ranking_pipeline(*scalers(), classifier())
+    pipeline.set_output(transform=library.__name__).fit(RAW, KINDS)
+    assert pipeline[-1].feature_names_in_[0] == "x0"
+    found = pipeline.rank(RAW, 3)
+    assert_same_rankings(found, BARE.rank(SCALED, 3))
+    assert isinstance(found.to_frame(), pd.DataFrame)  # X is an array
+
+
+@pytest.mark.parametrize("wrapping", WRAPPED)
+def test_rank_finds_the_ranker_in_any_wrapper(wrapping):
+    estimator, X = WRAPPED[wrapping]()
+    assert_same_rankings(skxmr.rank(estimator, X, 3), BARE.rank(SCALED, 3))
+
+
+ANIMALS = np.array(["ant", "bee", "cat", "dog", "eel", "fox"])[KINDS.argmax(axis=1)]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        LogisticRegression(),  # decision_function
+        GaussianNB(),  # predict_proba
+        make_pipeline("passthrough", CalibratedClassifierCV(GaussianNB(), cv=2)),
+    ],
+)
+def test_estimators_without_rank_are_ranked_by_their_scores(model):
+    model.fit(SCALED, ANIMALS)
+    ranking = skxmr.rank(model, SCALED, 8)
+    assert [row[0] for row in ranking.names] == model.predict(SCALED).tolist()
+    assert (ranking.labels[:, 6:] == -1).all()
+    assert ranking.scores[:, 5].min() > -np.inf
+
+
+def test_two_classes_of_an_estimator_without_rank():
+    model = LogisticRegression().fit(SCALED, ANIMALS == "ant")
+    names = skxmr.rank(model, SCALED, 2).names
+    assert [row[0] for row in names] == model.predict(SCALED).tolist()
+    assert [row[1] for row in names] == (~model.predict(SCALED)).tolist()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        RandomForestClassifier(5, random_state=0),
+        KNeighborsClassifier(),
+        MultiOutputClassifier(GaussianNB()),
+        OneVsRestClassifier(GaussianNB()),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_multilabel_estimators_without_rank(model):
+    several = KINDS[:, :4].astype(int)  # the last column has no positive
+    several[:, 3] = 0
+    if isinstance(model, (MultiOutputClassifier, OneVsRestClassifier)):
+        several = KINDS.astype(int)
+    ranking = skxmr.rank(model.fit(SCALED, several), SCALED, 2)
+    predicted = model.predict(SCALED)
+    rows = np.flatnonzero(predicted.sum(axis=1) == 1)
+    assert len(rows) > 20
+    assert (predicted[rows, ranking.labels[rows, 0]] == 1).mean() > 0.9
+    assert ranking.names == ranking.labels.tolist()
+
+
+def test_rank_refuses_what_does_not_rank():
+    for model in (
+        LinearRegression().fit(SCALED, KINDS),
+        TEXT_MODEL[0],
+        make_pipeline(vectorizer()),
+    ):
+        with pytest.raises(TypeError, match="model must have rank, decision_function or"):
+            skxmr.rank(model, NEW_TITLES)
+    logistic = LogisticRegression().fit(SCALED, ANIMALS)
+    with pytest.raises(TypeError, match="LogisticRegression has no method rank"):
+        skxmr.rank(logistic, SCALED, frontier=None)
+    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
+        skxmr.rank(logistic, SCALED, 0)
+
+
+def test_rank_gives_names_to_the_pairs_of_other_rankers():
+    class First:
+        classes_ = np.array(["ant", "bee"])
+
+        def rank(self, X, k):
+            return np.zeros((len(X), k), dtype=int), np.ones((len(X), k))
+
+    assert skxmr.rank(First(), [0, 0], 1).names == [["ant"], ["ant"]]

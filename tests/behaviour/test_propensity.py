@@ -184,7 +184,7 @@ WRONG = {
     "B": ({"B": "b"}, TypeError, "B must be a number"),
     "n_candidates": ({"n_candidates": 0}, ValueError, "n_candidates must be at least 1"),
     "scale": ({"scale": "linear"}, ValueError, "scale must be one of"),
-    "threshold": ({"threshold": None}, TypeError, "threshold must be a number"),
+    "threshold": ({"threshold": "auto"}, TypeError, "threshold must be a number"),
 }
 
 
@@ -240,7 +240,7 @@ def test_too_few_rows_of_weight_are_refused():
         PropensityReranker(ranker()).fit(X, Y, sample_weight=weight)
 
 
-@pytest.mark.filterwarnings("ignore:X has no row of")
+@pytest.mark.filterwarnings("ignore:X has no rows of")
 @pytest.mark.parametrize("multilabel", [True, False])
 def test_a_ranker_that_learned_labels_has_propensities_no_longer(multilabel):
     X, Y = uneven()

@@ -12,6 +12,7 @@ import joblib
 import numpy as np
 import pytest
 from datasets import labels_as_features
+from marks import slow_except
 from noted import NotedIndexer
 from numpy.testing import assert_array_equal
 from reference import assert_same_model, assert_same_ranking
@@ -76,7 +77,10 @@ def cluster():
         yield client
 
 
-@pytest.mark.parametrize("backend", ["sequential", "threading", "loky", "dask"])
+BACKENDS = ["sequential", "threading", "loky", "dask"]
+
+
+@pytest.mark.parametrize("backend", slow_except(BACKENDS[:3], BACKENDS))
 def test_workers_train_each_fold_once(noted, backend, request):
     if backend == "dask":
         request.getfixturevalue("cluster")

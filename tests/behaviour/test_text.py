@@ -17,6 +17,7 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
+from marks import slow_except
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -187,6 +188,7 @@ def test_any_text_and_any_options(data):
     assert_like_sklearn(params, data.draw(texts), data.draw(texts))
 
 
+@pytest.mark.slow
 def test_all_characters_are_of_the_kind_that_regular_expressions_say():
     characters = [chr(i) for i in range(0x110000)]
     lines = ["".join(characters[lo : lo + 997]) for lo in range(0, len(characters), 997)]
@@ -220,7 +222,7 @@ REAL = {
 }
 
 
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("name", slow_except(["word"], REAL))
 def test_real_titles(titles, name):
     assert_like_sklearn(REAL[name], titles, titles[::7])
 
@@ -231,6 +233,7 @@ def union(analyzers, ranges, **params):
     return FeatureUnion([(a, theirs(analyzer=a, ngram_range=r, **params)) for a, r in pairs])
 
 
+@pytest.mark.slow
 def test_real_titles_side_by_side(titles):
     analyzers, ranges = ["word", "char_wb"], [(1, 1), (3, 3)]
     both = union(analyzers, ranges, min_df=3)
@@ -409,7 +412,7 @@ def long_and_short():
     return [*texts, *TEXTS, texts[2]]
 
 
-@pytest.mark.parametrize("params", LONG_OPTIONS, ids=str)
+@pytest.mark.parametrize("params", slow_except(LONG_OPTIONS[:1], LONG_OPTIONS), ids=str)
 def test_long_texts_among_short_ones(long_and_short, params):
     expected = theirs(**params).fit(long_and_short)
     ours = NGramTfidfVectorizer(**params)
@@ -453,9 +456,14 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is measured in KiB on Linux")
 @pytest.mark.parametrize(
-    ("analyzer", "n_words"), [("word", 2**28), ("word", 1000), ("char", 2**16)]
+    ("analyzer", "n_words"),
+    [
+        ("word", 1000),
+        pytest.param("word", 2**28, marks=pytest.mark.slow),
+        pytest.param("char", 2**16, marks=pytest.mark.slow),
+    ],
 )
-@pytest.mark.parametrize("call", ["fit_transform", "transform"])
+@pytest.mark.parametrize("call", slow_except(["fit_transform"], ["fit_transform", "transform"]))
 def test_one_long_text_takes_no_more_memory_than_in_scikit_learn(analyzer, n_words, call, tmp_path):
     peaks = []
     for vectorizer in ("NGramTfidfVectorizer", "TfidfVectorizer"):

@@ -18,6 +18,7 @@ from skxmr._data.label_examples import with_label_examples
 from skxmr._ranking.base import SearchOptions
 from skxmr._ranking.neighbors import make_neighbor_rows
 from skxmr._ranking.post_processors import POST_PROCESSORS
+from skxmr._training.held_out import hold_out
 from skxmr._training.tune_neighbors import NeighborWeighting, choose_weighting
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import precision_at_k
@@ -83,11 +84,11 @@ def test_the_choice_is_the_best_of_all_on_the_rows_held_out(monkeypatch):
         lambda *a, **k: tried.append(real(*a, **k)) or tried[-1],
     )
     options = SearchOptions(4, POST_PROCESSORS["l3-hinge"])
-    found = choose_weighting(examples, X.shape[0], train, options, None)
+    found = choose_weighting(hold_out(examples, X.shape[0], train), options)
     n_tried = len(skxmr._training.tune_neighbors._NUMBERS) * len(
         skxmr._training.tune_neighbors._POWERS
     )
-    assert len(tried) == n_tried * len(skxmr._training.tune_neighbors._SHARES) + 1
+    assert len(tried) == n_tried * len(skxmr._training.tune_neighbors._WEIGHTS) + 1
     assert max(tried) > tried[-1]  # the last one is without neighbors
     assert isinstance(found, NeighborWeighting)
     held = np.setdiff1d(examples.source, chosen[0].source)

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from marks import slow_except
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse as sp
 from scipy import special
@@ -47,7 +48,7 @@ np.savez(sys.argv[2], **out)
 """
 
 
-@pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512"])
+@pytest.mark.parametrize("isa", slow_except(["avx2"], ["baseline", "avx2", "avx512"]))
 def test_predictions_are_those_of_pecos(isa, tmp_path):
     out = tmp_path / "rankings.npz"
     done = subprocess.run(

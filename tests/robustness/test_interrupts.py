@@ -377,6 +377,7 @@ def test_no_number_of_jobs_starts_threads_without_end(n_jobs):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")
+@pytest.mark.slow
 def test_processes_that_may_have_no_children_have_threads(tmp_path):
     script = """if True:
         import multiprocessing, warnings

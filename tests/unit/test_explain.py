@@ -442,7 +442,7 @@ def test_texts_say_what_is_there():
     assert text.startswith(
         f"kelp, which the beam does not reach, scores {explanation.scores[i]:.4f}"
     )
-    assert "lost by the beam" in text
+    assert "not in the beam" in text
     assert "other feature" in text
     assert "nearest neighbors: " in text
     assert repr(explanation[i]).startswith("Explanation(label='kelp', n_rows=1, score=")

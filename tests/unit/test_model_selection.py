@@ -18,8 +18,8 @@ from strategies import csr_matrices, halves
 from skxmr import CalibratedRanker, XRLinearClassifier
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import make_ranking_scorer, precision_at_k
+from skxmr.metrics._f_curve import AVERAGES, f_curve
 from skxmr.model_selection import tune_threshold
-from skxmr.model_selection._f_curve import AVERAGES, f_curve
 
 N_LABELS = 12
 
