@@ -269,19 +269,29 @@ def nodes_above(tree, labels):
 
 
 def beam_search(
-    model, x, *, k, beam_width, post_processor, floor=-np.inf, start=None, permitted=None
+    model,
+    x,
+    *,
+    k,
+    beam_width,
+    post_processor,
+    floor=-np.inf,
+    start=None,
+    permitted=None,
+    entered=None,
 ):
     """Rank the labels of one dense query.
 
     start is (level, [(node, score), ...]). Where there is a set of permitted labels, only nodes
-    that lead to one are entered. Returns [(label, score), ...], and how close a call the beam made:
-    the smallest gap between a node kept and one dropped, relative where scores are products.
+    that lead to one are entered; or those of `entered`, a set for each level. Returns
+    [(label, score), ...], and how close a call the beam made: the smallest gap between a node kept
+    and one dropped, relative where scores are products.
     """
     x = x.astype(np.float64)
     product = is_product(post_processor)
     first, beam = start or (0, [(0, 1.0 if product else 0.0)])
     closest = np.inf
-    above = None if permitted is None else nodes_above(model.tree, permitted)
+    above = entered if permitted is None else nodes_above(model.tree, permitted)
     for level in range(first, model.tree.n_levels):
         pointers, W, bias = model.tree.child_ptr[level], model.weights[level], model.biases[level]
         beam = [
@@ -317,6 +327,7 @@ def rank_block(ranker, view, begin, end, *, k, within=None, frontier=None, **opt
         options.get("floor", -np.inf),
         None if frontier is None else (frontier,),
         restriction,
+        options.get("constraint"),
     )
     return ranker.rank(view, begin, end, k, search)
 

@@ -273,7 +273,7 @@ static skx_restriction take_restriction(input *in, const skx_model *m, int64_t n
 {
     int64_t *range = own(in, (size_t)(2 * n_rows) * sizeof *range);
     for (int64_t i = 0; i < 2 * n_rows; i++) range[i] = take_byte(in) - 8;
-    return (skx_restriction){take_positions(in, m), range};
+    return (skx_restriction){.positions = take_positions(in, m), .range = range};
 }
 
 /* Distinct nodes of a level, with scores. */
@@ -313,8 +313,13 @@ static void search(input *in, const skx_model *m)
     skx_frontier frontier = {0};
     if (how & 1) within = take_restriction(in, m, x.n_rows);
     if (how & 2) frontier = take_frontier(in, m, x.n_rows);
+    if (how & 4) {
+        within.among = take_sets(in, x.n_rows);
+        within.exclude = take_sets(in, x.n_rows);
+    }
     int status =
-        skx_rank(kernels, m, &x, how & 2 ? &frontier : NULL, how & 1 ? &within : NULL, &params, 0, x.n_rows, labels, scores);
+        skx_rank(kernels, m, &x, how & 2 ? &frontier : NULL, how & 5 ? &within : NULL, &params, 0, x.n_rows, labels, scores);
+    if (status == SKX_EARG && how & 4) return; /* sets that lead outside */
     if (succeeded(status)) look_at(m, x.n_rows, params.k, params.floor, labels, scores);
 }
 

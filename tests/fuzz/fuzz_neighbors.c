@@ -113,13 +113,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     skx_combine_params params = {q, (float)(take_byte(&in) % 5), 0.25f, take_byte(&in) & 1 ? -INFINITY : 0.0f, k, 1, 0, 0};
     params.n_head = take_byte(&in) % 4;
     params.logarithms = take_byte(&in) & 1;
-    int any = take_byte(&in) & 1;
+    uint8_t how = take_byte(&in);
+    int any = how & 1, limited = how & 2;
+    skx_label_restriction within = {0};
+    if (limited) {
+        within.among = take_sets(&in, n);
+        within.exclude = take_sets(&in, n);
+        params.within = &within;
+    }
     if (any) memcpy(similarity, take_floats(&in, n * q), (size_t)(n * q) * 4);
     skx_rankings rankings = {n_listed, listed, listed_scores};
     int status = skx_combine(q > 0 ? &rows : NULL, &params, n, &rankings, neighbor, similarity, labels, scores);
+    if (status == SKX_EARG && limited) return input_free(&in); /* sets that lead outside */
     if (succeeded(status)) {
         check_labels(n, k, params.floor, labels, scores);
-        if (q > 0 && !any) combine_rows(&rows, &queries, &search, &params, &rankings, labels, scores);
+        if (q > 0 && !any && !limited) combine_rows(&rows, &queries, &search, &params, &rankings, labels, scores);
     }
     return input_free(&in);
 }

@@ -85,6 +85,23 @@ static inline float take_finite(input *in)
     return v - v == 0.0f ? v : 1.0f;
 }
 
+/* Sets for rows: mostly small numbers in increasing order, sometimes any; pointers that seldom lead outside. NULL for none. */
+static inline const skx_sets *take_sets(input *in, int64_t n_rows)
+{
+    uint8_t how = take_byte(in);
+    if (how % 3 == 0) return NULL;
+    skx_sets *sets = own(in, sizeof *sets);
+    int64_t n_sets = how & 4 ? 1 : n_rows, n_members = take_between(in, 0, 40);
+    int64_t *ptr = own(in, (size_t)(n_sets + 1) * sizeof *ptr);
+    for (int64_t i = 0; i <= n_sets; i++) ptr[i] = n_members * i / (n_sets ? n_sets : 1);
+    if (how >= 250) ptr[take_between(in, 0, n_sets)] = (int8_t)take_byte(in);
+    int32_t *member = own(in, (size_t)n_members * sizeof *member), last = -1;
+    for (int64_t i = 0; i < n_members; i++) member[i] = last = last + 1 + take_byte(in) % 4;
+    if (how & 8) take_bytes(in, member, (size_t)n_members * sizeof *member);
+    *sets = (skx_sets){n_members, ptr, member, (how & 4) != 0};
+    return sets;
+}
+
 static inline const skx_kernels *take_kernels(input *in)
 {
     static const char *const names[] = {"", "baseline", "avx2", "avx512"};
