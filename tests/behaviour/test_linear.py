@@ -327,7 +327,7 @@ def test_two_classes_have_one_decision_value(post_processor):
 def test_rank_returns_a_tuple_of_k_columns(k):
     X, Y = planted()
     ranking = classifier(beam_width=100).fit(X, Y).rank(X, k)
-    assert type(ranking) is tuple
+    assert isinstance(ranking, tuple)
     labels, scores = ranking
     assert labels.shape == scores.shape == (X.shape[0], k)
     assert labels.dtype == np.int32
