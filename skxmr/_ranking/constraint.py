@@ -1,6 +1,7 @@
 """Rankings limited to labels of given sets."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,7 +37,7 @@ class Constraint(NamedTuple):
     slots_by_tree: tuple[SetPair, ...]
 
     @classmethod
-    def for_trees(cls, trees, labels):
+    def for_trees(cls, trees: Sequence, labels: SetPair) -> "Constraint":
         """Prepare sets of labels for searches.
 
         Parameters
@@ -49,7 +50,7 @@ class Constraint(NamedTuple):
         return cls(labels, tuple(slots))
 
 
-def _slots_of(tree, sets):
+def _slots_of(tree: Any, sets: NumberSets | None) -> NumberSets | None:
     """Return the slots of sets of labels in a tree, as sets."""
     if sets is None:
         return None
