@@ -25,6 +25,7 @@ class Names:
     def __init__(self, make=None, values=None):
         self._make = make
         self._values = values
+        self._order = None
 
     @property
     def are_made(self):
@@ -37,6 +38,28 @@ class Names:
         if self._values is None:  # threads that decode it at once get equal arrays
             self._values = self._make()
         return self._values
+
+    def find(self, names):
+        """Find the positions of some names.
+
+        Parameters
+        ----------
+        names : ndarray of str
+
+        Returns
+        -------
+        positions : ndarray of int64
+            All positions of these names, which may occur several times.
+        unknown : ndarray of str
+            Names without a position.
+        """
+        values = self.values
+        if self._order is None:
+            self._order = np.argsort(values, kind="stable")
+        begins = np.searchsorted(values, names, side="left", sorter=self._order)
+        ends = np.searchsorted(values, names, side="right", sorter=self._order)
+        found = [self._order[begin:end] for begin, end in zip(begins, ends, strict=True)]
+        return np.concatenate(found), names[begins == ends]
 
     def decode(self):
         """Decode the array now, so that damage raises an error now."""

@@ -278,18 +278,11 @@ def check_labels(labels, name, n_labels, classes):
         return np.unique(labels).astype(np.int32)
     if labels.dtype.kind not in "UO" or not all(isinstance(label, str) for label in labels):
         raise TypeError(f"{name} must hold label indices or names, got {labels.dtype}")
-    return _numbers_of_names(labels, name, classes.values)
-
-
-def _numbers_of_names(names, name, classes):
-    """Return the positions of names in the sorted classes, sorted and without repetitions."""
-    if classes.dtype.kind not in "UO":
+    if classes.values.dtype.kind not in "UO":
         raise TypeError(
-            f"{name} must hold label indices, as classes_ are not strings, got {names[0]!r:.80}"
+            f"{name} must hold label indices, as classes_ are not strings, got {labels[0]!r:.80}"
         )
-    names = np.unique(names)
-    found = np.searchsorted(classes, names)
-    known = classes[np.minimum(found, len(classes) - 1)] == names
-    if not known.all():
-        raise ValueError(f"{name} must hold names from classes_, got {str(names[~known][0])!r:.80}")
-    return found.astype(np.int32)
+    numbers, unknown = classes.find(labels)
+    if len(unknown):
+        raise ValueError(f"{name} must hold names from classes_, got {str(unknown[0])!r:.80}")
+    return np.unique(numbers).astype(np.int32)

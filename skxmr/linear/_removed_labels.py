@@ -33,12 +33,18 @@ def with_fewer_labels(classifier, labels):
         for ranker, tree in zip(fitted.rankers, trees, strict=True)
     )
     neighbors = None if fitted.neighbors is None else without_labels(fitted.neighbors, kept)
-    classes = np.arange(len(kept)) if fitted.multilabel else fitted.classes.values[kept]
     return fitted._replace(
         trees=trees,
         rankers=rankers,
         neighbors=neighbors,
         weighting=None if neighbors is None else fitted.weighting,
-        classes=Names(values=classes),
+        classes=Names(values=_remaining_classes(fitted, kept)),
         ensembles=EnsembleCache(),
     )
+
+
+def _remaining_classes(fitted, kept):
+    """Return the names of the labels that stay, or the numbers of columns without names."""
+    classes = fitted.classes.values[kept]
+    has_columns = fitted.container in ("dense", "spmatrix", "sparray")
+    return np.arange(len(kept)) if has_columns and classes.dtype.kind not in "UO" else classes

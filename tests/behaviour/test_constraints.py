@@ -291,6 +291,24 @@ def test_names():
             clf.rank(X, 3, among=["label 01", "label x"])
 
 
+def test_names_of_columns():
+    """Names of columns need not be sorted, nor distinct if they are given beside a matrix."""
+    names = [f"label {i * 7 % N_LABELS:02}" for i in range(N_LABELS)]
+    names[5] = names[2]
+    clf = classifier().fit(X, Y, label_names=names)
+    expected = clf.rank(X, 3, exclude=[0, 2, 5])
+    assert_same_ranking(clf.rank(X, 3, exclude={names[2], names[0]}), expected)
+    assert_same_ranking(clf.rank(X[3], 3, among=names[1:2]), clf.rank(X[3], 3, among=[1]))
+    clf.remove_labels([names[2]])
+    assert clf.classes_.tolist() == [name for name in names if name != names[2]]
+    lists = [[f"x{j:02}" for j in row.indices] for row in Y]
+    clf = classifier().fit(X, lists).remove_labels(["x03"])
+    assert clf.classes_.tolist() == [f"x{j:02}" for j in range(N_LABELS) if j != 3]
+    numbers = [[int(j) * 10 for j in row.indices] for row in Y]
+    clf = classifier().fit(X, numbers).remove_labels([3])
+    assert clf.classes_.tolist() == [j * 10 for j in range(N_LABELS) if j != 3]
+
+
 BAD = [
     ({"exclude": [N_LABELS]}, ValueError, r"exclude must hold labels in \[0, 12\), got 12"),
     ({"among": [0, -1]}, ValueError, r"among must hold labels in \[0, 12\), got -1"),
