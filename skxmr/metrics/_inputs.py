@@ -34,6 +34,8 @@ def _with_columns(Y_true, Y_ranked):
     if lists is None:
         return Y_true
     names = getattr(Y_ranked, "label_names", None)
+    if names is None and not any(isinstance(label, str) for row in lists for label in row):
+        return Y_true  # a ragged matrix, of which the rows are refused
     if names is None:
         raise TypeError(
             "Y_true must be an indicator unless Y_ranked is the result of rank with named labels, "

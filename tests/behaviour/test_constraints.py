@@ -145,7 +145,7 @@ def test_blocks_of_rows_and_wide_nodes(sizes):
         assert_same_ranking([part[some] for part in found], filtered(whole, 5, *of_some))
 
 
-def test_forbidden_nodes_do_not_fill_the_beam():
+def test_forbidden_nodes_are_not_in_the_beam():
     """k labels are found even by the narrowest beam, where all but one cluster are forbidden."""
     clf = classifier(beam_width=1).fit(X, Y)
     clusters = [clf.tree_.cluster(label).tolist() for label in range(N_LABELS)]
@@ -267,7 +267,7 @@ def test_together_with_restriction_and_frontier(kind):
     assert_same_ranking(clf.rank(X, 5, frontier=start, **limits), clf.rank(X, 5, **limits))
 
 
-def test_forbidden_nodes_of_a_frontier_do_not_fill_the_beam():
+def test_a_frontier_of_forbidden_nodes_is_left_out():
     clf = classifier(beam_width=1).fit(X, Y)
     level = clf.n_levels_ - 1
     n_nodes = clf.tree_.n_nodes(level)

@@ -396,7 +396,6 @@ WRONG_Y = {
     "complex classes": (CODES.astype(complex), "Complex data not supported"),
     "words for an indicator": (Y.astype(str), "y must be a 0/1 indicator"),
     "objects for an indicator": (Y.astype(object), "y must be a 0/1 indicator"),
-    "sets of labels and numbers": ([{"a"}, {2}] * (N_ROWS // 2), "y must hold lists of labels"),
     "repeated ones": (reversed_rows(4 * Y), "y must be a 0/1 indicator matrix, but holds 4"),
 }
 for value in (2, -1, 0.5, 1e30):

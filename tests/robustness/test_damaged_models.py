@@ -396,7 +396,13 @@ def test_any_bit_of_the_manifest_is_checked(model, n_bits):
 
 def test_no_field_or_parameter_may_be_missing(model):
     manifest = manifest_of(model)
-    for key in manifest.keys() - {"feature_names", "n_rows_given", "skxmr", "neighbors"}:
+    for key in manifest.keys() - {
+        "feature_names",
+        "n_rows_given",
+        "skxmr",
+        "neighbors",
+        "threshold",
+    }:
         left = {k: v for k, v in manifest.items() if k != key}
         (model / "skxmr.json").write_text(json.dumps(left if key == "crc32" else seal(left)))
         assert_refused(model)
