@@ -1,52 +1,32 @@
 """N-gram tf-idf vectorizers, with counting in C."""
 
-import itertools
 import numbers
-from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.feature_extraction.text import (
-    ENGLISH_STOP_WORDS,
-    strip_accents_ascii,
-    strip_accents_unicode,
-)
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from sklearn.utils.validation import check_is_fitted
 
-from ._core import (
-    ANALYZERS,
-    MAX_TEXT_BYTES,
-    NORMS,
-    Learner,
-    NGramBlock,
-    NGramModel,
-    NGramWeights,
-    indptr_of,
-    joined_rows,
-    stop_if_cancelled,
-)
+from ._core import ANALYZERS, NORMS, Learner, NGramBlock, NGramModel, NGramWeights, joined_rows
 from ._utils import parallel
 from ._utils.estimators import consistent, fitted_in_one_step
 from ._utils.params import check_boolean, check_integer, check_n_jobs, check_option
-from ._utils.texts import check_ordered
+from ._utils.text_batches import (
+    BATCH_CHARACTERS,
+    BATCH_TEXTS,
+    batches,
+    caller,
+    check_documents,
+    encode,
+    make_batch,
+    transform_batch,
+)
 
 __all__ = ["NGramTfidfVectorizer"]
 
-_STRIP_ACCENTS = {"ascii": strip_accents_ascii, "unicode": strip_accents_unicode}
-
-#: Number of characters whose accents are stripped at a time: the time to sort combining characters
-#: is quadratic in their number.
-_STRIPPED_AT_ONCE = 1 << 10
 
 _BOOLEANS = ("lowercase", "binary", "position_weighted", "sublinear_tf", "use_idf", "smooth_idf")
-
-#: Largest numbers of texts, and of characters, that are passed to C at a time.
-_BATCH_TEXTS = 1 << 12
-_BATCH_CHARACTERS = 1 << 22
-
-#: Bytes of text from which a call takes so long that it must be interruptible.
-_LONG = 1 << 20
 
 
 # As scikit-learn's vectorizers, without set_output: the result is sparse.
@@ -253,17 +233,17 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         X : csr_matrix of float32, shape (n_texts, n_features)
         """
         check_is_fitted(self)
-        texts = _check_texts(raw_documents)
-        if len(texts) <= _BATCH_TEXTS:
-            batch = _make_batch(texts, 0)
-            call = _caller(int(batch.lengths.sum()))
-            return self._matrix(call(_transform_batch, self._model, batch, self._encoding))
+        texts = check_documents(raw_documents)
+        if len(texts) <= BATCH_TEXTS:
+            batch = make_batch(texts, 0)
+            call = caller(int(batch.lengths.sum()))
+            return self._matrix(call(transform_batch, self._model, batch, self._encoding))
         check_n_jobs(self.n_jobs)
-        tasks = [(self._model, batch, self._encoding) for batch in _batches(texts)]
+        tasks = [(self._model, batch, self._encoding) for batch in batches(texts)]
         costs = [len(batch.texts) for _, batch, _ in tasks]
-        brief = all(batch.lengths.sum() <= _BATCH_CHARACTERS for _, batch, _ in tasks)
+        brief = all(batch.lengths.sum() <= BATCH_CHARACTERS for _, batch, _ in tasks)
         rows = parallel.run(
-            _transform_batch,
+            transform_batch,
             tasks,
             costs,
             n_jobs=self.n_jobs,
@@ -290,8 +270,8 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         if not isinstance(text, str):
             raise TypeError(f"text must be a str, got {type(text).__name__}")
         state = dict(vars(self))  # of a single fit, even if another thread fits meanwhile
-        batch = _make_batch([text], 0)
-        _, indices, values = _transform_batch(state["_model"], batch, state["_encoding"])
+        batch = make_batch([text], 0)
+        _, indices, values = transform_batch(state["_model"], batch, state["_encoding"])
         return indices, values
 
     @consistent
@@ -345,14 +325,14 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         """Return the learner, the n-grams of each block to keep, and the caller of C functions."""
         blocks = self._check_params()
         encoding = bool(self.lowercase), self.strip_accents
-        texts = _check_texts(raw_documents)
+        texts = check_documents(raw_documents)
         learner = Learner(blocks, len(texts))
         n_bytes = 0
-        for batch in _batches(texts):
-            blob, ptr = _encode(batch, encoding)
+        for batch in batches(texts):
+            blob, ptr = encode(batch, encoding)
             n_bytes += len(blob)
-            _caller(len(blob))(learner.learn, blob, ptr)
-        call = _caller(n_bytes)
+            caller(len(blob))(learner.learn, blob, ptr)
+        call = caller(n_bytes)
         chosen, df, terms = call(self._choose, learner, blocks, len(texts))
         self._encoding = encoding
         self._model = NGramModel(blocks, terms, self._weights(df, len(texts)))
@@ -526,143 +506,3 @@ def _largest(terms, sums, n):
         return terms
     # Its sort is not stable: ties are only broken in the same way by the same call.
     return terms[np.sort((-sums[terms]).argsort()[:n])]
-
-
-def _check_texts(raw_documents):
-    """Check the texts; return them as a list."""
-    if isinstance(raw_documents, (str, bytes)):
-        raise ValueError(
-            "raw_documents must be an iterable of str, one per text, got a single "
-            f"{type(raw_documents).__name__}"
-        )
-    check_ordered(raw_documents, "raw_documents")
-    if len(getattr(raw_documents, "shape", [1])) != 1:
-        # An iteration over a table would give the names of its columns.
-        raise ValueError(
-            "raw_documents must be one-dimensional, one text per element, got "
-            f"{type(raw_documents).__name__}"
-        )
-    try:
-        texts = raw_documents if type(raw_documents) is list else list(raw_documents)
-    except TypeError:
-        raise TypeError(
-            f"raw_documents must be an iterable of str, got {type(raw_documents).__name__}"
-        ) from None
-    return texts
-
-
-def _caller(n_bytes):
-    """Return the function that calls functions on so many bytes of text."""
-    return parallel.interruptible if n_bytes > _LONG else _call
-
-
-def _call(function, *args):
-    return function(*args)
-
-
-class _Batch(NamedTuple):
-    """Some texts.
-
-    Parameters
-    ----------
-    texts : list of str
-    first : int
-        Position of the first one among all texts.
-    ascii : bytes
-        Whether each is ASCII, as 0 or 1.
-    lengths : ndarray of int64
-        Number of characters of each.
-    """
-
-    texts: list[str]
-    first: int
-    ascii: bytes
-    lengths: np.ndarray
-
-
-def _make_batch(texts, first):
-    try:
-        ascii = bytes(map(str.isascii, texts))
-    except TypeError:
-        _refuse_others(texts, first)
-        raise
-    return _Batch(texts, first, ascii, np.fromiter(map(len, texts), np.int64, len(texts)))
-
-
-def _refuse_others(texts, first):
-    """Raise a TypeError if a text is not a str."""
-    for i, text in enumerate(texts, start=first):
-        if not isinstance(text, str):
-            raise TypeError(f"raw_documents[{i}] must be a str, got {type(text).__name__}")
-
-
-def _batches(texts):
-    """Iterate over all texts in batches."""
-    begin = 0
-    while begin < len(texts):
-        batch = _make_batch(texts[begin : begin + _BATCH_TEXTS], begin)
-        n = int(np.searchsorted(np.cumsum(batch.lengths), _BATCH_CHARACTERS, side="right"))
-        if n < len(batch.texts):
-            batch = _make_batch(batch.texts[: max(n, 1)], begin)
-        yield batch
-        begin += len(batch.texts)
-
-
-def _encode(batch, encoding):
-    """Normalize texts and encode them in UTF-8; return the joined bytes, and their pointers."""
-    lowercase, _ = encoding
-    texts, first, ascii, lengths = batch
-    others = np.flatnonzero(np.frombuffer(ascii, np.bool_) == 0).tolist() if 0 in ascii else []
-    blob = "".join(itertools.compress(texts, ascii) if others else texts).encode()
-    blob = blob.lower() if lowercase else blob
-    if others:
-        normalized = [_normalize(texts[i], encoding) for i in others]
-        lengths = lengths.copy()
-        lengths[others] = 0
-        blob = _insert(blob, np.cumsum(lengths)[others].tolist(), normalized)
-        lengths[others] = list(map(len, normalized))
-    ptr = indptr_of(lengths)
-    if len(blob) > MAX_TEXT_BYTES:
-        _check_lengths(ptr, first)
-    return blob, ptr
-
-
-def _normalize(text, encoding):
-    """Normalize one text by Python's functions, and encode it in UTF-8."""
-    lowercase, strip_accents = encoding
-    text = text.lower() if lowercase else text
-    if strip_accents is not None:
-        text = without_accents(text, strip_accents)
-    return text.encode("utf-8", "surrogatepass")
-
-
-def without_accents(text, how):
-    """Strip the accents of a text as scikit-learn does; `how` is "ascii" or "unicode"."""
-    strip = _STRIP_ACCENTS[how]
-    if len(text) <= _STRIPPED_AT_ONCE:
-        return strip(text)
-    parts = []
-    for begin in range(0, len(text), _STRIPPED_AT_ONCE):
-        stop_if_cancelled()
-        parts.append(strip(text[begin : begin + _STRIPPED_AT_ONCE]))
-    return "".join(parts)
-
-
-def _insert(blob, offsets, parts):
-    """Insert bytes at increasing offsets."""
-    edges = itertools.pairwise([0, *offsets, len(blob)])
-    between = [blob[begin:end] for begin, end in edges]
-    pairs = zip(between, [*parts, b""], strict=True)
-    return b"".join(itertools.chain.from_iterable(pairs))
-
-
-def _check_lengths(ptr, first):
-    """Raise a ValueError if a text is too long."""
-    for i in np.flatnonzero(np.diff(ptr) > MAX_TEXT_BYTES)[:1]:
-        raise ValueError(
-            f"raw_documents[{first + i}] has more than {MAX_TEXT_BYTES} bytes in UTF-8"
-        )
-
-
-def _transform_batch(model, batch, encoding):
-    return model.transform(*_encode(batch, encoding))

@@ -7,7 +7,8 @@ import scipy.sparse as sp
 from sklearn.preprocessing import normalize
 
 from .._utils.matrices import canonical_csr
-from ..text import NGramTfidfVectorizer, without_accents
+from .._utils.text_batches import without_accents
+from ..text import NGramTfidfVectorizer
 
 #: Maximum number of consecutive marks of a letter, as in the stream-safe text format of Unicode.
 _MOST_MARKS = 30

@@ -57,7 +57,7 @@ def fitted_state(classifier, X, y, given):
     keys = keys_of(classifier, [X, y, *given, named.names, named.container])
     # They are prepared only if the memory does not have the result.
     targets = cache(partial(encode_targets, y, named.names, named.container))
-    data = TrainingData(lambda: prepare(classifier, X, targets(), given), keys.data)
+    data = TrainingData(partial(prepare, classifier, X, targets, given), keys.data)
     memory = caching.open_memory(classifier.memory)
     trainer = TreeTrainer(memory, classifier.n_jobs)
     if keys.result is None:

@@ -47,7 +47,8 @@ def prepare(classifier, X, targets, given):
     classifier : XRLinearClassifier
     X : csr_matrix
         Of valid structure.
-    targets : Targets
+    targets : callable
+        Returns the Targets.
     given : FitInput
 
     Returns
@@ -55,6 +56,7 @@ def prepare(classifier, X, targets, given):
     prepared : TrainingInput
     """
     X = canonical_csr(X, "X")
+    targets = targets()
     indicator = targets.indicator
     n_labels = indicator.shape[1]
     weight = check_sample_weight(given.sample_weight, X.shape[0], classifier.C)

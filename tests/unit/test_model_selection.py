@@ -239,7 +239,9 @@ def test_helps_on_the_catalogue_sample():
     rows = np.random.default_rng(0).permutation(len(data.text_train))
     text = np.array(data.text_train, dtype=object)
     fit, held_out = rows[2000:], rows[:2000]
-    model = make_pipeline(TfidfVectorizer(min_df=3, dtype=np.float32), classifier(C=1))
+    model = make_pipeline(
+        TfidfVectorizer(min_df=3, dtype=np.float32), classifier(C=1, threshold=0.5)
+    )
     model.fit(text[fit], data.Y_train[fit])
     before = f_of_predictions(model, data.text_test, data.Y_test)
     best = tune_threshold(model, text[held_out], data.Y_train[held_out])
