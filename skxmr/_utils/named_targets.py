@@ -241,7 +241,7 @@ def distinct_labels(lists):
     labels = {label for row in lists for label in row}
     if not labels:
         raise ValueError("y has no label; expected at least one row with a label")
-    texts = isinstance(next(iter(labels)), str)
+    texts = any(isinstance(label, str) for label in labels)
     _check_labels(lists, texts=texts)
     ordered = sorted(labels)
     if texts:

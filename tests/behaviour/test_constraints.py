@@ -371,6 +371,7 @@ def test_unfitted():
         classifier().remove_labels([1])
 
 
+@pytest.mark.slow
 def test_pickles_and_processes():
     clf = fitted_classifier("trees and neighbors")
     expected = clf.rank(X, 3, exclude=[1])

@@ -81,6 +81,7 @@ BACKENDS = ["sequential", "threading", "loky", "dask"]
 
 
 @pytest.mark.parametrize("backend", slow_except(BACKENDS[:3], BACKENDS))
+@pytest.mark.slow
 def test_workers_train_each_fold_once(noted, backend, request):
     if backend == "dask":
         request.getfixturevalue("cluster")

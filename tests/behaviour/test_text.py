@@ -385,6 +385,7 @@ def test_other_backends(titles, backend):
         assert (ours.transform(texts) != expected).nnz == 0
 
 
+@pytest.mark.slow
 def test_long_texts_and_many_ngrams():
     rng = np.random.default_rng(0)
     texts = ["".join(chr(97 + c) for c in rng.integers(0, 26, size)) for size in (9000, 1, 20_000)]

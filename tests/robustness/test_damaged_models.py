@@ -268,6 +268,7 @@ def edits(draw):
 
 @given(edits(), st.booleans())
 @examples(250)
+@pytest.mark.slow
 def test_forged_contents_are_refused_or_harmless(tmp_path_factory, edits, structural):
     """With a checksum that fits, so that only the structure of the model is left to object."""
     original, folder = forgery_workshop(tmp_path_factory)
