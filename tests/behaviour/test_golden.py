@@ -72,6 +72,7 @@ def test_a_fit_gives_the_stored_arrays(kind, n_jobs):
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the files are of x86_64")
 @pytest.mark.parametrize("isa", [isa for isa in ("avx2", "baseline") if isa != ISA])
+@pytest.mark.slow
 def test_a_fit_with_another_instruction_set_gives_the_stored_arrays(tmp_path, isa):
     command = [sys.executable, str(FOLDER / "make.py"), str(tmp_path)]
     options = {"env": {**os.environ, "SKXMR_ISA": isa}, "cwd": tmp_path}

@@ -617,6 +617,7 @@ def test_progress_is_told(capsys, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_subjects_of_a_catalogue_are_found_as_often_as_after_a_fit():
     data = load_catalogue_subjects()
     vectorizer = TfidfVectorizer(min_df=3, dtype=np.float32)

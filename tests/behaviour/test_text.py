@@ -465,6 +465,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     ],
 )
 @pytest.mark.parametrize("call", slow_except(["fit_transform"], ["fit_transform", "transform"]))
+@pytest.mark.slow
 def test_one_long_text_takes_no_more_memory_than_in_scikit_learn(analyzer, n_words, call, tmp_path):
     peaks = []
     for vectorizer in ("NGramTfidfVectorizer", "TfidfVectorizer"):

@@ -269,6 +269,7 @@ def test_a_search_over_thresholds_trains_once(params, tmp_path, trainings):
 # ---- real data ----
 
 
+@pytest.mark.slow
 def test_thresholds_on_the_sample():
     data = load_catalogue_subjects()
     vectorizer = TfidfVectorizer(min_df=3, dtype=np.float32)
