@@ -1,6 +1,10 @@
 import os
 
+import pytest
 from hypothesis import settings
+from saved_models import copy_of, named_rows, saved_model
+
+import skxmr._training.trees
 
 # Deadlines measure the machine; in CI the same examples are drawn every time.
 settings.register_profile("all", deadline=None)
@@ -12,3 +16,38 @@ def pytest_configure(config):
     """Draw fewer examples where slow tests are skipped."""
     complete = "ci" if os.environ.get("CI") else "all"
     settings.load_profile("quick" if "not slow" in config.option.markexpr else complete)
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """Count the trainings that really happen."""
+    calls = []
+    train = skxmr._training.trees.train_layers
+
+    def counted(*args, **kwargs):
+        calls.append(1)
+        return train(*args, **kwargs)
+
+    monkeypatch.setattr(skxmr._training.trees, "train_layers", counted)
+    return calls
+
+
+@pytest.fixture
+def no_waiting_for_the_disk(monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    return saved_model(tmp_path_factory.mktemp("saved") / "model")
+
+
+@pytest.fixture
+def model(original, tmp_path):
+    """A copy of the saved model, to be changed."""
+    return copy_of(original, tmp_path / "model")
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return named_rows()

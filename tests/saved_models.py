@@ -3,6 +3,7 @@
 import itertools
 import json
 import shutil
+import sys
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -181,3 +182,10 @@ def assert_harmless(clf):
         assert labels.max() < clf.n_labels_
     for method in ("predict", "decision_function"):
         or_refuse(lambda: getattr(clf, method)(rows))  # noqa: B023
+
+
+# ---- marks ----
+
+linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="needs fork, flock, named pipes or links as Linux has them"
+)

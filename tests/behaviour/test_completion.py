@@ -543,7 +543,7 @@ NO_STRINGS = [np.nan, None, pd.NA, pd.NaT, 7, 2.5, True, b"nuts", np.bytes_(b"n"
 @pytest.mark.parametrize("container", [list, tuple, iter, objects, pd.Series, pd.Index])
 def test_a_query_that_is_no_string_is_named_with_its_row(container, bad):
     if container is pd.Index and isinstance(bad, tuple):
-        pytest.skip("pandas makes levels of it")
+        pytest.skip("an Index of pandas cannot hold a tuple: it becomes a MultiIndex")
     match = r"y must hold strings, got .* in row 1"
     queries = ["nets", bad, "dee"]
     X = [("a", "n")] * 3

@@ -246,19 +246,6 @@ def test_classes_are_disentangled_as_well():
 # ---- memory ----
 
 
-@pytest.fixture
-def trainings(monkeypatch):
-    """Count the trainings that really happen."""
-    calls, train = [], skxmr._training.trees.train_layers
-
-    def counted(*args, **kwargs):
-        calls.append(1)
-        return train(*args, **kwargs)
-
-    monkeypatch.setattr(skxmr._training.trees, "train_layers", counted)
-    return calls
-
-
 def test_a_grid_over_the_number_of_clusters_trains_one_first_tree_per_fold(tmp_path, trainings):
     X, Y = noisy()
     grid = {"max_clusters_per_label": [1, 2, 3], "prune_threshold": [0.05, 0.2], "beam_width": [3]}

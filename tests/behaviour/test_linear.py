@@ -835,20 +835,6 @@ def test_bias_zero_scores_empty_rows_alike():
 # ---- memory ----
 
 
-@pytest.fixture
-def trainings(monkeypatch):
-    """Count the trainings that really happen."""
-    calls = []
-    train = skxmr._training.trees.train_layers
-
-    def counted(*args, **kwargs):
-        calls.append(1)
-        return train(*args, **kwargs)
-
-    monkeypatch.setattr(skxmr._training.trees, "train_layers", counted)
-    return calls
-
-
 @LOSSES
 @pytest.mark.parametrize("weight_dtype", ["float32", "float16"])
 @pytest.mark.parametrize("bias", [0.0, 1.0, 2.5])

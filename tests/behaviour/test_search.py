@@ -50,19 +50,6 @@ def noted(tmp_path):
     return clf, lambda: note.read_text().split()
 
 
-@pytest.fixture
-def trainings(monkeypatch):
-    """Count the trainings that really happen."""
-    calls, train = [], skxmr._training.trees.train_layers
-
-    def counted(*args, **kwargs):
-        calls.append(1)
-        return train(*args, **kwargs)
-
-    monkeypatch.setattr(skxmr._training.trees, "train_layers", counted)
-    return calls
-
-
 rows_and_labels = partial(labels_as_features, n_rows=300, n_labels=30, label_density=0.1, noise=0.1)
 
 

@@ -37,12 +37,10 @@ from saved_models import (
     assert_refused_or_harmless,
     assert_same_estimator,
     classifier,
-    copy_of,
     forge,
+    linux,
     manifest_of,
-    named_rows,
     or_refuse,
-    saved_model,
     write_field,
     write_manifest,
 )
@@ -52,29 +50,7 @@ import skxmr
 from skxmr import XRLinearClassifier
 from skxmr._utils.folder import seal
 
-linux = pytest.mark.skipif(sys.platform != "linux", reason="needs what Linux has")
-
-
-@pytest.fixture(autouse=True)
-def no_waiting_for_the_disk(monkeypatch):
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    return saved_model(tmp_path_factory.mktemp("saved") / "model")
-
-
-@pytest.fixture
-def model(original, tmp_path):
-    """A copy of the saved model, to be changed."""
-    return copy_of(original, tmp_path / "model")
-
-
-@pytest.fixture(scope="module")
-def frame():
-    return named_rows()
-
+pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
 
 # ---- damaged arrays ----
 
