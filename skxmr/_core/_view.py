@@ -1,5 +1,6 @@
 """Arrays with a C struct over them."""
 
+from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
 
@@ -10,7 +11,7 @@ class CStruct(NamedTuple):
     owners: tuple
 
 
-class CView:
+class CView(ABC):
     """Base of the classes that hold arrays and a C struct over them.
 
     The view is made on first use and never pickled. It is made once per object, so that a view in
@@ -18,9 +19,9 @@ class CView:
     """
 
     @property
+    @abstractmethod
     def nbytes(self) -> int:
         """Bytes in all arrays."""
-        raise NotImplementedError
 
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()
@@ -33,8 +34,9 @@ class CView:
     def __sizeof__(self) -> int:
         return super().__sizeof__() + self.nbytes  # dask sends large objects once, not per task
 
+    @abstractmethod
     def _make_view(self) -> Any:
-        raise NotImplementedError
+        """Make the view, which owns what it needs."""
 
     def _c_view(self) -> Any:
         """Return the view; any number of threads may call this at once."""

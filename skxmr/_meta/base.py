@@ -14,13 +14,7 @@ from .._ranking.classifier import RankingClassifierMixin
 from .._ranking.ranking import Ranking, library_of
 from .._ranking.wrapped import last_ranker, names_of_labels, reached_scores, take_rows
 from .._utils.matrices import widened
-from .._utils.named_targets import (
-    SPARSE_CONTAINERS,
-    NamedTargets,
-    indicator_of_lists,
-    label_lists,
-    named_targets,
-)
+from .._utils.named_targets import SPARSE_CONTAINERS, named_targets
 from .._utils.targets import encode_targets, target_array
 
 #: Attributes that a wrapper copies from its estimator. They must not change after the fit.
@@ -68,15 +62,11 @@ class RankerWrapper(MetaEstimatorMixin, RankingClassifierMixin, BaseEstimator):
 
         An estimator that is yet to be fitted gets the matrix.
         """
-        classes = getattr(last_ranker(self.estimator), "classes_", None)
-        lists = label_lists(y)
-        if classes is None or np.asarray(classes).dtype.kind not in "UO":
-            return named_targets(y)
-        is_fitted = isinstance(self.estimator, FrozenEstimator) or self._uses_fitted_estimator
-        if lists is None or not is_fitted:
-            return named_targets(y)
-        container = "lists" if isinstance(y, (list, tuple)) else "arrays"
-        return NamedTargets(indicator_of_lists(lists, classes), classes, container)
+        classes = None
+        if isinstance(self.estimator, FrozenEstimator) or self._uses_fitted_estimator:
+            classes = getattr(last_ranker(self.estimator), "classes_", None)
+        has_names = classes is not None and np.asarray(classes).dtype.kind in "UO"
+        return named_targets(y, classes=classes if has_names else None)
 
     @property
     def _uses_fitted_estimator(self):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from .._core import CSRView, Frontier, Layer, compile_chunk
+from .._core import CSRView, Frontier, Layer, compile_chunk, indptr_of
 from ..tree import LabelTree
 from .base import Ranker, SearchOptions
 from .ensemble import N_SUMMED_LABELS, TreeEnsemble
@@ -223,7 +223,7 @@ def _features_met(X, columns, best):
         dense[column.features] = column.values
         weights[entries] = dense[X.indices[entries]]
     met = weights != 0
-    indptr = np.concatenate(([0], np.cumsum(met)))[X.indptr]
+    indptr = indptr_of(met)[X.indptr]
     with np.errstate(over="ignore", under="ignore"):
         products = X.data[met] * weights[met]
     parts = weights[met], products

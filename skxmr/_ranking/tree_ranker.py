@@ -224,9 +224,7 @@ class _TreeRowRanker:
         restriction: Restriction | None = None,
         constraint: Constraint | None = None,
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        limits = None
-        if restriction is not None or constraint is not None:
-            limits = _restriction_view(restriction, constraint, self._tree)
+        limits = _restriction_view(restriction, constraint, self._tree)
         return self._padded(self._search.sparse(indices, values, limits))
 
     def dense(
@@ -235,9 +233,7 @@ class _TreeRowRanker:
         restriction: Restriction | None = None,
         constraint: Constraint | None = None,
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        limits = None
-        if restriction is not None or constraint is not None:
-            limits = _restriction_view(restriction, constraint, self._tree)
+        limits = _restriction_view(restriction, constraint, self._tree)
         return self._padded(self._search.dense(row, limits))
 
     def _padded(self, ranking):

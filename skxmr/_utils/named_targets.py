@@ -39,7 +39,7 @@ class NamedTargets(NamedTuple):
     container: str | None = None
 
 
-def named_targets(y, label_names=None):
+def named_targets(y, label_names=None, *, classes=None):
     """Turn the y of fit into a matrix if it has names.
 
     Parameters
@@ -48,6 +48,8 @@ def named_targets(y, label_names=None):
         Whatever fit takes.
     label_names : sequence of str, length n_labels, optional
         Names of the columns of an indicator matrix.
+    classes : ndarray of shape (n_labels,), optional
+        Columns of lists of labels. By default all labels, sorted.
 
     Returns
     -------
@@ -62,7 +64,7 @@ def named_targets(y, label_names=None):
     lists = label_lists(y)
     if lists is not None:
         _refuse_names(label_names, "lists of labels")
-        names = distinct_labels(lists)
+        names = distinct_labels(lists) if classes is None else classes
         container = "lists" if isinstance(y, (list, tuple)) else "arrays"
         return NamedTargets(indicator_of_lists(lists, names), names, container)
     if is_frame(y):

@@ -156,7 +156,7 @@ def indicator_of_classes(y, classes):
     return sp.csr_array(entries, shape=(len(y), len(classes)))
 
 
-def truth_for(ranker, y):
+def truth_for(ranker, y, *, keep_unknown=True):
     """Return y as a matrix with a column for each label of a fitted ranker.
 
     The values of a matrix are not checked.
@@ -167,6 +167,8 @@ def truth_for(ranker, y):
         Not inside a pipeline or search. If it has no ``classes_``, y must be a matrix.
     y : {array-like, sparse matrix} of shape (n, n_labels), (n,) or (n, 1)
         A single column holds classes, unless the ranker was fitted to an indicator.
+    keep_unknown : bool, default=True
+        Whether labels in lists that the ranker does not know get further columns.
 
     Returns
     -------
@@ -184,7 +186,7 @@ def truth_for(ranker, y):
     if lists is not None:
         if classes is None:
             raise TypeError(f"estimator must have classes_ where Y is lists, got {ranker!r}")
-        return indicator_of_lists(lists, np.asarray(classes), keep_unknown=True)
+        return indicator_of_lists(lists, np.asarray(classes), keep_unknown=keep_unknown)
     if is_frame(y) and getattr(ranker, "_container", None) == "frame":
         y = aligned_frame(y, classes)
     y = target_array(y, "y")
@@ -209,7 +211,5 @@ def known_truth(ranker, y, n_rows=None):
     -------
     truth : csr_matrix of float32, shape (n, n_labels)
     """
-    truth = truth_for(ranker, y)
-    if truth.shape[1] > ranker.n_labels_ and label_lists(y) is not None:
-        truth = truth[:, : ranker.n_labels_]  # labels that the ranker does not know
+    truth = truth_for(ranker, y, keep_unknown=False)
     return check_indicator(truth, "y", n_rows, ranker.n_labels_)

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from .._core import indptr_of
 from .._ranking.ranking import Ranking, library_of
 from .._utils.cloning import clone_with
 from .._utils.estimators import consistent, fitted_in_one_step
@@ -526,7 +527,7 @@ def _merged(labels, scores, sizes, k):
     """
     merged_labels = np.empty((len(sizes), k), labels.dtype)
     merged_scores = np.empty((len(sizes), k), scores.dtype)
-    edges = np.concatenate(([0], np.cumsum(sizes))).tolist()
+    edges = indptr_of(sizes).tolist()
     for row, (lo, hi) in enumerate(pairwise(edges)):
         order = np.argsort(-scores[lo:hi].ravel(), kind="stable")[:k]
         merged_labels[row] = labels[lo:hi].ravel()[order]
