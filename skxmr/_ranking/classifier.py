@@ -9,9 +9,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _num_samples
 
 from .._utils.estimators import consistent
-from .._utils.named_targets import SPARSE_CONTAINERS, array_of_lists, frame_of, lists_of_names
+from .._utils.named_targets import SPARSE_CONTAINERS, frame_of, lists_of_names
 from .._utils.pairs import is_true, row_of_entries, select
 from .._utils.targets import known_truth, target_array
+from .._utils.texts import objects
 from .._utils.weights import check_weight_ratios
 from .selection import FEWEST_COMPARED, N_COMPARED, largest_shares
 
@@ -227,7 +228,7 @@ class RankingClassifierMixin(ClassifierMixin):
         """Return predicted labels, given as CSR of their scores, in the container of y."""
         if self._container in ("lists", "arrays"):
             names = lists_of_names(predicted, predicted.data, self.classes_)
-            return names if self._container == "lists" else array_of_lists(names)
+            return names if self._container == "lists" else objects(names)
         predicted.data = np.ones(predicted.nnz, dtype=np.int64)
         if self._container == "dense":
             return predicted.toarray()

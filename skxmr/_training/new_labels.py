@@ -71,12 +71,9 @@ def extended_lists(lists, n_rows, known):
     """Check lists of labels some of which are new, and number all labels in sorted order."""
     if len(lists) != n_rows:
         raise ValueError(f"y must hold a list for each of {n_rows} rows, got {len(lists)}")
-    classes = distinct_labels([known.tolist(), *lists])
-    if len(classes) == len(known):
-        raise ValueError("y must hold at least one label that is new, got known ones only")
-    position = {label: i for i, label in enumerate(classes.tolist())}
-    renumbered = np.array([position[label] for label in known.tolist()], dtype=np.int32)
-    new = np.setdiff1d(np.arange(len(classes), dtype=np.int32), renumbered)
+    given = distinct_labels(lists)
+    _check_kind(given, known)
+    classes, new, renumbered = _numbered_again(known, given, "label")
     return ExtendedTargets(indicator_of_lists(lists, classes), classes, new, renumbered)
 
 
@@ -85,17 +82,38 @@ def extended_classes(y, n_rows, known):
     y = check_classes(y)
     if len(y) != n_rows:
         raise ValueError(f"y must hold one class for each of {n_rows} rows, got {len(y)}")
-    if holds_text(y) != holds_text(known):
-        raise ValueError(f"y must hold classes of {known.dtype}, as in fit, got {y.dtype}")
-    classes = np.unique(np.concatenate((known, y)))
-    if len(classes) == len(known):
-        raise ValueError("y must hold at least one class that is new, got known ones only")
-    renumbered = np.searchsorted(classes, known).astype(np.int32)
-    new = np.setdiff1d(np.arange(len(classes), dtype=np.int32), renumbered)
+    _check_kind(y, known)
+    classes, new, renumbered = _numbered_again(known, y, "class")
     columns = np.searchsorted(classes, y).astype(np.int32)
     entries = (np.ones(n_rows, dtype=np.float32), columns, np.arange(n_rows + 1))
     Y = sp.csr_matrix(entries, shape=(n_rows, len(classes)))
     return ExtendedTargets(Y, classes, new, renumbered)
+
+
+def _check_kind(y, known):
+    """Refuse labels that are strings if the known ones are not, and the reverse."""
+    if holds_text(y) != holds_text(known):
+        raise ValueError(f"y must hold classes of {known.dtype}, as in fit, got {y.dtype}")
+
+
+def _numbered_again(known, given, what):
+    """Number known and given labels in sorted order.
+
+    Returns
+    -------
+    classes : ndarray
+        All labels, sorted.
+    new : ndarray of int32
+        The numbers of the new labels.
+    renumbered : ndarray of int32
+        The number of each known label.
+    """
+    classes = np.unique(np.concatenate((known, given)))
+    if len(classes) == len(known):
+        raise ValueError(f"y must hold at least one {what} that is new, got known ones only")
+    renumbered = np.searchsorted(classes, known).astype(np.int32)
+    new = np.setdiff1d(np.arange(len(classes), dtype=np.int32), renumbered)
+    return classes, new, renumbered
 
 
 class ClusterAssignment(NamedTuple):

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from .._core import indptr_of
 from .matrices import as_array
-from .texts import check_texts
+from .texts import check_texts, objects
 
 #: What one row of label lists may be.
 _COLLECTIONS = (list, tuple, set, frozenset, np.ndarray)
@@ -64,9 +64,12 @@ def named_targets(y, label_names=None, *, classes=None):
     lists = label_lists(y)
     if lists is not None:
         _refuse_names(label_names, "lists of labels")
-        names = distinct_labels(lists) if classes is None else classes
         container = "lists" if isinstance(y, (list, tuple)) else "arrays"
-        return NamedTargets(indicator_of_lists(lists, names), names, container)
+        if classes is not None:
+            return NamedTargets(indicator_of_lists(lists, classes), classes, container)
+        names = distinct_labels(lists)
+        column_of = {name: column for column, name in enumerate(names.tolist())}
+        return NamedTargets(_indicator(lists, column_of), names, container)
     if is_frame(y):
         _refuse_names(label_names, "a frame with column names")
         names = checked_names(list(y.columns), "the columns of y")
@@ -157,6 +160,11 @@ def indicator_of_lists(lists, classes, *, keep_unknown=False):
     if len(column_of) != len(classes):
         raise ValueError("y must be a matrix, because several labels of the model have one name")
     _check_labels(lists, texts=not column_of or isinstance(next(iter(column_of)), str))
+    return _indicator(lists, column_of, keep_unknown)
+
+
+def _indicator(lists, column_of, keep_unknown=False):
+    """Return checked lists of labels as an indicator; labels that are unknown may be added."""
     if keep_unknown:
         for row in lists:
             for label in row:
@@ -164,7 +172,7 @@ def indicator_of_lists(lists, classes, *, keep_unknown=False):
     columns = [sorted({column_of[label] for label in row if label in column_of}) for row in lists]
     indices = np.array([column for row in columns for column in row], dtype=np.int32)
     ones = np.ones(len(indices), dtype=np.float32)
-    shape = len(lists), max(len(classes), len(column_of))
+    shape = len(lists), len(column_of)
     return sp.csr_matrix((ones, indices, indptr_of([len(row) for row in columns])), shape=shape)
 
 
@@ -186,13 +194,6 @@ def lists_of_names(matrix, scores, classes):
         order = np.argsort(-scores[begin:end], kind="stable")
         names.append(classes[matrix.indices[begin:end][order]].tolist())
     return names
-
-
-def array_of_lists(lists):
-    """Return an array of objects with these lists."""
-    array = np.empty(len(lists), dtype=object)
-    array[:] = lists
-    return array
 
 
 def frame_of(matrix, names):
@@ -239,18 +240,20 @@ def distinct_labels(lists):
     Returns
     -------
     labels : ndarray of int64 or of str objects, shape (n_labels,)
+
+    Raises
+    ------
+    TypeError
+        If labels are neither all strings nor all integers.
+    ValueError
+        If there is no label.
     """
-    labels = {label for row in lists for label in row}
+    texts = any(isinstance(label, str) for row in lists for label in row)
+    _check_labels(lists, texts=texts)
+    labels = sorted({label for row in lists for label in row})
     if not labels:
         raise ValueError("y has no label; expected at least one row with a label")
-    texts = any(isinstance(label, str) for label in labels)
-    _check_labels(lists, texts=texts)
-    ordered = sorted(labels)
-    if texts:
-        names = np.empty(len(ordered), dtype=object)
-        names[:] = ordered
-        return names
-    return np.array(ordered, dtype=np.int64)
+    return objects(labels) if texts else np.array(labels, dtype=np.int64)
 
 
 def _check_labels(lists, texts):
@@ -281,6 +284,4 @@ def checked_names(names, what, *, distinct=True):
         return np.array(names, dtype=np.int64)
     if not all(isinstance(name, str) for name in names):
         raise TypeError(f"{what} must be strings, got {names[0]!r:.80} among others")
-    array = np.empty(len(names), dtype=object)
-    array[:] = names
-    return array
+    return objects(names)

@@ -92,3 +92,9 @@ def code_points(texts):
     lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
     points = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype="<u4")
     return indptr_of(lengths), points.astype(np.uint32, copy=False)
+
+
+def objects(values):
+    """Return an array of objects from any values."""
+    values = list(values)
+    return np.fromiter(values, dtype=object, count=len(values))

@@ -15,13 +15,14 @@ from .._utils.cloning import clone_with
 from .._utils.estimators import consistent, fitted_in_one_step
 from .._utils.matrices import canonical_csr
 from .._utils.params import check_boolean, check_integer, check_option, check_real, check_seed
+from .._utils.texts import objects
 from .._utils.weights import check_sample_weight
 from ..indexers import TrieHybridIndexer
 from ..linear import XRLinearClassifier
 from ..text import NGramTfidfVectorizer
 from ._prefixes import PrefixIndex
 from ._query_features import QueryFeatures, QueryNormalizer, composed, without_blanks
-from ._query_pairs import check_pairs, check_queries, objects
+from ._query_pairs import check_pairs, check_queries
 from ._spellings import completions_within_letters, known_queries
 
 _DEFAULT_CLASSIFIER = XRLinearClassifier(TrieHybridIndexer())

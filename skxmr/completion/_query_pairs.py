@@ -67,12 +67,6 @@ def listed(values):
     return list(values) if ordered else None
 
 
-def objects(values):
-    """Return an array of objects from any values."""
-    values = list(values)
-    return np.fromiter(values, dtype=object, count=len(values))
-
-
 def unmasked(array):
     """Replace masked elements by None, because NumPy loses masks when it converts arrays."""
     if not isinstance(array, np.ma.MaskedArray):

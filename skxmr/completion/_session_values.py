@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime
 
 import numpy as np
 
-from ._query_pairs import listed, objects
+from .._utils.texts import objects
+from ._query_pairs import listed
 
 
 def query_column(content, role):

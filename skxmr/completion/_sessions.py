@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._utils.params import check_boolean, check_integer, check_option
+from .._utils.texts import objects
 from ._query_features import DEFAULT_NORMALIZER
-from ._query_pairs import objects
 from ._session_columns import recognized_columns
 from ._session_values import count_column, query_column, time_column, user_column
 

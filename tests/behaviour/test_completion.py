@@ -27,9 +27,9 @@ from skxmr import (
     TrieIndexer,
     XRLinearClassifier,
 )
+from skxmr._utils.texts import objects
 from skxmr.completion import training_pairs
 from skxmr.completion._prefixes import PrefixIndex
-from skxmr.completion._query_pairs import objects
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import mrr_at_10_scorer
 

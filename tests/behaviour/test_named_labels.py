@@ -203,6 +203,7 @@ def test_labels_added_have_names(kind):
         ([["a"], [None]], {}, TypeError, r"y must hold lists of labels that are all strings"),
         ([["a", 1], ["b"]], {}, TypeError, r"y must hold lists of labels that are all"),
         ([[], []], {}, ValueError, "y has no label"),
+        ([["a"], [["b"]]], {}, TypeError, r"all strings, got \['b'\] in row 1"),
         ([["a"], ["b"]], {"label_names": ["a", "b"]}, ValueError, "label_names must be None"),
         (np.eye(2), {"label_names": ["a"]}, ValueError, "label_names must be names of the columns"),
         (["a", "b"], {"label_names": ["a", "b"]}, ValueError, "label_names must be names"),
@@ -214,3 +215,19 @@ def test_bad_labels_are_refused(y, given, error, match):
     with pytest.raises(error, match=match):
         clf.fit(X[:2], y, **given)
     assert not hasattr(clf, "classes_")
+
+
+@pytest.mark.parametrize(
+    ("y", "error", "match"),
+    [
+        ([["a"], [3]], TypeError, r"all strings, got 3 in row 1"),
+        ([[3], [4]] * 2, ValueError, "y must hold classes of object"),
+        (LISTS[:4], ValueError, "y must hold at least one label that is new"),
+    ],
+)
+def test_bad_labels_are_not_added(y, error, match):
+    clf = classifier().fit(X, LISTS)
+    lists = [set(row) for row in y]
+    with pytest.raises(error, match=match):
+        clf.add_labels(X[: len(lists)], lists)
+    assert clf.classes_.tolist() == NAMES.tolist()
