@@ -16,6 +16,7 @@ from . import (
     pipeline,
     propensity,
     text,
+    transformers,
 )
 from ._ranking.ranking import Ranking
 from ._ranking.wrapped import rank
@@ -53,4 +54,5 @@ __all__ = [
     "propensity",
     "rank",
     "text",
+    "transformers",
 ]
