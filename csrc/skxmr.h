@@ -16,7 +16,8 @@
  *     skx_rank(kernels, &model, &x, ...);            a range of checked rows
  *     skx_rank_row(kernels, &model, ...);            one row that was not checked
  *     skx_find_neighbors(&rows, &x, ...);            nearest training rows
- *     skx_combine(&rows, ...);                       combine the ranking with their labels
+ *     skx_find_similar(kernels, &rows, &x, ...);     those with the most similar embeddings
+ *     skx_combine(&neighbors, 1, ...);               combine the ranking with their labels
  *
  * The rules that hold for every function here:
  *   - The library is stateless: no globals, no threads, no I/O. Everything is passed in, inputs first and const, outputs last.
@@ -404,7 +405,11 @@ int skx_rank_row(const skx_kernels *kernels, const skx_model *model, const int32
  * scale, which is a float, and one word per nonzero, 256 * the feature + 128 + the value / scale, an integer from -127 to
  * 127. Only the lowest 24 bits of a feature are stored. Row r has the labels label[label_ptr[r] .. label_ptr[r + 1]) and
  * counts weight[r] times, or once if weight is NULL. The postings of label l, which are the rows that have it, are
- * posting[posting_ptr[l] .. posting_ptr[l + 1]). label and posting hold n_entries each. Any content of the arrays is safe. */
+ * posting[posting_ptr[l] .. posting_ptr[l + 1]). label and posting hold n_entries each. Any content of the arrays is safe.
+ *
+ * Or, if n_dims is positive, row r is an embedding: vector[r * stride .. r * stride + n_dims), where the stride is n_dims rounded
+ * up to a multiple of SKX_EMBEDDING_LINE, and the bytes up to the stride are 0. Its cosine with a vector of norm 1 is their
+ * product times scale[r]. There are no words then. */
 typedef struct {
     int64_t n_rows;
     int64_t n_words;
@@ -417,7 +422,15 @@ typedef struct {
     const int64_t *posting_ptr;
     const int32_t *posting;
     const float *weight;
+    int64_t n_dims; /* 0, or up to SKX_MAX_DIMS */
+    const float *scale;
+    const int8_t *vector;
 } skx_neighbor_rows;
+
+enum skx_embedding_limits { SKX_EMBEDDING_LINE = 64, SKX_MAX_DIMS = 65536 };
+
+/* @return the bytes of an embedding of n_dims dimensions. */
+int64_t skx_embedding_stride(int64_t n_dims);
 
 typedef struct {
     int64_t n_neighbors;  /* at least 1 */
@@ -429,9 +442,18 @@ typedef struct {
  * n_candidates, taken at equal distances from its postings; the unused parts of earlier labels are divided among later ones.
  * The similarity is the cosine; only rows with a positive one are found. neighbor and similarity are
  * (end - begin, n_neighbors), most similar first, ties by lower row, padded with -1 and 0.
- * @return SKX_OK; SKX_ENOMEM; or SKX_EARG if params or the range are out of range, or a size of rows is negative. */
+ * @return SKX_OK; SKX_ENOMEM; or SKX_EARG if params or the range are out of range, a size of rows is negative, or the rows are
+ *         embeddings. */
 int skx_find_neighbors(const skx_neighbor_rows *rows, const skx_csr *queries, const skx_neighbor_params *params, int64_t begin,
                        int64_t end, int64_t n_listed, const int32_t *labels, int32_t *neighbor, float *similarity);
+
+/* The same for rows that are embeddings. The embedding of a query is made of its nonzeros in the columns first <= c < first +
+ * n_dims. If labels is NULL, all rows are compared with every query. The result is the same for every kernel table.
+ * @return as skx_find_neighbors; SKX_EARG if the rows are not embeddings or first is negative; or SKX_EINDEX if a query has a
+ *         later column. */
+int skx_find_similar(const skx_kernels *kernels, const skx_neighbor_rows *rows, const skx_csr *queries, int64_t first,
+                     const skx_neighbor_params *params, int64_t begin, int64_t end, int64_t n_listed, const int32_t *labels,
+                     int32_t *neighbor, float *similarity);
 
 /* What the rows of a combined ranking are restricted to. Each part may be NULL. Row i has only labels that all given parts
  * permit: labels l whose position[l] lies in [range[2 * i], range[2 * i + 1]); labels in the set among; labels not in the set
@@ -443,15 +465,23 @@ typedef struct {
     const skx_sets *exclude; /* labels */
 } skx_label_restriction;
 
+/* Neighbors of some rows, found among the same rows, and how they count. */
 typedef struct {
-    int64_t n_neighbors;   /* 0 for none */
-    float power;           /* a neighbor counts similarity^power times its weight, divided by the sum over the neighbors */
-    float neighbor_weight; /* weight of all neighbors together in the scores, 0 .. 1 */
-    float floor;           /* only labels with at least this score are reported; -inf for all */
-    int64_t k;             /* at least 1 */
-    int64_t n_lists;       /* at least 1: number of rankings of equal length, one after the other */
-    int64_t n_head;        /* number of labels of each ranking whose scores are added up */
-    int logarithms;        /* scores are logarithms: that of a sum is computed from them */
+    const skx_neighbor_rows *rows;
+    int64_t n_neighbors;     /* at least 1 */
+    float power;             /* a neighbor counts similarity^power times its weight, divided by the sum over the neighbors */
+    float weight;            /* weight of all neighbors together in the scores, 0 .. 1 */
+    const int32_t *neighbor; /* as skx_find_neighbors and skx_find_similar write them; ignored by skx_combine_row */
+    const float *similarity;
+    int64_t n_candidates; /* used by skx_combine_row only: as in skx_neighbor_params; 0: all rows, of embeddings */
+} skx_neighbor_list;
+
+typedef struct {
+    float floor;     /* only labels with at least this score are reported; -inf for all */
+    int64_t k;       /* at least 1 */
+    int64_t n_lists; /* at least 1: number of rankings of equal length, one after the other */
+    int64_t n_head;  /* number of labels of each ranking whose scores are added up */
+    int logarithms;  /* scores are logarithms: that of a sum is computed from them */
     const skx_label_restriction
         *within; /* labels that neighbors may contribute to; NULL for all. The rankings are restricted already */
 } skx_combine_params;
@@ -464,24 +494,31 @@ typedef struct {
     const float *scores;
 } skx_rankings;
 
-/* Combine several rankings of n_rows rows with the labels of their n_neighbors nearest neighbors, as skx_find_neighbors gives
- * them. The score of a label is the sum of its scores in the rankings that have it among their first n_head, and of the
+/* Combine several rankings of n_rows rows with the labels of the neighbors in n_neighbor_lists lists. The score of a label is the sum of its scores in the rankings that have it among their first n_head, and of the
  * weights of its neighbors. A score from further down in a ranking replaces that sum if it is larger, and is never added. So
  * the k best labels are the same for rankings of any length that is at least k and n_head. They are written best first, ties
- * by lower label, padded with -1 and -inf. Neighbors are counted until their weights add up to n_neighbors. rows may be NULL
- * if there are no neighbors.
- * @return SKX_OK; SKX_ENOMEM; or SKX_EARG if params are out of range, n_listed is not a multiple of n_lists, rows are missing,
- *         or a set of params->within leads outside its members. */
-int skx_combine(const skx_neighbor_rows *rows, const skx_combine_params *params, int64_t n_rows, const skx_rankings *rankings,
-                const int32_t *neighbor, const float *similarity, int32_t *labels, float *scores);
+ * by lower label, padded with -1 and -inf. The neighbors of a list are counted until their weights add up to n_neighbors.
+ * @return SKX_OK; SKX_ENOMEM; or SKX_EARG if params or a list are out of range, n_listed is not a multiple of n_lists, or a set
+ *         of params->within leads outside its members. */
+int skx_combine(const skx_neighbor_list *neighbors, int64_t n_neighbor_lists, const skx_combine_params *params, int64_t n_rows,
+                const skx_rankings *rankings, int32_t *labels, float *scores);
 
-/* Find the neighbors of one row, given its n nonzeros, and combine its rankings with them. Neighbors have one of the first
- * n_query_labels labels of the rankings.
- * @return SKX_OK; SKX_ENOMEM; or SKX_EARG, as skx_find_neighbors and skx_combine, and if search and params have different
- *         n_neighbors. */
-int skx_combine_row(const skx_neighbor_rows *rows, const skx_neighbor_params *search, const skx_combine_params *params,
-                    const int32_t *indices, const float *data, int64_t n, const skx_rankings *rankings, int64_t n_query_labels,
-                    int32_t *labels, float *scores);
+/* One row: its n nonzeros. Its embedding is made of those from column first_dense on, which are all but n_sparse. */
+typedef struct {
+    const int32_t *indices;
+    const float *data;
+    int64_t n;
+    int64_t n_sparse;
+    int64_t first_dense;
+} skx_query_row;
+
+/* Find the neighbors of one row, and combine its rankings with them. Neighbors have one of the first n_query_labels labels of the
+ * rankings.
+ * @return SKX_OK; SKX_ENOMEM; SKX_EARG, as skx_find_neighbors and skx_combine; or, if there are embeddings, SKX_EINDEX, SKX_EORDER
+ *         or SKX_EFINITE if that of the row is not valid. */
+int skx_combine_row(const skx_kernels *kernels, const skx_neighbor_list *neighbors, int64_t n_neighbor_lists,
+                    const skx_combine_params *params, const skx_query_row *row, const skx_rankings *rankings,
+                    int64_t n_query_labels, int32_t *labels, float *scores);
 
 /* ---- n-grams of text ------------------------------------------------------------------------------------------------ */
 

@@ -73,6 +73,9 @@ struct skx_kernels {
     /* Products of a row with a dense matrix (n_features, width), row-major, and with a dense vector. */
     void (*dot_matrix)(const skx_entry *entries, int64_t n, const float *b, int64_t width, float *out);
     float (*dot_vector)(const skx_entry *entries, int64_t n, const float *b);
+    /* Products of a query with the rows vectors[rows[i] * stride .. (rows[i] + 1) * stride), for i < n. stride is a multiple of
+     * 64, and no sum of absolute products overflows. The same on every instruction set. */
+    void (*dot_bytes)(const int16_t *query, const int8_t *vectors, int64_t stride, const int32_t *rows, int64_t n, int32_t *out);
     /* Add the products of row and chunk to the scores of every target. */
     void (*accumulate)(const skx_target *targets, int64_t n_targets, int64_t n_features);
     /* Convert margins without bias to scores, given the score of the parent. */

@@ -12,6 +12,7 @@ const skx_kernels SKX_NAME(skx_kernels) = {
     .emit_weights = SKX_NAME(skx_emit_weights),
     .dot_matrix = SKX_NAME(skx_dot_matrix),
     .dot_vector = SKX_NAME(skx_dot_vector),
+    .dot_bytes = SKX_NAME(skx_dot_bytes),
     .accumulate = SKX_NAME(skx_accumulate),
     .post_process = SKX_NAME(skx_post_process),
     .survivors = SKX_NAME(skx_survivors),

@@ -3,6 +3,7 @@
 #include "base/sets.h"
 #include "base/span.h"
 #include "base/topk.h"
+#include "neighbors/candidates.h"
 #include "skxmr.h"
 
 #include <math.h>
@@ -48,17 +49,17 @@ static void contribute(contributions *c, int32_t label, float score, bool alone)
 
 /* Compute how much each neighbor of a row counts: its weight times its similarity, relative to that of the first one, to the
  * power. The weights add up to at most n_neighbors; that of the last one is reduced to this. @return the sum. */
-static double weigh_neighbors(const skx_neighbor_rows *rows, const skx_combine_params *p, const int32_t *neighbor,
-                              const float *similarity, double *weights)
+static double weigh_neighbors(const skx_neighbor_list *list, const int32_t *neighbor, const float *similarity, double *weights)
 {
-    double left = (double)p->n_neighbors, sum = 0.0;
-    for (int64_t j = 0; j < p->n_neighbors; j++) {
+    const skx_neighbor_rows *rows = list->rows;
+    double left = (double)list->n_neighbors, sum = 0.0;
+    for (int64_t j = 0; j < list->n_neighbors; j++) {
         weights[j] = 0.0;
         if (neighbor[j] < 0 || neighbor[j] >= rows->n_rows || !(left > 0.0)) continue;
         double weight = rows->weight ? (double)rows->weight[neighbor[j]] : 1.0;
         if (weight > left) weight = left;
         left -= weight;
-        weights[j] = weight * pow((double)similarity[j] / (double)similarity[0], (double)p->power);
+        weights[j] = weight * pow((double)similarity[j] / (double)similarity[0], (double)list->power);
         sum += weights[j];
     }
     return sum;
@@ -75,20 +76,21 @@ static bool label_permitted(const skx_label_restriction *within, int64_t i, cons
     return is_permitted(sets, label);
 }
 
-/* Add the contributions of the neighbors of row i to their labels. @return SKX_OK, or SKX_ENOMEM. */
-static int add_neighbors(const skx_neighbor_rows *rows, const skx_combine_params *p, int64_t i, const int32_t *neighbor,
-                         const float *similarity, double *weights, contributions *c)
+/* Add the contributions of the neighbors of row i in a list to their labels. @return SKX_OK, or SKX_ENOMEM. */
+static int add_neighbors(const skx_neighbor_list *list, const skx_combine_params *p, int64_t i, double *weights, contributions *c)
 {
-    if (!(p->neighbor_weight > 0.0f)) return SKX_OK; /* labels with contributions of 0 only are not reached */
-    double sum = weigh_neighbors(rows, p, neighbor, similarity, weights);
+    if (!(list->weight > 0.0f)) return SKX_OK; /* labels with contributions of 0 only are not reached */
+    const skx_neighbor_rows *rows = list->rows;
+    const int32_t *neighbor = list->neighbor + i * list->n_neighbors;
+    double sum = weigh_neighbors(list, neighbor, list->similarity + i * list->n_neighbors, weights);
     permitted_numbers sets = {0};
     if (p->within) sets = permitted_of(p->within->among, p->within->exclude, i);
-    for (int64_t j = 0; j < p->n_neighbors; j++) {
+    for (int64_t j = 0; j < list->n_neighbors; j++) {
         if (!(weights[j] > 0.0) || !(sum > 0.0)) continue;
         span s = span_of(rows->label_ptr, neighbor[j], rows->n_entries);
         int status = reserve(c, c->n + s.end - s.begin);
         if (status != SKX_OK) return status;
-        double part = p->neighbor_weight * weights[j] / sum;
+        double part = list->weight * weights[j] / sum;
         float score = (float)(p->logarithms ? log(part) : part);
         for (int64_t e = s.begin; e < s.end; e++) {
             int32_t label = rows->label[e];
@@ -140,22 +142,36 @@ static void keep_best(const contributions *c, const skx_combine_params *p, selec
     skx_selector_finish(best);
 }
 
-static bool arguments_valid(const skx_combine_params *p, const skx_neighbor_rows *rows, int64_t n_rows, int64_t n_listed)
+static bool lists_valid(const skx_neighbor_list *neighbors, int64_t n_lists)
 {
-    return p->k >= 1 && n_rows >= 0 && n_listed >= 0 && p->n_lists >= 1 && n_listed % p->n_lists == 0 && p->n_neighbors >= 0 &&
-           (p->n_neighbors == 0 || rows) &&
+    bool valid = n_lists >= 0;
+    for (int64_t l = 0; l < n_lists; l++) valid = valid && neighbors[l].rows && neighbors[l].n_neighbors >= 1;
+    return valid;
+}
+
+static bool arguments_valid(const skx_combine_params *p, int64_t n_rows, int64_t n_listed)
+{
+    return p->k >= 1 && n_rows >= 0 && n_listed >= 0 && p->n_lists >= 1 && n_listed % p->n_lists == 0 &&
            (!p->within || (sets_valid(p->within->among, 0, n_rows) && sets_valid(p->within->exclude, 0, n_rows)));
 }
 
-int skx_combine(const skx_neighbor_rows *rows, const skx_combine_params *params, int64_t n_rows, const skx_rankings *rankings,
-                const int32_t *neighbor, const float *similarity, int32_t *labels, float *scores)
+static int64_t most_neighbors(const skx_neighbor_list *neighbors, int64_t n_lists)
+{
+    int64_t most = 0;
+    for (int64_t l = 0; l < n_lists; l++)
+        if (neighbors[l].n_neighbors > most) most = neighbors[l].n_neighbors;
+    return most;
+}
+
+int skx_combine(const skx_neighbor_list *neighbors, int64_t n_neighbor_lists, const skx_combine_params *params, int64_t n_rows,
+                const skx_rankings *rankings, int32_t *labels, float *scores)
 {
     int64_t n_listed = rankings->n_listed;
-    if (!arguments_valid(params, rows, n_rows, n_listed)) return SKX_EARG;
-    int64_t k = params->k, q = params->n_neighbors, length = n_listed / params->n_lists;
+    if (!lists_valid(neighbors, n_neighbor_lists) || !arguments_valid(params, n_rows, n_listed)) return SKX_EARG;
+    int64_t k = params->k, length = n_listed / params->n_lists;
     skx_arena arena = {0};
     contributions c = {0};
-    double *weights = skx_arena_take(&arena, q, sizeof *weights);
+    double *weights = skx_arena_take(&arena, most_neighbors(neighbors, n_neighbor_lists), sizeof *weights);
     uint64_t *keys = skx_arena_take(&arena, 2 * k, sizeof *keys);
     int status = arena.failed ? SKX_ENOMEM : reserve(&c, n_listed + 1);
     for (int64_t i = 0; i < n_rows && status == SKX_OK; i++) {
@@ -164,7 +180,8 @@ int skx_combine(const skx_neighbor_rows *rows, const skx_combine_params *params,
         c.n = 0;
         for (int64_t j = 0; j < n_listed; j++)
             if (listed[j] >= 0) contribute(&c, listed[j], listed_scores[j], j % length >= params->n_head);
-        if (q > 0) status = add_neighbors(rows, params, i, neighbor + i * q, similarity + i * q, weights, &c);
+        for (int64_t l = 0; l < n_neighbor_lists && status == SKX_OK; l++)
+            status = add_neighbors(&neighbors[l], params, i, weights, &c);
         selector best = selector_make(keys, k);
         if (status == SKX_OK) keep_best(&c, params, &best);
         skx_selector_write(&best, k, labels + i * k, scores + i * k);
@@ -174,21 +191,38 @@ int skx_combine(const skx_neighbor_rows *rows, const skx_combine_params *params,
     return status;
 }
 
-int skx_combine_row(const skx_neighbor_rows *rows, const skx_neighbor_params *search, const skx_combine_params *params,
-                    const int32_t *indices, const float *data, int64_t n, const skx_rankings *rankings, int64_t n_query_labels,
-                    int32_t *labels, float *scores)
+/* Find the neighbors of a row for one list. @return as skx_combine_row. */
+static int find_for_row(const skx_kernels *kernels, const skx_neighbor_list *list, const skx_query_row *row, int64_t n_labels,
+                        const int32_t *labels, int32_t *neighbor, float *similarity)
 {
-    if (search->n_neighbors < 1 || search->n_neighbors != params->n_neighbors) return SKX_EARG;
-    if (n < 0 || n_query_labels > rankings->n_listed) return SKX_EARG;
-    const int64_t indptr[2] = {0, n};
-    const skx_csr row = {1, INT32_MAX, indptr, indices, data};
+    if (list->rows->n_dims > 0) return skx_find_similar_to_row(kernels, list, row, n_labels, labels, neighbor, similarity);
+    const int64_t indptr[2] = {0, row->n_sparse};
+    const skx_csr query = {1, INT32_MAX, indptr, row->indices, row->data};
+    const skx_neighbor_params params = {list->n_neighbors, list->n_candidates};
+    return skx_find_neighbors(list->rows, &query, &params, 0, 1, n_labels, labels, neighbor, similarity);
+}
+
+int skx_combine_row(const skx_kernels *kernels, const skx_neighbor_list *neighbors, int64_t n_neighbor_lists,
+                    const skx_combine_params *params, const skx_query_row *row, const skx_rankings *rankings,
+                    int64_t n_query_labels, int32_t *labels, float *scores)
+{
+    enum { MOST_LISTS = 2 };
+    if (!lists_valid(neighbors, n_neighbor_lists) || n_neighbor_lists > MOST_LISTS) return SKX_EARG;
+    if (row->n_sparse < 0 || row->n_sparse > row->n || n_query_labels > rankings->n_listed) return SKX_EARG;
+    skx_neighbor_list found[MOST_LISTS];
     skx_arena arena = {0};
-    int32_t *neighbor = skx_arena_take(&arena, search->n_neighbors, sizeof *neighbor);
-    float *similarity = skx_arena_take(&arena, search->n_neighbors, sizeof *similarity);
-    int status = arena.failed ? SKX_ENOMEM : SKX_OK;
-    if (status == SKX_OK)
-        status = skx_find_neighbors(rows, &row, search, 0, 1, n_query_labels, rankings->labels, neighbor, similarity);
-    if (status == SKX_OK) status = skx_combine(rows, params, 1, rankings, neighbor, similarity, labels, scores);
+    int status = SKX_OK;
+    for (int64_t l = 0; l < n_neighbor_lists && status == SKX_OK; l++) {
+        int64_t n_neighbors = neighbors[l].n_neighbors;
+        int32_t *neighbor = skx_arena_take(&arena, n_neighbors, sizeof *neighbor);
+        float *similarity = skx_arena_take(&arena, n_neighbors, sizeof *similarity);
+        found[l] = neighbors[l];
+        found[l].neighbor = neighbor;
+        found[l].similarity = similarity;
+        status = arena.failed ? SKX_ENOMEM
+                              : find_for_row(kernels, &neighbors[l], row, n_query_labels, rankings->labels, neighbor, similarity);
+    }
+    if (status == SKX_OK) status = skx_combine(found, n_neighbor_lists, params, 1, rankings, labels, scores);
     skx_arena_free(&arena);
     return status;
 }

@@ -16,7 +16,7 @@ from matrices import load, sample
 from sklearn.preprocessing import normalize
 
 from skxmr import XRLinearClassifier
-from skxmr._core import combine
+from skxmr._core import NeighborList, combine
 from skxmr._ranking import ensemble
 from skxmr.metrics import precision_at_k
 
@@ -67,7 +67,7 @@ def measure(work):
     labels, scores = clf.rank(queries, 50)
     ranking_us = 1e6 * (time.process_time() - start) / queries.shape[0]
     *exact, us = exact_neighbors(clf, X, queries, weighting.n_neighbors)
-    neighbors = (clf._fitted.neighbors, *exact, weighting.power, weighting.weight)
+    neighbors = [NeighborList(clf._fitted.neighbors, *weighting, exact)]
     weighted = scores * np.float32(1 - weighting.weight)
     mixed, _ = combine(
         labels, weighted, 5, Y.shape[1], n_head=ensemble.N_NEIGHBOR_LABELS, neighbors=neighbors

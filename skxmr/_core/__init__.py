@@ -1,8 +1,10 @@
 """The interface to C: checks the arguments, and raises exceptions for status codes."""
 
-from ._arrays import AppendableArray, indptr_of
+from ._arrays import AppendableArray, aligned_empty, indptr_of
 from ._cancel import CancelFlag, stop_if_cancelled
 from ._clustering import kmeans
+from ._combination import LabelRestrictionView, NeighborList, RowCombiner, combine
+from ._embeddings import MAX_DIMS, EmbeddingRows, pack_embeddings
 from ._layers import (
     CHUNK_WIDTH,
     WEIGHT_DTYPES,
@@ -14,8 +16,8 @@ from ._layers import (
     divide_into_chunks,
     read_chunk,
 )
-from ._library import INT, ISA, MAX_INT, Cancelled, check_array
-from ._neighbors import LabelRestrictionView, NeighborRows, RowCombiner, combine, pack_rows
+from ._library import FLOAT, INT, ISA, MAX_INT, Cancelled, check_array
+from ._neighbors import LabeledRows, NeighborRows, pack_rows
 from ._ngrams import (
     ANALYZERS,
     MAX_TEXT_BYTES,
@@ -64,6 +66,7 @@ from ._view import CView
 __all__ = [
     "ANALYZERS",
     "CHUNK_WIDTH",
+    "FLOAT",
     "FOR_ALL",
     "FOR_OTHERS",
     "FOR_POSITIVES",
@@ -73,6 +76,7 @@ __all__ = [
     "LOG_HINGE",
     "LOG_SIGMOID",
     "LOSSES",
+    "MAX_DIMS",
     "MAX_INT",
     "MAX_TEXT_BYTES",
     "NOOP",
@@ -85,14 +89,17 @@ __all__ = [
     "CancelFlag",
     "Cancelled",
     "Chunk",
+    "EmbeddingRows",
     "Frontier",
     "LabelRestrictionView",
+    "LabeledRows",
     "Layer",
     "Learner",
     "ModelView",
     "NGramBlock",
     "NGramModel",
     "NGramWeights",
+    "NeighborList",
     "NeighborRows",
     "NodeExamples",
     "NumberSets",
@@ -104,6 +111,7 @@ __all__ = [
     "SortedPositions",
     "Texts",
     "TrainParams",
+    "aligned_empty",
     "check_array",
     "chunk_pointers",
     "combine",
@@ -119,6 +127,7 @@ __all__ = [
     "indptr_of",
     "joined_rows",
     "kmeans",
+    "pack_embeddings",
     "pack_rows",
     "pad_ranking",
     "read_chunk",

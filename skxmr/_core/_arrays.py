@@ -40,6 +40,18 @@ class AppendableArray:
         return array
 
 
+#: Bytes of a cache line.
+_LINE = 64
+
+
+def aligned_empty(n: int, dtype: DTypeLike) -> np.ndarray:
+    """Return an uninitialized array of n elements that begins with a cache line."""
+    dtype = np.dtype(dtype)
+    whole = np.empty(n * dtype.itemsize + _LINE, dtype=np.uint8)
+    begin = -whole.ctypes.data % _LINE
+    return whole[begin : begin + n * dtype.itemsize].view(dtype)
+
+
 def indptr_of(lengths: ArrayLike) -> np.ndarray:
     """Return the pointers of consecutive lists of the given lengths.
 

@@ -12,6 +12,7 @@ INT = np.dtype(np.int32)
 LONG = np.dtype(np.int64)
 BYTE = np.dtype(np.uint8)
 WORD = np.dtype(np.uint32)
+SIGNED_BYTE = np.dtype(np.int8)
 
 _CTYPES = {
     FLOAT: "float[]",
@@ -19,6 +20,7 @@ _CTYPES = {
     LONG: "int64_t[]",
     BYTE: "uint8_t[]",
     WORD: "uint32_t[]",
+    SIGNED_BYTE: "int8_t[]",
 }
 
 

@@ -17,7 +17,7 @@ _FLOATS = ffi.typeof("float[]")
 _from_buffer = ffi.from_buffer
 _rank_row = lib.skx_rank_row
 _OK = lib.SKX_OK
-_BAD_ROW = (lib.SKX_EINDEX, lib.SKX_EORDER, lib.SKX_EFINITE)
+BAD_ROW = (lib.SKX_EINDEX, lib.SKX_EORDER, lib.SKX_EFINITE)
 
 
 class Frontier(NamedTuple):
@@ -186,7 +186,7 @@ class RowSearch:
         )
         if status == _OK:
             return labels, scores
-        if status in _BAD_ROW:
+        if status in BAD_ROW:
             return None
         return check(status)
 

@@ -33,6 +33,20 @@ class CSRView:
         view._borrow((1, n_columns), np.array([0, len(indices)]), indices, values)
         return view
 
+    def leading(self, begin: int, end: int, n_columns: int) -> "CSRView":
+        """Return a view with the first columns of the rows begin <= i < end only.
+
+        It has rows of the same numbers; those before `begin` are empty.
+        """
+        first, last = self.indptr[begin], self.indptr[end]
+        indices, data = (array[first:last] for array in self._owners)
+        kept = indices < n_columns
+        indptr = np.zeros(end + 1, dtype=LONG)
+        indptr[begin:] = indptr_of(kept)[self.indptr[begin : end + 1] - first]
+        view = object.__new__(CSRView)
+        view._borrow((end, n_columns), indptr, indices[kept], data[kept])
+        return view
+
     def _borrow(
         self, shape: tuple[int, int], indptr: np.ndarray, indices: np.ndarray, data: np.ndarray
     ) -> None:

@@ -16,7 +16,7 @@ def check_label_examples(label_examples, n_labels, n_features):
     return rows
 
 
-def with_label_examples(X, targets, rows):
+def with_label_examples(X, targets, rows, example_weight=1.0):
     """Append one row per label to the training rows. Rows without features are left out.
 
     Parameters
@@ -25,6 +25,8 @@ def with_label_examples(X, targets, rows):
     targets : tuple (indicator, weight, relevance, negatives)
         As `distinct_examples` takes them.
     rows : csr_matrix of float32, shape (n_labels, n_features)
+    example_weight : float
+        Weight of each of these rows.
 
     Returns
     -------
@@ -35,8 +37,10 @@ def with_label_examples(X, targets, rows):
     indicator, weight, relevance, negatives = targets
     one_each = _one_each(labels, indicator.shape[1])
     nothing = sp.csr_matrix(one_each.shape, dtype=np.float32)
+    if weight is None and example_weight != 1:
+        weight = np.ones(X.shape[0], dtype=np.float32)
     if weight is not None:
-        weight = np.concatenate((weight, np.ones(len(labels), dtype=weight.dtype)))
+        weight = np.concatenate((weight, np.full(len(labels), example_weight, weight.dtype)))
     if relevance is not None:
         relevance = _stack(relevance, one_each)
     if negatives is not None:

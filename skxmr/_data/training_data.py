@@ -17,11 +17,14 @@ class TrainingInput(NamedTuple):
     examples : Examples
     label_features : csr_matrix of float32, shape (n_labels, d), or None
     label_text : list of str, length n_labels, or None
+    embedded : Examples or None
+        Distinct rows of all columns, if the last ones are embeddings by which neighbors are found.
     """
 
     examples: Examples
     label_features: sp.csr_matrix | None
     label_text: list | None
+    embedded: Examples | None = None
 
 
 class TrainingData:
@@ -56,6 +59,11 @@ class TrainingData:
         return self._input.examples
 
     @property
+    def embedded(self):
+        """The training rows with their embeddings, or None."""
+        return self._input.embedded
+
+    @property
     def label_features(self):
         """Features of the labels, or None."""
         return self._input.label_features
@@ -67,4 +75,4 @@ class TrainingData:
 
     def with_examples(self, examples):
         """Return the input with other examples of the same labels."""
-        return self._input._replace(examples=examples)
+        return self._input._replace(examples=examples, embedded=None)

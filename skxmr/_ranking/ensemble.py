@@ -5,7 +5,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._core import CSRView, LabelRestrictionView, NeighborRows, RowCombiner, combine
+from .._core import (
+    FLOAT,
+    INT,
+    CSRView,
+    LabeledRows,
+    LabelRestrictionView,
+    NeighborList,
+    RowCombiner,
+    combine,
+)
+from .._data.features import DenseColumns
 from .base import Ranker, RowRanker, SearchOptions
 from .constraint import Constraint
 from .post_processors import POST_PROCESSORS
@@ -49,12 +59,18 @@ class WeightedNeighbors(NamedTuple):
 
     Attributes
     ----------
-    rows : NeighborRows
+    rows : LabeledRows
     weighting : NeighborWeighting
     """
 
-    rows: NeighborRows
+    rows: LabeledRows
     weighting: NeighborWeighting
+
+    @classmethod
+    def of(cls, rows: LabeledRows, weighting: NeighborWeighting) -> "WeightedNeighbors":
+        """Return the same with at most as many neighbors as there are rows."""
+        n_neighbors = min(weighting.n_neighbors, rows.n_rows)
+        return cls(rows, weighting._replace(n_neighbors=n_neighbors))
 
 
 class TreeEnsemble(Ranker):
@@ -70,13 +86,31 @@ class TreeEnsemble(Ranker):
     ----------
     trees : sequence of TreeRanker
         Of the same labels and features.
+        Or of the columns before the embeddings.
     neighbors : WeightedNeighbors, optional
+        By the columns before the embeddings.
+    embeddings : WeightedNeighbors, optional
+        Neighbors by their embeddings. Their weight is that in the score; all else has the
+        remaining weight.
+    columns : DenseColumns, optional
+        Required if the last columns of X are embeddings, even if none of them is used.
     """
 
-    def __init__(self, trees: Sequence[TreeRanker], neighbors: WeightedNeighbors | None = None):
+    def __init__(
+        self,
+        trees: Sequence[TreeRanker],
+        neighbors: WeightedNeighbors | None = None,
+        embeddings: WeightedNeighbors | None = None,
+        columns: DenseColumns | None = None,
+    ):
         self.trees = tuple(trees)
         self.neighbors = neighbors
+        self.embeddings = embeddings
+        self.columns = columns
         super().__init__()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update({"embeddings": None, "columns": None, **state})  # earlier pickles
 
     def __sizeof__(self) -> int:
         return super().__sizeof__() + self.nbytes
@@ -84,8 +118,13 @@ class TreeEnsemble(Ranker):
     @property
     def nbytes(self) -> int:
         """Bytes in all arrays."""
-        held = 0 if self.neighbors is None else self.neighbors.rows.nbytes
+        held = sum(part.rows.nbytes for part in self.neighbor_kinds)
         return held + sum(tree.nbytes for tree in self.trees)
+
+    @property
+    def neighbor_kinds(self) -> list[WeightedNeighbors]:
+        """The neighbors by the columns before the embeddings, and those by the embeddings."""
+        return [part for part in (self.neighbors, self.embeddings) if part is not None]
 
     @property
     def max_level_width(self) -> int:
@@ -100,13 +139,23 @@ class TreeEnsemble(Ranker):
     @property
     def n_features(self) -> int:
         """Number of features."""
-        return self.trees[0].n_features
+        return self.trees[0].n_features if self.columns is None else self.columns.n_features
 
     @property
     def tree_weight(self) -> float:
         """Weight of the scores of each tree."""
         weight = 0.0 if self.neighbors is None else self.neighbors.weighting.weight
-        return max(1.0 - weight, _LEAST_WEIGHT) / len(self.trees)
+        return max(self._weight_beside_embeddings * (1.0 - weight), _LEAST_WEIGHT) / len(self.trees)
+
+    @property
+    def _weight_beside_embeddings(self) -> float:
+        return 1.0 if self.embeddings is None else 1.0 - self.embeddings.weighting.weight
+
+    def score_weight(self, part: WeightedNeighbors) -> float:
+        """Return the weight in the scores of one of the two kinds of neighbors."""
+        if part is self.embeddings:
+            return part.weighting.weight
+        return self._weight_beside_embeddings * part.weighting.weight
 
     @property
     def n_head(self) -> int:
@@ -116,10 +165,16 @@ class TreeEnsemble(Ranker):
     def max_results(self, beam_width: int) -> int:
         """Return an upper bound of the number of labels that the search of a row reaches."""
         reached = sum(tree.max_results(beam_width) for tree in self.trees)
-        if self.neighbors is not None:
-            most = int(np.diff(self.neighbors.rows.arrays["label_ptr"]).max(initial=0))
-            reached += self.neighbors.weighting.n_neighbors * most
-        return min(self.n_labels, reached)
+        return min(self.n_labels, reached + self.max_neighbor_labels)
+
+    @property
+    def max_neighbor_labels(self) -> int:
+        """An upper bound of the number of labels of the neighbors of a row."""
+        most = 0
+        for part in self.neighbor_kinds:
+            lengths = np.diff(part.rows.arrays["label_ptr"])
+            most += part.weighting.n_neighbors * int(lengths.max(initial=0))
+        return most
 
     def rank(self, view: CSRView, begin: int, end: int, k: int, options: SearchOptions) -> Ranking:
         """Rank labels; see Ranker."""
@@ -129,7 +184,7 @@ class TreeEnsemble(Ranker):
                 for f in options.frontier
             ]
             options = options._replace(frontier=tuple(frontier))
-        if self.neighbors is None:
+        if not self.neighbor_kinds:
             return self.averaged_ranking(view, begin, end, k, options)
         ranked = options._replace(floor=-np.inf)
         ranking = self.averaged_ranking(view, begin, end, self.n_listed(k), ranked)
@@ -147,6 +202,7 @@ class TreeEnsemble(Ranker):
         self, view: CSRView, begin: int, end: int, k: int, options: SearchOptions
     ) -> Ranking:
         """Rank the k labels that are best by the trees' weighted scores alone."""
+        view = self.view_of_trees(view, begin, end)
         weight = self.tree_weight
         if len(self.trees) == 1:
             return self.trees[0].rank(view, begin, end, k, options, weight=weight)
@@ -158,23 +214,43 @@ class TreeEnsemble(Ranker):
         logarithms = options.post_processor.is_log
         return self.averaged(lists, k, logarithms=logarithms, floor=options.floor)
 
+    def view_of_trees(self, view: CSRView, begin: int, end: int) -> CSRView:
+        """Return the view of these rows with the columns that the trees use."""
+        return view.leading(begin, end, self.columns.n_sparse) if self._splits_for_trees else view
+
+    @property
+    def _splits_for_trees(self) -> bool:
+        return self.columns is not None and self.trees[0].n_features == self.columns.n_sparse
+
     def _make_row_ranker(self, k: int, beam_width: int, post_processor: str) -> RowRanker:
         return _EnsembleRowRanker(self, k, beam_width, post_processor)
 
     def row_combiner(self, k: int, logarithms: bool) -> RowCombiner:
         """Return what adds the neighbors to the ranking of one row."""
         return RowCombiner(
-            self.neighbors.rows,
-            self.neighbors.weighting.n_neighbors,
-            _MOST_CANDIDATES,
-            self.neighbors.weighting.power,
-            self.neighbors.weighting.weight,
+            self._neighbor_lists(None),
             N_NEIGHBOR_LABELS,
             k=k,
             n_labels=self.n_labels,
             n_head=self.n_head,
             logarithms=logarithms,
+            first_dense=None if self.columns is None else self.columns.n_sparse,
         )
+
+    def _neighbor_lists(self, found: Sequence[Ranking] | None) -> list[NeighborList]:
+        """Return the NeighborLists of both kinds, with what was found for some rows."""
+        kinds = self.neighbor_kinds
+        return [
+            NeighborList(
+                part.rows,
+                part.weighting.n_neighbors,
+                part.weighting.power,
+                self.score_weight(part),
+                of_part,
+                _MOST_CANDIDATES,
+            )
+            for part, of_part in zip(kinds, found or [None] * len(kinds), strict=True)
+        ]
 
     def averaged(
         self,
@@ -202,7 +278,7 @@ class TreeEnsemble(Ranker):
         self,
         labels: np.ndarray,
         scores: np.ndarray,
-        found: Sequence[np.ndarray],
+        found: Sequence[Ranking],
         k: int,
         *,
         logarithms: bool,
@@ -211,7 +287,6 @@ class TreeEnsemble(Ranker):
         restriction: LabelRestrictionView | None = None,
     ) -> Ranking:
         """Add the neighbors found to an averaged, weighted ranking."""
-        weighting = self.neighbors.weighting
         return combine(
             labels,
             scores,
@@ -220,15 +295,29 @@ class TreeEnsemble(Ranker):
             n_head=self.n_head if n_head is None else n_head,
             logarithms=logarithms,
             floor=floor,
-            neighbors=(self.neighbors.rows, *found, weighting.power, weighting.weight),
+            neighbors=self._neighbor_lists(found),
             restriction=restriction,
         )
 
-    def find_neighbors(self, labels: np.ndarray, view: CSRView, begin: int, end: int) -> Ranking:
-        """Find the nearest rows that have one of the labels ranked highest."""
+    def find_neighbors(
+        self, labels: np.ndarray, view: CSRView, begin: int, end: int
+    ) -> list[Ranking]:
+        """Find the nearest rows that have one of the labels ranked highest.
+
+        Returns
+        -------
+        found : list of tuple (neighbors, similarity)
+            Those by the columns before the embeddings, then those by the embeddings, if used.
+        """
         best = np.ascontiguousarray(labels[:, :N_NEIGHBOR_LABELS])
-        n_neighbors = self.neighbors.weighting.n_neighbors
-        return self.neighbors.rows.find(view, begin, end, best, n_neighbors, _MOST_CANDIDATES)
+        found = []
+        for part in self.neighbor_kinds:
+            rows = view
+            if part is self.neighbors and self.columns is not None:
+                rows = view.leading(begin, end, self.columns.n_sparse)
+            n_neighbors = part.weighting.n_neighbors
+            found.append(part.rows.find(rows, begin, end, best, n_neighbors, _MOST_CANDIDATES))
+        return found
 
     def label_restriction(
         self,
@@ -273,19 +362,9 @@ class EnsembleCache:
         ensemble, for_asked = self._last
         return ensemble if for_asked == asked else None
 
-    def make(
-        self,
-        trees: Sequence[TreeRanker],
-        rows: NeighborRows | None,
-        asked: Any,
-        weighting: NeighborWeighting | None,
-    ) -> TreeEnsemble:
-        """Make a TreeEnsemble with these neighbors, or without if the weighting is None."""
-        neighbors = None
-        if weighting is not None:
-            n_neighbors = min(weighting.n_neighbors, rows.n_rows)
-            neighbors = WeightedNeighbors(rows, weighting._replace(n_neighbors=n_neighbors))
-        ensemble = TreeEnsemble(trees, neighbors)
+    def make(self, asked: Any, *parts: Any) -> TreeEnsemble:
+        """Make a TreeEnsemble of the given arguments."""
+        ensemble = TreeEnsemble(*parts)
         self._last = ensemble, asked
         return ensemble
 
@@ -306,9 +385,12 @@ class _EnsembleRowRanker:
         self._averaged = ensemble.averaged
         self._label_restriction = ensemble.label_restriction
         self._combiner = None
-        if ensemble.neighbors is not None:
+        if ensemble.neighbor_kinds:
             self._combiner = ensemble.row_combiner(k, self._logarithms)
         self.n_features = ensemble.n_features
+        self._columns = ensemble.columns
+        self._splits_for_trees = ensemble._splits_for_trees
+        self._checks_embedding = ensemble.embeddings is not None or not self._splits_for_trees
 
     def sparse(
         self,
@@ -317,9 +399,15 @@ class _EnsembleRowRanker:
         restriction: Restriction | None = None,
         constraint: Constraint | None = None,
     ) -> Ranking | None:
-        lists = [
-            ranker.sparse(indices, values, restriction, constraint) for ranker in self._rankers
-        ]
+        row = indices, values
+        n_sparse = None
+        if self._columns is not None:
+            n_sparse = self._count_sparse(indices, values)
+            if n_sparse is None:
+                return None
+            if self._splits_for_trees:
+                row = indices[:n_sparse], values[:n_sparse]
+        lists = [ranker.sparse(*row, restriction, constraint) for ranker in self._rankers]
         if lists[0] is None:
             return None
         if self._combiner is None:
@@ -328,7 +416,23 @@ class _EnsembleRowRanker:
         if len(lists) > 1:
             ranking = self._averaged(lists, self._n_listed, logarithms=self._logarithms)
         limits = self._label_restriction(restriction, constraint, 0, 1)
-        return self._combiner.combine(indices, values, *ranking, limits)
+        return self._combiner.combine(indices, values, *ranking, limits, n_sparse)
+
+    def _count_sparse(self, indices: np.ndarray, values: np.ndarray) -> int | None:
+        """Return the number of nonzeros before the embedding; None if the latter is not valid."""
+        if indices.dtype != INT or values.dtype != FLOAT or len(indices) != len(values):
+            return None
+        n_sparse = int(np.searchsorted(indices, self._columns.n_sparse))
+        if not self._checks_embedding:  # C does it otherwise
+            dims = indices[n_sparse:]
+            is_sorted = len(dims) == 0 or (
+                dims[0] >= self._columns.n_sparse
+                and dims[-1] < self._columns.n_features
+                and bool((dims[1:] > dims[:-1]).all())
+            )
+            if not is_sorted or not np.isfinite(values[n_sparse:]).all():
+                return None
+        return n_sparse
 
     def dense(
         self,

@@ -7,6 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._core import CSRView, Frontier, Layer, compile_chunk, indptr_of
+from .._data.features import leading_columns
 from ..tree import LabelTree
 from .base import Ranker, SearchOptions
 from .ensemble import N_SUMMED_LABELS, TreeEnsemble
@@ -50,19 +51,29 @@ def explain_label(
     summed : ndarray of bool, shape (n_rows,)
         Whether the contributions of trees and neighbors are added up.
     trees : tuple of TreeExplanation
-    neighbors : NeighborExplanation or None
+    neighbors, dense_neighbors : NeighborExplanation or None
+        Of the neighbors by embeddings, the second.
     """
-    ensemble = TreeEnsemble(ranker.trees, ranker.neighbors)
+    ensemble = ranker
+    if not isinstance(ranker, TreeEnsemble):
+        ensemble = TreeEnsemble(ranker.trees)
     weight = ensemble.tree_weight
+    n_features = X.shape[1]
+    in_trees = leading_columns(X, ensemble.trees[0].n_features)
     explained = []
     parts = []
     for single, tree in zip(ensemble.trees, trees, strict=True):
         paths = [_read_path(single, nodes) for nodes in tree.path(label)]
-        explained.append(_explain_tree(single, paths, X, weight, options))
-        parts.append(_weighted_scores(paths, X, weight, options.post_processor))
+        explained.append(_explain_tree(single, paths, in_trees, weight, options, n_features))
+        parts.append(_weighted_scores(paths, in_trees, weight, options.post_processor))
     scores, summed, found = _join(ensemble, X, label, parts, options)
-    neighbors = None if found is None else _explain_neighbors(ensemble.neighbors, found, label)
-    return scores, summed, tuple(explained), neighbors
+    neighbors = {}
+    for part, of_part in zip(ensemble.neighbor_kinds, found, strict=True):
+        kind = "embeddings" if part is ensemble.embeddings else "neighbors"
+        weight = ensemble.score_weight(part)
+        neighbors[kind] = _explain_neighbors(part, of_part, label, weight)
+    explanations = neighbors.get("neighbors"), neighbors.get("embeddings")
+    return scores, summed, tuple(explained), *explanations
 
 
 def _join(ensemble, X, label, parts, options):
@@ -72,8 +83,8 @@ def _join(ensemble, X, label, parts, options):
     -------
     scores : ndarray of float32, shape (n_rows,)
     summed : ndarray of bool, shape (n_rows,)
-    found : tuple
-        The nearest rows and their similarities; None without neighbors.
+    found : list of tuple
+        The nearest rows and their similarities, of each kind of neighbors.
     """
     view = CSRView(X)
     n_rows = X.shape[0]
@@ -84,24 +95,24 @@ def _join(ensemble, X, label, parts, options):
         lists = []
         for single, part in zip(ensemble.trees, parts, strict=True):
             n_listed = ensemble.n_listed(1)
-            ranking = single.rank(view, 0, n_rows, n_listed, options, weight=ensemble.tree_weight)
+            of_tree = ensemble.view_of_trees(view, 0, n_rows)
+            ranking = single.rank(
+                of_tree, 0, n_rows, n_listed, options, weight=ensemble.tree_weight
+            )
             first = _ranks_among(ranking, label, part, N_SUMMED_LABELS)
             summed &= first
             lists.append(_listed(label, part, first))
         averaged = ensemble.averaged(lists, 1, logarithms=logarithms, n_head=1)
         scores = averaged[1][:, 0]
-    if ensemble.neighbors is None:
-        return scores, summed, None
+    if not ensemble.neighbor_kinds:
+        return scores, summed, []
     ranking = ensemble.averaged_ranking(view, 0, n_rows, ensemble.n_listed(1), options)
     first = _ranks_among(ranking, label, scores, ensemble.n_head)
     found = ensemble.find_neighbors(ranking[0], view, 0, n_rows)
     listed = _listed(label, scores, first)
     # The neighbors have other labels as well.
-    lengths = np.diff(ensemble.neighbors.rows.arrays["label_ptr"])
-    n_mixed = 1 + ensemble.neighbors.weighting.n_neighbors * int(lengths.max(initial=0))
-    labels, mixed = ensemble.mixed(
-        *listed, found, min(n_mixed, ensemble.n_labels), logarithms=logarithms, n_head=1
-    )
+    n_mixed = min(1 + ensemble.max_neighbor_labels, ensemble.n_labels)
+    labels, mixed = ensemble.mixed(*listed, found, n_mixed, logarithms=logarithms, n_head=1)
     return np.where(labels == label, mixed, -np.inf).max(axis=1), summed & first, found
 
 
@@ -124,8 +135,11 @@ def _listed(label, scores, first):
 # ---- one tree ----
 
 
-def _explain_tree(model, paths, X, weight, options):
-    """Explain the score that a tree gives to a label: that of the best of its slots."""
+def _explain_tree(model, paths, X, weight, options, n_features):
+    """Explain the score that a tree gives to a label: that of the best of its slots.
+
+    X has the columns of the tree. The weights and contributions have `n_features` columns.
+    """
     followed = [_follow(path, X, options.post_processor) for path in paths]
     margins, factors, scores = (np.stack(part) for part in zip(*followed, strict=True))
     best = np.argmax(scores[:, :, -1], axis=0)
@@ -133,7 +147,7 @@ def _explain_tree(model, paths, X, weight, options):
     nodes = np.array([path.nodes for path in paths], dtype=np.int32)[best]
     biases = np.array([[column.bias[0] for column in path.columns] for path in paths])
     met = [
-        _features_met(X, [path.columns[level] for path in paths], best)
+        _features_met(X, [path.columns[level] for path in paths], best, n_features)
         for level in range(len(model.layers))
     ]
     weights, contributions = zip(*met, strict=True)
@@ -207,7 +221,7 @@ def _score(model, X, post_processor, *, parent=None, weight=1.0):
     return model.rank(CSRView(X), 0, n_rows, 1, options, weight=weight)[1][:, 0]
 
 
-def _features_met(X, columns, best):
+def _features_met(X, columns, best, n_features):
     """Which features of each row have a weight in the column that is best for the row.
 
     Returns
@@ -227,7 +241,8 @@ def _features_met(X, columns, best):
     with np.errstate(over="ignore", under="ignore"):
         products = X.data[met] * weights[met]
     parts = weights[met], products
-    return [sp.csr_matrix((part, X.indices[met], indptr), shape=X.shape) for part in parts]
+    shape = (X.shape[0], n_features)
+    return [sp.csr_matrix((part, X.indices[met], indptr), shape=shape) for part in parts]
 
 
 def _ranks_in_beam(model, nodes, X, options):
@@ -254,7 +269,7 @@ def _ranks_in_beam(model, nodes, X, options):
 # ---- nearest neighbors ----
 
 
-def _explain_neighbors(weighted, found, label):
+def _explain_neighbors(weighted, found, label, weight):
     neighbors, similarities = found
     held, there = weighted.rows, neighbors >= 0
     weights = _neighbor_weights(weighted, neighbors, similarities)
@@ -267,7 +282,7 @@ def _explain_neighbors(weighted, found, label):
     if held.source is not None:
         rows[there] = held.source[neighbors[there]]
     return NeighborExplanation(
-        weight=weighted.weighting.weight,
+        weight=weight,
         rows=rows,
         similarities=similarities,
         parts=parts,

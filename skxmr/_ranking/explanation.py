@@ -159,6 +159,8 @@ class Explanation:
         Names of the features, if known.
     post_processor : str
         Post-processor of the scores.
+    dense_neighbors : NeighborExplanation or None
+        Contributions of the nearest neighbors by dense columns. None for a model without them.
 
     Notes
     -----
@@ -194,13 +196,14 @@ class Explanation:
     neighbors: NeighborExplanation | None
     feature_names: np.ndarray | None
     post_processor: str
+    dense_neighbors: NeighborExplanation | None = None
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if "votes" in state:  # an earlier release, which summed all contributions
             state = dict(state)
             state["neighbors"] = state.pop("votes")
             state["summed"] = np.ones(len(state["scores"]), bool)
-        vars(self).update(state)
+        vars(self).update({"dense_neighbors": None, **state})
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -216,6 +219,7 @@ class Explanation:
             summed=self.summed[rows],
             trees=tuple(tree[rows] for tree in self.trees),
             neighbors=None if self.neighbors is None else self.neighbors[rows],
+            dense_neighbors=None if self.dense_neighbors is None else self.dense_neighbors[rows],
         )
 
     @property
@@ -321,7 +325,9 @@ class Explanation:
             for level, largest in enumerate(self.top(k, row=row, tree=t)):
                 lines += _level_lines(tree, level, row, largest)
         if self.neighbors is not None:
-            lines += _neighbor_lines(self.neighbors, row, k)
+            lines += _neighbor_lines(self.neighbors, "nearest neighbors", row, k)
+        if self.dense_neighbors is not None:
+            lines += _neighbor_lines(self.dense_neighbors, "neighbors by embeddings", row, k)
         return "\n".join(lines)
 
     def __str__(self) -> str:
@@ -395,11 +401,11 @@ def _rank_in_beam(tree, level, row):
     return ", not in the beam" if rank < 0 else f", rank {rank + 1} in the beam"
 
 
-def _neighbor_lines(neighbors, row, k):
+def _neighbor_lines(neighbors, name, row, k):
     """Return lines about the neighbors with the label, most similar first."""
     with_label = np.flatnonzero(neighbors.carries[row])
     n_neighbors = int((neighbors.similarities[row] > 0).sum())
-    lines = [f"nearest neighbors: {neighbors.scores[row]:.4f}, times {neighbors.weight:.4g}; "]
+    lines = [f"{name}: {neighbors.scores[row]:.4f}, times {neighbors.weight:.4g}; "]
     lines[0] += f"{len(with_label)} of {n_neighbors} similar rows have the label"
     for j in with_label[:k]:
         number = neighbors.rows[row, j]

@@ -1,14 +1,18 @@
 """Training rows among which nearest neighbors are found."""
 
+from functools import partial
+
 import numpy as np
 import scipy.sparse as sp
 
 from .._core import (
+    EmbeddingRows,
+    LabeledRows,
     NeighborRows,
     csr_hash_rows,
     csr_rows_equal,
     csr_transpose,
-    indptr_of,
+    pack_embeddings,
     pack_rows,
 )
 from .._data.examples import Examples
@@ -30,14 +34,43 @@ def make_neighbor_rows(examples: Examples) -> NeighborRows:
     rows : NeighborRows
     """
     order = _by_label(examples.Y)
-    source = examples.source[order]
-    Y = examples.Y[order]
+    word_ptr, words = pack_rows(examples.X[examples.source[order]])
+    make = partial(NeighborRows, examples.X.shape[1])
+    return _of_examples(make, {"word_ptr": word_ptr, "words": words}, examples, order)
+
+
+def make_embedding_rows(examples: Examples, n_dims: int) -> EmbeddingRows:
+    """Make EmbeddingRows of training examples, sorted as NeighborRows are.
+
+    Parameters
+    ----------
+    examples : Examples
+    n_dims : int
+        Number of last columns of their features that are the embedding.
+
+    Returns
+    -------
+    rows : EmbeddingRows
+    """
+    order = _by_label(examples.Y)
+    arrays = pack_embeddings(examples.X, examples.source[order], n_dims)
+    make = partial(EmbeddingRows, examples.X.shape[1], n_dims=n_dims)
+    return _of_examples(make, arrays, examples, order)
+
+
+def make_rows_like(rows: LabeledRows, examples: Examples) -> LabeledRows:
+    """Make rows of examples that are stored as the given ones are."""
+    if isinstance(rows, EmbeddingRows):
+        return make_embedding_rows(examples, rows.n_dims)
+    return make_neighbor_rows(examples)
+
+
+def _of_examples(make, row_arrays, examples, order):
     weight = np.ones(len(order), dtype=np.float32)
     if examples.weight is not None:
         weight = examples.weight[order]
-    n_rows, n_features = examples.X.shape
-    word_ptr, words = pack_rows(examples.X[source])
-    return _neighbor_rows_of(n_features, word_ptr, words, Y, weight, source, n_rows)
+    source = examples.source[order]
+    return _labeled(make, row_arrays, examples.Y[order], weight, source, examples.X.shape[0])
 
 
 def _by_label(Y):
@@ -51,18 +84,18 @@ def _by_label(Y):
     return np.argsort(first, kind="stable")
 
 
-def join_neighbor_rows(rows: NeighborRows, examples: Examples) -> NeighborRows:
-    """Add examples to NeighborRows. Their row numbers continue those of the rows.
+def join_neighbor_rows(rows: LabeledRows, examples: Examples) -> LabeledRows:
+    """Add examples to neighbor rows. Their row numbers continue those of the rows.
 
     Parameters
     ----------
-    rows : NeighborRows
+    rows : LabeledRows
     examples : Examples
         They have the labels of the rows.
 
     Returns
     -------
-    rows : NeighborRows
+    rows : LabeledRows
 
     Raises
     ------
@@ -71,26 +104,26 @@ def join_neighbor_rows(rows: NeighborRows, examples: Examples) -> NeighborRows:
     """
     _check_content(rows)
     kept = np.ones(rows.n_rows, dtype=bool)
-    return _joined(rows, kept, _labels_of(rows), make_neighbor_rows(examples))
+    return _joined(rows, kept, _labels_of(rows), make_rows_like(rows, examples))
 
 
 def update_neighbor_rows(
-    rows: NeighborRows, examples: Examples, renumbered: np.ndarray
-) -> NeighborRows:
-    """Add examples with new labels to NeighborRows.
+    rows: LabeledRows, examples: Examples, renumbered: np.ndarray
+) -> LabeledRows:
+    """Add examples with new labels to neighbor rows.
 
     An example replaces an equal row that has the same labels apart from the new ones.
 
     Parameters
     ----------
-    rows : NeighborRows
+    rows : LabeledRows
     examples : Examples
     renumbered : ndarray of int32
         Column in the labels of the examples, for each label of the rows.
 
     Returns
     -------
-    rows : NeighborRows
+    rows : LabeledRows
 
     Raises
     ------
@@ -98,28 +131,28 @@ def update_neighbor_rows(
         If the rows are those of a damaged model.
     """
     _check_content(rows)
-    added = make_neighbor_rows(examples)
+    added = make_rows_like(rows, examples)
     Y = _labels_of(rows)
     known = _labels_of(added)[:, renumbered]
     known.sort_indices()
-    kept = ~_occur((Y, _words_of(rows)), (known, _words_of(added)))
+    kept = ~_occur((Y, rows.content()), (known, added.content()))
     entries = (Y.data, renumbered[Y.indices], Y.indptr)
     Y = sp.csr_matrix(entries, shape=(rows.n_rows, added.n_labels))
     return _joined(rows, kept, Y, added)
 
 
 def without_labels(rows, kept):
-    """Make NeighborRows with fewer labels.
+    """Make neighbor rows with fewer labels.
 
     Parameters
     ----------
-    rows : NeighborRows
+    rows : LabeledRows
     kept : ndarray of int32
         The labels that stay, in increasing order. They are numbered in this order.
 
     Returns
     -------
-    rows : NeighborRows or None
+    rows : LabeledRows or None
         Rows without labels are left out. None if all are.
     """
     _check_content(rows)
@@ -128,14 +161,11 @@ def without_labels(rows, kept):
     stays = np.diff(Y.indptr) > 0
     if not stays.any():
         return None
-    arrays = rows.arrays
-    lengths = np.diff(arrays["word_ptr"])
-    return _neighbor_rows_of(
-        rows.n_features,
-        indptr_of(lengths[stays]),
-        arrays["words"][np.repeat(stays, lengths)],
+    return _labeled(
+        _maker_like(rows),
+        rows.row_arrays(stays),
         Y[stays],
-        arrays["weight"][stays],
+        rows.arrays["weight"][stays],
         None if rows.source is None else rows.source[stays],
         rows.n_given,
     )
@@ -175,15 +205,6 @@ def _stacked(above, below):
     return sp.csr_matrix((data, indices, indptr), shape=shape)
 
 
-def _words_of(rows):
-    """Return the words of rows as a matrix. Each half of a word fits into a float32."""
-    pointers = 2 * rows.arrays["word_ptr"]
-    halves = rows.arrays["words"].view(np.uint16).astype(np.float32)
-    columns = np.arange(len(halves)) - np.repeat(pointers[:-1], np.diff(pointers))
-    shape = (rows.n_rows, int(np.diff(pointers).max(initial=1)))
-    return sp.csr_matrix((halves, columns.astype(np.int32), pointers), shape=shape)
-
-
 def _labels_of(rows):
     """Return the labels of the rows as an indicator matrix."""
     pointers = rows.arrays["label_ptr"]
@@ -194,18 +215,12 @@ def _labels_of(rows):
 
 def _joined(rows, kept, Y, added):
     """Join the rows that are kept, with the labels in Y, and the added ones."""
-    n_words = np.diff(rows.arrays["word_ptr"])
-    words = rows.arrays["words"]
-    if not kept.all():
-        words = words[np.repeat(kept, n_words)]
     source = rows.source
     if source is not None:
         source = np.concatenate((source[kept], rows.n_given + added.source)).astype(np.int32)
-    lengths = np.concatenate((n_words[kept], np.diff(added.arrays["word_ptr"])))
-    return _neighbor_rows_of(
-        rows.n_features,
-        indptr_of(lengths),
-        np.concatenate((words, added.arrays["words"])),
+    return _labeled(
+        _maker_like(rows),
+        rows.joined_row_arrays(kept, added),
         sp.vstack((Y[kept], _labels_of(added)), format="csr"),
         np.concatenate((rows.arrays["weight"][kept], added.arrays["weight"])),
         source,
@@ -213,15 +228,20 @@ def _joined(rows, kept, Y, added):
     )
 
 
-def _neighbor_rows_of(n_features, word_ptr, words, Y, weight, source, n_given):
+def _maker_like(rows):
+    """Return the class of rows with its arguments besides labels and arrays."""
+    if isinstance(rows, EmbeddingRows):
+        return partial(EmbeddingRows, rows.n_features, n_dims=rows.n_dims)
+    return partial(NeighborRows, rows.n_features)
+
+
+def _labeled(make, row_arrays, Y, weight, source, n_given):
     posting_ptr, postings = csr_transpose(Y)
-    return NeighborRows(
-        n_features,
+    return make(
         Y.shape[1],
         source=source,
         n_given=n_given,
-        word_ptr=word_ptr,
-        words=words,
+        **row_arrays,
         label_ptr=Y.indptr.astype(np.int64),
         labels=Y.indices.astype(np.int32, copy=False),
         posting_ptr=posting_ptr,

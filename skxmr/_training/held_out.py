@@ -6,7 +6,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._core import CSRView
-from .._ranking.neighbors import make_neighbor_rows
+from .._data.features import DenseColumns, with_leading_columns
+from .._ranking.ensemble import TreeEnsemble, WeightedNeighbors
+from .._ranking.neighbors import make_embedding_rows, make_neighbor_rows
 
 #: Every tenth example is held out, or fewer if there would be more than about this many.
 _HELD_OUT = 3000
@@ -27,25 +29,45 @@ class HeldOut:
     others : Examples
     tree : TreeRanker
         Trained on the others.
+    columns : DenseColumns
     """
 
-    def __init__(self, view, Y, others, tree):
+    def __init__(self, view, Y, others, tree, columns):
         self.view = view
         self.Y = Y
         self.others = others
         self.tree = tree
+        self.columns = columns
 
     @cached_property
     def neighbor_rows(self):
         """The others as NeighborRows."""
-        return make_neighbor_rows(self.others)
+        return make_neighbor_rows(with_leading_columns(self.others, self.columns.n_of_neighbors))
+
+    @cached_property
+    def embedding_rows(self):
+        """The others as EmbeddingRows, one for each that is distinct without its embedding."""
+        return make_embedding_rows(self.others, self.columns.n_dense)
+
+    def ranker(self, weighting=None, dense_weighting=None):
+        """Return a ranker that combines the tree with neighbors among the others."""
+        columns = self.columns if self.columns.are_embeddings else None
+        if (weighting, dense_weighting, columns) == (None, None, None):
+            return self.tree
+        neighbors = None
+        if weighting is not None:
+            neighbors = WeightedNeighbors.of(self.neighbor_rows, weighting)
+        embeddings = None
+        if dense_weighting is not None:
+            embeddings = WeightedNeighbors.of(self.embedding_rows, dense_weighting)
+        return TreeEnsemble([self.tree], neighbors, embeddings, columns)
 
     def rank(self, ranker, k, options):
         """Rank labels of the examples held out; see Ranker."""
         return ranker.rank(self.view, 0, self.Y.shape[0], k, options)
 
 
-def hold_out(examples, n_rows, train):
+def hold_out(examples, n_rows, train, columns=None, embedded=None):
     """Hold out examples and train a tree on the others.
 
     Parameters
@@ -56,6 +78,10 @@ def hold_out(examples, n_rows, train):
         out.
     train : callable
         Returns a TreeRanker trained on examples.
+    columns : DenseColumns, optional
+        By default, no columns are dense.
+    embedded : Examples, optional
+        With all columns of the same rows.
 
     Returns
     -------
@@ -66,8 +92,11 @@ def hold_out(examples, n_rows, train):
     if len(held) < _FEWEST:
         return None
     others = _take_examples(examples, kept)
-    view = CSRView(examples.X[examples.source[held]])
-    return HeldOut(view, examples.Y[held], others, train(others))
+    tree = train(others)
+    X = examples.X if embedded is None else embedded.X
+    columns = DenseColumns(X.shape[1], 0, "features") if columns is None else columns
+    view = CSRView(X[examples.source[held]])
+    return HeldOut(view, examples.Y[held], others._replace(X=X), tree, columns)
 
 
 def _split(examples, n_rows):

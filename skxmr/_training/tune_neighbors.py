@@ -1,21 +1,18 @@
 """Choice of the settings of nearest neighbors on held-out examples."""
 
+from functools import partial
 from itertools import product
 
 import numpy as np
 
-from .._ranking.ensemble import (
-    N_NEIGHBOR_LABELS,
-    NeighborWeighting,
-    TreeEnsemble,
-    WeightedNeighbors,
-)
+from .._ranking.ensemble import N_NEIGHBOR_LABELS, NeighborWeighting
 from ..metrics._ranking import ndcg_at_k
 
 #: Values to choose from: numbers of neighbors, powers of the similarity and neighbor weights.
-_NUMBERS = (10, 20, 40)
-_POWERS = (1.0, 2.0, 3.0, 5.0)
-_WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5)
+_VALUES = (10, 20, 40), (1.0, 2.0, 3.0, 5.0), (0.1, 0.2, 0.3, 0.4, 0.5)
+
+#: The same for neighbors by embeddings, which are more similar to each other.
+_DENSE_VALUES = (25, 50, 100), (4.0, 8.0, 12.0), (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 
 
 def choose_weighting(held_out, options):
@@ -32,24 +29,46 @@ def choose_weighting(held_out, options):
     weighting : NeighborWeighting or None
         None if neighbors do not improve the ranking.
     """
-    model = held_out.tree
-    rows = held_out.neighbor_rows
+    return _choose(held_out, options, held_out.ranker, _VALUES)
+
+
+def choose_dense_weighting(held_out, weighting, options):
+    """Choose the settings of the neighbors by embeddings; see `choose_weighting`.
+
+    Parameters
+    ----------
+    held_out : HeldOut
+    weighting : NeighborWeighting or None
+        Of the other neighbors.
+    options : SearchOptions
+    """
+    return _choose(held_out, options, partial(held_out.ranker, weighting), _DENSE_VALUES)
+
+
+def _choose(held_out, options, ranker_with, values):
+    """Choose the weighting with which a ranker is best, or None if it is better without."""
     Y = held_out.Y
-    labels, scores = held_out.rank(model, N_NEIGHBOR_LABELS, options)
-    weightings = [NeighborWeighting(*values) for values in product(_NUMBERS, _POWERS, _WEIGHTS)]
-    largest = max(weightings)
-    found = TreeEnsemble([model], WeightedNeighbors(rows, largest)).find_neighbors(
-        labels, held_out.view, 0, Y.shape[0]
-    )
+    labels, scores = held_out.rank(held_out.ranker(), N_NEIGHBOR_LABELS, options)
+    weightings = [NeighborWeighting(*each) for each in product(*values)]
+    found = ranker_with(max(weightings)).find_neighbors(labels, held_out.view, 0, Y.shape[0])
 
     def quality(weighting):
-        nearest = [np.ascontiguousarray(array[:, : weighting.n_neighbors]) for array in found]
-        ensemble = TreeEnsemble([model], WeightedNeighbors(rows, weighting))
+        ensemble = ranker_with(weighting)
+        nearest = _first(found, ensemble)
         weighted = scores * np.float32(ensemble.tree_weight)
         ranking = ensemble.mixed(labels, weighted, nearest, 5, logarithms=False)
         return ndcg_at_k(Y, ranking[0], k=5)
 
     qualities = [quality(weighting) for weighting in weightings]
-    if max(qualities) <= ndcg_at_k(Y, labels[:, :5], k=5):
+    without = held_out.rank(ranker_with(), 5, options)
+    if max(qualities) <= ndcg_at_k(Y, without[0], k=5):
         return None
     return weightings[int(np.argmax(qualities))]
+
+
+def _first(found, ensemble):
+    """Return the neighbors that the ensemble would have found, out of as many or more of them."""
+    return [
+        [np.ascontiguousarray(array[:, : part.weighting.n_neighbors]) for array in of_part]
+        for of_part, part in zip(found, ensemble.neighbor_kinds, strict=True)
+    ]

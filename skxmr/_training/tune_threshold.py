@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from .._ranking.ensemble import TreeEnsemble, WeightedNeighbors
 from .._utils.pairs import ranking_csr
 from ..metrics._f_curve import f_curve
 
@@ -10,13 +9,13 @@ from ..metrics._f_curve import f_curve
 _MOST_LABELS = 50
 
 
-def choose_threshold(held_out, weighting, options):
+def choose_threshold(held_out, weighting, dense_weighting, options):
     """Choose the threshold by micro-averaged F1 of held-out examples.
 
     Parameters
     ----------
     held_out : HeldOut
-    weighting : NeighborWeighting or None
+    weighting, dense_weighting : NeighborWeighting or None
         Settings of the nearest neighbors. Margins are not combined with neighbors.
     options : SearchOptions
 
@@ -25,12 +24,9 @@ def choose_threshold(held_out, weighting, options):
     threshold : float or None
         None if no label that is found is true.
     """
-    ranker = held_out.tree
-    if weighting is not None and options.post_processor.can_be_combined:
-        rows = held_out.neighbor_rows
-        n_neighbors = min(weighting.n_neighbors, rows.n_rows)
-        neighbors = WeightedNeighbors(rows, weighting._replace(n_neighbors=n_neighbors))
-        ranker = TreeEnsemble([ranker], neighbors)
+    ranker = held_out.ranker()
+    if options.post_processor.can_be_combined:
+        ranker = held_out.ranker(weighting, dense_weighting)
     n_labels = ranker.n_labels
     ranking = held_out.rank(ranker, min(_MOST_LABELS, n_labels), options)
     scores = ranking_csr(*ranking, n_labels)

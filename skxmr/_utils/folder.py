@@ -22,14 +22,19 @@ from pathlib import Path
 
 import numpy as np
 
+from .._core import aligned_empty
 from .files import MAX_HEADER_BYTES, MAX_TEXT_BYTES, open_regular, read_text
 from .locks import exclusive
 
 MANIFEST = "skxmr.json"
 FORMAT = "skxmr model"
 
-#: Version of the format that is written. Every additional parameter needs a new version.
+#: Version of the format that is written, unless a model needs a later one. Every additional
+#: parameter needs a new version.
 VERSION = 6
+
+#: Latest version of the format. Models with dense columns, or parameters of them, have it.
+LATEST = 7
 
 #: Oldest version that is read. Manifests of version 4 have no checksum and may lack parameters.
 _OLDEST = 4
@@ -73,7 +78,7 @@ def write_folder(folder, content, arrays, expected):
     folder : path
         Created if it does not exist. Other files in it are kept.
     content : dict
-        Content of the manifest, of JSON types.
+        Content of the manifest, of JSON types. It may have a "version" other than VERSION.
     arrays : dict of str to ndarray
         The keys become file names.
     expected : dict of str to int
@@ -387,7 +392,7 @@ class FolderReader:
                 return np.empty(shape, dtype=found)
             if mmap:
                 return np.asarray(np.memmap(file, found, mode="r", offset=offset, shape=shape))
-            return _filled(file, np.empty(shape, dtype=found))
+            return _filled(file, aligned_empty(n, found).reshape(shape))
 
     def _manifest_bytes(self):
         try:
@@ -411,12 +416,12 @@ class FolderReader:
         found = manifest.get("version")
         if type(found) is not int:
             self.fail(f"its format version is {found!r:.80}")
-        if not _OLDEST <= found <= VERSION:
-            whom = "a later" if found > VERSION else "an earlier"
+        if not _OLDEST <= found <= LATEST:
+            whom = "a later" if found > LATEST else "an earlier"
             raise ValueError(
                 f"the saved model {str(self.folder)!r} was saved by {whom} version of skxmr "
                 f"({manifest.get('skxmr', 'unknown')!s:.40}): it has format version {found!s:.40}; "
-                f"this version, {version('skxmr')}, reads {_OLDEST} to {VERSION}"
+                f"this version, {version('skxmr')}, reads {_OLDEST} to {LATEST}"
             )
         return manifest
 

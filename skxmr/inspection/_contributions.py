@@ -154,10 +154,14 @@ def _title(explanation, row, tree):
     """Return the label, its score, and the contributions of the tree and the neighbors."""
     score = f"score {explanation.scores[row]:.3f}"
     title = f"{explanation.label_name}: {score}"
-    if len(explanation.trees) > 1 or explanation.neighbors is not None:
+    kinds = [
+        ("neighbors", explanation.neighbors),
+        ("neighbors by embeddings", explanation.dense_neighbors),
+    ]
+    kinds = [(name, neighbors) for name, neighbors in kinds if neighbors is not None]
+    if len(explanation.trees) > 1 or kinds:
         one = explanation.trees[tree]
         title += f"\ntree {tree}: {one.scores[row, -1]:.3f}, times {one.weight:.3g}"
-    if explanation.neighbors is not None:
-        neighbors = explanation.neighbors
-        title += f"; neighbors: {neighbors.scores[row]:.3f}, times {neighbors.weight:.3g}"
+    for name, neighbors in kinds:
+        title += f"; {name}: {neighbors.scores[row]:.3f}, times {neighbors.weight:.3g}"
     return title

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._ranking.base import SearchOptions
 from .._ranking.batch import rank_all
 from .._ranking.classifier import RankingClassifierMixin
+from .._ranking.ensemble import WeightedNeighbors
 from .._ranking.post_processors import POST_PROCESSORS
 from .._ranking.ranking import Ranking, library_of
 from .._ranking.restriction import Restriction
@@ -19,7 +20,13 @@ from .._utils.pairs import ranking_csr
 from .._utils.params import check_integer
 from ._fitted import FittedAttribute
 from ._inputs import check_frontier, check_limits, check_restriction
-from ._params import check_search_params, check_weighting, given_weighting, is_auto
+from ._params import (
+    check_search_params,
+    check_weighting,
+    given_dense_weighting,
+    given_weighting,
+    is_auto,
+)
 
 #: Scores of this many labels at most are held at once while all reached labels are collected.
 _RESULT_BLOCK = 1 << 22
@@ -43,19 +50,39 @@ class FittedRanking(RankingClassifierMixin, BaseEstimator):
         without_neighbors = (
             fitted.neighbors is None or self.n_neighbors is None or self.post_processor == "noop"
         )
-        if without_neighbors and len(fitted.rankers) == 1:
+        columns = fitted.columns
+        if columns is not None and not columns.are_embeddings:
+            columns = None
+        if without_neighbors and columns is None and len(fitted.rankers) == 1:
             return fitted.rankers[0]
         asked = None
         if not without_neighbors:
             asked = self.n_neighbors, self.neighbor_power, self.neighbor_weight
+        if columns is not None:
+            asked = asked, self._asked_of_embeddings(fitted)
         ensemble = fitted.ensembles.known(asked)
         if ensemble is not None:
             return ensemble
         check_weighting(self)
-        weighting = None
+        neighbors = None
         if not without_neighbors:
             weighting = fitted.weighting if is_auto(self.n_neighbors) else given_weighting(self)
-        return fitted.ensembles.make(fitted.rankers, fitted.neighbors, asked, weighting)
+            neighbors = WeightedNeighbors.of(fitted.neighbors, weighting)
+        if columns is None:
+            return fitted.ensembles.make(asked, fitted.rankers, neighbors)
+        embeddings = None
+        if asked[1] is not None:
+            is_chosen = is_auto(self.n_dense_neighbors)
+            weighting = fitted.dense_weighting if is_chosen else given_dense_weighting(self)
+            embeddings = WeightedNeighbors.of(fitted.embeddings, weighting)
+        return fitted.ensembles.make(asked, fitted.rankers, neighbors, embeddings, columns)
+
+    def _asked_of_embeddings(self, fitted):
+        """Return the parameters of the neighbors by embeddings, or None without these."""
+        are_there = fitted.embeddings is not None and self.n_dense_neighbors is not None
+        if not are_there or self.post_processor == "noop":
+            return None
+        return self.n_dense_neighbors, self.dense_neighbor_power, self.dense_neighbor_weight
 
     def _search_options(self, **options):
         return SearchOptions(int(self.beam_width), POST_PROCESSORS[self.post_processor], **options)

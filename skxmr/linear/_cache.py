@@ -23,6 +23,8 @@ class FitResult(NamedTuple):
     rankers : list of TreeRanker
         One for each tree.
     weighting : NeighborWeighting or None
+    dense_weighting : NeighborWeighting or None
+        Of the neighbors by embeddings.
     threshold : float or None
         The one that fit chose.
     classes : ndarray
@@ -35,6 +37,7 @@ class FitResult(NamedTuple):
     trees: list
     rankers: list
     weighting: NeighborWeighting | None
+    dense_weighting: NeighborWeighting | None
     threshold: float | None
     classes: np.ndarray
     container: str
@@ -53,14 +56,17 @@ class Keys(NamedTuple):
         Of the training that the fit needs.
     result : str or None
         Of the FitResult.
+    embeddings : str or None
+        Of the rows with embeddings.
     """
 
     data: str | None
     training: str | None
     result: str | None
+    embeddings: str | None
 
 
-def keys_of(classifier, given):
+def keys_of(classifier, given, columns):
     """Return the keys of a fit.
 
     Parameters
@@ -68,14 +74,17 @@ def keys_of(classifier, given):
     classifier : XRLinearClassifier
     given : sequence
         Everything that fit is given, X and y included.
+    columns : DenseColumns
 
     Returns
     -------
     keys : Keys
     """
     if classifier.memory is None:
-        return Keys(None, None, None)
+        return Keys(None, None, None, None)
     data = caching.key_of(given, {})
+    if columns.n_dense:
+        data = caching.key_of([], {"data": data, "columns": tuple(columns)})
     params = classifier.get_params(deep=False)
 
     def key(without):
@@ -87,6 +96,10 @@ def keys_of(classifier, given):
     without_effect = after_pruning
     if is_auto(classifier.threshold):  # it is chosen by ranking
         without_effect = names_affecting(Affects.RUNNING)
-    elif is_auto(classifier.n_neighbors):  # as above, but the threshold plays no part
+    elif is_auto(classifier.n_neighbors) or is_auto(classifier.n_dense_neighbors):
+        # As above, but the threshold plays no part.
         without_effect = names_affecting(Affects.RUNNING) | {"threshold"}
-    return Keys(key(PARAMETERS.keys()), key(after_training), key(without_effect))
+    embeddings = caching.key_of(
+        [], {"data": data, "label_example_weight": float(classifier.label_example_weight)}
+    )
+    return Keys(key(PARAMETERS.keys()), key(after_training), key(without_effect), embeddings)

@@ -25,9 +25,10 @@ class XRLinearClassifier(ExtensibleRanking):
     and not with the number of labels. The labels of the nearest training rows contribute to the
     scores.
 
-    The parameters are listed in five groups: the tree (`indexer` to `n_reassignments`), the rankers
+    The parameters are listed in six groups: the tree (`indexer` to `n_reassignments`), the rankers
     (`C` to `weight_dtype`), the search (`beam_width` to `threshold`), the nearest neighbors
-    (`n_neighbors` to `neighbor_power`) and running (`memory` to `verbose`).
+    (`n_neighbors` to `neighbor_power`), dense columns such as embeddings of texts (`dense_columns`
+    to `label_example_weight`) and running (`memory` to `verbose`).
 
     Parameters
     ----------
@@ -115,6 +116,34 @@ class XRLinearClassifier(ExtensibleRanking):
         the trees only order the labels that no neighbor has.
     neighbor_power : float, default=3.0
         The weight of a neighbor is its cosine similarity to this power.
+    dense_columns : int or "auto", default="auto"
+        Number of last columns of X that are dense, such as the embedding of a text after its
+        tf-idf features. With "auto", dense columns are found in a sparse X: its last columns that
+        have a value in over half of the rows, if there are at least 16 of them and other columns
+        before, and if all rows have the same norm in these columns (within 1 %, apart from rows of
+        zeros), as embeddings usually do. A dense array has none with "auto". 0 means that all
+        columns are used alike. `n_dense_columns_` is the number in use.
+    dense_use : {"neighbors", "features", "both"}, default="neighbors"
+        What the dense columns are used for. With "neighbors", the training rows with the most
+        similar dense columns contribute their labels to the scores, and the tree, the rankers and
+        the other neighbors use only the other columns. With "features", the dense columns are used
+        as all other columns are. With "both", they are features of the tree and the rankers, and
+        neighbors are found by them. Ignored without dense columns.
+    n_dense_neighbors : int, "auto" or None, default=50
+        Number of nearest training rows by the cosine similarity of the dense columns. Candidates
+        are the rows that have one of the labels ranked highest. The model then contains the dense
+        columns of all training rows, in one byte per value. With "auto", fit chooses this number,
+        the power and the weight on held-out rows, as with ``n_neighbors="auto"``. With None, there
+        are none. Ignored without dense columns.
+    dense_neighbor_weight : float in [0, 1], default=0.4
+        Weight of the neighbors by dense columns in the scores. All other contributions have the
+        weight ``1 - dense_neighbor_weight``.
+    dense_neighbor_power : float, default=8.0
+        The weight of a neighbor by dense columns is its cosine similarity to this power.
+    label_example_weight : float, default=3.0
+        Weight of each row of `label_examples` among the neighbors by dense columns. A weight of 3
+        is equivalent to three equal rows. With 0, these rows are not among them. Takes effect in
+        fit.
     memory : str, path or joblib.Memory, default=None
         Caches the training. A grid search over `prune_threshold`, `weight_dtype` and the parameters
         of the search and of the neighbors then trains once per fold.
@@ -130,14 +159,18 @@ class XRLinearClassifier(ExtensibleRanking):
     classes_ : ndarray of shape (n_labels,)
         The classes of a one-dimensional y. For a multilabel y, the names of the labels: those in
         the lists, the columns of the frame or `label_names`. Otherwise the column numbers.
+    dense_neighbors_ : named tuple (n_neighbors, power, weight) or None
+        Settings of the neighbors by embeddings when the model was fitted. None without them.
     feature_names_in_ : ndarray of str, shape (n_features,)
         Names of the columns of X. Defined only if all of them are strings.
     indexer_ : estimator or None
         The fitted indexer. None if a LabelTree was given or the model was loaded.
     multilabel_ : bool
         Whether y was an indicator matrix.
+    n_dense_columns_ : int
+        Number of last columns of X that are dense, given or found.
     n_features_in_ : int
-        Number of features.
+        Number of features, the dense columns included.
     n_iter_ : int
         Largest number of passes of the solver over any node. It equals `max_iter` if the solver
         stopped early.
@@ -210,6 +243,12 @@ class XRLinearClassifier(ExtensibleRanking):
         n_neighbors=20,
         neighbor_weight=0.2,
         neighbor_power=3.0,
+        dense_columns="auto",
+        dense_use="neighbors",
+        n_dense_neighbors=50,
+        dense_neighbor_weight=0.4,
+        dense_neighbor_power=8.0,
+        label_example_weight=3.0,
         memory=None,
         n_jobs=None,
         random_state=None,
@@ -235,15 +274,23 @@ class XRLinearClassifier(ExtensibleRanking):
         self.n_neighbors = n_neighbors
         self.neighbor_weight = neighbor_weight
         self.neighbor_power = neighbor_power
+        self.dense_columns = dense_columns
+        self.dense_use = dense_use
+        self.n_dense_neighbors = n_dense_neighbors
+        self.dense_neighbor_weight = dense_neighbor_weight
+        self.dense_neighbor_power = dense_neighbor_power
+        self.label_example_weight = label_example_weight
         self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
 
     classes_ = FittedAttribute(lambda fitted: fitted.classes.values)
+    dense_neighbors_ = FittedAttribute(lambda fitted: fitted.dense_weighting)
     feature_names_in_ = FittedAttribute(names_of_features)
     indexer_ = FittedAttribute(lambda fitted: fitted.indexer)
     multilabel_ = FittedAttribute(lambda fitted: fitted.multilabel)
+    n_dense_columns_ = FittedAttribute(lambda fitted: fitted.n_dense_columns)
     n_features_in_ = FittedAttribute(lambda fitted: fitted.n_features)
     n_iter_ = FittedAttribute(lambda fitted: fitted.n_iter)
     n_labels_ = FittedAttribute(lambda fitted: fitted.n_labels)
@@ -519,10 +566,10 @@ class XRLinearClassifier(ExtensibleRanking):
         X = self._check_rows(X)
         column = find_label(label, self.classes_)
         options = self._search_options()
-        parts = explain_label(self._ranker, self.trees_, X, column, options)
+        *parts, dense = explain_label(self._ranker, self.trees_, X, column, options)
         label = self.classes_[column : column + 1].tolist()[0]
         name = str(label) if label_name is None else str(label_name)
-        return Explanation(label, name, column, X, *parts, names, self.post_processor)
+        return Explanation(label, name, column, X, *parts, names, self.post_processor, dense)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

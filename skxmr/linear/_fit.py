@@ -1,17 +1,19 @@
 """Fitting of XRLinearClassifier: from X and y to a FittedState."""
 
 from functools import cache, partial
+from typing import NamedTuple
 
 import numpy as np
 
+from .._data.features import dense_columns_of, with_leading_columns
 from .._data.training_data import TrainingData
 from .._ranking.base import SearchOptions
 from .._ranking.ensemble import EnsembleCache, NeighborWeighting
-from .._ranking.neighbors import make_neighbor_rows
+from .._ranking.neighbors import make_embedding_rows, make_neighbor_rows
 from .._ranking.post_processors import POST_PROCESSORS, without_logarithm
 from .._training.held_out import hold_out
 from .._training.trees import TreeTrainer
-from .._training.tune_neighbors import choose_weighting
+from .._training.tune_neighbors import choose_dense_weighting, choose_weighting
 from .._training.tune_threshold import choose_threshold
 from .._utils import caching, progress
 from .._utils.named_targets import named_targets
@@ -19,12 +21,13 @@ from .._utils.targets import check_features_and_targets, encode_targets
 from ._cache import FitResult, keys_of
 from ._fitted import FittedState, Names
 from ._inputs import prepare
-from ._params import given_weighting, is_auto
+from ._params import given_dense_weighting, given_weighting, is_auto
 from ._progress import estimated_phases
 from ._trees import indexer_of, ranker_of_examples, train_all
 
-#: Number of neighbors if there are too few rows to choose it.
+#: Numbers of neighbors if there are too few rows to choose them.
 _DEFAULT_N_NEIGHBORS = 20
+_DEFAULT_N_DENSE_NEIGHBORS = 50
 
 
 def fitted_state(classifier, X, y, given):
@@ -45,24 +48,36 @@ def fitted_state(classifier, X, y, given):
     named = named_targets(y, given.label_names)
     X, y = check_features_and_targets(classifier, X, named.y)
     given = given.listed()
-    keys = keys_of(classifier, [X, y, *given, named.names, named.container])
+    columns = dense_columns_of(X, classifier.dense_columns, classifier.dense_use)
+    keys = keys_of(classifier, [X, y, *given, named.names, named.container], columns)
     # The targets and the data are prepared only if the memory does not have the result.
     targets = cache(partial(encode_targets, y, named.names, named.container))
-    data = TrainingData(partial(prepare, classifier, X, targets, given), keys.data)
+    data = TrainingData(partial(prepare, classifier, X, targets, given, columns), keys.data)
     memory = caching.open_memory(classifier.memory)
     trainer = TreeTrainer(memory, classifier.n_jobs)
     if keys.result is None:
-        learned = _learn(classifier, data, targets, X.shape, trainer)
+        learned = _learn(classifier, data, targets, X.shape[0], columns, trainer)
     else:
-        learn = partial(_learn, classifier, data, targets, X.shape, trainer)
+        learn = partial(_learn, classifier, data, targets, X.shape[0], columns, trainer)
         learned = caching.recall(memory, keys.result, keys.training, learn)
     weighting = (
         learned.weighting if is_auto(classifier.n_neighbors) else given_weighting(classifier)
     )
+    if columns.n_of_neighbors == 0:
+        weighting = None
     neighbors = None
     if weighting is not None:  # the same rows for every threshold and type of weights
-        make = partial(_neighbor_rows, data)
+        make = partial(_neighbor_rows, data, columns)
         neighbors = caching.recall(memory, keys.data, keys.data, make)
+    dense_weighting = None
+    embeddings = None
+    if columns.are_embeddings:
+        dense_weighting = given_dense_weighting(classifier)
+        if is_auto(classifier.n_dense_neighbors):
+            dense_weighting = learned.dense_weighting
+    if dense_weighting is not None:
+        make = partial(_embedding_rows, data, columns)
+        embeddings = caching.recall(memory, keys.embeddings, keys.embeddings, make)
     names = getattr(classifier, "feature_names_in_", None)
     return FittedState(
         trees=tuple(learned.trees),
@@ -70,6 +85,9 @@ def fitted_state(classifier, X, y, given):
         indexer=learned.indexer,
         neighbors=neighbors,
         weighting=weighting,
+        embeddings=embeddings,
+        dense_weighting=dense_weighting,
+        columns=columns if columns.n_dense else None,
         classes=Names(values=learned.classes),
         container=learned.container,
         n_iter=learned.n_iter,
@@ -85,26 +103,31 @@ def _number(classifier):
     return None if classifier.threshold is None else float(classifier.threshold)
 
 
-def _neighbor_rows(data):
-    return make_neighbor_rows(data.examples)
+def _neighbor_rows(data, columns):
+    return make_neighbor_rows(with_leading_columns(data.examples, columns.n_of_neighbors))
 
 
-def _learn(classifier, data, targets, shape, trainer):
+def _embedding_rows(data, columns):
+    return make_embedding_rows(data.embedded, columns.n_dense)
+
+
+def _learn(classifier, data, targets, n_rows, columns, trainer):
     """Train all trees, and choose the parameters that fit is to choose."""
     estimated = {}
     if classifier.verbose:
         estimated = estimated_phases(classifier, data.examples, indexer_of(classifier))
     with progress.reporting("fitting", estimated, classifier.verbose):
-        weighting, threshold = _choose(classifier, data, targets, shape, trainer)
-        trained = train_all(classifier, data, shape[1], trainer)
+        chosen = _choose(classifier, data, targets, n_rows, columns, trainer)
+        trained = train_all(classifier, data, columns.n_in_trees, trainer)
     classes = targets().classes
     if classes is None:
         classes = np.arange(targets().indicator.shape[1])
     return FitResult(
         trees=[t.tree for t in trained],
-        rankers=[t.ranker(shape[1]) for t in trained],
-        weighting=weighting,
-        threshold=threshold,
+        rankers=[t.ranker(columns.n_in_trees) for t in trained],
+        weighting=chosen.weighting,
+        dense_weighting=chosen.dense_weighting,
+        threshold=chosen.threshold,
         classes=classes,
         container=targets().container,
         n_iter=max(t.n_iter for t in trained),
@@ -112,30 +135,44 @@ def _learn(classifier, data, targets, shape, trainer):
     )
 
 
-def _choose(classifier, data, targets, shape, trainer):
+class _Chosen(NamedTuple):
+    """Settings of the neighbors, and the threshold if fit chose it."""
+
+    weighting: NeighborWeighting | None
+    dense_weighting: NeighborWeighting | None
+    threshold: float | None = None
+
+
+def _choose(classifier, data, targets, n_rows, columns, trainer):
     """Return the settings of the neighbors and the threshold that are "auto".
 
     Settings that are given are returned as they are. A threshold that is given is not returned. It
     has no effect on what is cached.
     """
-    weighting = given_weighting(classifier)
-    needs_weighting = is_auto(classifier.n_neighbors)
+    weighting = given_weighting(classifier) if columns.n_of_neighbors else None
+    dense_weighting = given_dense_weighting(classifier) if columns.are_embeddings else None
+    chosen = _Chosen(weighting, dense_weighting)
+    needs_weighting = is_auto(classifier.n_neighbors) and columns.n_of_neighbors > 0
+    needs_dense = is_auto(classifier.n_dense_neighbors) and columns.are_embeddings
     needs_threshold = is_auto(classifier.threshold) and targets().container != "classes"
-    if not needs_weighting and not needs_threshold:
-        return weighting, None
-    n_rows, n_features = shape
-    train = partial(ranker_of_examples, classifier, data, n_features, trainer)
-    with progress.part(f"to tune {'nearest neighbors' if needs_weighting else 'the threshold'}"):
-        held_out = hold_out(data.examples, n_rows, train)
+    if not (needs_weighting or needs_dense or needs_threshold):
+        return chosen
+    train = partial(ranker_of_examples, classifier, data, columns.n_in_trees, trainer)
+    what = "nearest neighbors" if needs_weighting or needs_dense else "the threshold"
+    with progress.part(f"to tune {what}"):
+        held_out = hold_out(data.examples, n_rows, train, columns, data.embedded)
     if needs_weighting:
-        weighting = _choose_weighting(classifier, held_out)
-    threshold = None
+        chosen = chosen._replace(weighting=_choose_weighting(classifier, held_out))
+    if needs_dense:
+        dense_weighting = _choose_dense_weighting(classifier, held_out, chosen.weighting)
+        chosen = chosen._replace(dense_weighting=dense_weighting)
     if needs_threshold and held_out is not None:
         options = SearchOptions(
             int(classifier.beam_width), POST_PROCESSORS[classifier.post_processor]
         )
-        threshold = choose_threshold(held_out, weighting, options)
-    return weighting, threshold
+        threshold = choose_threshold(held_out, chosen.weighting, chosen.dense_weighting, options)
+        chosen = chosen._replace(threshold=threshold)
+    return chosen
 
 
 def _choose_weighting(classifier, held_out):
@@ -146,8 +183,22 @@ def _choose_weighting(classifier, held_out):
             float(classifier.neighbor_power),
             float(classifier.neighbor_weight),
         )
+    return choose_weighting(held_out, _options_without_logarithm(classifier))
+
+
+def _choose_dense_weighting(classifier, held_out, weighting):
+    """Return the settings of the neighbors by embeddings that rank best, or None."""
+    if held_out is None:
+        return NeighborWeighting(
+            _DEFAULT_N_DENSE_NEIGHBORS,
+            float(classifier.dense_neighbor_power),
+            float(classifier.dense_neighbor_weight),
+        )
+    return choose_dense_weighting(held_out, weighting, _options_without_logarithm(classifier))
+
+
+def _options_without_logarithm(classifier):
     post_processor = POST_PROCESSORS[classifier.post_processor]
     if not post_processor.can_be_combined:  # may be changed after fit
         post_processor = POST_PROCESSORS["l3-hinge"]
-    options = SearchOptions(int(classifier.beam_width), without_logarithm(post_processor))
-    return choose_weighting(held_out, options)
+    return SearchOptions(int(classifier.beam_width), without_logarithm(post_processor))

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from .._core import NeighborRows
+from .._core import EmbeddingRows, NeighborRows
+from .._data.features import DenseColumns
 from .._ranking.ensemble import EnsembleCache, NeighborWeighting
 from .._ranking.tree_ranker import TreeRanker
 
@@ -89,6 +90,11 @@ class FittedState(NamedTuple):
     ensembles : EnsembleCache
     threshold : float or None
         Threshold of `predict`, the chosen one if fit chose it.
+    embeddings : EmbeddingRows or None
+    dense_weighting : NeighborWeighting or None
+        Of the neighbors by embeddings.
+    columns : DenseColumns or None
+        None without dense columns.
     """
 
     trees: tuple
@@ -103,6 +109,20 @@ class FittedState(NamedTuple):
     feature_names: Names | None
     ensembles: EnsembleCache
     threshold: float | None = None
+    embeddings: EmbeddingRows | None = None
+    dense_weighting: NeighborWeighting | None = None
+    columns: DenseColumns | None = None
+
+    @property
+    def neighbors_by_kind(self):
+        """The rows among which neighbors are found, by the name of the field."""
+        kinds = {"neighbors": self.neighbors, "embeddings": self.embeddings}
+        return {kind: rows for kind, rows in kinds.items() if rows is not None}
+
+    @property
+    def n_dense_columns(self):
+        """Number of last columns of X that are dense."""
+        return 0 if self.columns is None else self.columns.n_dense
 
     @property
     def n_labels(self):
@@ -125,16 +145,22 @@ class FittedState(NamedTuple):
         if not self.rankers or len(self.rankers) != len(self.trees):
             raise ValueError(f"there are {len(self.rankers)} rankers and {len(self.trees)} trees")
         sizes = {part.n_labels for part in (*self.rankers, *self.trees)}
-        features = {ranker.n_features for ranker in self.rankers} | {self.n_features}
+        columns = self.columns or DenseColumns(self.n_features, 0, "features")
+        features = [(ranker.n_features, columns.n_in_trees) for ranker in self.rankers]
+        features.append((columns.n_features, self.n_features))
         if self.neighbors is not None:
             sizes.add(self.neighbors.n_labels)
-            features.add(self.neighbors.n_features)
+            features.append((self.neighbors.n_features, columns.n_of_neighbors))
+        if self.embeddings is not None:
+            sizes.add(self.embeddings.n_labels)
+            features.append((self.embeddings.n_features, self.n_features))
+            features.append((self.embeddings.n_dims, columns.n_dense))
         if self.classes.are_made:
             sizes.add(len(self.classes.values))
-        if len(sizes) > 1 or len(features) > 1:
+        if len(sizes) > 1 or any(found != expected for found, expected in features):
             raise ValueError(
-                f"the parts of the model have {sorted(sizes)} labels and {sorted(features)} "
-                "features"
+                f"the parts of the model have {sorted(sizes)} labels and "
+                f"{sorted({found for found, _ in features})} features"
             )
 
 

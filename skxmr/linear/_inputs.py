@@ -8,6 +8,7 @@ import scipy.sparse as sp
 
 from .._core import Frontier, NumberSets, indptr_of
 from .._data.examples import distinct_examples
+from .._data.features import leading_columns
 from .._data.label_embeddings import split_kind
 from .._data.label_examples import check_label_examples, with_label_examples
 from .._data.training_data import TrainingInput
@@ -39,7 +40,7 @@ class FitInput(NamedTuple):
         return self._replace(label_text=list(self.label_text)) if is_iterator else self
 
 
-def prepare(classifier, X, targets, given):
+def prepare(classifier, X, targets, given, columns):
     """Check what fit is given, and merge equal rows.
 
     Parameters
@@ -50,6 +51,7 @@ def prepare(classifier, X, targets, given):
     targets : callable
         Returns the Targets.
     given : FitInput
+    columns : DenseColumns
 
     Returns
     -------
@@ -72,10 +74,17 @@ def prepare(classifier, X, targets, given):
         negatives = check_negatives(negatives, indicator)
     rows = without_flags(X)
     labels = (indicator, weight, relevance, negatives)
+    embedded = (rows, (indicator, weight, None, None))
     if given.label_examples is not None:
         examples = check_label_examples(given.label_examples, n_labels, X.shape[1])
+        embedded = with_label_examples(*embedded, examples, float(classifier.label_example_weight))
         rows, labels = with_label_examples(rows, labels, examples)
-    return TrainingInput(distinct_examples(rows, *labels), label_features, label_text)
+    return TrainingInput(
+        distinct_examples(leading_columns(rows, columns.n_in_trees), *labels),
+        label_features,
+        label_text,
+        distinct_examples(embedded[0], *embedded[1]) if columns.are_embeddings else None,
+    )
 
 
 def without_flags(matrix):

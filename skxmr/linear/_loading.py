@@ -6,17 +6,25 @@ from functools import partial
 
 import numpy as np
 
-from .._core import Layer, NeighborRows
+from .._core import EmbeddingRows, Layer, NeighborRows
+from .._data.features import DENSE_USES, DenseColumns
 from .._ranking.ensemble import NeighborWeighting
 from .._ranking.tree_ranker import TreeRanker
-from .._utils.folder import check_unread
+from .._utils.folder import LATEST, check_unread
 from .._utils.params import check_real
 from .._utils.texts import unpack_strings
 from ..tree import LabelTree
 from ._classifier import XRLinearClassifier
 from ._fitted import Names, set_fitted
 from ._params import check_params, is_auto
-from ._saving import INDEXERS, KEYS, TREE_KEYS, neighbor_file
+from ._saving import (
+    DENSE_PARAMETERS,
+    INDEXERS,
+    KEYS,
+    TREE_KEYS,
+    embedding_file,
+    neighbor_file,
+)
 
 _CONTAINERS = ("classes", "dense", "spmatrix", "sparray", "lists", "arrays", "frame")
 
@@ -94,7 +102,8 @@ def _check_names(reader, params, estimator, what):
     """Raise ValueError if there are unknown or missing parameters of an estimator."""
     names = estimator.get_params(deep=False).keys()
     reader.check_known(params, names, what)
-    missing = sorted(names - params.keys())
+    optional = () if reader.manifest["version"] >= LATEST else DENSE_PARAMETERS
+    missing = sorted(names - params.keys() - set(optional))
     if missing and reader.is_complete:
         reader.fail(f"the {what} {missing[0]!r} is missing")
 
@@ -160,12 +169,20 @@ def _read_classifier(reader):
     specs = reader.get("trees", list)
     if not specs or not 1 <= n_features <= np.iinfo(np.int32).max:
         reader.fail(f"{len(specs)} trees, {n_features} features")
-    read = [_read_tree(reader, t, n_features, n_labels) for t in range(len(specs))]
+    columns = _read_columns(reader, n_features)
+    read = [_read_tree(reader, t, columns.n_in_trees, n_labels) for t in range(len(specs))]
     trees, rankers = zip(*read, strict=True)
     neighbors = None
     if reader.get("has_neighbor_rows", bool):
-        neighbors = _read_neighbors(reader, n_features, n_labels)
-    weighting = _read_weighting(reader)
+        neighbors = _read_neighbors(reader, columns.n_of_neighbors, n_labels)
+    weighting = _read_weighting(reader, "neighbors")
+    embeddings = None
+    dense_weighting = None
+    if columns.are_embeddings and reader.get("has_embeddings", bool):
+        embeddings = _read_embeddings(reader, columns, n_labels)
+        dense_weighting = _read_weighting(reader, "dense_neighbors")
+        if dense_weighting is None:
+            reader.fail("'dense_neighbors' is missing")
     params["indexer"] = _read_indexer(reader, params.get("indexer"), trees[0])
     classifier = XRLinearClassifier(**params)
     check_params(classifier)
@@ -191,6 +208,9 @@ def _read_classifier(reader):
         n_features=n_features,
         feature_names=feature_names,
         threshold=threshold,
+        embeddings=embeddings,
+        dense_weighting=dense_weighting,
+        columns=columns if columns.n_dense else None,
     )
     if reader.verify:
         classes.decode()
@@ -236,18 +256,31 @@ def _check_slots(reader, t, child_ptr, slot_label, n_labels):
         reader.fail(f"there are {found} labels, expected {n_labels}")
 
 
-def _read_weighting(reader):
+def _read_columns(reader, n_features):
+    """Read which columns are dense. Folders before format 7 have none."""
+    if reader.manifest["version"] < LATEST:
+        return DenseColumns(n_features, 0, "features")
+    columns = DenseColumns(
+        n_features, reader.get("dense_columns", int), reader.get("dense_use", str)
+    )
+    is_known = columns.use in DENSE_USES
+    if not is_known or not 0 <= columns.n_dense <= n_features or columns.n_in_trees < 1:
+        reader.fail(f"{columns.n_dense} of {n_features} columns are dense, used {columns.use!r}")
+    return columns
+
+
+def _read_weighting(reader, key):
     """Read the settings of nearest neighbors, or None."""
-    if reader.manifest.get("neighbors") is None:
+    if reader.manifest.get(key) is None:
         return None
-    values = reader.get("neighbors", list)
+    values = reader.get(key, list)
     if [type(value) for value in values] != [int, float, float]:
-        reader.fail(f"'neighbors' is {values!r}")
+        reader.fail(f"{key!r} is {values!r}")
     weighting = NeighborWeighting(*values)
     power_valid = 0 <= weighting.power < np.inf
     weight_valid = 0 <= weighting.weight <= 1
     if weighting.n_neighbors < 1 or not power_valid or not weight_valid:
-        reader.fail(f"'neighbors' is {values!r}")
+        reader.fail(f"{key!r} is {values!r}")
     return weighting
 
 
@@ -261,21 +294,42 @@ def _read_threshold(reader, asked):
 
 def _read_neighbors(reader, n_features, n_labels):
     version = reader.manifest["version"]
-    files = {name: neighbor_file(name, version) for name in (*NeighborRows.DTYPES, "source")}
-    arrays = {name: reader.array(files[name], t) for name, t in NeighborRows.DTYPES.items()}
+    dtypes = NeighborRows.dtypes()
+    files = {name: neighbor_file(name, version) for name in (*dtypes, "source")}
+    arrays = {name: reader.array(files[name], t) for name, t in dtypes.items()}
     source = None
     n_given = 0
     if "n_rows_given" in reader.manifest:  # absent in models of early releases
         source = reader.array(files["source"], np.dtype(np.int32))
         n_given = reader.get("n_rows_given", int)
-    unverified = reader.unverified("", files.values())
-    checksums = {name: unverified[file] for name, file in files.items() if file in unverified}
-    neighbors = NeighborRows(
-        n_features, n_labels, source=source, n_given=n_given, checksums=checksums, **arrays
-    )
+    others = {"source": source, "n_given": n_given, "checksums": _checksums_of(reader, files)}
+    neighbors = NeighborRows(n_features, n_labels, **others, **arrays)
     if reader.verify:
         neighbors.check()
     return neighbors
+
+
+def _checksums_of(reader, files):
+    """Return the checksums of the arrays that were not verified, by their names."""
+    unverified = reader.unverified("", files.values())
+    return {name: unverified[file] for name, file in files.items() if file in unverified}
+
+
+def _read_embeddings(reader, columns, n_labels):
+    dtypes = {**EmbeddingRows.dtypes(), "source": np.dtype(np.int32)}
+    files = {name: embedding_file(name) for name in dtypes}
+    arrays = {name: reader.array(files[name], dtype) for name, dtype in dtypes.items()}
+    embeddings = EmbeddingRows(
+        columns.n_features,
+        n_labels,
+        n_dims=columns.n_dense,
+        n_given=reader.get("n_embedded_given", int),
+        checksums=_checksums_of(reader, files),
+        **arrays,
+    )
+    if reader.verify:
+        embeddings.check()
+    return embeddings
 
 
 def _read_layer(reader, prefix, weight_dtype):

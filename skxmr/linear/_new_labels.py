@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._data.examples import distinct_examples
+from .._data.features import leading_columns
 from .._ranking.ensemble import EnsembleCache
 from .._ranking.neighbors import join_neighbor_rows, update_neighbor_rows
 from .._training import matching, trainer
@@ -72,14 +73,16 @@ def with_more_rows(classifier, X, y, sample_weight):
         As `add_neighbors` takes them.
     """
     fitted = classifier._fitted
-    if fitted.neighbors is None:
+    if fitted.neighbors is None and fitted.embeddings is None:
         raise ValueError("add_neighbors needs a model fitted with n_neighbors, got None")
     X = check_features(classifier, X, reset=False)
     Y = _known_indicator(classifier, y, X.shape[0])
     weight = check_sample_weight(sample_weight, X.shape[0])
-    examples = distinct_examples(without_flags(X), Y, weight)
-    neighbors = join_neighbor_rows(fitted.neighbors, examples)
-    return fitted._replace(neighbors=neighbors, ensembles=EnsembleCache())
+    added = {}
+    for kind, rows in fitted.neighbors_by_kind.items():
+        part = leading_columns(without_flags(X), rows.n_features)
+        added[kind] = join_neighbor_rows(rows, distinct_examples(part, Y, weight))
+    return fitted._replace(**added, ensembles=EnsembleCache())
 
 
 def _known_indicator(classifier, y, n_rows):
@@ -107,7 +110,9 @@ def with_more_labels(classifier, X, y, sample_weight, placement):
     X = check_features(classifier, X, reset=False)
     weight = check_sample_weight(sample_weight, X.shape[0], classifier.C)
     targets = _extended_targets(classifier, y, X.shape[0], placement.label_names)
-    examples = distinct_examples(without_flags(X), targets.indicator, weight)
+    X = without_flags(X)
+    trained_on = leading_columns(X, fitted.rankers[0].n_features)
+    examples = distinct_examples(trained_on, targets.indicator, weight)
     positives = rows_with(examples, targets.new)
     found = None
     if placement.by_indexer:
@@ -123,13 +128,16 @@ def with_more_labels(classifier, X, y, sample_weight, placement):
                 )
     trees, rankers, n_iters = zip(*extended, strict=True)
     warn_of_absent(examples, trees[0], targets.new, retrain_siblings=placement.retrain_siblings)
-    neighbors = fitted.neighbors
-    if neighbors is not None:
-        neighbors = update_neighbor_rows(neighbors, examples, targets.renumbered)
+    updated = {}
+    for kind, rows in fitted.neighbors_by_kind.items():
+        part = examples
+        if rows.n_features != trained_on.shape[1]:
+            part = distinct_examples(leading_columns(X, rows.n_features), targets.indicator, weight)
+        updated[kind] = update_neighbor_rows(rows, part, targets.renumbered)
     return fitted._replace(
+        **updated,
         trees=trees,
         rankers=rankers,
-        neighbors=neighbors,
         classes=Names(values=targets.classes),
         n_iter=max(fitted.n_iter, *n_iters),
         ensembles=EnsembleCache(),

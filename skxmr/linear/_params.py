@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._core import LOSSES, WEIGHT_DTYPES, TrainParams
+from .._data.features import DENSE_USES
 from .._data.label_embeddings import split_kind
 from .._ranking.ensemble import NeighborWeighting
 from .._ranking.post_processors import POST_PROCESSORS
@@ -71,6 +72,14 @@ def _check_n_neighbors(value, name):
     check_integer(value, name, 1)
 
 
+def _check_dense_columns(value, name):
+    if is_auto(value):
+        return
+    if isinstance(value, str):
+        raise ValueError(f"{name} must be 'auto' or a number of columns, got {value!r}")
+    check_integer(value, name, 0)
+
+
 def _check_threshold(value, name):
     if value is not None and not is_auto(value):
         check_real(value, name, -np.inf)
@@ -97,6 +106,12 @@ PARAMETERS = {
     "n_neighbors": Parameter(Affects.RANKING, _check_n_neighbors),
     "neighbor_weight": Parameter(Affects.RANKING, _real(0, most=1)),
     "neighbor_power": Parameter(Affects.RANKING, _real(0)),
+    "dense_columns": Parameter(Affects.TRAINING, _check_dense_columns),
+    "dense_use": Parameter(Affects.TRAINING, _option(DENSE_USES)),
+    "n_dense_neighbors": Parameter(Affects.RANKING, _check_n_neighbors),
+    "dense_neighbor_weight": Parameter(Affects.RANKING, _real(0, most=1)),
+    "dense_neighbor_power": Parameter(Affects.RANKING, _real(0)),
+    "label_example_weight": Parameter(Affects.RANKING, _real(0)),
     "max_clusters_per_label": Parameter(Affects.TRAINING, _integer(1, MOST_CLUSTERS)),
     "n_reassignments": Parameter(Affects.TRAINING, _integer(1)),
     "training_beam_width": Parameter(Affects.TRAINING, _integer(1)),
@@ -132,9 +147,18 @@ def check_search_params(classifier):
 
 def check_weighting(classifier):
     """Check the parameters of the nearest neighbors; see `check_params`."""
-    _check_each(classifier, ("n_neighbors", "neighbor_weight", "neighbor_power"))
+    _check_each(classifier, _WEIGHTING_PARAMETERS)
     _check_combination(classifier)
 
+
+_WEIGHTING_PARAMETERS = (
+    "n_neighbors",
+    "neighbor_weight",
+    "neighbor_power",
+    "n_dense_neighbors",
+    "dense_neighbor_weight",
+    "dense_neighbor_power",
+)
 
 _SEARCH_PARAMETERS = tuple(
     name
@@ -182,6 +206,17 @@ def given_weighting(classifier):
         int(classifier.n_neighbors),
         float(classifier.neighbor_power),
         float(classifier.neighbor_weight),
+    )
+
+
+def given_dense_weighting(classifier):
+    """Return the settings of the neighbors by embeddings that the parameters give, or None."""
+    if not isinstance(classifier.n_dense_neighbors, numbers.Integral):
+        return None
+    return NeighborWeighting(
+        int(classifier.n_dense_neighbors),
+        float(classifier.dense_neighbor_power),
+        float(classifier.dense_neighbor_weight),
     )
 
 

@@ -32,12 +32,14 @@ def with_fewer_labels(classifier, labels):
         reduced_ranker(ranker, tree, renumbered)
         for ranker, tree in zip(fitted.rankers, trees, strict=True)
     )
-    neighbors = None if fitted.neighbors is None else without_labels(fitted.neighbors, kept)
+    reduced = {kind: without_labels(rows, kept) for kind, rows in fitted.neighbors_by_kind.items()}
+    for kind, weighting in (("neighbors", "weighting"), ("embeddings", "dense_weighting")):
+        if reduced.get(kind) is None:
+            reduced[weighting] = None
     return fitted._replace(
         trees=trees,
         rankers=rankers,
-        neighbors=neighbors,
-        weighting=None if neighbors is None else fitted.weighting,
+        **reduced,
         classes=Names(values=_remaining_classes(fitted, kept)),
         ensembles=EnsembleCache(),
     )

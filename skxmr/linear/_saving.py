@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from .._core import Layer
-from .._utils.folder import VERSION
+from .._utils.folder import LATEST, VERSION
 from .._utils.texts import pack_strings
 from ..indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from ..tree import LabelTree
@@ -19,9 +19,20 @@ INDEXERS = {cls.__name__: cls for cls in (KMeansIndexer, TrieHybridIndexer, Trie
 #: Keys of a manifest, and of each of its trees.
 KEYS = frozenset(
     "format version skxmr crc32 arrays_in arrays class params n_features n_labels n_iter container "
-    "trees neighbors has_neighbor_rows n_rows_given threshold classes feature_names".split()
+    "trees neighbors has_neighbor_rows n_rows_given threshold classes feature_names "
+    "dense_columns dense_use dense_neighbors has_embeddings n_embedded_given".split()
 )
 TREE_KEYS = frozenset(["n_levels", "max_copies", "weight_dtype"])
+
+#: Parameters that folders before format 7 lack. They have their defaults then.
+DENSE_PARAMETERS = (
+    "dense_columns",
+    "dense_use",
+    "n_dense_neighbors",
+    "dense_neighbor_weight",
+    "dense_neighbor_power",
+    "label_example_weight",
+)
 
 #: Parameters that are objects. They are not saved, and there is no warning.
 _NOT_SAVED = ("memory", "random_state")
@@ -78,17 +89,53 @@ def classifier_state(estimator):
         "container": fitted.container,
         "classes": _pack_labels(arrays, "classes", fitted.classes.values),
     }
-    neighbors = fitted.neighbors
-    if neighbors is not None:
-        arrays |= {neighbor_file(name): array for name, array in neighbors.arrays.items()}
-        checksums |= {neighbor_file(name): crc for name, crc in neighbors.checksums.items()}
-        if neighbors.source is not None:
-            arrays[neighbor_file("source")] = neighbors.source
-            content["n_rows_given"] = int(neighbors.n_given)
+    if fitted.neighbors is not None:
+        _pack_rows(arrays, checksums, fitted.neighbors, neighbor_file)
+        if fitted.neighbors.source is not None:
+            content["n_rows_given"] = int(fitted.neighbors.n_given)
+    content |= _pack_dense_columns(arrays, checksums, estimator, params)
     if fitted.feature_names is not None:
         names = fitted.feature_names.values
         content["feature_names"] = _pack_labels(arrays, "feature_names", names)
     return content, arrays, checksums
+
+
+def _pack_rows(arrays, checksums, rows, file_of):
+    """Add the arrays of LabeledRows to the arrays."""
+    arrays |= {file_of(name): array for name, array in rows.arrays.items()}
+    checksums |= {file_of(name): crc for name, crc in rows.checksums.items()}
+    if rows.source is not None:
+        arrays[file_of("source")] = rows.source
+
+
+def embedding_file(name):
+    """Return the name of an array of EmbeddingRows in a folder."""
+    return f"embeddings.{name}"
+
+
+def _pack_dense_columns(arrays, checksums, estimator, params):
+    """Add embeddings to the arrays; return what the manifest has of dense columns.
+
+    Without any, and if the parameters are the defaults, the folder is that of an earlier format, so
+    that earlier releases read it.
+    """
+    fitted = estimator._fitted
+    defaults = type(estimator)().get_params(deep=False)
+    if fitted.columns is None and all(params[name] == defaults[name] for name in DENSE_PARAMETERS):
+        for name in DENSE_PARAMETERS:
+            del params[name]
+        return {}
+    embeddings = fitted.embeddings
+    if embeddings is not None:
+        _pack_rows(arrays, checksums, embeddings, embedding_file)
+    return {
+        "version": LATEST,
+        "dense_columns": int(fitted.n_dense_columns),
+        "dense_use": estimator.dense_use if fitted.columns is None else fitted.columns.use,
+        "dense_neighbors": None if embeddings is None else list(fitted.dense_weighting),
+        "has_embeddings": embeddings is not None,
+        "n_embedded_given": 0 if embeddings is None else int(embeddings.n_given),
+    }
 
 
 def _pack_tree(arrays, checksums, t, ranker):

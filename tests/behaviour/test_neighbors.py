@@ -19,7 +19,7 @@ from strategies import csr_matrices, examples
 
 import skxmr
 from skxmr import KMeansIndexer, SessionQueryCompleter, XRLinearClassifier
-from skxmr._core import CSRView, NeighborRows, _voters, combine
+from skxmr._core import CSRView, NeighborList, NeighborRows, _voters, combine
 from skxmr._data.examples import distinct_examples
 from skxmr._ranking.ensemble import EnsembleCache
 from skxmr._ranking.neighbors import make_neighbor_rows
@@ -182,7 +182,7 @@ def test_scores_are_those_of_the_reference(corpus, n_neighbors, power, share):
     listed = np.tile(np.arange(n_labels, dtype=np.int32), (n, 1))
     scores = np.full(listed.shape, 0.5, dtype=np.float32)
     rows, similarity = neighbor_rows.find(CSRView(queries), 0, n, listed, n_neighbors, 100)
-    neighbors = neighbor_rows, rows, similarity, power, share
+    neighbors = [NeighborList(neighbor_rows, n_neighbors, power, share, (rows, similarity))]
     weighted = scores * np.float32(1 - share)
     labels, mixed = combine(
         listed, weighted, n_labels, n_labels, n_head=n_labels, neighbors=neighbors
@@ -227,14 +227,14 @@ def test_any_content_of_the_arrays_is_safe(data):
     sizes = {"word_ptr": n_rows + 1, "words": nnz, "label_ptr": n_rows + 1}
     sizes |= {"labels": n_entries, "posting_ptr": n_labels + 1, "postings": n_entries}
     sizes["weight"] = n_rows
-    arrays = {name: array(NeighborRows.DTYPES[name], n) for name, n in sizes.items()}
+    arrays = {name: array(NeighborRows.dtypes()[name], n) for name, n in sizes.items()}
     neighbor_rows = NeighborRows(5, n_labels, **arrays)
     queries = sp.csr_matrix(np.ones((2, 5), dtype=np.float32))
     listed = np.array([[0, 1, 2, 3, 9]] * 2, dtype=np.int32)
     rows, similarity = neighbor_rows.find(CSRView(queries), 0, 2, listed, 3, 50)
     assert ((rows >= -1) & (rows < n_rows)).all()
     listed, scores = np.zeros((2, 1), dtype=np.int32), np.ones((2, 1), dtype=np.float32)
-    neighbors = neighbor_rows, rows, similarity, 3.0, 0.5
+    neighbors = [NeighborList(neighbor_rows, 3, 3.0, 0.5, (rows, similarity))]
     labels, _ = combine(listed, scores, 9, n_labels, n_head=1, neighbors=neighbors)
     assert ((labels >= -1) & (labels < n_labels)).all()
 

@@ -3,6 +3,9 @@
 #include "input.h"
 
 #include <math.h>
+#include <stdbool.h>
+
+enum { FIRST_DENSE = 40, N_COLUMNS = 70 }; /* of queries */
 
 /* Pointers that mostly increase, or any. */
 static int64_t *take_pointers(input *in, int64_t n, int64_t end)
@@ -72,7 +75,7 @@ static void check_labels(int64_t n, int64_t k, float floor, const int32_t *label
 }
 
 /* Calls for single rows give the same results as a call for all rows, to the bit. */
-static void combine_rows(const skx_neighbor_rows *rows, const skx_csr *queries, const skx_neighbor_params *search,
+static void combine_rows(const skx_kernels *kernels, const skx_neighbor_list *lists, int64_t n_lists, const skx_csr *queries,
                          const skx_combine_params *params, const skx_rankings *rankings, const int32_t *labels,
                          const float *scores)
 {
@@ -80,54 +83,102 @@ static void combine_rows(const skx_neighbor_rows *rows, const skx_csr *queries, 
     float found_scores[8];
     size_t k = (size_t)params->k;
     for (int64_t i = 0; i < queries->n_rows; i++) {
-        int64_t at = queries->indptr[i], n = queries->indptr[i + 1] - at;
+        int64_t at = queries->indptr[i], n = queries->indptr[i + 1] - at, n_sparse = 0;
         skx_rankings row = {rankings->n_listed, rankings->labels + i * rankings->n_listed,
                             rankings->scores + i * rankings->n_listed};
-        int status = skx_combine_row(rows, search, params, queries->indices + at, queries->data + at, n, &row, row.n_listed,
-                                     found, found_scores);
+        while (n_sparse < n && queries->indices[at + n_sparse] < FIRST_DENSE) n_sparse++;
+        skx_query_row query = {queries->indices + at, queries->data + at, n, n_sparse, FIRST_DENSE};
+        int status = skx_combine_row(kernels, lists, n_lists, params, &query, &row, row.n_listed, found, found_scores);
         if (!succeeded(status)) return;
         CLAIM(!memcmp(found, labels + (size_t)i * k, k * sizeof *found));
         CLAIM(!memcmp(found_scores, scores + (size_t)i * k, k * sizeof *found_scores));
     }
 }
 
+/* Rows of any embeddings; queries have theirs in the columns from FIRST_DENSE on. */
+static skx_neighbor_rows take_embeddings(input *in)
+{
+    skx_neighbor_rows rows = take_neighbor_rows(in);
+    rows.n_words = 0;
+    rows.word_ptr = NULL;
+    rows.word = NULL;
+    rows.n_dims = N_COLUMNS - FIRST_DENSE;
+    rows.scale = take_floats(in, rows.n_rows);
+    rows.vector = take_array(in, rows.n_rows * skx_embedding_stride(rows.n_dims), 1);
+    return rows;
+}
+
+/* The columns of a matrix before the embeddings. */
+static skx_csr leading(input *in, const skx_csr *x)
+{
+    int64_t *indptr = own(in, (size_t)(x->n_rows + 1) * sizeof *indptr);
+    int32_t *indices = own(in, (size_t)x->indptr[x->n_rows] * sizeof *indices);
+    float *data = own(in, (size_t)x->indptr[x->n_rows] * sizeof *data);
+    int64_t nnz = 0;
+    for (int64_t i = 0; i < x->n_rows; i++) {
+        indptr[i] = nnz;
+        for (int64_t p = x->indptr[i]; p < x->indptr[i + 1]; p++) {
+            if (x->indices[p] >= FIRST_DENSE) break;
+            indices[nnz] = x->indices[p];
+            data[nnz++] = x->data[p];
+        }
+    }
+    indptr[x->n_rows] = nnz;
+    return (skx_csr){x->n_rows, x->n_cols, indptr, indices, data};
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     input in = input_of(bytes, size);
-    skx_neighbor_rows rows = take_neighbor_rows(&in);
-    skx_csr queries = take_csr(&in, 4, 70);
+    skx_neighbor_rows rows = take_neighbor_rows(&in), embeddings = {0};
+    skx_csr queries = take_csr(&in, 4, N_COLUMNS);
     int64_t n = queries.n_rows, q = take_between(&in, 0, 6), k = take_between(&in, 1, 8), n_listed = take_between(&in, 0, 5);
     int32_t *listed = take_numbers(&in, n * n_listed, rows.n_labels);
     float *listed_scores = take_floats(&in, n * n_listed);
-    int32_t *neighbor = own(&in, (size_t)(n * (q + 1)) * 4), *labels = own(&in, (size_t)(n * k) * 4);
-    float *similarity = own(&in, (size_t)(n * (q + 1)) * 4), *scores = own(&in, (size_t)(n * k) * 4);
+    int32_t *labels = own(&in, (size_t)(n * k) * 4);
+    float *scores = own(&in, (size_t)(n * k) * 4);
     skx_neighbor_params search = {q, take_between(&in, 1, 40)};
-    if (q > 0) {
-        if (!succeeded(skx_find_neighbors(&rows, &queries, &search, 0, n, n_listed, listed, neighbor, similarity)))
-            return input_free(&in);
+    float power = (float)(take_byte(&in) % 5);
+    skx_combine_params params = {take_byte(&in) & 1 ? -INFINITY : 0.0f, k, 1, take_byte(&in) % 4, take_byte(&in) & 1, NULL};
+    uint8_t how = take_byte(&in);
+    const skx_kernels *kernels = take_kernels(&in);
+    bool any = how & 1, limited = how & 2, all = how & 4;
+    int64_t n_lists = q > 0 ? 1 + (how >> 3 & 1) : 0;
+    skx_neighbor_list lists[2];
+    for (int64_t l = 0; l < n_lists; l++) {
+        int32_t *neighbor = own(&in, (size_t)(n * q) * 4);
+        float *similarity = own(&in, (size_t)(n * q) * 4);
+        int status;
+        if (l == 0) {
+            skx_csr sparse = leading(&in, &queries);
+            status = skx_find_neighbors(&rows, &sparse, &search, 0, n, n_listed, listed, neighbor, similarity);
+        } else {
+            embeddings = take_embeddings(&in);
+            status = skx_find_similar(kernels, &embeddings, &queries, FIRST_DENSE, &search, 0, n, n_listed, all ? NULL : listed,
+                                      neighbor, similarity);
+        }
+        if (!succeeded(status)) return input_free(&in);
+        const skx_neighbor_rows *among = l == 0 ? &rows : &embeddings;
         for (int64_t i = 0; i < n * q; i++) {
-            CLAIM(neighbor[i] >= -1 && neighbor[i] < rows.n_rows);
+            CLAIM(neighbor[i] >= -1 && neighbor[i] < among->n_rows);
             CLAIM(neighbor[i] >= 0 ? similarity[i] > 0.0f : similarity[i] == 0.0f);
         }
+        if (any) memcpy(similarity, take_floats(&in, n * q), (size_t)(n * q) * 4);
+        int64_t n_candidates = l == 1 && all ? 0 : search.n_candidates;
+        lists[l] = (skx_neighbor_list){among, q, power, 0.25f, neighbor, similarity, n_candidates};
     }
-    skx_combine_params params = {q, (float)(take_byte(&in) % 5), 0.25f, take_byte(&in) & 1 ? -INFINITY : 0.0f, k, 1, 0, 0};
-    params.n_head = take_byte(&in) % 4;
-    params.logarithms = take_byte(&in) & 1;
-    uint8_t how = take_byte(&in);
-    int any = how & 1, limited = how & 2;
     skx_label_restriction within = {0};
     if (limited) {
         within.among = take_sets(&in, n);
         within.exclude = take_sets(&in, n);
         params.within = &within;
     }
-    if (any) memcpy(similarity, take_floats(&in, n * q), (size_t)(n * q) * 4);
     skx_rankings rankings = {n_listed, listed, listed_scores};
-    int status = skx_combine(q > 0 ? &rows : NULL, &params, n, &rankings, neighbor, similarity, labels, scores);
+    int status = skx_combine(lists, n_lists, &params, n, &rankings, labels, scores);
     if (status == SKX_EARG && limited) return input_free(&in); /* sets that lead outside */
     if (succeeded(status)) {
         check_labels(n, k, params.floor, labels, scores);
-        if (q > 0 && !any && !limited) combine_rows(&rows, &queries, &search, &params, &rankings, labels, scores);
+        if (!any && !limited) combine_rows(kernels, lists, n_lists, &queries, &params, &rankings, labels, scores);
     }
     return input_free(&in);
 }

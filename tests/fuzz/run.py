@@ -27,7 +27,7 @@ CORPUS = HERE / "corpus"
 #: Sources that are compiled once per instruction set.
 KERNELS = [
     SOURCES / "kernels" / name
-    for name in ("table.c", "squared_hinge.c", "log_loss.c", "dot.c", "scoring.c")
+    for name in ("table.c", "squared_hinge.c", "log_loss.c", "dot.c", "embeddings.c", "scoring.c")
 ]
 
 AVX2 = ["-mavx2", "-mfma", "-mbmi", "-mbmi2", "-mpopcnt", "-mlzcnt"]

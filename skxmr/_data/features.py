@@ -1,0 +1,148 @@
+"""The columns of X: sparse ones, and a block of dense ones after them, such as embeddings."""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from .._core import indptr_of
+from .._utils.matrices import canonical_csr
+
+#: Least number of columns that are taken for embeddings by themselves.
+_FEWEST_COLUMNS = 16
+
+#: Largest relative difference of the norms of embeddings from their median.
+_NORM_TOLERANCE = 0.01
+
+
+#: What dense columns can be used for.
+DENSE_USES = ("neighbors", "features", "both")
+
+
+class DenseColumns(NamedTuple):
+    """How the columns of X are used.
+
+    Attributes
+    ----------
+    n_features : int
+        Number of columns.
+    n_dense : int
+        Number of last columns that are dense.
+    use : {"neighbors", "features", "both"}
+    """
+
+    n_features: int
+    n_dense: int
+    use: str
+
+    @property
+    def n_sparse(self):
+        """Number of columns before the dense ones."""
+        return self.n_features - self.n_dense
+
+    @property
+    def n_in_trees(self):
+        """Number of columns that the trees and rankers use."""
+        return self.n_sparse if self.n_dense and self.use == "neighbors" else self.n_features
+
+    @property
+    def are_embeddings(self):
+        """Whether neighbors are found by the dense columns, apart from the others."""
+        return self.n_dense > 0 and self.use != "features"
+
+    @property
+    def n_of_neighbors(self):
+        """Number of columns that the neighbors beside those of embeddings are found by."""
+        return self.n_sparse if self.are_embeddings else self.n_features
+
+
+def dense_columns_of(X, asked, use):
+    """Return the DenseColumns of the X of fit.
+
+    Parameters
+    ----------
+    X : CSR matrix of float32 or ndarray
+        Not canonical yet.
+    asked : int or "auto"
+        The parameter `dense_columns`.
+    use : str
+        The parameter `dense_use`.
+
+    Raises
+    ------
+    ValueError
+        If X has fewer columns, or none is left for the trees.
+    """
+    n_features = X.shape[1]
+    if isinstance(asked, str):
+        return DenseColumns(n_features, find_dense_columns(X), use)
+    if asked > n_features:
+        raise ValueError(
+            f"dense_columns must be at most {n_features}, the number of columns of X, got {asked}"
+        )
+    if asked == n_features and use == "neighbors":
+        raise ValueError(
+            f"dense_columns must leave columns for the trees if dense_use='neighbors', got {asked} "
+            f"of {n_features} columns; use dense_use='both' or 'features' if all are dense"
+        )
+    return DenseColumns(n_features, int(asked), use)
+
+
+def find_dense_columns(X):
+    """Return the number of last columns of a sparse matrix that are embeddings.
+
+    These are the last columns that have a value in over half of the rows, if there are at least 16
+    of them and other columns before them, and if all rows have the same norm in them, apart from
+    rows of zeros. A dense array has none.
+
+    Parameters
+    ----------
+    X : CSR matrix of float32 or ndarray
+        Not canonical yet.
+    """
+    n_rows, n_features = X.shape
+    if not sp.issparse(X) or n_features <= _FEWEST_COLUMNS:
+        return 0
+    if 2 * np.count_nonzero(X.indices == n_features - 1) <= n_rows:
+        return 0  # the case of most matrices, found in one pass
+    X = canonical_csr(X, "X")
+    counts = np.bincount(X.indices, minlength=n_features)
+    sparse = np.flatnonzero(2 * counts <= n_rows)
+    n_dense = 0 if len(sparse) == 0 else n_features - 1 - int(sparse[-1])
+    return n_dense if n_dense >= _FEWEST_COLUMNS and _norms_are_equal(X, n_dense) else 0
+
+
+def _norms_are_equal(X, n_dense):
+    """Return whether all rows that are not zero have the same norm in the last columns."""
+    is_dense = X.indices >= X.shape[1] - n_dense
+    pointers = indptr_of(is_dense)[X.indptr]
+    values = X.data[is_dense].astype(np.float64)
+    filled = np.flatnonzero(np.diff(pointers))
+    norms = np.sqrt(np.add.reduceat(values * values, pointers[filled]))
+    median = np.median(norms)
+    return bool((np.abs(norms - median) <= _NORM_TOLERANCE * median).all())
+
+
+def leading_columns(X, n):
+    """Return the first n columns of a canonical matrix.
+
+    Parameters
+    ----------
+    X : csr_matrix of float32
+    n : int
+
+    Returns
+    -------
+    part : csr_matrix of float32, shape (n_rows, n)
+        X itself if it has n columns.
+    """
+    if n == X.shape[1]:
+        return X
+    kept = X.indices < n
+    pointers = indptr_of(kept)[X.indptr]
+    return sp.csr_matrix((X.data[kept], X.indices[kept], pointers), shape=(X.shape[0], n))
+
+
+def with_leading_columns(examples, n):
+    """Return the Examples with the first n columns of their features."""
+    return examples._replace(X=leading_columns(examples.X, n))
