@@ -7,10 +7,21 @@ types that are trusted.
 import io
 import zipfile
 
+from sklearn import feature_selection
 from sklearn.model_selection._search import BaseSearchCV
 
 #: Name of the file of an estimator.
 FOREIGN = "skops"
+
+#: Functions that are trusted besides the types that skops trusts: scores of feature selection.
+_TRUSTED = (
+    feature_selection.chi2,
+    feature_selection.f_classif,
+    feature_selection.f_regression,
+    feature_selection.mutual_info_classif,
+    feature_selection.mutual_info_regression,
+    feature_selection.r_regression,
+)
 
 _INSTALL = "pip install 'skxmr[skops]'"
 
@@ -33,7 +44,9 @@ def dump_foreign(model, where):
     """
     name = type(model).__name__
     if isinstance(model, BaseSearchCV):
-        raise TypeError(f"{where} is a {name}, which cannot be saved: save its best_estimator_")
+        raise TypeError(
+            f"{where} is a {name}, which cannot be saved: use its best_estimator_ instead"
+        )
     try:
         import skops.io
     except ImportError as error:
@@ -46,12 +59,10 @@ def dump_foreign(model, where):
         untrusted = skops.io.get_untrusted_types(data=data)
     except Exception as error:  # of any type, from the code of the estimator
         raise TypeError(f"{where} is a {name}, which skops cannot save: {error}") from error
-    for found in untrusted:
-        if found.split(".")[0] == "skxmr":
-            raise TypeError(
-                f"{where} is a {name}, which contains a {found.rsplit('.', 1)[-1]} of skxmr; "
-                f"estimators of skxmr cannot be saved inside of a {name}"
-            )
+    if any(found.split(".")[0] == "skxmr" for found in untrusted):
+        raise TypeError(
+            f"{where} is a {name}, in which estimators of skxmr cannot be saved; use joblib"
+        )
     return data
 
 
@@ -79,7 +90,7 @@ def load_foreign(part):
             f"skops, and skops is not installed: {_INSTALL}"
         ) from error
     data = part.file()
-    trusted = set(map(_name_of, part.trusted))
+    trusted = set(map(_name_of, (*_TRUSTED, *part.trusted)))
     try:
         _check_archive(data)
         untrusted = sorted(set(skops.io.get_untrusted_types(data=data)) - trusted)
@@ -102,7 +113,7 @@ def _check_archive(data):
 
 
 def _name_of(trusted):
-    """Return the name of a type that is trusted."""
-    if isinstance(trusted, type):
-        return f"{trusted.__module__}.{trusted.__qualname__}"
-    return trusted
+    """Return the name of a type or function that is trusted, as skops has it."""
+    if isinstance(trusted, str):
+        return trusted
+    return f"{trusted.__module__}.{trusted.__qualname__}"

@@ -125,9 +125,9 @@ def register(kind):
     _by_name[kind.name] = kind
 
 
-def kind_of(model):
-    """Return the kind of a model, or None."""
-    return _by_class.get(type(model))
+def kind_of(cls):
+    """Return the kind of the models of a class, or None."""
+    return _by_class.get(cls)
 
 
 def kind_named(name):

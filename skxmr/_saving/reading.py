@@ -32,7 +32,7 @@ def load_model(folder, *, mmap, verify, trusted):
 def _load(reader, trusted):
     """Read the model of the kind that the manifest names."""
     name = reader.get("class", str)
-    if name == SINGLE:
+    if name == SINGLE and "models" not in reader.manifest:
         return kind_named(SINGLE).rebuild(PartReader(reader, [], trusted))
     if name != "skops" and kind_named(name) is None:
         reader.fail_as_later(f"it is a {name!r:.80}")
@@ -146,7 +146,11 @@ class PartReader:
         """Return any value of an attribute."""
         if name not in self.reader.manifest:
             self.fail(f"{name!r} is missing")
-        return decode(self.reader.manifest[name], self)
+        return self.value_of(self.reader.manifest[name])
+
+    def value_of(self, encoded):
+        """Return the value that `PartWriter.value` described."""
+        return decode(encoded, self)
 
     def params(self, cls):
         """Return the parameters for the constructor of a class."""

@@ -114,13 +114,21 @@ def decode(encoded, part):
     if form == "array":
         return part.array_value(content)
     if form == "float":
-        return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[content]
+        return _decode_float(content)
+    if form not in _CONTAINERS:
+        part.reader.fail_as_later(f"it has a value of the form {form!r:.80}")
     return _decode_container(form, content, part)
 
 
+def _decode_float(content):
+    if content not in ("nan", "inf", "-inf"):
+        raise ValueError(f"{content!r:.80} is not a float")
+    return float(content)
+
+
 def _decode_container(form, content, part):
-    if form not in _CONTAINERS or not isinstance(content, list):
-        raise ValueError(f"{form!r:.80} is not a form of values")
+    if not isinstance(content, list):
+        raise ValueError(f"a {form} has the items {content!r:.80}")
     items = [decode(item, part) for item in content]
     if form == "slice" and len(items) != 3:
         raise ValueError(f"a slice has {len(items)} values")

@@ -11,19 +11,27 @@ from .kinds import base_kind_of, kind_of
 from .labels import pack_labels
 from .values import NoFormError, encode, is_model
 
-#: The class whose folders have no list of models.
+#: The class whose folders have no list of models, unless there are others.
 SINGLE = "XRLinearClassifier"
 
 #: Parameters that are objects. They are not saved, and there is no warning.
 _NOT_SAVED = ("memory", "random_state")
 
 
-def save_model(model, folder):
-    """Save a fitted model as a folder. See `skxmr.save`."""
-    write_folder(folder, *described(model))
+def save_model(model, folder, cls=None):
+    """Save a fitted model as a folder. See `skxmr.save`.
+
+    Parameters
+    ----------
+    model : estimator
+    folder : str or path
+    cls : type, optional
+        Class as which the model is saved, one that its own class is derived from.
+    """
+    write_folder(folder, *_described(model, cls or type(model)))
 
 
-def described(model):
+def _described(model, cls):
     """Return the content of the folder of a fitted model, as arguments of `write_folder`.
 
     Raises
@@ -37,7 +45,7 @@ def described(model):
     """
     if not is_model(model):
         raise TypeError(f"model must be a fitted estimator, got {model!r:.80}")
-    kind = kind_of(model)
+    kind = kind_of(cls)
     if kind is not None and kind.is_part:
         raise TypeError(
             f"model must be a ranker, a vectorizer or a pipeline, got a {type(model).__name__}, "
@@ -45,9 +53,9 @@ def described(model):
         )
     check_is_fitted(model)
     writer = ModelWriter()
-    writer.add(model, "model")
+    writer.add(model, "model", cls)
     fields = writer.models[-1]
-    if fields["class"] == SINGLE:
+    if fields["class"] == SINGLE and len(writer.models) == 1:
         part = writer.parts[-1]
         return fields, part.arrays, part.checksums, {}
     content = {"class": fields["class"], "models": writer.models}
@@ -71,20 +79,20 @@ class ModelWriter:
         self._known = {}
         self._open = set()
 
-    def add(self, model, where):
-        """Add a model unless it is known, and return its position in the list."""
+    def add(self, model, where, cls=None):
+        """Add a model of a class unless it is known, and return its position in the list."""
         if id(model) in self._open:
             raise ValueError(f"{where} contains itself, and cannot be saved")
         if id(model) not in self._known:
             self._open.add(id(model))
-            index = self._describe(model, where)
+            index = self._describe(model, where, cls or type(model))
             self._open.remove(id(model))
             self._known[id(model)] = index, model  # the reference keeps the id unique
         return self._known[id(model)][0]
 
-    def _describe(self, model, where):
+    def _describe(self, model, where, cls):
         part = PartWriter(self, where)
-        kind = kind_of(model)
+        kind = kind_of(cls)
         if kind is None:
             fields = self._describe_foreign(model, part, where)
         else:

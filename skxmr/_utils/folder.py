@@ -48,6 +48,17 @@ _COMMON = ("version", "skxmr")
 #: Errors that mean that a file is missing or not a file. Other errors can occur with a valid model.
 _NO_FILE = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}
 
+#: Errors that unexpected values raise.
+_UNEXPECTED = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
 _FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 
 
@@ -341,7 +352,7 @@ class FolderReader:
         """Convert exceptions from reading a damaged model to the ValueError of damaged models."""
         try:
             yield
-        except (ValueError, TypeError, NotImplementedError, OverflowError, RecursionError) as error:
+        except _UNEXPECTED as error:
             if str(error).startswith("the saved model"):
                 raise
             self.fail(str(error), error)

@@ -78,9 +78,10 @@ def _unpack_wrapper(wrapper, part):
     check_option(wrapper._container, "container", CONTAINERS)
     wrapper.multilabel_ = wrapper._container != "classes"
     wrapper.n_labels_ = part.get("n_labels", int)
-    wrapper.classes_ = None
     if part.get("has_classes", bool):
         wrapper.classes_ = part.strings("classes", wrapper.n_labels_)
+    else:
+        wrapper.classes_ = np.arange(1)  # those of the estimator replace it
     wrapper._take_estimator(part.model("estimator"))
 
 
