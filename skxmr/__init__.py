@@ -24,7 +24,7 @@ from .calibration import CalibratedRanker
 from .completion import SessionQueryCompleter
 from .indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from .linear import XRLinearClassifier
-from .persistence import load
+from .persistence import load, save
 from .propensity import PropensityReranker
 from .tree import LabelTree
 
@@ -53,6 +53,7 @@ __all__ = [
     "pipeline",
     "propensity",
     "rank",
+    "save",
     "text",
     "transformers",
 ]

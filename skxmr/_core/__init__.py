@@ -16,7 +16,7 @@ from ._layers import (
     divide_into_chunks,
     read_chunk,
 )
-from ._library import FLOAT, INT, ISA, MAX_INT, Cancelled, check_array
+from ._library import FLOAT, INT, ISA, MAX_INT, Cancelled, check_array, check_offsets
 from ._neighbors import LabeledRows, NeighborRows, pack_rows
 from ._ngrams import (
     ANALYZERS,
@@ -51,6 +51,7 @@ from ._sparse import (
     csr_top_k,
     csr_transpose,
 )
+from ._terms import TERM_DTYPES, Terms
 from ._texts import Texts, find_prefixes, sort_texts
 from ._training import (
     FOR_ALL,
@@ -82,6 +83,7 @@ __all__ = [
     "NOOP",
     "NORMS",
     "SIGMOID",
+    "TERM_DTYPES",
     "WEIGHT_DTYPES",
     "AppendableArray",
     "CSRView",
@@ -109,10 +111,12 @@ __all__ = [
     "SearchParams",
     "SiblingWeights",
     "SortedPositions",
+    "Terms",
     "Texts",
     "TrainParams",
     "aligned_empty",
     "check_array",
+    "check_offsets",
     "chunk_pointers",
     "combine",
     "compile_chunk",
