@@ -144,7 +144,7 @@ class TransformerEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         TypeError, ValueError
             If a parameter is not as documented, a text is not a str, or the encoder cannot be read.
         """
-        texts = _checked_texts(raw_documents, least=1)
+        texts = checked_texts(raw_documents, least=1)
         with fitted_in_one_step(self) as fresh:
             fresh._prepare(texts)
             if not _is_object(self.encoder):
@@ -163,7 +163,7 @@ class TransformerEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         -------
         embeddings : ndarray of float32, shape (n_texts, n_features_out)
         """
-        texts = _checked_texts(raw_documents, least=1)
+        texts = checked_texts(raw_documents, least=1)
         with fitted_in_one_step(self) as fresh:
             fresh._prepare(texts)
             if _is_object(self.encoder):
@@ -217,7 +217,7 @@ class TransformerEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             If the memory of the device is exhausted, also with smaller batches.
         """
         self._check_params()
-        texts = _checked_texts(raw_documents, least=0)
+        texts = checked_texts(raw_documents, least=0)
         if _is_object(self.encoder):
             embeddings = self._transform_object(texts)
         else:
@@ -380,7 +380,7 @@ def _is_blank(text):
     return not text or text.isspace()
 
 
-def _checked_texts(raw_documents, *, least):
+def checked_texts(raw_documents, *, least):
     """Check the texts; return them as a list."""
     texts = check_documents(raw_documents)
     for i, text in enumerate(texts):
