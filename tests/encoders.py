@@ -4,7 +4,8 @@ from pathlib import Path
 
 WORDS = (
     "cat cats dog dogs bird birds fish sea land river sky tree trees music organ church book books "
-    "history of the and in a guide to art war peace love time city stone water fire light night day"
+    "history of the and in a guide to art war peace love time city stone water fire light night "
+    "day wood snow rain sun"
 ).split()
 
 

@@ -329,7 +329,7 @@ class FolderReader:
         """
         part = copy.copy(self)
         common = {key: self.manifest[key] for key in _COMMON if key in self.manifest}
-        part.manifest = {**content, **common}
+        part.manifest = {**common, **content}  # a part may have a later version of its own
         part._prefix = self._prefix + prefix
         part._unverified = {}
         return part

@@ -3,13 +3,14 @@
 from .._saving.reading import load_model
 from .._saving.writing import save_model
 from ..completion import _saving as _completion
-from . import _classifiers, _containers, _texts, _wrappers
+from . import _classifiers, _containers, _texts, _transformers, _wrappers
 
 __all__ = ["load", "save"]
 
 _classifiers.register_all()
 _containers.register_all()
 _texts.register_all()
+_transformers.register_all()
 _wrappers.register_all()
 _completion.register_all()
 
@@ -24,10 +25,10 @@ def save(model, folder):
     ----------
     model : estimator
         XRLinearClassifier, NGramTfidfVectorizer, CalibratedRanker, PropensityReranker,
-        SessionQueryCompleter, or one of these in a pipeline of skxmr or scikit-learn, in a
-        FeatureUnion, a ColumnTransformer or a FrozenEstimator, in any nesting. Steps of other
-        classes are saved with `skops <https://skops.readthedocs.io>`_, which is the extra
-        ``skxmr[skops]``.
+        SessionQueryCompleter, an estimator of skxmr.transformers, or one of these in a pipeline of
+        skxmr or scikit-learn, in a FeatureUnion, a ColumnTransformer or a FrozenEstimator, in any
+        nesting. Steps of other classes are saved with `skops <https://skops.readthedocs.io>`_,
+        which is the extra ``skxmr[skops]``.
     folder : str or path
         Created if it does not exist. Other files in it are not changed. A model consists of the
         file ``skxmr.json`` and of the folder ``arrays-...`` that this file names.

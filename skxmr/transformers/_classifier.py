@@ -417,10 +417,10 @@ class XRTransformerClassifier(RankingClassifierMixin, BaseEstimator):
     def _check_gives_probabilities(self):
         if "classifiers_" in vars(self) and not self._is_single:
             raise AttributeError("predict_proba needs n_encoders=1")
-        classifier = self.classifier if "classifiers_" not in vars(self) else self.classifiers_[0]
-        return (
-            XRLinearClassifier() if classifier is None else classifier
-        )._check_gives_probabilities()
+        classifier = vars(self).get("classifiers_", [self.classifier])[0]
+        if classifier is None:
+            classifier = XRLinearClassifier()
+        return classifier._check_gives_probabilities()
 
     def _take_rows(self, X, rows):
         return [X[row] for row in rows]

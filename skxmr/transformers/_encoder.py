@@ -294,7 +294,7 @@ def _load_folder(folder):
     with _load_lock:
         encoder = _loaded.get(key)
         if encoder is None:
-            encoder = _loaded[key] = _read_folder(folder)
+            encoder = _loaded[key] = read_folder(folder)
     return encoder
 
 
@@ -302,7 +302,8 @@ def _has_file(folder, patterns):
     return any(path.is_file() for pattern in patterns for path in folder.glob(pattern))
 
 
-def _read_folder(folder):
+def read_folder(folder):
+    """Return the Encoder of a folder that has the necessary files."""
     transformers = import_extra("transformers")
     with _quiet(transformers):
         try:

@@ -18,7 +18,7 @@ _HEAD_RATE = 10.0
 _SORTED_BATCHES = 32
 
 #: Number of rows whose embeddings the heads of the first stage are solved from, at most.
-_MOST_SOLVED = 10_000
+_MOST_SOLVED = 5_000
 
 #: Similarities of texts and label names are divided by this temperature.
 _TEMPERATURE = 0.05
@@ -323,11 +323,21 @@ class _Trainer:
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-            if self._n_parts > 1:
-                raise MemoryError(
-                    f"the memory of the device {str(self.device)!r} is exhausted with a quarter of "
-                    "batch_size as well; use a smaller batch_size or max_length"
-                ) from error
+            self._reduce_memory(error)
+        try:
+            return self._backward_parts(batch, loss_of, optimizer)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            self._reduce_memory(error)
+
+    def _reduce_memory(self, error):
+        """Divide the batches from now on; raise MemoryError if they are divided already."""
+        if self._n_parts > 1:
+            raise MemoryError(
+                f"the memory of the device {str(self.device)!r} is exhausted with a quarter of "
+                "batch_size as well; use a smaller batch_size or max_length"
+            ) from error
         self._n_parts = 4
         warnings.warn(
             f"the memory of the device {str(self.device)!r} is exhausted; gradients are now summed "
@@ -337,7 +347,6 @@ class _Trainer:
         )
         if self.device.type == "cuda":
             import_extra("torch").cuda.empty_cache()
-        return self._backward_parts(batch, loss_of, optimizer)
 
     def _backward_parts(self, batch, loss_of, optimizer):
         optimizer.zero_grad(set_to_none=True)
