@@ -105,6 +105,7 @@ def _unpack_classifier(classifier, part):
     if len(classifier.embedders_) != len(classifier.classifiers_):
         part.fail(f"it has {len(classifier.embedders_)} encoders and another number of classifiers")
     classifier.losses_ = [[] for _ in classifier.embedders_]
+    classifier.seconds_ = [[] for _ in classifier.embedders_]
 
 
 def _models(part, name, cls):

@@ -106,7 +106,7 @@ class XRTransformerClassifier(RankingClassifierMixin, BaseEstimator):
     random_state : int, RandomState instance or None, default=None
         Seeds the preliminary tree, the order of the texts, dropout and `classifier`.
     verbose : int, default=0
-        Whether to report the progress.
+        Whether to report the progress of fit.
 
     Attributes
     ----------
@@ -123,6 +123,8 @@ class XRTransformerClassifier(RankingClassifierMixin, BaseEstimator):
         Whether a row can have several labels.
     n_labels_ : int
         Number of labels.
+    seconds_ : list of list of float
+        Training time of these levels, for each encoder.
     vectorizer_ : estimator
         The fitted vectorizer.
 
@@ -243,13 +245,15 @@ class XRTransformerClassifier(RankingClassifierMixin, BaseEstimator):
         vectorizer = NGramTfidfVectorizer() if self.vectorizer is None else clone(self.vectorizer)
         X = sp.csr_matrix(vectorizer.fit_transform(texts), dtype=np.float32)
         self.vectorizer_ = vectorizer
-        self.embedders_, self.losses_ = fine_tuned_embedders(
+        self.embedders_, self.losses_, self.seconds_ = fine_tuned_embedders(
             self, texts, X, y, label_text=label_text, label_names=label_names, seed=seed
         )
         self.classifiers_ = [
             self._final_classifier(embedder, texts, X, y, label_text, label_names, seed)
             for embedder in self.embedders_
         ]
+        for embedder in self.embedders_:
+            embedder.set_params(verbose=0)
 
     def _final_classifier(self, embedder, texts, X, y, label_text, label_names, seed):
         classifier = XRLinearClassifier() if self.classifier is None else clone(self.classifier)

@@ -1,6 +1,7 @@
 """Fine-tuning of an encoder, stage by stage."""
 
 import copy
+import time
 import warnings
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -60,6 +61,8 @@ def fine_tune(encoder, tokens, stages, settings, *, seed, device, n_jobs, checkp
     -------
     losses : list of ndarray
         The loss of each step of each stage that was trained now.
+    seconds : list of float
+        The time of each of these stages.
     """
     torch = import_extra("torch")
     done = None if checkpoints is None else checkpoints.last(len(stages))
@@ -70,6 +73,7 @@ def fine_tune(encoder, tokens, stages, settings, *, seed, device, n_jobs, checkp
         encoder.model.load_state_dict(weights)
         first = stage + 1
     losses = []
+    seconds = []
     encoder.model.to(device)
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices), _threads(n_jobs, device):
@@ -77,11 +81,13 @@ def fine_tune(encoder, tokens, stages, settings, *, seed, device, n_jobs, checkp
             rng = np.random.default_rng([seed, number])
             torch.manual_seed(int(rng.integers(1 << 62)))
             trainer = _Trainer(encoder, tokens, settings, device, rng, stages[number].phase)
+            start = time.perf_counter()
             losses.append(stages[number].run(trainer, embeddings, embed))
+            seconds.append(time.perf_counter() - start)
             if checkpoints is not None:
                 checkpoints.write(number, encoder.model, embeddings)
     encoder.model.eval()
-    return losses
+    return losses, seconds
 
 
 class ClusterStage(NamedTuple):

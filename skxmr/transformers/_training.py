@@ -1,7 +1,5 @@
 """From texts and labels to fine-tuned encoders."""
 
-import hashlib
-
 import numpy as np
 
 from .._utils import caching, progress
@@ -48,27 +46,33 @@ def fine_tuned_embedders(classifier, texts, X, y, *, label_text, label_names, se
     embedders : list of TransformerEmbedder
         Fitted.
     losses : list of list of ndarray
+    seconds : list of list of float
     """
     encoders = classifier.encoder if isinstance(classifier.encoder, list) else [classifier.encoder]
     # All of them are read before any work.
     embedders = [_embedder(classifier, encoder).fit(texts) for encoder in encoders]
     n = max(int(classifier.n_encoders), len(encoders))
     if classifier.objective is None:
-        return [embedders[i % len(encoders)] for i in range(n)], [[] for _ in range(n)]
+        nothing = [[] for _ in range(n)]
+        return [embedders[i % len(encoders)] for i in range(n)], nothing, nothing
     matcher, Y = _matcher(classifier, X, y, label_names, seed)
     names = _names(classifier, matcher, label_text)
     levels = _levels(classifier, matcher, X, Y)
     _check_epochs(classifier.n_epochs, len(levels))
     tuned = []
     losses = []
+    seconds = []
     for number in range(n):
         with progress.part(f"encoder {number + 1} of {n}" if n > 1 else ""):
             encoder = load_encoder(encoders[number % len(encoders)])
-            result = _fine_tuned(classifier, encoder, texts, Y, levels, names, seed, number)
-        tuned.append(_embedder(classifier, result[0]).fit(texts[:1]))
+            trained, of_levels, times = _fine_tuned(
+                classifier, encoder, texts, Y, levels, names, seed, number
+            )
+        tuned.append(_embedder(classifier, trained).fit(texts[:1]))
         tuned[-1].truncated_share_ = embedders[number % len(encoders)].truncated_share_
-        losses.append(result[1])
-    return tuned, losses
+        losses.append(of_levels)
+        seconds.append(times)
+    return tuned, losses, seconds
 
 
 def _embedder(classifier, encoder):
@@ -132,7 +136,7 @@ def _check_epochs(n_epochs, n_levels):
 
 
 def _fine_tuned(classifier, encoder, texts, Y, levels, names, seed, number):
-    """Fine-tune one encoder; return a pair (model, tokenizer) and the losses."""
+    """Fine-tune one encoder; return a pair (model, tokenizer), the losses and the seconds."""
     device = chosen_device(classifier.device)
     settings = FineTuning(
         learning_rate=float(classifier.learning_rate),
@@ -161,21 +165,19 @@ def _fine_tuned(classifier, encoder, texts, Y, levels, names, seed, number):
     stages = _stages(classifier, trained, Y, levels, names)
     phases = {stage.phase: stage.n_epochs for stage in stages}
     with progress.reporting("fine-tuning", phases, classifier.verbose):
-        losses = fine_tune(
+        losses, seconds = fine_tune(
             trained,
             tokens,
             stages,
             settings,
-            seed=int(hashlib.sha1(f"{seed} {number} {key}".encode()).hexdigest()[:8], 16)
-            if seed is None
-            else seed + number,
+            seed=int(key[:8], 16) if seed is None else seed + number,
             device=device,
             n_jobs=classifier.n_jobs,
             checkpoints=open_checkpoints(classifier.memory, key),
             embed=lambda rows: batches.encode([tokens[row] for row in rows], np.inf),
         )
     _average(trained.model, pretrained, float(classifier.pretrained_weight))
-    return (trained.model, trained.tokenizer), losses
+    return (trained.model, trained.tokenizer), losses, seconds
 
 
 def _stages(classifier, encoder, Y, levels, names):
