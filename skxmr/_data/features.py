@@ -11,6 +11,9 @@ from .._utils.matrices import canonical_csr
 #: Least number of columns that are taken for embeddings by themselves.
 _FEWEST_COLUMNS = 16
 
+#: Number of rows by which the first dense column is found.
+_N_SAMPLED_ROWS = 200
+
 #: Largest relative difference of the norms of embeddings from their median.
 _NORM_TOLERANCE = 0.01
 
@@ -91,9 +94,9 @@ def dense_columns_of(X, asked, use):
 def find_dense_columns(X):
     """Return the number of last columns of a sparse matrix that are embeddings.
 
-    These are the last columns that have a value in over half of the rows, if there are at least 16
-    of them and other columns before them, and if all rows have the same norm in them, apart from
-    rows of zeros. A dense array has none.
+    These are the last columns, at least 16, that have a value in over half of the rows each, and in
+    which all rows have the same norm, apart from rows of zeros. There must be a column with values
+    in fewer rows. A dense array has none.
 
     Parameters
     ----------
@@ -107,18 +110,33 @@ def find_dense_columns(X):
         return 0  # the case of most matrices, found in one pass
     X = canonical_csr(X, "X")
     counts = np.bincount(X.indices, minlength=n_features)
-    sparse = np.flatnonzero(2 * counts <= n_rows)
-    n_dense = 0 if len(sparse) == 0 else n_features - 1 - int(sparse[-1])
-    return n_dense if n_dense >= _FEWEST_COLUMNS and _norms_are_equal(X, n_dense) else 0
+    rare = np.flatnonzero(2 * counts <= n_rows)
+    if len(rare) == 0:
+        return 0
+    n_frequent = n_features - 1 - int(rare[-1])
+    step = -(-n_rows // _N_SAMPLED_ROWS)
+    sampled = X[::step][:, n_features - n_frequent :].toarray().astype(np.float64)
+    squares = np.cumsum(np.square(sampled)[:, ::-1], axis=1)
+    for n_dense in range(n_frequent, _FEWEST_COLUMNS - 1, -1):
+        if _are_equal(np.sqrt(squares[:, n_dense - 1])):
+            return n_dense if _are_equal(_norms_of_last(X, n_dense)) else 0
+    return 0
 
 
-def _norms_are_equal(X, n_dense):
-    """Return whether all rows that are not zero have the same norm in the last columns."""
-    is_dense = X.indices >= X.shape[1] - n_dense
-    pointers = indptr_of(is_dense)[X.indptr]
-    values = X.data[is_dense].astype(np.float64)
+def _norms_of_last(X, n):
+    """Return the norms of the rows in the last n columns, without those of zeros."""
+    is_last = X.indices >= X.shape[1] - n
+    pointers = indptr_of(is_last)[X.indptr]
+    values = X.data[is_last].astype(np.float64)
     filled = np.flatnonzero(np.diff(pointers))
-    norms = np.sqrt(np.add.reduceat(values * values, pointers[filled]))
+    return np.sqrt(np.add.reduceat(values * values, pointers[filled]))
+
+
+def _are_equal(norms):
+    """Return whether norms that are not 0 differ by no more than the tolerance."""
+    norms = norms[norms > 0]
+    if len(norms) == 0:
+        return False
     median = np.median(norms)
     return bool((np.abs(norms - median) <= _NORM_TOLERANCE * median).all())
 
