@@ -86,8 +86,8 @@ def blocks():
 @pytest.mark.parametrize("kind", blocks())
 def test_embeddings_after_sparse_columns_are_found(kind):
     matrix, expected = blocks()[kind]
-    assert find_dense_columns(matrix) == expected
-    assert find_dense_columns(matrix.toarray()) == 0
+    assert find_dense_columns(matrix)[1] == expected
+    assert find_dense_columns(matrix.toarray())[1] == 0
 
 
 def test_unsorted_and_repeated_entries_are_found_as_others():
@@ -102,7 +102,7 @@ def test_unsorted_and_repeated_entries_are_found_as_others():
         (np.concatenate(data), np.concatenate(parts), pointers), shape=matrix.shape
     )
     before = halves.indices.copy()
-    assert find_dense_columns(halves) == n_dense
+    assert find_dense_columns(halves)[1] == n_dense
     assert_array_equal(halves.indices, before)
 
 
@@ -122,6 +122,7 @@ def test_the_number_found_or_given_is_an_attribute():
         ({"dense_columns": -1}, "dense_columns must be at least 0"),
         ({"dense_columns": "all"}, "dense_columns must be 'auto' or a number of columns"),
         ({"dense_use": "all"}, "dense_use must be one of"),
+        ({"dense_candidates": "some"}, "dense_candidates must be one of"),
         ({"n_dense_neighbors": 0}, "n_dense_neighbors must be at least 1, or None"),
         ({"dense_neighbor_weight": 1.5}, "dense_neighbor_weight must be at most 1"),
         ({"dense_neighbor_power": -1}, "dense_neighbor_power must be finite and at least 0"),
@@ -373,6 +374,21 @@ def test_parameters_may_change_after_fit():
     margins = fitted(post_processor="noop").fit(ORDINARY, Y)
     assert_same_ranking(clf.rank(X, 8), margins.rank(ORDINARY, 8))
     assert n_equal_to_batch(clf) == 8
+
+
+def test_neighbors_may_be_found_among_all_rows():
+    clf = fitted(dense_candidates="all", beam_width=1, n_neighbors=3).fit(X, Y)
+    labels, _ = clf.rank(X, N_LABELS)
+    E = X[:, N_SPARSE:].toarray().astype(float)
+    similarity = E @ E.T
+    for i in range(X.shape[0]):
+        second = np.argsort(-similarity[i])[1]
+        assert set(Y[[second]].indices) <= set(labels[i].tolist())
+    assert n_equal_to_batch(clf) == 8
+    assert n_equal_to_batch(clf, exclude=[1, 4]) == 8
+    explanation = clf.explain(X[[120]], 0).dense_neighbors
+    assert set(explanation.rows[0]) == set(np.argsort(-similarity[120])[:6])
+    assert fitted(dense_candidates="all", n_dense_neighbors="auto", threshold="auto").fit(X, Y)
 
 
 def test_weighted_rows_are_repeated_rows():
