@@ -105,6 +105,11 @@ int skx_csr_transpose(const skx_csr *a, int64_t *indptr, int32_t *indices, float
 int skx_csr_group_sum(const skx_csr *x, const int64_t *group_ptr, const int32_t *member, const float *weight, int64_t begin,
                       int64_t end, int normalize, skx_csr_buffers *out);
 
+/* at[i] is the position of the first entry of row i in column first or a later one. Unless norm is NULL, norm[i] is the Euclidean
+ * norm of the row from there on.
+ * @return SKX_OK. */
+int skx_csr_split(const skx_csr *a, int64_t first, int64_t *at, double *norm);
+
 /* hash[i] is a hash of the entries of row i, combined with seed[i] unless seed is NULL. Equal rows have equal hashes.
  * @return SKX_OK. */
 int skx_csr_hash_rows(const skx_csr *a, const uint64_t *seed, uint64_t *hash);
@@ -422,7 +427,8 @@ typedef struct {
     const int64_t *posting_ptr;
     const int32_t *posting;
     const float *weight;
-    int64_t n_dims; /* 0, or up to SKX_MAX_DIMS */
+    int64_t n_dims;    /* 0, or up to SKX_MAX_DIMS */
+    int64_t first_dim; /* the column of the first dimension in matrices of queries */
     const float *scale;
     const int8_t *vector;
 } skx_neighbor_rows;
@@ -431,6 +437,11 @@ enum skx_embedding_limits { SKX_EMBEDDING_LINE = 64, SKX_MAX_DIMS = 65536 };
 
 /* @return the bytes of an embedding of n_dims dimensions. */
 int64_t skx_embedding_stride(int64_t n_dims);
+
+/* Round the embeddings of some rows of a matrix, which are its last n_dims columns: vector and scale as in skx_neighbor_rows. The
+ * largest value of each row becomes 127. A row of zeros has the scale 0.
+ * @return SKX_OK; or SKX_EARG if n_dims is out of range. */
+int skx_pack_embeddings(const skx_csr *x, const int32_t *rows, int64_t n, int64_t n_dims, int8_t *vector, float *scale);
 
 typedef struct {
     int64_t n_neighbors;  /* at least 1 */
@@ -447,11 +458,10 @@ typedef struct {
 int skx_find_neighbors(const skx_neighbor_rows *rows, const skx_csr *queries, const skx_neighbor_params *params, int64_t begin,
                        int64_t end, int64_t n_listed, const int32_t *labels, int32_t *neighbor, float *similarity);
 
-/* The same for rows that are embeddings. The embedding of a query is made of its nonzeros in the columns first <= c < first +
- * n_dims. If labels is NULL, all rows are compared with every query. The result is the same for every kernel table.
- * @return as skx_find_neighbors; SKX_EARG if the rows are not embeddings or first is negative; or SKX_EINDEX if a query has a
+/* The same for rows that are embeddings. The embedding of a query is made of its nonzeros from column rows->first_dim on. If labels is NULL, all rows are compared with every query. The result is the same for every kernel table.
+ * @return as skx_find_neighbors; SKX_EARG if the rows are not embeddings; or SKX_EINDEX if a query has a
  *         later column. */
-int skx_find_similar(const skx_kernels *kernels, const skx_neighbor_rows *rows, const skx_csr *queries, int64_t first,
+int skx_find_similar(const skx_kernels *kernels, const skx_neighbor_rows *rows, const skx_csr *queries,
                      const skx_neighbor_params *params, int64_t begin, int64_t end, int64_t n_listed, const int32_t *labels,
                      int32_t *neighbor, float *similarity);
 
@@ -503,22 +513,13 @@ typedef struct {
 int skx_combine(const skx_neighbor_list *neighbors, int64_t n_neighbor_lists, const skx_combine_params *params, int64_t n_rows,
                 const skx_rankings *rankings, int32_t *labels, float *scores);
 
-/* One row: its n nonzeros. Its embedding is made of those from column first_dense on, which are all but n_sparse. */
-typedef struct {
-    const int32_t *indices;
-    const float *data;
-    int64_t n;
-    int64_t n_sparse;
-    int64_t first_dense;
-} skx_query_row;
-
-/* Find the neighbors of one row, and combine its rankings with them. Neighbors have one of the first n_query_labels labels of the
- * rankings.
+/* Find the neighbors of one row, and combine its rankings with them. indices[n] and data[n] are its nonzeros; its embedding is made
+ * of all but the first n_sparse. Neighbors have one of the first n_query_labels labels of the rankings.
  * @return SKX_OK; SKX_ENOMEM; SKX_EARG, as skx_find_neighbors and skx_combine; or, if there are embeddings, SKX_EINDEX, SKX_EORDER
  *         or SKX_EFINITE if that of the row is not valid. */
 int skx_combine_row(const skx_kernels *kernels, const skx_neighbor_list *neighbors, int64_t n_neighbor_lists,
-                    const skx_combine_params *params, const skx_query_row *row, const skx_rankings *rankings,
-                    int64_t n_query_labels, int32_t *labels, float *scores);
+                    const skx_combine_params *params, const int32_t *indices, const float *data, int64_t n, int64_t n_sparse,
+                    const skx_rankings *rankings, int64_t n_query_labels, int32_t *labels, float *scores);
 
 /* ---- n-grams of text ------------------------------------------------------------------------------------------------ */
 

@@ -30,6 +30,30 @@ def random_labels(
     return X, sp.csr_matrix(Y)
 
 
+def unit_rows(values):
+    """The rows divided by their norms, as float32; rows of zeros stay."""
+    norms = np.linalg.norm(values, axis=1, keepdims=True)
+    return (values / np.where(norms > 0, norms, 1)).astype(np.float32)
+
+
+def embedded_rows(n_rows=150, n_dims=20, n_labels=12, *, noise=1.0, **params):
+    """Rows of `random_labels` followed by embeddings, which say more about the labels.
+
+    Returns X, Y, and an example of each label with the same columns.
+    """
+    X, Y = random_labels(n_rows, n_labels=n_labels, **params)
+    rng = np.random.default_rng(1)
+    of_labels = rng.normal(size=(n_labels, n_dims))
+    E = unit_rows(Y @ of_labels + noise * rng.normal(size=(n_rows, n_dims)))
+    names = sp.random(n_labels, X.shape[1], 0.3, "csr", dtype=np.float32, random_state=2)
+    return with_embeddings(X, E), Y, with_embeddings(names, unit_rows(of_labels))
+
+
+def with_embeddings(X, E):
+    """Sparse rows with the embeddings as last columns."""
+    return sp.csr_matrix(sp.hstack([X, sp.csr_matrix(E)]), dtype=np.float32)
+
+
 def labels_as_features(n_rows, n_labels, *, label_density, noise):
     """Rows with one feature for each of their labels, and some density of noise."""
     rng = np.random.default_rng(0)

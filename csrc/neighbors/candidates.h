@@ -34,6 +34,14 @@ int64_t skx_candidates_collect(skx_candidates *c, const int32_t *labels, int64_t
 /* Write the keys of a finished selector as k neighbors, padded with -1 and 0. */
 void skx_neighbors_write(const selector *best, int64_t k, int32_t *neighbor, float *similarity);
 
+/* A row: its n nonzeros. Its embedding is made of all but the first n_sparse. */
+typedef struct {
+    const int32_t *indices;
+    const float *data;
+    int64_t n;
+    int64_t n_sparse;
+} skx_query_row;
+
 /* Find the neighbors of a row whose embedding was not checked. @return as skx_combine_row. */
 int skx_find_similar_to_row(const skx_kernels *kernels, const skx_neighbor_list *list, const skx_query_row *row, int64_t n_listed,
                             const int32_t *labels, int32_t *neighbor, float *similarity);

@@ -203,12 +203,13 @@ static int find_for_row(const skx_kernels *kernels, const skx_neighbor_list *lis
 }
 
 int skx_combine_row(const skx_kernels *kernels, const skx_neighbor_list *neighbors, int64_t n_neighbor_lists,
-                    const skx_combine_params *params, const skx_query_row *row, const skx_rankings *rankings,
-                    int64_t n_query_labels, int32_t *labels, float *scores)
+                    const skx_combine_params *params, const int32_t *indices, const float *data, int64_t n, int64_t n_sparse,
+                    const skx_rankings *rankings, int64_t n_query_labels, int32_t *labels, float *scores)
 {
     enum { MOST_LISTS = 2 };
     if (!lists_valid(neighbors, n_neighbor_lists) || n_neighbor_lists > MOST_LISTS) return SKX_EARG;
-    if (row->n_sparse < 0 || row->n_sparse > row->n || n_query_labels > rankings->n_listed) return SKX_EARG;
+    if (n_sparse < 0 || n_sparse > n || n_query_labels > rankings->n_listed) return SKX_EARG;
+    const skx_query_row row = {indices, data, n, n_sparse};
     skx_neighbor_list found[MOST_LISTS];
     skx_arena arena = {0};
     int status = SKX_OK;
@@ -219,8 +220,9 @@ int skx_combine_row(const skx_kernels *kernels, const skx_neighbor_list *neighbo
         found[l] = neighbors[l];
         found[l].neighbor = neighbor;
         found[l].similarity = similarity;
-        status = arena.failed ? SKX_ENOMEM
-                              : find_for_row(kernels, &neighbors[l], row, n_query_labels, rankings->labels, neighbor, similarity);
+        status = arena.failed
+                     ? SKX_ENOMEM
+                     : find_for_row(kernels, &neighbors[l], &row, n_query_labels, rankings->labels, neighbor, similarity);
     }
     if (status == SKX_OK) status = skx_combine(found, n_neighbor_lists, params, 1, rankings, labels, scores);
     skx_arena_free(&arena);

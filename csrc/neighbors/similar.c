@@ -113,13 +113,13 @@ static finder finder_make(const skx_kernels *kernels, const skx_neighbor_rows *r
     return f;
 }
 
-/* Find the neighbors of a row, given its n nonzeros from column first on. @return as read_query. */
-static int find_one(finder *f, const int32_t *indices, const float *data, int64_t n, int64_t first, int64_t n_listed,
-                    const int32_t *labels, int32_t *neighbor, float *similarity)
+/* Find the neighbors of a row, given its n nonzeros from the first dimension on. @return as read_query. */
+static int find_one(finder *f, const int32_t *indices, const float *data, int64_t n, int64_t n_listed, const int32_t *labels,
+                    int32_t *neighbor, float *similarity)
 {
     const skx_neighbor_rows *rows = f->candidates.rows;
     selector best = selector_make(f->keys, f->k);
-    int status = read_query(&f->query, indices, data, n, first);
+    int status = read_query(&f->query, indices, data, n, rows->first_dim);
     if (status == SKX_OK && round_query(&f->query)) {
         int64_t n_compared = f->all ? rows->n_rows : skx_candidates_collect(&f->candidates, labels, n_listed);
         compare(f->kernels, rows, &f->query, f->all ? NULL : f->candidates.found, n_compared, &best);
@@ -128,16 +128,44 @@ static int find_one(finder *f, const int32_t *indices, const float *data, int64_
     return status;
 }
 
-static bool arguments_valid(const skx_neighbor_rows *rows, const skx_neighbor_params *params, int64_t first)
+static bool arguments_valid(const skx_neighbor_rows *rows, const skx_neighbor_params *params)
 {
-    return skx_neighbor_params_valid(rows, params) && rows->n_dims >= 1 && rows->n_dims <= SKX_MAX_DIMS && first >= 0;
+    return skx_neighbor_params_valid(rows, params) && rows->n_dims >= 1 && rows->n_dims <= SKX_MAX_DIMS && rows->first_dim >= 0;
 }
 
-int skx_find_similar(const skx_kernels *kernels, const skx_neighbor_rows *rows, const skx_csr *queries, int64_t first,
+/* Round the nonzeros of a row, which begin in column first, to steps of a zeroed vector. @return the scale. */
+static float pack_row(const int32_t *indices, const float *data, int64_t n, int64_t first, int8_t *vector)
+{
+    double largest = 0.0;
+    int64_t square = 0;
+    for (int64_t i = 0; i < n; i++) largest = fmax(largest, fabs((double)data[i]));
+    if (!(largest > 0.0)) return 0.0f;
+    for (int64_t i = 0; i < n; i++) {
+        long step = lrint((double)data[i] / largest * 127.0);
+        vector[indices[i] - first] = (int8_t)step;
+        square += step * step;
+    }
+    return (float)(1.0 / sqrt((double)square));
+}
+
+int skx_pack_embeddings(const skx_csr *x, const int32_t *rows, int64_t n, int64_t n_dims, int8_t *vector, float *scale)
+{
+    int64_t first = x->n_cols - n_dims, stride = skx_embedding_stride(n_dims);
+    if (n_dims < 1 || n_dims > SKX_MAX_DIMS || first < 0) return SKX_EARG;
+    memset(vector, 0, (size_t)(n * stride));
+    for (int64_t r = 0; r < n; r++) {
+        int64_t begin = x->indptr[rows[r]], length = x->indptr[rows[r] + 1] - begin;
+        int64_t skipped = count_before(x->indices + begin, length, first), at = begin + skipped;
+        scale[r] = pack_row(x->indices + at, x->data + at, length - skipped, first, vector + r * stride);
+    }
+    return SKX_OK;
+}
+
+int skx_find_similar(const skx_kernels *kernels, const skx_neighbor_rows *rows, const skx_csr *queries,
                      const skx_neighbor_params *params, int64_t begin, int64_t end, int64_t n_listed, const int32_t *labels,
                      int32_t *neighbor, float *similarity)
 {
-    if (!arguments_valid(rows, params, first)) return SKX_EARG;
+    if (!arguments_valid(rows, params)) return SKX_EARG;
     if (begin < 0 || begin > end || end > queries->n_rows) return SKX_EARG;
     int64_t k = params->n_neighbors;
     skx_arena arena = {0};
@@ -145,9 +173,10 @@ int skx_find_similar(const skx_kernels *kernels, const skx_neighbor_rows *rows, 
     int status = arena.failed ? SKX_ENOMEM : SKX_OK;
     for (int64_t i = begin; i < end && status == SKX_OK; i++) {
         int64_t last = queries->indptr[i + 1], out = (i - begin) * k;
-        int64_t at = queries->indptr[i] + count_before(queries->indices + queries->indptr[i], last - queries->indptr[i], first);
+        int64_t at =
+            queries->indptr[i] + count_before(queries->indices + queries->indptr[i], last - queries->indptr[i], rows->first_dim);
         const int32_t *listed = labels ? labels + (i - begin) * n_listed : NULL;
-        status = find_one(&f, queries->indices + at, queries->data + at, last - at, first, n_listed, listed, neighbor + out,
+        status = find_one(&f, queries->indices + at, queries->data + at, last - at, n_listed, listed, neighbor + out,
                           similarity + out);
     }
     skx_arena_free(&arena);
@@ -159,13 +188,13 @@ int skx_find_similar_to_row(const skx_kernels *kernels, const skx_neighbor_list 
 {
     bool all = list->n_candidates == 0;
     const skx_neighbor_params params = {list->n_neighbors, all ? 1 : list->n_candidates};
-    if (!arguments_valid(list->rows, &params, row->first_dense)) return SKX_EARG;
+    if (!arguments_valid(list->rows, &params)) return SKX_EARG;
     skx_arena arena = {0};
     finder f = finder_make(kernels, list->rows, &params, all, &arena);
     int status = SKX_ENOMEM;
     if (!arena.failed)
-        status = find_one(&f, row->indices + row->n_sparse, row->data + row->n_sparse, row->n - row->n_sparse, row->first_dense,
-                          n_listed, labels, neighbor, similarity);
+        status = find_one(&f, row->indices + row->n_sparse, row->data + row->n_sparse, row->n - row->n_sparse, n_listed, labels,
+                          neighbor, similarity);
     skx_arena_free(&arena);
     return status;
 }

@@ -164,3 +164,28 @@ int skx_csr_top_k(const skx_csr *a, int64_t k, int32_t *labels, float *scores)
     free(keys);
     return SKX_OK;
 }
+
+static int64_t position_of(const skx_csr *a, int64_t row, int64_t first)
+{
+    int64_t low = a->indptr[row], high = a->indptr[row + 1];
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (a->indices[middle] < first)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+int skx_csr_split(const skx_csr *a, int64_t first, int64_t *at, double *norm)
+{
+    for (int64_t i = 0; i < a->n_rows; i++) {
+        double square = 0.0;
+        at[i] = position_of(a, i, first);
+        if (!norm) continue;
+        for (int64_t p = at[i]; p < a->indptr[i + 1]; p++) square += (double)a->data[p] * (double)a->data[p];
+        norm[i] = sqrt(square);
+    }
+    return SKX_OK;
+}

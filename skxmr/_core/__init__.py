@@ -48,6 +48,7 @@ from ._sparse import (
     csr_group_sum,
     csr_hash_rows,
     csr_rows_equal,
+    csr_split,
     csr_top_k,
     csr_transpose,
 )
@@ -124,6 +125,7 @@ __all__ = [
     "csr_group_sum",
     "csr_hash_rows",
     "csr_rows_equal",
+    "csr_split",
     "csr_top_k",
     "csr_transpose",
     "divide_into_chunks",

@@ -14,7 +14,6 @@ from ._search import BAD_ROW, pad_ranking
 _INTS = ffi.typeof("int32_t[]")
 _FLOATS = ffi.typeof("float[]")
 _RANKINGS = ffi.typeof("skx_rankings *")
-_QUERY_ROW = ffi.typeof("skx_query_row *")
 _from_buffer = ffi.from_buffer
 _combine_row = lib.skx_combine_row
 _OK = lib.SKX_OK
@@ -142,8 +141,6 @@ class RowCombiner:
         As for `combine`.
     logarithms : bool
         As for `combine`.
-    first_dense : int, optional
-        First column of the embeddings. By default, there are none.
     """
 
     def __init__(
@@ -155,7 +152,6 @@ class RowCombiner:
         n_labels: int,
         n_head: int,
         logarithms: bool,
-        first_dense: int | None = None,
     ):
         self._lists = _ListsView(neighbors)
         self._k_asked = k
@@ -164,7 +160,6 @@ class RowCombiner:
         self._values = [-np.inf, self._k, 1, n_head, logarithms]
         self._params = _combine_params(self._values, None)
         self._n_query_labels = n_query_labels
-        self._first_dense = first_dense
 
     def combine(
         self,
@@ -181,12 +176,12 @@ class RowCombiner:
         ----------
         indices : ndarray of int32
         values : ndarray of float32
-            The nonzeros of the row. Those below `first_dense` must be valid.
+            The nonzeros of the row. The first `n_sparse` must be valid.
         listed, listed_scores : ndarray of shape (1, n)
             As for `combine`.
         restriction : LabelRestrictionView of one row, optional
         n_sparse : int, optional
-            Number of nonzeros below `first_dense`; all by default.
+            Number of nonzeros before the embedding; all by default.
 
         Returns
         -------
@@ -204,18 +199,16 @@ class RowCombiner:
         rankings.n_listed = n_listed
         rankings.labels = _from_buffer(_INTS, listed)
         rankings.scores = _from_buffer(_FLOATS, listed_scores)
-        row = ffi.new(_QUERY_ROW)
-        row.indices = _from_buffer(_INTS, indices)
-        row.data = _from_buffer(_FLOATS, values)
-        row.n = len(values)
-        row.n_sparse = len(values) if n_sparse is None else n_sparse
-        row.first_dense = self._first_dense or 0
+        n = len(values)
         status = _combine_row(
             KERNELS,
             self._lists.struct,
             self._lists.n_lists,
             params,
-            row,
+            _from_buffer(_INTS, indices),
+            _from_buffer(_FLOATS, values),
+            n,
+            n if n_sparse is None else n_sparse,
             rankings,
             min(self._n_query_labels, n_listed),
             _from_buffer(_INTS, labels),

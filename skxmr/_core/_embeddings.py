@@ -13,9 +13,6 @@ from ._sparse import CSRView
 #: Maximum number of dimensions.
 MAX_DIMS = lib.SKX_MAX_DIMS
 
-#: Elements that are rounded at once.
-_BLOCK = 1 << 22
-
 
 class EmbeddingRows(LabeledRows):
     """Training rows that are stored as embeddings of one byte per dimension.
@@ -37,11 +34,6 @@ class EmbeddingRows(LabeledRows):
     def __init__(self, n_features: int, n_labels: int, *, n_dims: int, **others: Any):
         self.n_dims = n_dims
         super().__init__(n_features, n_labels, **others)
-
-    @property
-    def first(self) -> int:
-        """First column of the embeddings."""
-        return self.n_features - self.n_dims
 
     @property
     def stride(self) -> int:
@@ -80,7 +72,6 @@ class EmbeddingRows(LabeledRows):
                 KERNELS,
                 self._c_view().struct,
                 view.struct,
-                self.first,
                 params,
                 begin,
                 end,
@@ -117,6 +108,7 @@ class EmbeddingRows(LabeledRows):
 
     def _set_rows(self, struct: Any, pointers: dict[str, Any]) -> None:
         struct.n_dims = self.n_dims
+        struct.first_dim = self.n_features - self.n_dims
         struct.scale = pointers["scales"]
         struct.vector = pointers["vectors"]
 
@@ -143,19 +135,17 @@ def pack_embeddings(X: sp.csr_matrix, rows: np.ndarray, n_dims: int) -> dict[str
         by zeros to a multiple of 64. scales : 1 over the norm of each vector, and 0 for a vector of
         zeros.
     """
-    stride = stride_of(n_dims)
-    vectors = aligned_empty(len(rows) * stride, SIGNED_BYTE)
+    view = CSRView(X)
+    vectors = aligned_empty(len(rows) * stride_of(n_dims), SIGNED_BYTE)
     scales = np.empty(len(rows), dtype=FLOAT)
-    steps = vectors.reshape(len(rows), stride)
-    steps[:, n_dims:] = 0
-    step = max(1, _BLOCK // n_dims)
-    for begin in range(0, len(rows), step):
-        part = slice(begin, begin + step)
-        values = X[rows[part]][:, X.shape[1] - n_dims :].toarray().astype(np.float64)
-        largest = np.abs(values).max(axis=1, keepdims=True)
-        np.divide(values, largest, out=values, where=largest > 0)
-        rounded = np.rint(values * 127)
-        steps[part, :n_dims] = rounded
-        norms = np.sqrt((rounded * rounded).sum(axis=1))
-        scales[part] = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
+    check(
+        lib.skx_pack_embeddings(
+            view.struct,
+            pointer(np.ascontiguousarray(rows, dtype=INT), INT),
+            len(rows),
+            n_dims,
+            pointer(vectors, SIGNED_BYTE),
+            pointer(scales, FLOAT),
+        )
+    )
     return {"vectors": vectors, "scales": scales}

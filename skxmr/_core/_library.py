@@ -11,11 +11,13 @@ FLOAT = np.dtype(np.float32)
 INT = np.dtype(np.int32)
 LONG = np.dtype(np.int64)
 BYTE = np.dtype(np.uint8)
+DOUBLE = np.dtype(np.float64)
 WORD = np.dtype(np.uint32)
 SIGNED_BYTE = np.dtype(np.int8)
 
 _CTYPES = {
     FLOAT: "float[]",
+    DOUBLE: "double[]",
     INT: "int32_t[]",
     LONG: "int64_t[]",
     BYTE: "uint8_t[]",

@@ -4,7 +4,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from ._arrays import indptr_of
-from ._library import BYTE, FLOAT, INT, LONG, check, ffi, lib, pointer
+from ._library import BYTE, DOUBLE, FLOAT, INT, LONG, check, ffi, lib, pointer
+from ._view import CStruct
 
 _FAULTS = {
     lib.SKX_EPOINTER: "has index pointers that fall or lead outside its arrays",
@@ -38,14 +39,20 @@ class CSRView:
 
         It has rows of the same numbers; those before `begin` are empty.
         """
-        first, last = self.indptr[begin], self.indptr[end]
-        indices, data = (array[first:last] for array in self._owners)
-        kept = indices < n_columns
+        starts = self.indptr[begin:end]
+        ends, _ = _split(self._part(begin, end), end - begin, n_columns)
         indptr = np.zeros(end + 1, dtype=LONG)
-        indptr[begin:] = indptr_of(kept)[self.indptr[begin : end + 1] - first]
+        indptr[begin:] = indptr_of(ends - starts)
+        kept = np.arange(indptr[-1]) + np.repeat(starts - indptr[begin:end], ends - starts)
         view = object.__new__(CSRView)
-        view._borrow((end, n_columns), indptr, indices[kept], data[kept])
+        view._borrow((end, n_columns), indptr, *(array[kept] for array in self._owners))
         return view
+
+    def _part(self, begin: int, end: int) -> CStruct:
+        """Return the struct of the rows begin <= i < end."""
+        pointers = pointer(self.indptr[begin : end + 1], LONG)
+        buffers = (pointers, *self._buffers[1:])
+        return CStruct(ffi.new("skx_csr *", [end - begin, self.shape[1], *buffers]), buffers)
 
     def _borrow(
         self, shape: tuple[int, int], indptr: np.ndarray, indices: np.ndarray, data: np.ndarray
@@ -208,6 +215,39 @@ def csr_top_k(matrix: sp.csr_matrix, k: int) -> tuple[np.ndarray, np.ndarray]:
     scores = np.empty((matrix.shape[0], k), dtype=FLOAT)
     check(lib.skx_csr_top_k(view.struct, k, pointer(labels, INT), pointer(scores, FLOAT)))
     return labels, scores
+
+
+def csr_split(
+    matrix: sp.csr_matrix, first: int, *, norms: bool = False
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Find where the last columns of each row of a checked CSR matrix begin.
+
+    Parameters
+    ----------
+    matrix : CSR matrix of shape (n, m)
+    first : int
+        The first of these columns.
+    norms : bool
+        Whether to compute the norms of the rows in these columns.
+
+    Returns
+    -------
+    at : ndarray of int64, shape (n,)
+        Position of the first entry of each row in these columns.
+    norm : ndarray of float64, shape (n,), or None
+    """
+    view = CSRView(matrix)
+    return _split(CStruct(view.struct, (view,)), matrix.shape[0], first, norms=norms)
+
+
+def _split(
+    rows: CStruct, n: int, first: int, *, norms: bool = False
+) -> tuple[np.ndarray, np.ndarray | None]:
+    at = np.empty(n, dtype=LONG)
+    norm = np.empty(n, dtype=DOUBLE) if norms else None
+    out = ffi.NULL if norm is None else pointer(norm, DOUBLE)
+    check(lib.skx_csr_split(rows.struct, first, pointer(at, LONG), out))
+    return at, norm
 
 
 def csr_hash_rows(matrix: sp.csr_matrix, seed: np.ndarray | None = None) -> np.ndarray:

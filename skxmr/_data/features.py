@@ -5,11 +5,17 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from .._core import indptr_of
+from .._core import MAX_DIMS, csr_split, indptr_of
 from .._utils.matrices import canonical_csr
 
 #: Least number of columns that are taken for embeddings by themselves.
 _FEWEST_COLUMNS = 16
+
+#: Number of rows by which the first dense column is found.
+_N_SAMPLED_ROWS = 200
+
+#: Least number of entries that are counted at once.
+_BLOCK = 1 << 20
 
 #: Largest relative difference of the norms of embeddings from their median.
 _NORM_TOLERANCE = 0.01
@@ -57,7 +63,7 @@ class DenseColumns(NamedTuple):
 
 
 def dense_columns_of(X, asked, use):
-    """Return the DenseColumns of the X of fit.
+    """Find the dense columns of the X of fit.
 
     Parameters
     ----------
@@ -68,6 +74,12 @@ def dense_columns_of(X, asked, use):
     use : str
         The parameter `dense_use`.
 
+    Returns
+    -------
+    X : csr_matrix of float32 or ndarray
+        Canonical if there are dense columns.
+    columns : DenseColumns
+
     Raises
     ------
     ValueError
@@ -75,7 +87,8 @@ def dense_columns_of(X, asked, use):
     """
     n_features = X.shape[1]
     if isinstance(asked, str):
-        return DenseColumns(n_features, find_dense_columns(X), use)
+        X, n_dense = find_dense_columns(X)
+        return X, DenseColumns(n_features, n_dense, use)
     if asked > n_features:
         raise ValueError(
             f"dense_columns must be at most {n_features}, the number of columns of X, got {asked}"
@@ -85,40 +98,72 @@ def dense_columns_of(X, asked, use):
             f"dense_columns must leave columns for the trees if dense_use='neighbors', got {asked} "
             f"of {n_features} columns; use dense_use='both' or 'features' if all are dense"
         )
-    return DenseColumns(n_features, int(asked), use)
+    if asked > MAX_DIMS and use != "features":
+        raise ValueError(
+            f"dense_columns must be at most {MAX_DIMS} unless dense_use='features', got {asked}"
+        )
+    X = canonical_csr(X, "X") if asked else X
+    return X, DenseColumns(n_features, int(asked), use)
 
 
 def find_dense_columns(X):
-    """Return the number of last columns of a sparse matrix that are embeddings.
+    """Find the last columns of a sparse matrix that are embeddings.
 
-    These are the last columns that have a value in over half of the rows, if there are at least 16
-    of them and other columns before them, and if all rows have the same norm in them, apart from
-    rows of zeros. A dense array has none.
+    These are the last columns, at least 16, that have a value in over half of the rows each, and in
+    which all rows have the same norm, apart from rows of zeros. There must be a column with values
+    in fewer rows. A dense array has none.
 
     Parameters
     ----------
     X : CSR matrix of float32 or ndarray
         Not canonical yet.
+
+    Returns
+    -------
+    X : CSR matrix of float32 or ndarray
+        Canonical if there are such columns.
+    n_dense : int
     """
     n_rows, n_features = X.shape
     if not sp.issparse(X) or n_features <= _FEWEST_COLUMNS:
-        return 0
+        return X, 0
     if 2 * np.count_nonzero(X.indices == n_features - 1) <= n_rows:
-        return 0  # the case of most matrices, found in one pass
-    X = canonical_csr(X, "X")
-    counts = np.bincount(X.indices, minlength=n_features)
-    sparse = np.flatnonzero(2 * counts <= n_rows)
-    n_dense = 0 if len(sparse) == 0 else n_features - 1 - int(sparse[-1])
-    return n_dense if n_dense >= _FEWEST_COLUMNS and _norms_are_equal(X, n_dense) else 0
+        return X, 0  # the case of most matrices, found in one pass
+    canonical = canonical_csr(X, "X")
+    n_dense = _find_in_canonical(canonical)
+    return canonical if n_dense else X, n_dense
 
 
-def _norms_are_equal(X, n_dense):
-    """Return whether all rows that are not zero have the same norm in the last columns."""
-    is_dense = X.indices >= X.shape[1] - n_dense
-    pointers = indptr_of(is_dense)[X.indptr]
-    values = X.data[is_dense].astype(np.float64)
-    filled = np.flatnonzero(np.diff(pointers))
-    norms = np.sqrt(np.add.reduceat(values * values, pointers[filled]))
+def _find_in_canonical(X):
+    n_rows, n_features = X.shape
+    rare = np.flatnonzero(2 * _column_counts(X) <= n_rows)
+    if len(rare) == 0:
+        return 0
+    n_frequent = min(n_features - 1 - int(rare[-1]), MAX_DIMS)
+    step = -(-n_rows // _N_SAMPLED_ROWS)
+    sampled = X[::step][:, n_features - n_frequent :].toarray().astype(np.float64)
+    squares = np.cumsum(np.square(sampled)[:, ::-1], axis=1)
+    for n_dense in range(n_frequent, _FEWEST_COLUMNS - 1, -1):
+        if _are_equal(np.sqrt(squares[:, n_dense - 1])):
+            norms = csr_split(X, n_features - n_dense, norms=True)[1]
+            return n_dense if _are_equal(norms) else 0
+    return 0
+
+
+def _column_counts(X):
+    """Count the entries of each column, in blocks: NumPy makes a copy of int64 of each."""
+    counts = np.zeros(X.shape[1], dtype=np.int64)
+    step = max(_BLOCK, X.shape[1])
+    for begin in range(0, X.nnz, step):
+        counts += np.bincount(X.indices[begin : begin + step], minlength=X.shape[1])
+    return counts
+
+
+def _are_equal(norms):
+    """Return whether norms that are not 0 differ by no more than the tolerance."""
+    norms = norms[norms > 0]
+    if len(norms) == 0:
+        return False
     median = np.median(norms)
     return bool((np.abs(norms - median) <= _NORM_TOLERANCE * median).all())
 
@@ -138,8 +183,9 @@ def leading_columns(X, n):
     """
     if n == X.shape[1]:
         return X
-    kept = X.indices < n
-    pointers = indptr_of(kept)[X.indptr]
+    begin = X.indptr[:-1]
+    pointers = indptr_of(csr_split(X, n)[0] - begin)
+    kept = np.arange(pointers[-1]) + np.repeat(begin - pointers[:-1], np.diff(pointers))
     return sp.csr_matrix((X.data[kept], X.indices[kept], pointers), shape=(X.shape[0], n))
 
 

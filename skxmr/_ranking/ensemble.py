@@ -32,6 +32,9 @@ N_SUMMED_LABELS = 50
 #: Rankings of held-out rows were as good as with 5,000, and better than with 1,000.
 N_NEIGHBOR_LABELS, _MOST_CANDIDATES = 20, 2000
 
+#: The same number of labels if neighbors are found by embeddings. They gain more from more labels.
+_N_DENSE_NEIGHBOR_LABELS = 30
+
 #: Trees keep at least this weight, so that they order the labels that no neighbor has.
 _LEAST_WEIGHT = 2.0**-40
 
@@ -61,16 +64,21 @@ class WeightedNeighbors(NamedTuple):
     ----------
     rows : LabeledRows
     weighting : NeighborWeighting
+    among_all : bool
+        Whether all rows are compared with a query, instead of those of the labels ranked highest.
     """
 
     rows: LabeledRows
     weighting: NeighborWeighting
+    among_all: bool = False
 
     @classmethod
-    def of(cls, rows: LabeledRows, weighting: NeighborWeighting) -> "WeightedNeighbors":
+    def of(
+        cls, rows: LabeledRows, weighting: NeighborWeighting, *, among_all: bool = False
+    ) -> "WeightedNeighbors":
         """Return the same with at most as many neighbors as there are rows."""
         n_neighbors = min(weighting.n_neighbors, rows.n_rows)
-        return cls(rows, weighting._replace(n_neighbors=n_neighbors))
+        return cls(rows, weighting._replace(n_neighbors=n_neighbors), among_all)
 
 
 class TreeEnsemble(Ranker):
@@ -78,7 +86,7 @@ class TreeEnsemble(Ranker):
 
     Contributions to a label's score are added up for labels that are ranked high: among the first
     N_SUMMED_LABELS of each tree, and, if there are neighbors, among the first N_SUMMED_LABELS of
-    the average (of one tree: N_NEIGHBOR_LABELS). For a label that a tree ranks lower, the tree's
+    the average (of one tree: `n_query_labels`). For a label that a tree ranks lower, the tree's
     contribution replaces the sum if it is larger. Therefore a score depends on the row only, and a
     few labels of each tree suffice to rank.
 
@@ -160,7 +168,12 @@ class TreeEnsemble(Ranker):
     @property
     def n_head(self) -> int:
         """Number of labels ranked first by the trees whose scores are added to the neighbors'."""
-        return N_SUMMED_LABELS if len(self.trees) > 1 else N_NEIGHBOR_LABELS
+        return N_SUMMED_LABELS if len(self.trees) > 1 else self.n_query_labels
+
+    @property
+    def n_query_labels(self) -> int:
+        """Number of highest ranked labels whose rows are compared with a query."""
+        return N_NEIGHBOR_LABELS if self.embeddings is None else _N_DENSE_NEIGHBOR_LABELS
 
     def max_results(self, beam_width: int) -> int:
         """Return an upper bound of the number of labels that the search of a row reaches."""
@@ -187,8 +200,9 @@ class TreeEnsemble(Ranker):
         if not self.neighbor_kinds:
             return self.averaged_ranking(view, begin, end, k, options)
         ranked = options._replace(floor=-np.inf)
-        ranking = self.averaged_ranking(view, begin, end, self.n_listed(k), ranked)
-        found = self.find_neighbors(ranking[0], view, begin, end)
+        leading = self._leading(view, begin, end)
+        ranking = self.averaged_ranking(view, begin, end, self.n_listed(k), ranked, leading)
+        found = self.find_neighbors(ranking[0], view, begin, end, leading)
         return self.mixed(
             *ranking,
             found,
@@ -199,10 +213,19 @@ class TreeEnsemble(Ranker):
         )
 
     def averaged_ranking(
-        self, view: CSRView, begin: int, end: int, k: int, options: SearchOptions
+        self,
+        view: CSRView,
+        begin: int,
+        end: int,
+        k: int,
+        options: SearchOptions,
+        leading: CSRView | None = None,
     ) -> Ranking:
-        """Rank the k labels that are best by the trees' weighted scores alone."""
-        view = self.view_of_trees(view, begin, end)
+        """Rank the k labels that are best by the trees' weighted scores alone.
+
+        The rows may be given without their embeddings as well, to save time.
+        """
+        view = self.view_of_trees(view, begin, end, leading)
         weight = self.tree_weight
         if len(self.trees) == 1:
             return self.trees[0].rank(view, begin, end, k, options, weight=weight)
@@ -214,9 +237,17 @@ class TreeEnsemble(Ranker):
         logarithms = options.post_processor.is_log
         return self.averaged(lists, k, logarithms=logarithms, floor=options.floor)
 
-    def view_of_trees(self, view: CSRView, begin: int, end: int) -> CSRView:
+    def view_of_trees(
+        self, view: CSRView, begin: int, end: int, leading: CSRView | None = None
+    ) -> CSRView:
         """Return the view of these rows with the columns that the trees use."""
-        return view.leading(begin, end, self.columns.n_sparse) if self._splits_for_trees else view
+        if not self._splits_for_trees:
+            return view
+        return self._leading(view, begin, end) if leading is None else leading
+
+    def _leading(self, view, begin, end):
+        """Return the view of these rows without their embeddings."""
+        return view if self.columns is None else view.leading(begin, end, self.columns.n_sparse)
 
     @property
     def _splits_for_trees(self) -> bool:
@@ -229,12 +260,11 @@ class TreeEnsemble(Ranker):
         """Return what adds the neighbors to the ranking of one row."""
         return RowCombiner(
             self._neighbor_lists(None),
-            N_NEIGHBOR_LABELS,
+            self.n_query_labels,
             k=k,
             n_labels=self.n_labels,
             n_head=self.n_head,
             logarithms=logarithms,
-            first_dense=None if self.columns is None else self.columns.n_sparse,
         )
 
     def _neighbor_lists(self, found: Sequence[Ranking] | None) -> list[NeighborList]:
@@ -247,7 +277,7 @@ class TreeEnsemble(Ranker):
                 part.weighting.power,
                 self.score_weight(part),
                 of_part,
-                _MOST_CANDIDATES,
+                0 if part.among_all else _MOST_CANDIDATES,
             )
             for part, of_part in zip(kinds, found or [None] * len(kinds), strict=True)
         ]
@@ -300,23 +330,31 @@ class TreeEnsemble(Ranker):
         )
 
     def find_neighbors(
-        self, labels: np.ndarray, view: CSRView, begin: int, end: int
+        self,
+        labels: np.ndarray,
+        view: CSRView,
+        begin: int,
+        end: int,
+        leading: CSRView | None = None,
     ) -> list[Ranking]:
         """Find the nearest rows that have one of the labels ranked highest.
+
+        The rows may be given without their embeddings as well, to save time.
 
         Returns
         -------
         found : list of tuple (neighbors, similarity)
             Those by the columns before the embeddings, then those by the embeddings, if used.
         """
-        best = np.ascontiguousarray(labels[:, :N_NEIGHBOR_LABELS])
+        best = np.ascontiguousarray(labels[:, : self.n_query_labels])
         found = []
         for part in self.neighbor_kinds:
             rows = view
-            if part is self.neighbors and self.columns is not None:
-                rows = view.leading(begin, end, self.columns.n_sparse)
+            if part is self.neighbors:
+                rows = self._leading(view, begin, end) if leading is None else leading
             n_neighbors = part.weighting.n_neighbors
-            found.append(part.rows.find(rows, begin, end, best, n_neighbors, _MOST_CANDIDATES))
+            labels = None if part.among_all else best
+            found.append(part.rows.find(rows, begin, end, labels, n_neighbors, _MOST_CANDIDATES))
         return found
 
     def label_restriction(

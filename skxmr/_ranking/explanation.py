@@ -181,9 +181,10 @@ class Explanation:
     With several trees, or with neighbors, the score is the sum of `weight` times score over the
     trees and the neighbors. The post-processors with logarithms return the logarithm of this sum. A
     tree contributes to the sum if it ranks the label among its first 50. The neighbors are added if
-    the trees together rank the label among their first 50 (a single tree: 20). A contribution from
-    a lower rank replaces the sum if it is larger. `summed` is true for the rows in which all
-    contributions are summed. Margins and scores are bitwise equal to those of the search.
+    the trees together rank the label among their first 50 (a single tree: 20, or 30 with neighbors
+    by dense columns). A contribution from a lower rank replaces the sum if it is larger. `summed`
+    is true for the rows in which all contributions are summed. Margins and scores are bitwise equal
+    to those of the search.
     """
 
     label: object

@@ -49,8 +49,16 @@ class HeldOut:
         """The others as EmbeddingRows, one for each that is distinct without its embedding."""
         return make_embedding_rows(self.others, self.columns.n_dense)
 
-    def ranker(self, weighting=None, dense_weighting=None):
-        """Return a ranker that combines the tree with neighbors among the others."""
+    def ranker(self, weighting=None, dense_weighting=None, *, among_all=False):
+        """Return a ranker that combines the tree with neighbors among the others.
+
+        Parameters
+        ----------
+        weighting, dense_weighting : NeighborWeighting, optional
+            Settings of the neighbors, and of those by embeddings.
+        among_all : bool
+            Whether the latter are found among all rows.
+        """
         columns = self.columns if self.columns.are_embeddings else None
         if (weighting, dense_weighting, columns) == (None, None, None):
             return self.tree
@@ -59,7 +67,8 @@ class HeldOut:
             neighbors = WeightedNeighbors.of(self.neighbor_rows, weighting)
         embeddings = None
         if dense_weighting is not None:
-            embeddings = WeightedNeighbors.of(self.embedding_rows, dense_weighting)
+            rows = self.embedding_rows
+            embeddings = WeightedNeighbors.of(rows, dense_weighting, among_all=among_all)
         return TreeEnsemble([self.tree], neighbors, embeddings, columns)
 
     def rank(self, ranker, k, options):

@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 
-from .._ranking.ensemble import N_NEIGHBOR_LABELS, NeighborWeighting
+from .._ranking.ensemble import NeighborWeighting
 from ..metrics._ranking import ndcg_at_k
 
 #: Values to choose from: numbers of neighbors, powers of the similarity and neighbor weights.
@@ -32,7 +32,7 @@ def choose_weighting(held_out, options):
     return _choose(held_out, options, held_out.ranker, _VALUES)
 
 
-def choose_dense_weighting(held_out, weighting, options):
+def choose_dense_weighting(held_out, weighting, options, *, among_all):
     """Choose the settings of the neighbors by embeddings; see `choose_weighting`.
 
     Parameters
@@ -41,16 +41,20 @@ def choose_dense_weighting(held_out, weighting, options):
     weighting : NeighborWeighting or None
         Of the other neighbors.
     options : SearchOptions
+    among_all : bool
+        Whether all rows are compared with a query.
     """
-    return _choose(held_out, options, partial(held_out.ranker, weighting), _DENSE_VALUES)
+    ranker_with = partial(held_out.ranker, weighting, among_all=among_all)
+    return _choose(held_out, options, ranker_with, _DENSE_VALUES)
 
 
 def _choose(held_out, options, ranker_with, values):
     """Choose the weighting with which a ranker is best, or None if it is better without."""
     Y = held_out.Y
-    labels, scores = held_out.rank(held_out.ranker(), N_NEIGHBOR_LABELS, options)
     weightings = [NeighborWeighting(*each) for each in product(*values)]
-    found = ranker_with(max(weightings)).find_neighbors(labels, held_out.view, 0, Y.shape[0])
+    largest = ranker_with(max(weightings))
+    labels, scores = held_out.rank(held_out.ranker(), largest.n_head, options)
+    found = largest.find_neighbors(labels, held_out.view, 0, Y.shape[0])
 
     def quality(weighting):
         ensemble = ranker_with(weighting)

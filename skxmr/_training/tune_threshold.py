@@ -9,15 +9,15 @@ from ..metrics._f_curve import f_curve
 _MOST_LABELS = 50
 
 
-def choose_threshold(held_out, weighting, dense_weighting, options):
+def choose_threshold(held_out, options, **neighbors):
     """Choose the threshold by micro-averaged F1 of held-out examples.
 
     Parameters
     ----------
     held_out : HeldOut
-    weighting, dense_weighting : NeighborWeighting or None
-        Settings of the nearest neighbors. Margins are not combined with neighbors.
     options : SearchOptions
+    **neighbors
+        The nearest neighbors, as `HeldOut.ranker` takes them. Margins are not combined with them.
 
     Returns
     -------
@@ -26,7 +26,7 @@ def choose_threshold(held_out, weighting, dense_weighting, options):
     """
     ranker = held_out.ranker()
     if options.post_processor.can_be_combined:
-        ranker = held_out.ranker(weighting, dense_weighting)
+        ranker = held_out.ranker(**neighbors)
     n_labels = ranker.n_labels
     ranking = held_out.rank(ranker, min(_MOST_LABELS, n_labels), options)
     scores = ranking_csr(*ranking, n_labels)

@@ -74,7 +74,8 @@ class FittedRanking(RankingClassifierMixin, BaseEstimator):
         if asked[1] is not None:
             is_chosen = is_auto(self.n_dense_neighbors)
             weighting = fitted.dense_weighting if is_chosen else given_dense_weighting(self)
-            embeddings = WeightedNeighbors.of(fitted.embeddings, weighting)
+            among_all = self.dense_candidates == "all"
+            embeddings = WeightedNeighbors.of(fitted.embeddings, weighting, among_all=among_all)
         return fitted.ensembles.make(asked, fitted.rankers, neighbors, embeddings, columns)
 
     def _asked_of_embeddings(self, fitted):
@@ -82,7 +83,12 @@ class FittedRanking(RankingClassifierMixin, BaseEstimator):
         are_there = fitted.embeddings is not None and self.n_dense_neighbors is not None
         if not are_there or self.post_processor == "noop":
             return None
-        return self.n_dense_neighbors, self.dense_neighbor_power, self.dense_neighbor_weight
+        return (
+            self.n_dense_neighbors,
+            self.dense_neighbor_power,
+            self.dense_neighbor_weight,
+            self.dense_candidates,
+        )
 
     def _search_options(self, **options):
         return SearchOptions(int(self.beam_width), POST_PROCESSORS[self.post_processor], **options)

@@ -48,7 +48,7 @@ def fitted_state(classifier, X, y, given):
     named = named_targets(y, given.label_names)
     X, y = check_features_and_targets(classifier, X, named.y)
     given = given.listed()
-    columns = dense_columns_of(X, classifier.dense_columns, classifier.dense_use)
+    X, columns = dense_columns_of(X, classifier.dense_columns, classifier.dense_use)
     keys = keys_of(classifier, [X, y, *given, named.names, named.container], columns)
     # The targets and the data are prepared only if the memory does not have the result.
     targets = cache(partial(encode_targets, y, named.names, named.container))
@@ -170,7 +170,13 @@ def _choose(classifier, data, targets, n_rows, columns, trainer):
         options = SearchOptions(
             int(classifier.beam_width), POST_PROCESSORS[classifier.post_processor]
         )
-        threshold = choose_threshold(held_out, chosen.weighting, chosen.dense_weighting, options)
+        threshold = choose_threshold(
+            held_out,
+            options,
+            weighting=chosen.weighting,
+            dense_weighting=chosen.dense_weighting,
+            among_all=classifier.dense_candidates == "all",
+        )
         chosen = chosen._replace(threshold=threshold)
     return chosen
 
@@ -194,7 +200,12 @@ def _choose_dense_weighting(classifier, held_out, weighting):
             float(classifier.dense_neighbor_power),
             float(classifier.dense_neighbor_weight),
         )
-    return choose_dense_weighting(held_out, weighting, _options_without_logarithm(classifier))
+    return choose_dense_weighting(
+        held_out,
+        weighting,
+        _options_without_logarithm(classifier),
+        among_all=classifier.dense_candidates == "all",
+    )
 
 
 def _options_without_logarithm(classifier):

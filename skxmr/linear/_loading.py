@@ -116,7 +116,9 @@ def _read_classifier(reader):
     weighting = _read_weighting(reader, "neighbors")
     embeddings = None
     dense_weighting = None
-    if columns.are_embeddings and reader.get("has_embeddings", bool):
+    if reader.manifest["version"] >= LATEST and reader.get("has_embeddings", bool):
+        if not columns.are_embeddings:
+            reader.fail("it has embeddings, but no dense columns that are")
         embeddings = _read_embeddings(reader, columns, n_labels)
         dense_weighting = _read_weighting(reader, "dense_neighbors")
         if dense_weighting is None:

@@ -111,6 +111,7 @@ PARAMETERS = {
     "n_dense_neighbors": Parameter(Affects.RANKING, _check_n_neighbors),
     "dense_neighbor_weight": Parameter(Affects.RANKING, _real(0, most=1)),
     "dense_neighbor_power": Parameter(Affects.RANKING, _real(0)),
+    "dense_candidates": Parameter(Affects.RANKING, _option(("ranked", "all"))),
     "label_example_weight": Parameter(Affects.RANKING, _real(0)),
     "max_clusters_per_label": Parameter(Affects.TRAINING, _integer(1, MOST_CLUSTERS)),
     "n_reassignments": Parameter(Affects.TRAINING, _integer(1)),
@@ -158,6 +159,7 @@ _WEIGHTING_PARAMETERS = (
     "n_dense_neighbors",
     "dense_neighbor_weight",
     "dense_neighbor_power",
+    "dense_candidates",
 )
 
 _SEARCH_PARAMETERS = tuple(

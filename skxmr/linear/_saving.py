@@ -31,6 +31,7 @@ DENSE_PARAMETERS = (
     "n_dense_neighbors",
     "dense_neighbor_weight",
     "dense_neighbor_power",
+    "dense_candidates",
     "label_example_weight",
 )
 

@@ -87,8 +87,8 @@ static void combine_rows(const skx_kernels *kernels, const skx_neighbor_list *li
         skx_rankings row = {rankings->n_listed, rankings->labels + i * rankings->n_listed,
                             rankings->scores + i * rankings->n_listed};
         while (n_sparse < n && queries->indices[at + n_sparse] < FIRST_DENSE) n_sparse++;
-        skx_query_row query = {queries->indices + at, queries->data + at, n, n_sparse, FIRST_DENSE};
-        int status = skx_combine_row(kernels, lists, n_lists, params, &query, &row, row.n_listed, found, found_scores);
+        int status = skx_combine_row(kernels, lists, n_lists, params, queries->indices + at, queries->data + at, n, n_sparse,
+                                     &row, row.n_listed, found, found_scores);
         if (!succeeded(status)) return;
         CLAIM(!memcmp(found, labels + (size_t)i * k, k * sizeof *found));
         CLAIM(!memcmp(found_scores, scores + (size_t)i * k, k * sizeof *found_scores));
@@ -103,6 +103,7 @@ static skx_neighbor_rows take_embeddings(input *in)
     rows.word_ptr = NULL;
     rows.word = NULL;
     rows.n_dims = N_COLUMNS - FIRST_DENSE;
+    rows.first_dim = FIRST_DENSE;
     rows.scale = take_floats(in, rows.n_rows);
     rows.vector = take_array(in, rows.n_rows * skx_embedding_stride(rows.n_dims), 1);
     return rows;
@@ -154,8 +155,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
             status = skx_find_neighbors(&rows, &sparse, &search, 0, n, n_listed, listed, neighbor, similarity);
         } else {
             embeddings = take_embeddings(&in);
-            status = skx_find_similar(kernels, &embeddings, &queries, FIRST_DENSE, &search, 0, n, n_listed, all ? NULL : listed,
-                                      neighbor, similarity);
+            status = skx_find_similar(kernels, &embeddings, &queries, &search, 0, n, n_listed, all ? NULL : listed, neighbor,
+                                      similarity);
         }
         if (!succeeded(status)) return input_free(&in);
         const skx_neighbor_rows *among = l == 0 ? &rows : &embeddings;

@@ -26,6 +26,8 @@ from scipy import sparse as sp
 from skxmr import LabelTree
 from skxmr._core import CSRView, TrainParams, kmeans, train_columns
 from skxmr._core._library import ffi, lib
+from skxmr._data.examples import distinct_examples
+from skxmr._ranking.neighbors import make_embedding_rows
 from skxmr._ranking.post_processors import POST_PROCESSORS
 
 # What each instruction set computes, in a process of its own and here.
@@ -56,7 +58,21 @@ def compute(models, X, positive):
     options = {"spherical": False, "max_iter": 50, "seed": 0}
     clusters = {b: kmeans(view, rows, 5, balanced=b, **options)[0] for b in (True, False)}
     scores = {name: scores_of_children(name) for name in POST_PROCESSORS}
-    return ISA, rankings, columns, clusters, scores
+    return ISA, rankings, columns, clusters, scores, similar_rows()
+
+
+def similar_rows():
+    """Neighbors by embeddings of several widths, of rows with large and small values."""
+    rng = np.random.default_rng(0)
+    found = []
+    for n_dims in (1, 63, 64, 65, 130, 384):
+        E = rng.normal(size=(300, n_dims)).astype(np.float32)
+        E[::7] *= 1e20
+        E[3] = 0
+        examples = distinct_examples(sp.csr_matrix(E), sp.csr_matrix(np.eye(300, dtype="f4")))
+        rows = make_embedding_rows(examples, n_dims)
+        found += rows.find(CSRView(sp.csr_matrix(E[:40])), 0, 40, None, 20, 1)
+    return found
 
 
 def make_case():
@@ -189,6 +205,11 @@ def test_every_instruction_set_trains_to_the_same_optimum(results, loss):
 def test_every_instruction_set_clusters_alike(results, balanced):
     there, here = (result[2][balanced] for result in results)
     np.testing.assert_array_equal(there, here)
+
+
+def test_every_instruction_set_finds_the_same_embeddings(results):
+    for there, here in zip(*(result[5] for result in results), strict=True):
+        np.testing.assert_array_equal(there, here)
 
 
 @pytest.mark.parametrize("isa", ["sse9", "AVX2"])
