@@ -194,6 +194,15 @@ def assert_harmless(clf):
         or_refuse(lambda: getattr(clf, method)(rows))  # noqa: B023
 
 
+def paths_of(value, path=()):
+    """The paths of everything in a JSON value."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in items:
+        yield (*path, key)
+        if isinstance(inner, (dict, list)):
+            yield from paths_of(inner, (*path, key))
+
+
 # ---- marks ----
 
 linux = pytest.mark.skipif(
@@ -221,6 +230,11 @@ class Shortened(TransformerMixin, BaseEstimator):
 
     def transform(self, X):
         return [text[: self.n_] for text in X]
+
+
+def split(text):
+    """A function of a user."""
+    return text.split()
 
 
 def composed_model():

@@ -11,7 +11,7 @@ from ..calibration._maps import SigmoidMap
 from ..linear._loading import CONTAINERS
 from ..propensity import PropensityReranker
 
-_TARGETS = ("estimator", "container", "n_labels", "classes", "has_classes")
+_TARGETS = ("estimator", "container", "n_labels", "classes")
 _THRESHOLDS = ("X_thresholds_", "y_thresholds_")
 _LIMITS = ("X_min_", "X_max_")
 
@@ -67,7 +67,6 @@ def _pack_wrapper(wrapper, part):
         "estimator": part.model(wrapper.estimator_, "estimator_"),
         "container": wrapper._container,
         "n_labels": int(wrapper.n_labels_),
-        "has_classes": not is_copied,
         "classes": None if is_copied else part.strings("classes", classes),
     }
 
@@ -78,7 +77,7 @@ def _unpack_wrapper(wrapper, part):
     check_option(wrapper._container, "container", CONTAINERS)
     wrapper.multilabel_ = wrapper._container != "classes"
     wrapper.n_labels_ = part.get("n_labels", int)
-    if part.get("has_classes", bool):
+    if part.value("classes") is not None:
         wrapper.classes_ = part.strings("classes", wrapper.n_labels_)
     else:
         wrapper.classes_ = np.arange(1)  # those of the estimator replace it
