@@ -22,7 +22,11 @@ torch.set_num_threads(1)
 
 import skxmr  # noqa: E402
 from skxmr import KMeansIndexer, XRLinearClassifier  # noqa: E402
-from skxmr.transformers import TransformerEmbedder, XRTransformerClassifier  # noqa: E402
+from skxmr.transformers import (  # noqa: E402
+    StaticEmbedder,
+    TransformerEmbedder,
+    XRTransformerClassifier,
+)
 from skxmr.transformers import _training as training  # noqa: E402
 from skxmr.transformers._ensemble import average_ranks  # noqa: E402
 from skxmr.transformers._finetuning import _rate  # noqa: E402
@@ -355,6 +359,17 @@ def test_save_and_load_of_an_embedder_in_a_pipeline(folder, tmp_path):
     skxmr.save(model, tmp_path / "model")
     loaded = skxmr.load(tmp_path / "model")
     assert_array_equal(loaded.rank(NEW).scores, model.rank(NEW).scores)
+
+
+def test_save_and_load_of_static_vectors(tmp_path):
+    vectors = np.random.default_rng(0).normal(size=(len(WORDS), 16)).astype(np.float32)
+    static = StaticEmbedder(vectors, {word: row for row, word in enumerate(WORDS)})
+    for embedder in (static, TransformerEmbedder(static)):
+        embedder.fit(TEXTS)
+        skxmr.save(embedder, tmp_path)
+        loaded = skxmr.load(tmp_path)
+        assert type(loaded) is type(embedder)
+        assert_array_equal(loaded.transform(NEW), embedder.transform(NEW))
 
 
 def test_a_damaged_encoder_is_refused(folder, tmp_path):
