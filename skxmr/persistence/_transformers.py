@@ -69,6 +69,7 @@ def _unpack_embedder(embedder, part):
     embedder._n_features_out = part.get("width", int)
     embedder.truncated_share_ = part.value("truncated_share")
     embedder.pooling = part.get("pooling", str)
+    embedder.memory = None
     names = part.get("files", list)
     if not names:
         embedder.encoder_ = embedder.encoder = part.model("model")
@@ -99,6 +100,7 @@ def _pack_classifier(classifier, part):
 
 def _unpack_classifier(classifier, part):
     classifier.encoder = part.value("encoder")
+    classifier.memory = None
     classifier.vectorizer_ = part.model("vectorizer")
     classifier.embedders_ = _models(part, "embedders", TransformerEmbedder)
     classifier.classifiers_ = _models(part, "classifiers", XRLinearClassifier)

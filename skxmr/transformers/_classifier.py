@@ -134,6 +134,9 @@ class XRTransformerClassifier(RankingClassifierMixin, BaseEstimator):
 
     Notes
     -----
+    A repeated fit on a CPU has the same result if `random_state` is an integer and the number of
+    threads is the same. With CUDA, sums may differ in the last digits.
+
     In the reference implementation, `max_clusters` is ``max_match_clusters``, `training_beam_width`
     is ``only_topk``, and `warmup` is given as ``warmup_steps``.
 

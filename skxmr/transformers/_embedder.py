@@ -14,7 +14,7 @@ from .._utils.params import check_boolean, check_integer, check_n_jobs, check_op
 from .._utils.text_batches import check_documents
 from ._batches import PHASE, BatchEncoder
 from ._encoder import POOLINGS, load_encoder
-from ._store import open_store
+from ._store import LEAST, open_store
 from ._torch import DTYPES, chosen_device, computes_in_bfloat16
 
 #: Number of texts that are tokenized, sorted by length and stored at a time.
@@ -58,7 +58,7 @@ class TransformerEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     memory : str, path or joblib.Memory, default=None
         Caches the embedding of each text. Texts that were encoded before, with the same encoder and
         settings, are read from the cache, also after an interruption and in other folds of a
-        cross-validation.
+        cross-validation. Calls with fewer than 32 texts do not use it.
     n_jobs : int, default=None
         Number of threads, as in joblib. Results do not depend on it.
     verbose : int, default=0
@@ -174,7 +174,7 @@ class TransformerEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     def _prepare(self, texts):
         """Check the parameters and load the encoder, or fit it if it is an estimator."""
         self._check_params()
-        for name in ("encoder_", "_n_features_out"):  # of an earlier fit
+        for name in ("encoder_", "_n_features_out", "_loaded"):  # of an earlier fit
             vars(self).pop(name, None)
         if not _is_object(self.encoder):
             self._n_features_out = self._load().width
@@ -195,7 +195,6 @@ class TransformerEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             truncated += sum(t.truncated for t in encoder.tokenize(block, self.max_length))
         return _reported_share(truncated, different, self.max_length)
 
-    @consistent
     def transform(self, raw_documents):
         """Return the embeddings of texts.
 
@@ -217,6 +216,12 @@ class TransformerEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             If the memory of the device is exhausted, also with smaller batches.
         """
         self._check_params()
+        if not _is_object(self.encoder):
+            self._load()  # the snapshot of `_transform` cannot keep it
+        return self._transform(raw_documents)
+
+    @consistent
+    def _transform(self, raw_documents):
         texts = checked_texts(raw_documents, least=0)
         if _is_object(self.encoder):
             embeddings = self._transform_object(texts)
@@ -270,8 +275,10 @@ class TransformerEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             bfloat16=computes_in_bfloat16(self.dtype, device),
             n_jobs=self.n_jobs,
         )
-        store = open_store(self.memory, lambda: self._key(batches))
         different = _different(texts)
+        store = None
+        if len(different) >= LEAST:
+            store = open_store(self.memory, lambda: self._key(batches))
         row_of = {text: i for i, text in enumerate(different)}
         rows = np.empty((len(different) + 1, encoder.width), dtype=np.float32)
         rows[-1] = 0  # of blank texts
@@ -330,13 +337,21 @@ class TransformerEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         check_integer(self.verbose, "verbose", 0)
 
     def _load(self):
-        encoder = load_encoder(self.encoder)
+        """Return the encoder, which is kept for the next call."""
+        source, encoder = vars(self).get("_loaded", (None, None))
+        if source is not self.encoder:
+            encoder = load_encoder(self.encoder)
+            self._loaded = self.encoder, encoder
         if encoder.max_length is not None and self.max_length > encoder.max_length:
             raise ValueError(
                 f"max_length must be at most {encoder.max_length}, the number of positions of the "
                 f"model, got {self.max_length}"
             )
         return encoder
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_loaded"}
 
     @property
     def n_features_out_(self):

@@ -15,8 +15,8 @@ import numpy as np
 
 from .._utils import caching
 
-#: Smallest number of new texts that are worth a file.
-_LEAST = 32
+#: Smallest number of texts that are looked up, and of new texts that are worth a file.
+LEAST = 32
 
 
 def open_store(memory, key):
@@ -44,7 +44,6 @@ class EmbeddingStore:
 
     def __init__(self, folder):
         self.folder = folder
-        self._blocks = {}
 
     def find(self, texts, width):
         """Look up texts.
@@ -57,23 +56,20 @@ class EmbeddingStore:
         truncated : ndarray of bool, shape (n_texts,)
             Whether the text was truncated.
         """
-        self._read_new_blocks(width)
         known = np.zeros(len(texts), dtype=bool)
         truncated = np.zeros(len(texts), dtype=bool)
         embeddings = np.zeros((len(texts), width), dtype=np.float32)
         digests = _digests(texts)
-        for block in self._blocks.values():
-            rows = np.searchsorted(block["digests"][:, 0], digests[:, 0])
-            rows[rows == len(block["digests"])] = 0
-            hits = np.flatnonzero((block["digests"][rows] == digests).all(axis=1))
-            known[hits] = True
-            embeddings[hits] = block["embeddings"][rows[hits]]
-            truncated[hits] = block["truncated"][rows[hits]]
+        for path in sorted(self.folder.glob("*.npz")) if self.folder.is_dir() else []:
+            found = _find_in_block(path, digests, width)
+            if found is not None:
+                hits, embeddings[hits], truncated[hits] = found
+                known[hits] = True
         return known, embeddings, truncated
 
     def add(self, texts, embeddings, truncated):
         """Store the embeddings of new texts, which must differ from each other."""
-        if len(texts) < _LEAST:
+        if len(texts) < LEAST:
             return
         digests = _digests(texts)
         order = np.argsort(digests[:, 0])
@@ -95,26 +91,34 @@ class EmbeddingStore:
             )
             scratch.unlink(missing_ok=True)
 
-    def _read_new_blocks(self, width):
-        for path in sorted(self.folder.glob("*.npz")) if self.folder.is_dir() else []:
-            if path.name not in self._blocks:
-                block = _read_block(path, width)
-                if block is not None:
-                    self._blocks[path.name] = block
 
+def _find_in_block(path, digests, width):
+    """Look up texts in a file.
 
-def _read_block(path, width):
-    """Return the arrays of a file, or None if it is damaged."""
+    Returns
+    -------
+    found : tuple (hits, embeddings, truncated) or None
+        `hits` are the positions of the texts that the file has. None if it has none of them, or is
+        damaged.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
-            block = {name: file[name] for name in ("digests", "embeddings", "truncated")}
+            stored = file["digests"]
+            n = len(stored)
+            if stored.shape != (n, 2) or n == 0:
+                return None
+            rows = np.searchsorted(stored[:, 0], digests[:, 0])
+            rows[rows == n] = 0
+            hits = np.flatnonzero((stored[rows] == digests).all(axis=1))
+            if len(hits) == 0:
+                return None
+            embeddings = file["embeddings"]
+            truncated = file["truncated"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    n = len(block["digests"])
-    shapes = {"digests": (n, 2), "embeddings": (n, width), "truncated": (n,)}
-    if n == 0 or any(block[name].shape != shape for name, shape in shapes.items()):
+    if embeddings.shape != (n, width) or truncated.shape != (n,):
         return None
-    return block
+    return hits, embeddings[rows[hits]], truncated[rows[hits]]
 
 
 def _digests(texts):

@@ -284,10 +284,27 @@ def test_pickle_and_clone(folder, texts):
     expected = embedder.transform(texts)
     data = pickle.dumps(embedder)
     assert len(data) < 2000  # the weights stay in the folder
-    assert_array_equal(pickle.loads(data).transform(texts), expected)
+    loaded = pickle.loads(data)
+    assert_array_equal(loaded.transform(texts), expected)
+    assert len(pickle.dumps(loaded)) == len(data)
     assert_array_equal(clone(embedder).transform(texts), expected)
     pair = TransformerEmbedder(read_pair(folder))
     assert_array_equal(clone(pair).fit_transform(texts), expected)
+
+
+def test_the_encoder_is_read_once(folder, texts, monkeypatch):
+    from skxmr.transformers import _embedder
+
+    reads = []
+    load = _embedder.load_encoder
+    monkeypatch.setattr(_embedder, "load_encoder", lambda e: reads.append(e) or load(e))
+    pair = read_pair(folder)
+    embedder = TransformerEmbedder(pair).fit(texts)
+    for _ in range(3):
+        embedder.transform(texts[:2])
+    assert reads == [pair]
+    embedder.set_params(encoder=folder).transform(texts[:2])
+    assert reads == [pair, folder]
 
 
 def test_in_a_union_with_column_names(folder, texts):
