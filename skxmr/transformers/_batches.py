@@ -84,7 +84,7 @@ class BatchEncoder:
         embeddings = np.zeros((len(tokens), self.encoder.width), dtype=np.float32)
         lengths = np.array([len(t.ids) for t in tokens], dtype=np.int64)
         batches = token_batches(lengths, self.batch_tokens)
-        self.encoder.model.to(self.device)
+        self.encoder.move(self.device)
         with _evaluating(self.encoder.model), _workers(self.n_workers) as run:
             for batch, rows in run(self._encode_batch, [(tokens, batch) for batch in batches]):
                 embeddings[batch] = rows
@@ -143,10 +143,12 @@ class _evaluating:
         self.was_training = model.training
 
     def __enter__(self):
-        self.model.eval()
+        if self.was_training:  # a visit of all modules takes a millisecond
+            self.model.eval()
 
     def __exit__(self, *error):
-        self.model.train(self.was_training)
+        if self.was_training:
+            self.model.train()
 
 
 class _workers:

@@ -97,6 +97,12 @@ class Encoder:
             positions -= offset + 1
         return int(positions)
 
+    def move(self, device):
+        """Move the model to a device, unless it is there."""
+        current = next(self.model.parameters()).device
+        if current.type != device.type or (device.index is not None and current != device):
+            self.model.to(device)
+
     def pooling(self, asked):
         """Return the pooling for the parameter `pooling`."""
         if asked != "auto":

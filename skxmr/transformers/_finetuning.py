@@ -74,7 +74,7 @@ def fine_tune(encoder, tokens, stages, settings, *, seed, device, n_jobs, checkp
         first = stage + 1
     losses = []
     seconds = []
-    encoder.model.to(device)
+    encoder.move(device)
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices), _threads(n_jobs, device):
         for number in range(first, len(stages)):
