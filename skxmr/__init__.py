@@ -23,7 +23,7 @@ from .calibration import CalibratedRanker
 from .completion import SessionQueryCompleter
 from .indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from .linear import XRLinearClassifier
-from .persistence import load
+from .persistence import load, save
 from .propensity import PropensityReranker
 from .text_ranker import TextRanker, make_text_ranker
 from .tree import LabelTree
@@ -55,5 +55,6 @@ __all__ = [
     "pipeline",
     "propensity",
     "rank",
+    "save",
     "text",
 ]

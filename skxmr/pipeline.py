@@ -10,6 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from ._data.label_examples import LabeledRows, is_rows_and_labels
 from ._data.label_texts import LabelTexts, check_label_rows
 from ._ranking.wrapped import last_ranker, ranking_of, unwrapped
+from ._saving.writing import save_model
 from ._utils.estimators import snapshot
 from .inspection import explain
 
@@ -215,6 +216,32 @@ class Pipeline(sklearn_pipeline.Pipeline):
             As :func:`skxmr.inspection.explain` returns it.
         """
         return explain(self, X, label, feature_names=feature_names, label_name=label_name)
+
+    def save(self, folder):
+        """Save all steps as one folder of arrays and one JSON file, without pickles.
+
+        Steps that are not of skxmr are saved with skops. See :func:`skxmr.save`.
+
+        Parameters
+        ----------
+        folder : str or path
+            Created if it does not exist. A model in it is replaced atomically. Other files in it
+            are not changed.
+
+        Raises
+        ------
+        ImportError
+            If a step is not of skxmr, and skops is not installed.
+        sklearn.exceptions.NotFittedError
+            If the pipeline is not fitted.
+        TypeError, ValueError
+            If a step cannot be saved. The message names it.
+
+        See Also
+        --------
+        skxmr.load : The inverse.
+        """
+        save_model(self, folder)
 
 
 def _check_takes(name, estimator, labels, params):

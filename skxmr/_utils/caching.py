@@ -59,7 +59,8 @@ def key_of(given, params):
     Parameters
     ----------
     given : sequence
-        Matrices, arrays, lists of strings, tuples with a matrix, None. Two matrices are equal if their arrays are.
+        Matrices, arrays, lists of strings, tuples with a matrix, None. Two matrices are equal if
+        their arrays are.
     params : dict
         Values that joblib can hash.
 

@@ -21,6 +21,7 @@ from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import precision_at_k
 from skxmr.pipeline import Pipeline, make_pipeline
 from skxmr.text import NGramTfidfVectorizer
+from skxmr.text_ranker import LabelTextChoice
 
 TITLES, SUBJECTS = titles_with_labels()
 NAMES = sorted({name for row in SUBJECTS for name in row})
@@ -436,6 +437,24 @@ def test_wrong_parameters_are_refused():
         make_text_ranker(use_label_texts="x").fit(TITLES, SUBJECTS)
     with pytest.raises(ValueError, match="label_examples must be None if use_label_texts is False"):
         make_text_ranker(use_label_texts=False).fit(TITLES, SUBJECTS, label_examples=NAMES)
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_a_saved_ranker_is_the_same(ranker, tmp_path, mmap):
+    ranker.save(tmp_path / "model")
+    loaded = skxmr.load(tmp_path / "model", mmap=mmap)
+    assert type(loaded) is TextRanker
+    assert loaded.label_texts_ == ranker.label_texts_
+    assert isinstance(loaded.label_texts_, LabelTextChoice)
+    assert repr(loaded.get_params()) == repr(ranker.get_params())
+    assert_same_rankings(loaded, ranker, DATA.text_test[:50])
+
+
+def test_an_unfitted_ranker_can_be_saved(tmp_path):
+    skxmr.save(make_text_ranker(use_label_texts=True), tmp_path / "model")
+    loaded = skxmr.load(tmp_path / "model")
+    assert loaded.use_label_texts is True
+    assert not hasattr(loaded, "label_texts_")
 
 
 def test_a_failed_fit_leaves_the_choice_of_the_earlier_one(ranker):
