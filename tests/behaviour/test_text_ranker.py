@@ -1,5 +1,7 @@
 """Texts and names of labels in pipelines, and the ranker of texts with recommended settings."""
 
+import copy
+import pickle
 from functools import cache
 
 import numpy as np
@@ -14,6 +16,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.preprocessing import MultiLabelBinarizer, StandardScaler
+from sklearn.utils import estimator_checks
 
 import skxmr
 from skxmr import TextRanker, XRLinearClassifier, make_text_ranker
@@ -257,6 +260,12 @@ DATA = load_catalogue_subjects()
 SOME, SOME_Y = list(DATA.text_train[::40]), DATA.Y_train[::40]
 
 
+@cache
+def few_labels():
+    """Titles with some of 40 subjects."""
+    return titles_with_labels(400, 40)
+
+
 def names_that(help_rankings):
     names = np.array(DATA.label_names, dtype=object)
     return (names if help_rankings else np.roll(names, 1)).tolist()
@@ -333,12 +342,6 @@ def test_texts_of_labels_replace_their_names():
     assert_same_rankings(found, expected)
 
 
-@cache
-def few_labels():
-    """Titles with one of 40 subjects, in which the names occur."""
-    return titles_with_labels(400, 40)
-
-
 def test_parameters_with_a_value_per_row_are_split():
     texts, labels = few_labels()
     Y = MultiLabelBinarizer(sparse_output=True).fit_transform(labels)
@@ -390,6 +393,44 @@ def test_a_ranker_has_the_parameters_of_its_steps():
     assert type(clone(model)) is TextRanker
     with pytest.raises(TypeError, match=r"did you mean beam_width\?"):
         make_text_ranker(beam_size=3)
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda ranker: pickle.loads(pickle.dumps(ranker))]
+)
+def test_copies_are_the_same(ranker, duplicate):
+    found = duplicate(ranker)
+    assert found.label_texts_ == ranker.label_texts_
+    assert_same_rankings(found, ranker, DATA.text_test[:50])
+
+
+def test_another_fit_is_the_same_and_the_number_of_jobs_has_no_effect():
+    first, second = (
+        make_text_ranker(random_state=0, n_jobs=n_jobs).fit(*few_labels()) for n_jobs in (None, 2)
+    )
+    for found in (second, clone(first).fit(*few_labels()), copy.deepcopy(first).fit(*few_labels())):
+        assert found.label_texts_ == first.label_texts_
+        assert_same_rankings(found, first)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "check_do_not_raise_errors_in_init_or_set_params",
+        "check_estimator_cloneable",
+        "check_estimator_repr",
+        "check_estimator_tags_renamed",
+        "check_estimators_unfitted",
+        "check_get_params_invariance",
+        "check_mixin_order",
+        "check_no_attributes_set_in_init",
+        "check_parameters_default_constructible",
+        "check_set_params",
+        "check_valid_tag_types",
+    ],
+)
+def test_scikit_learn_checks_of_estimators_of_texts_pass(check):
+    getattr(estimator_checks, check)("TextRanker", make_text_ranker())
 
 
 def test_a_search_over_a_ranker():
