@@ -81,6 +81,17 @@ class TextRanker(Pipeline):
     See Also
     --------
     make_text_ranker : Makes a TextRanker with recommended settings.
+
+    Examples
+    --------
+    >>> from skxmr import TextRanker, XRLinearClassifier
+    >>> from skxmr.text import NGramTfidfVectorizer
+    >>> steps = [("words", NGramTfidfVectorizer()), ("rank", XRLinearClassifier(random_state=0))]
+    >>> ranker = TextRanker(steps, use_label_texts=True)
+    >>> synonyms = {"cats": ["cats", "felines"]}
+    >>> texts, subjects = ["Cats and felines purr", "Dogs bark"], [["cats"], ["dogs"]]
+    >>> ranker.fit(texts, subjects, label_examples=synonyms).rank(["Felines"], k=1).names
+    [['cats']]
     """
 
     def __init__(

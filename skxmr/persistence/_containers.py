@@ -37,20 +37,27 @@ class PipelineKind(EstimatorKind):
 
 
 def _pack_choice(ranker, part):
-    return {"label_texts": part.value(tuple(ranker.label_texts_), "label_texts_")}
+    choice = getattr(ranker, "label_texts_", None)  # not there if only the steps were fitted
+    return {"label_texts": part.value(choice and tuple(choice), "label_texts_")}
 
 
 def _unpack_choice(ranker, part):
     values = part.value("label_texts")
-    if not isinstance(values, tuple) or len(values) != len(LabelTextChoice._fields):
+    if values is None:
+        return
+    is_choice = isinstance(values, tuple) and len(values) == len(LabelTextChoice._fields)
+    if not is_choice or not _is_valid(LabelTextChoice(*values)):
         part.fail(f"its label_texts are {values!r:.80}")
-    choice = LabelTextChoice(*values)
+    ranker.label_texts_ = LabelTextChoice(*values)
+
+
+def _is_valid(choice):
     measured = [p for p in (choice.with_texts, choice.without_texts) if p is not None]
-    if not isinstance(choice.used, bool) or not isinstance(choice.n_held_out, int):
-        part.fail(f"its label_texts are {values!r:.80}")
-    if not all(isinstance(p, tuple) and all(isinstance(v, float) for v in p) for p in measured):
-        part.fail(f"its label_texts are {values!r:.80}")
-    ranker.label_texts_ = choice
+    are_numbers = all(
+        isinstance(p, tuple) and len(p) == 3 and all(isinstance(value, float) for value in p)
+        for p in measured
+    )
+    return are_numbers and isinstance(choice.used, bool) and isinstance(choice.n_held_out, int)
 
 
 def _step_name(part, step):

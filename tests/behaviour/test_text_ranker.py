@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from datasets import titles_with_labels
 from numpy.testing import assert_array_equal
+from saved_models import manifest_of, write_manifest
 from scipy import sparse as sp
 from sklearn import config_context
 from sklearn.base import clone
@@ -491,11 +492,34 @@ def test_a_saved_ranker_is_the_same(ranker, tmp_path, mmap):
     assert_same_rankings(loaded, ranker, DATA.text_test[:50])
 
 
-def test_an_unfitted_ranker_can_be_saved(tmp_path):
-    skxmr.save(make_text_ranker(use_label_texts=True), tmp_path / "model")
+def test_a_ranker_whose_steps_were_fitted_alone_can_be_saved(tmp_path):
+    steps = make_pipeline(NGramTfidfVectorizer(), XRLinearClassifier(random_state=0))
+    model = TextRanker(steps.fit(TITLES, SUBJECTS).steps, use_label_texts=True)
+    model.save(tmp_path / "model")
     loaded = skxmr.load(tmp_path / "model")
     assert loaded.use_label_texts is True
     assert not hasattr(loaded, "label_texts_")
+    assert_same_rankings(loaded, model)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        3,
+        [True, None, None, 0],
+        {"tuple": [True, None, None]},
+        {"tuple": [1, None, None, 0]},
+        {"tuple": [True, 2.0, None, 0]},
+    ],
+)
+def test_a_damaged_choice_is_refused(tmp_path, wrong):
+    make_text_ranker(random_state=0).fit(TITLES, SUBJECTS).save(tmp_path)
+    manifest = manifest_of(tmp_path)
+    spec = next(spec for spec in manifest["models"] if "label_texts" in spec)
+    spec["label_texts"] = wrong
+    write_manifest(tmp_path, manifest)
+    with pytest.raises(ValueError, match="label_texts"):
+        skxmr.load(tmp_path)
 
 
 def test_a_failed_fit_leaves_the_choice_of_the_earlier_one(ranker):
