@@ -22,10 +22,11 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
     "numpydoc",
-    "myst_parser",
+    "myst_nb",
+    "snippets",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["benchmarks/shortfalls.md", "benchmarks/results", "examples/**/*.ipynb"]
+exclude_patterns = ["benchmarks/shortfalls.md", "benchmarks/results", "examples/*.ipynb"]
 templates_path = ["_templates"]
 default_role = "literal"
 suppress_warnings = ["config.cache"]
@@ -39,6 +40,14 @@ html_show_sphinx = False
 
 myst_enable_extensions = ["deflist", "dollarmath", "colon_fence"]
 myst_heading_anchors = 3
+
+# The Python code of the pages is run. An error in it is a warning of the build.
+nb_custom_formats = {".md": ["snippets.read_page", {"extensions": myst_enable_extensions}]}
+nb_execution_mode = "auto"
+nb_execution_in_temp = True
+nb_execution_show_tb = True
+nb_execution_timeout = 300
+nb_merge_streams = True
 
 autosummary_generate = True
 autodoc_member_order = "bysource"
