@@ -73,7 +73,23 @@ _ARGUMENTS = {
     "query_completion.py": ["--rows", "20000", "--plot", f"{_SCRATCH}/completion.png"],
 }
 #: Shown but not run: they require machines or data that are not available in a build.
-_NOT_RUN = ("dask_cluster",)
+_NOT_RUN = ("annif_backend", "dask_cluster")
+#: From first steps to special ones. Other examples follow, and those that are not run come last.
+_ORDER = (
+    "quickstart",
+    "seeing_the_model",
+    "query_completion",
+    "product_retrieval",
+    "label_disentanglement",
+)
+
+
+def example_order(filename):
+    """Return the sort key of an example."""
+    name = Path(filename).stem
+    if name in _NOT_RUN:
+        return 2, _NOT_RUN.index(name), name
+    return (0, _ORDER.index(name), name) if name in _ORDER else (1, 0, name)
 
 
 def example_arguments(gallery_conf, script_vars):
@@ -89,7 +105,7 @@ sphinx_gallery_conf = {
     "filename_pattern": rf"/(?!{'|'.join(_NOT_RUN)})[^/]*\.py$",
     "ignore_pattern": r"completion_app",
     "reset_argv": "conf.example_arguments",
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "conf.example_order",
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_signature": False,

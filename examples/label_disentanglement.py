@@ -14,6 +14,8 @@ unseen titles with one cluster per label and with two.
 Without a folder, it uses the sample of skxmr.
 """
 
+# sphinx_gallery_thumbnail_path = "images/thumbnails/label_disentanglement.png"
+
 import argparse
 import time
 
