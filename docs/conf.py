@@ -48,6 +48,8 @@ nb_execution_in_temp = True
 nb_execution_show_tb = True
 nb_execution_timeout = 300
 nb_merge_streams = True
+# Estimators are shown as text: their diagrams have a style and scripts of their own.
+nb_mime_priority_overrides = [("*", "text/html", None)]
 
 autosummary_generate = True
 autodoc_member_order = "bysource"
