@@ -67,6 +67,9 @@ if os.environ.get("SKXMR_DOCS_ONLINE"):
         "sklearn": ("https://scikit-learn.org/stable", None),
     }
 
+# A bar of tqdm would be on the page with all its states.
+os.environ["TQDM_DISABLE"] = "1"
+
 # Arguments of the examples. With these, each takes seconds and writes only to a scratch folder.
 _SCRATCH = tempfile.mkdtemp(prefix="skxmr-docs-")
 _ARGUMENTS = {
