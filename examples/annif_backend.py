@@ -226,15 +226,21 @@ class WordsAnalyzer(Analyzer):
 # The command
 # -----------
 # Annif finds backends in a table of functions, one for each name.
+def register():
+    """Make the backend and the analyzer of this file known to Annif."""
+    annif.backend._backend_fns[SkxmrBackend.name] = lambda: SkxmrBackend
+    annif.analyzer.register_analyzer(WordsAnalyzer)
+
+
 def run_annif(arguments):
     """Run Annif's command with the backend and the analyzer of this file."""
-    # Pickled vectorizers contain the analyzer: its module needs a name that can be imported.
+    # The pickled vectorizer refers to the analyzer by its module, which "__main__" would not be in
+    # other programs.
     sys.path.insert(0, str(Path(__file__).parent))
     import annif_backend
     from annif.cli import cli
 
-    annif.backend._backend_fns["skxmr"] = lambda: annif_backend.SkxmrBackend
-    annif.analyzer.register_analyzer(annif_backend.WordsAnalyzer)
+    annif_backend.register()
     cli.main(arguments, prog_name="annif")
 
 

@@ -326,5 +326,5 @@ class _Lookup:
             if counts:
                 warnings.warn(
                     f"{sum(counts.values())} subjects {message}, such as {next(iter(counts))!r}",
-                    stacklevel=5,
+                    stacklevel=4,
                 )
