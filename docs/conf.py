@@ -64,7 +64,7 @@ _ARGUMENTS = {
     "query_completion.py": ["--rows", "20000", "--plot", f"{_SCRATCH}/completion.png"],
 }
 #: Shown but not run: they require machines or data that are not available in a build.
-_NOT_RUN = ("dask_cluster",)
+_NOT_RUN = ("annif_backend", "dask_cluster")
 
 
 def example_arguments(gallery_conf, script_vars):

@@ -69,7 +69,8 @@ class SkxmrBackend(TfidfVectorizerMixin, AnnifLearningBackend):
     name = "skxmr"
 
     MODEL_FOLDER = "skxmr-model"
-    TRAIN_FILE = "skxmr-train-{}.npz"
+    TRAIN_FEATURES = "skxmr-train.npz"
+    TRAIN_SUBJECTS = "skxmr-train.json"
     TYPES = {
         "n_trees": int,
         "max_clusters_per_label": int,
@@ -104,20 +105,21 @@ class SkxmrBackend(TfidfVectorizerMixin, AnnifLearningBackend):
         if corpus == "cached":
             self.info("reusing cached training data from previous run")
             self.initialize_vectorizer()
-            X, Y = (sp.load_npz(self._train_path(name)) for name in "XY")
+            X, subjects = self._cached_data()
         else:
-            X, Y = self._training_data(corpus, params)
-        uris = self._uris()
+            X, subjects = self._training_data(corpus, params)
+        names = {subject.uri: self._name(subject) for _, subject in self.project.subjects.active}
+        with_documents = {uri for row in subjects for uri in row}
         examples = None
         if boolean(params["subject_names"]):
-            examples = self.vectorizer.transform(self._names())
+            examples = self.vectorizer.transform(names.values())
         else:
-            used = np.flatnonzero(Y.getnnz(axis=0))
-            uris, Y = [uris[column] for column in used], Y[:, used]
-        self.info(f"training on {X.shape[0]} documents with {Y.shape[1]} subjects")
+            names = {uri: name for uri, name in names.items() if uri in with_documents}
+        self.info(f"training on {len(subjects)} documents with {len(names)} subjects")
         given = {name: kind(params[name]) for name, kind in self.TYPES.items() if name in params}
         model = XRLinearClassifier(**given, n_jobs=jobs or -1, random_state=0)
-        model.fit(X, Y, label_names=uris, label_examples=examples)
+        Y = indicator(subjects, list(names))
+        model.fit(X, Y, label_names=list(names), label_examples=examples)
         self._save(model)
 
     def _training_data(self, corpus, params):
@@ -131,13 +133,20 @@ class SkxmrBackend(TfidfVectorizerMixin, AnnifLearningBackend):
             "ngram_range": (1, int(params["ngram"])),
         }
         X = self.create_vectorizer(texts, vectorizer_params)
-        binarizer = MultiLabelBinarizer(classes=self._uris(), sparse_output=True)
-        Y = binarizer.fit_transform(self._subjects_of(corpus.documents))
-        complete = np.flatnonzero((X.getnnz(axis=1) > 0) & (Y.getnnz(axis=1) > 0))
-        X, Y = X[complete], Y[complete]
-        for name, matrix in zip("XY", (X, Y), strict=True):
-            sp.save_npz(self._train_path(name), matrix)
-        return X, Y
+        subjects = self._subjects_of(corpus.documents)
+        rows = [i for i, n in enumerate(X.getnnz(axis=1)) if n and subjects[i]]
+        X, subjects = X[rows], [subjects[i] for i in rows]
+        sp.save_npz(Path(self.datadir, self.TRAIN_FEATURES), X)
+        Path(self.datadir, self.TRAIN_SUBJECTS).write_text(json.dumps(subjects))
+        return X, subjects
+
+    def _cached_data(self):
+        """Return what `_training_data` has saved."""
+        features = Path(self.datadir, self.TRAIN_FEATURES)
+        if not features.exists():
+            raise NotInitializedException(f"{features} not found", backend_id=self.backend_id)
+        subjects = json.loads(Path(self.datadir, self.TRAIN_SUBJECTS).read_text())
+        return sp.load_npz(features), subjects
 
     def _learn(self, corpus, params):
         """Add documents as nearest neighbors, and subjects that are new to the model."""
@@ -145,15 +154,18 @@ class SkxmrBackend(TfidfVectorizerMixin, AnnifLearningBackend):
         documents = list(corpus.documents)
         X = self.vectorizer.transform([document.text for document in documents])
         subjects = self._subjects_of(documents)
-        known = set(self._model.classes_)
         model = skxmr.load(Path(self.datadir, self.MODEL_FOLDER))
-        if set().union(*subjects) <= known:
-            model.add_neighbors(X, subjects)
+        known = model.classes_.tolist()
+        new = sorted({uri for row in subjects for uri in row}.difference(known))
+        if new:
+            # New subjects learn from the other documents what distinguishes them.
+            X_train, trained = self._cached_data()
+            X = sp.vstack([X_train, X], format="csr")
+            model.add_labels(X, indicator(trained + subjects, known + new), label_names=new)
+        elif model.neighbors_ is None:
+            raise NotSupportedException("learning known subjects requires n_neighbors")
         else:
-            X_train, Y_train = (sp.load_npz(self._train_path(name)) for name in "XY")
-            uris = np.array(self._uris(), dtype=object)
-            trained = [uris[row.indices].tolist() for row in Y_train]
-            model.add_labels(sp.vstack([X_train, X], format="csr"), trained + subjects)
+            model.add_neighbors(X, indicator(subjects, known))
         self._save(model)
 
     def _suggest_batch(self, documents, params):
@@ -174,21 +186,21 @@ class SkxmrBackend(TfidfVectorizerMixin, AnnifLearningBackend):
         self._model = None
         self._excluded = None
 
-    def _train_path(self, name):
-        return Path(self.datadir, self.TRAIN_FILE.format(name))
-
-    def _uris(self):
-        return [subject.uri for _, subject in self.project.subjects.active]
-
-    def _names(self):
-        """Return the name of each subject in the language of the project."""
-        language = self.project.vocab_lang
-        return [subject.labels[language] or "" for _, subject in self.project.subjects.active]
+    def _name(self, subject):
+        """Return the name of a subject in the language of the project."""
+        return subject.labels[self.project.vocab_lang] or ""
 
     def _subjects_of(self, documents):
         """Return the URIs of the subjects of each document."""
         subjects = self.project.subjects
         return [[subjects[i].uri for i in document.subject_set] for document in documents]
+
+
+def indicator(subjects, uris):
+    """Return subjects as a sparse matrix with one column per URI; others are left out."""
+    known = set(uris)
+    rows = [[uri for uri in row if uri in known] for row in subjects]
+    return MultiLabelBinarizer(classes=uris, sparse_output=True).fit_transform(rows)
 
 
 # %%
