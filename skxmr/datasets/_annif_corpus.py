@@ -118,7 +118,7 @@ def load_annif_corpus(path, *, vocabulary=None, require_subjects=True):
     (['The sea', 'Ships'], [['http://example.org/1', 'http://example.org/2'], []])
     """
     path = as_path(path, "path")
-    if vocabulary is not None and not {"uris", "names"} <= set(vocabulary):
+    if vocabulary is not None and not _is_vocabulary(vocabulary):
         raise TypeError(
             f"vocabulary must be the result of load_annif_vocabulary, got {vocabulary!r:.80}"
         )
@@ -140,6 +140,10 @@ def load_annif_corpus(path, *, vocabulary=None, require_subjects=True):
     )
 
 
+def _is_vocabulary(value):
+    return isinstance(value, dict) and {"uris", "names"} <= value.keys()
+
+
 def _documents(path, require_subjects):
     """Return the documents of a folder or a file."""
     if path.is_dir():
@@ -148,11 +152,11 @@ def _documents(path, require_subjects):
     if suffix == ".csv":
         return _read_csv(path, require_subjects)
     if suffix == ".jsonl":
-        return (_parse_json_document(line, where) for where, line in _places(path))
-    return (_parse_tsv_line(line, where, require_subjects) for where, line in _places(path))
+        return (_parse_json_document(line, where) for where, line in _located_lines(path))
+    return (_parse_tsv_line(line, where, require_subjects) for where, line in _located_lines(path))
 
 
-def _places(path):
+def _located_lines(path):
     """Yield the position and the content of each line."""
     for number, line in text_lines(path):
         yield f"{path}, line {number}", line

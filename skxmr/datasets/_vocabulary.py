@@ -282,7 +282,7 @@ def _by_language(graph, concept, each):
     """Return the values of a property by language."""
     found = {}
     for value in graph.objects(concept, each):
-        label = " ".join(str(value).split())
+        label = str(value).strip()
         if label:
             found.setdefault(getattr(value, "language", None) or "", []).append(label)
     return found

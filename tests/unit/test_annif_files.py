@@ -242,9 +242,10 @@ def test_wrong_paths(tmp_path, load):
         load(tmp_path / "none.tsv")
 
 
-def test_wrong_vocabulary(tmp_path):
+@pytest.mark.parametrize("vocabulary", ["subjects.tsv", 3, {"uris": []}])
+def test_wrong_vocabulary(tmp_path, vocabulary):
     with pytest.raises(TypeError, match="vocabulary must be the result of load_annif_vocabulary"):
-        load_annif_corpus(written(tmp_path, "a.tsv", TSV), vocabulary="subjects.tsv")
+        load_annif_corpus(written(tmp_path, "a.tsv", TSV), vocabulary=vocabulary)
 
 
 # Vocabularies
