@@ -2,14 +2,21 @@
 
 import csv
 import gzip
+import io
 import json
 import lzma
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from strategies import examples
 
 from skxmr.datasets import load_annif_corpus, load_annif_vocabulary, load_fasttext
 
 SEA, SHIP = "http://example.org/sea", "http://example.org/ship"
+TMP = settings(parent=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+ROWS = st.lists(st.tuples(TEXT, st.lists(st.sampled_from([SEA, SHIP]), unique=True)), min_size=1)
 TSV = f"The sea\t<{SEA}>\nShips at sea\t<{SHIP}> <{SEA}>\nNothing\t\n"
 BOM = "\ufeff"
 
@@ -46,6 +53,26 @@ def test_tsv_corpus(tmp_path, name, content):
     assert corpus.document_ids == [None] * 3
     assert corpus.metadata == [{}] * 3
     assert corpus.n_left_out == 0
+
+
+@TMP
+@given(rows=ROWS)
+def test_any_text_in_tsv(tmp_path, rows):
+    rows = [("x" + text.translate(dict.fromkeys(map(ord, "\t\n"))), uris) for text, uris in rows]
+    content = "\n".join(f"{text}\t{' '.join(uris)}" for text, uris in rows)
+    corpus = load_annif_corpus(written(tmp_path, "any.tsv", content))
+    assert list(zip(corpus.texts, corpus.labels, strict=True)) == rows
+
+
+@TMP
+@given(rows=ROWS)
+def test_any_text_in_csv(tmp_path, rows):
+    rows = [("x" + text, uris) for text, uris in rows]
+    content = io.StringIO(newline="")
+    writer = csv.writer(content, quoting=csv.QUOTE_ALL)
+    writer.writerows([["text", "subject_uris"], *((text, " ".join(uris)) for text, uris in rows)])
+    corpus = load_annif_corpus(written(tmp_path, "any.csv", content.getvalue()))
+    assert list(zip(corpus.texts, corpus.labels, strict=True)) == rows
 
 
 def test_tsv_quotes_are_part_of_the_text(tmp_path):
