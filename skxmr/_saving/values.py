@@ -2,6 +2,7 @@
 
 import math
 import numbers
+from collections import UserList
 
 import numpy as np
 
@@ -64,6 +65,8 @@ def encode(value, part, where):
 
 
 def _encode_container(value, part, where):
+    if isinstance(value, UserList):  # the columns of the remainder in scikit-learn before 1.9
+        return _encode_items(value.data, part, where)
     if type(value) is list:
         return _encode_items(value, part, where)
     if type(value) is tuple:
