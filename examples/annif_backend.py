@@ -77,7 +77,7 @@ class SkxmrBackend(TfidfVectorizerMixin, AnnifLearningBackend):
         "C": float,
         "beam_width": int,
         "prune_threshold": float,
-        "n_neighbors": lambda text: None if text == "None" else int(text),
+        "n_neighbors": lambda text: number_of_neighbors(text),
         "neighbor_weight": float,
     }
     DEFAULT_PARAMETERS = {"min_df": 1, "ngram": 1, "subject_names": True}
@@ -194,6 +194,13 @@ class SkxmrBackend(TfidfVectorizerMixin, AnnifLearningBackend):
         """Return the URIs of the subjects of each document."""
         subjects = self.project.subjects
         return [[subjects[i].uri for i in document.subject_set] for document in documents]
+
+
+def number_of_neighbors(text):
+    """Return the value of n_neighbors: None, "auto" or a number."""
+    if text == "None":
+        return None
+    return text if text == "auto" else int(text)
 
 
 def indicator(subjects, uris):

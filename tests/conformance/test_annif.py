@@ -12,6 +12,7 @@ import pytest
 from datasets import titles_with_labels
 from scipy import sparse as sp
 
+import skxmr
 from skxmr.datasets import load_annif_corpus, load_annif_vocabulary
 from skxmr.metrics import f1_at_k, ndcg_at_k, precision_at_k
 
@@ -187,11 +188,11 @@ class TestBackend:
         assert self.f1(command, tmp_path, corpus) == expected
 
     def test_parameters_are_used(self, command, tmp_path, corpus):
-        command("train", "ours", corpus, "-j", 1, "-b", "skxmr.n_trees=2", "-b", "skxmr.limit=2")
-        import skxmr
-
+        given = {"n_trees": 2, "C": 0.5, "n_neighbors": None}
+        options = [word for name in given for word in ("-b", f"skxmr.{name}={given[name]}")]
+        command("train", "ours", corpus, "-j", 1, *options)
         model = skxmr.load(tmp_path / "data" / "projects" / "ours" / "skxmr-model")
-        assert model.n_trees == 2
+        assert given.items() <= model.get_params().items()
 
     def test_deprecated_subjects_are_not_suggested(self, command, vocabulary_file, corpus):
         command("train", "ours", corpus, "-j", 1)
