@@ -16,8 +16,8 @@ from ._layers import (
     divide_into_chunks,
     read_chunk,
 )
-from ._library import FLOAT, INT, ISA, MAX_INT, Cancelled, check_array
-from ._neighbors import LabeledRows, NeighborRows, pack_rows
+from ._library import FLOAT, INT, ISA, MAX_INT, Cancelled, check_array, check_offsets
+from ._neighbors import NeighborRows, StoredRows, pack_rows
 from ._ngrams import (
     ANALYZERS,
     MAX_TEXT_BYTES,
@@ -52,6 +52,7 @@ from ._sparse import (
     csr_top_k,
     csr_transpose,
 )
+from ._terms import TERM_DTYPES, Terms
 from ._texts import Texts, find_prefixes, sort_texts
 from ._training import (
     FOR_ALL,
@@ -83,6 +84,7 @@ __all__ = [
     "NOOP",
     "NORMS",
     "SIGMOID",
+    "TERM_DTYPES",
     "WEIGHT_DTYPES",
     "AppendableArray",
     "CSRView",
@@ -93,7 +95,6 @@ __all__ = [
     "EmbeddingRows",
     "Frontier",
     "LabelRestrictionView",
-    "LabeledRows",
     "Layer",
     "Learner",
     "ModelView",
@@ -110,10 +111,13 @@ __all__ = [
     "SearchParams",
     "SiblingWeights",
     "SortedPositions",
+    "StoredRows",
+    "Terms",
     "Texts",
     "TrainParams",
     "aligned_empty",
     "check_array",
+    "check_offsets",
     "chunk_pointers",
     "combine",
     "compile_chunk",

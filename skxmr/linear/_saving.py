@@ -7,8 +7,8 @@ import warnings
 import numpy as np
 
 from .._core import Layer
+from .._saving.labels import pack_labels
 from .._utils.folder import LATEST, VERSION
-from .._utils.texts import pack_strings
 from ..indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from ..tree import LabelTree
 from ._params import check_params
@@ -24,7 +24,7 @@ KEYS = frozenset(
 )
 TREE_KEYS = frozenset(["n_levels", "max_copies", "weight_dtype"])
 
-#: Parameters that folders before format 7 lack. They have their defaults then.
+#: Parameters that are missing where all of them have their defaults and no column is dense.
 DENSE_PARAMETERS = (
     "dense_columns",
     "dense_use",
@@ -88,7 +88,7 @@ def classifier_state(estimator):
         "threshold": fitted.threshold,
         "n_iter": int(fitted.n_iter),
         "container": fitted.container,
-        "classes": _pack_labels(arrays, "classes", fitted.classes.values),
+        "classes": pack_labels(arrays, "classes", fitted.classes.values),
     }
     if fitted.neighbors is not None:
         _pack_rows(arrays, checksums, fitted.neighbors, neighbor_file)
@@ -97,12 +97,12 @@ def classifier_state(estimator):
     content |= _pack_dense_columns(arrays, checksums, estimator, params)
     if fitted.feature_names is not None:
         names = fitted.feature_names.values
-        content["feature_names"] = _pack_labels(arrays, "feature_names", names)
+        content["feature_names"] = pack_labels(arrays, "feature_names", names)
     return content, arrays, checksums
 
 
 def _pack_rows(arrays, checksums, rows, file_of):
-    """Add the arrays of LabeledRows to the arrays."""
+    """Add the arrays of StoredRows to the arrays."""
     arrays |= {file_of(name): array for name, array in rows.arrays.items()}
     checksums |= {file_of(name): crc for name, crc in rows.checksums.items()}
     if rows.source is not None:
@@ -117,8 +117,8 @@ def embedding_file(name):
 def _pack_dense_columns(arrays, checksums, estimator, params):
     """Add embeddings to the arrays; return what the manifest has of dense columns.
 
-    Without any, and if the parameters are the defaults, the folder is that of an earlier format, so
-    that earlier releases read it.
+    Without any, and if the parameters are the defaults, these are left out, so that the folder has
+    the earlier format. Otherwise, the content has the "version" of the format that it needs.
     """
     fitted = estimator._fitted
     defaults = type(estimator)().get_params(deep=False)
@@ -161,20 +161,6 @@ def _pack_indexer(arrays, tree, first):
     arrays |= {f"indexer.child_ptr.{i}": pointers for i, pointers in enumerate(tree.child_ptr)}
     arrays["indexer.slot_label"] = tree.slot_label
     return {"class": "LabelTree", "n_levels": tree.n_levels}
-
-
-def _pack_labels(arrays, name, labels):
-    """Add labels to the arrays; return how they are stored."""
-    labels = np.asarray(labels)
-    if labels.dtype.kind in "biuf":
-        arrays[name] = labels
-        return "numbers"
-    if labels.dtype.kind not in "UO" or not all(isinstance(label, str) for label in labels):
-        raise TypeError(f"only numbers and strings can be saved as {name}, got {labels.dtype}")
-    data, pointers = pack_strings(labels)
-    arrays[f"{name}.bytes"] = data
-    arrays[f"{name}.pointers"] = pointers
-    return "object" if labels.dtype.kind == "O" else labels.dtype.str
 
 
 def _plain_params(estimator):
