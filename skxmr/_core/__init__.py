@@ -17,7 +17,7 @@ from ._layers import (
     read_chunk,
 )
 from ._library import FLOAT, INT, ISA, MAX_INT, Cancelled, check_array, check_offsets
-from ._neighbors import LabeledRows, NeighborRows, pack_rows
+from ._neighbors import NeighborRows, StoredRows, pack_rows
 from ._ngrams import (
     ANALYZERS,
     MAX_TEXT_BYTES,
@@ -95,7 +95,6 @@ __all__ = [
     "EmbeddingRows",
     "Frontier",
     "LabelRestrictionView",
-    "LabeledRows",
     "Layer",
     "Learner",
     "ModelView",
@@ -112,6 +111,7 @@ __all__ = [
     "SearchParams",
     "SiblingWeights",
     "SortedPositions",
+    "StoredRows",
     "Terms",
     "Texts",
     "TrainParams",

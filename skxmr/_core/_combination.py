@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._library import FLOAT, INT, KERNELS, LONG, check, ffi, lib, pointer
-from ._neighbors import LabeledRows
+from ._neighbors import StoredRows
 from ._restriction import NumberSets, sets_view
 from ._search import BAD_ROW, pad_ranking
 
@@ -27,7 +27,7 @@ class NeighborList(NamedTuple):
 
     Attributes
     ----------
-    rows : LabeledRows
+    rows : StoredRows
     n_neighbors : int
     power : float
         The weight of a neighbor is its similarity to the power, divided by the sum over all
@@ -40,7 +40,7 @@ class NeighborList(NamedTuple):
         As for `rows.find`, for a RowCombiner. 0 compares all rows of EmbeddingRows.
     """
 
-    rows: LabeledRows
+    rows: StoredRows
     n_neighbors: int
     power: float
     weight: float

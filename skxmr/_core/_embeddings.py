@@ -7,14 +7,14 @@ import scipy.sparse as sp
 
 from ._arrays import aligned_empty
 from ._library import FLOAT, INT, KERNELS, SIGNED_BYTE, check, ffi, lib, pointer
-from ._neighbors import LabeledRows
+from ._neighbors import StoredRows
 from ._sparse import CSRView
 
 #: Maximum number of dimensions.
 MAX_DIMS = lib.SKX_MAX_DIMS
 
 
-class EmbeddingRows(LabeledRows):
+class EmbeddingRows(StoredRows):
     """Training rows that are stored as embeddings of one byte per dimension.
 
     The embedding of a row, or of a query, consists of the last columns of its features.
@@ -22,11 +22,11 @@ class EmbeddingRows(LabeledRows):
     Parameters
     ----------
     n_features, n_labels, source, n_given, checksums
-        As of LabeledRows.
+        As of StoredRows.
     n_dims : int
         Number of dimensions.
     **arrays
-        Those of LabeledRows, and vectors, scales : the rows, from `pack_embeddings`.
+        Those of StoredRows, and vectors, scales : the rows, from `pack_embeddings`.
     """
 
     ROW_DTYPES: ClassVar[dict[str, np.dtype]] = {"vectors": SIGNED_BYTE, "scales": FLOAT}
@@ -60,7 +60,7 @@ class EmbeddingRows(LabeledRows):
         n_neighbors: int,
         n_candidates: int,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Find the rows with the most similar embeddings; see LabeledRows.
+        """Find the rows with the most similar embeddings; see StoredRows.
 
         If `labels` is None, all rows are compared with every query.
         """
@@ -84,13 +84,13 @@ class EmbeddingRows(LabeledRows):
         return neighbors, similarity
 
     def row_arrays(self, kept: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the arrays of some rows; see LabeledRows."""
+        """Return the arrays of some rows; see StoredRows."""
         vectors = aligned_empty(int(kept.sum()) * self.stride, SIGNED_BYTE)
         vectors.reshape(-1, self.stride)[:] = self._matrix()[kept]
         return {"vectors": vectors, "scales": self.arrays["scales"][kept]}
 
     def joined_row_arrays(self, kept: np.ndarray, others: "EmbeddingRows") -> dict[str, np.ndarray]:
-        """Return the arrays of some rows and of others; see LabeledRows."""
+        """Return the arrays of some rows and of others; see StoredRows."""
         n_kept = int(kept.sum())
         vectors = aligned_empty((n_kept + others.n_rows) * self.stride, SIGNED_BYTE)
         rows = vectors.reshape(-1, self.stride)

@@ -12,7 +12,7 @@ from ._sparse import CSRView, csr_fault
 from ._view import CStruct, CView
 
 
-class LabeledRows(CView):
+class StoredRows(CView):
     """Training rows among which nearest neighbors are found, and their labels.
 
     Subclasses say in what form the rows are stored. Any content of the arrays is safe as long as
@@ -193,15 +193,15 @@ class LabeledRows(CView):
         """Set the fields of the C struct that store the rows."""
 
 
-class NeighborRows(LabeledRows):
+class NeighborRows(StoredRows):
     """Training rows that are stored sparsely.
 
     Parameters
     ----------
     n_features, n_labels, source, n_given, checksums
-        As of LabeledRows.
+        As of StoredRows.
     **arrays
-        Those of LabeledRows, and word_ptr, words : the rows, from `pack_rows`.
+        Those of StoredRows, and word_ptr, words : the rows, from `pack_rows`.
     """
 
     ROW_DTYPES: ClassVar[dict[str, np.dtype]] = {"word_ptr": LONG, "words": WORD}
@@ -226,7 +226,7 @@ class NeighborRows(LabeledRows):
         n_neighbors: int,
         n_candidates: int,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Find the most similar rows; see LabeledRows."""
+        """Find the most similar rows; see StoredRows."""
         neighbors = np.empty((end - begin, n_neighbors), INT)
         similarity = np.empty((end - begin, n_neighbors), FLOAT)
         params = ffi.new("skx_neighbor_params *", [n_neighbors, n_candidates])
@@ -246,7 +246,7 @@ class NeighborRows(LabeledRows):
         return neighbors, similarity
 
     def row_arrays(self, kept: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the arrays of some rows; see LabeledRows."""
+        """Return the arrays of some rows; see StoredRows."""
         lengths = np.diff(self.arrays["word_ptr"])
         words = self.arrays["words"]
         if not kept.all():
@@ -254,7 +254,7 @@ class NeighborRows(LabeledRows):
         return {"word_ptr": indptr_of(lengths[kept]), "words": words}
 
     def joined_row_arrays(self, kept: np.ndarray, others: "NeighborRows") -> dict[str, np.ndarray]:
-        """Return the arrays of some rows and of others; see LabeledRows."""
+        """Return the arrays of some rows and of others; see StoredRows."""
         own = self.row_arrays(kept)
         added = own["word_ptr"][-1] + others.arrays["word_ptr"][1:]
         return {

@@ -9,10 +9,10 @@ from .._core import (
     FLOAT,
     INT,
     CSRView,
-    LabeledRows,
     LabelRestrictionView,
     NeighborList,
     RowCombiner,
+    StoredRows,
     combine,
 )
 from .._data.features import DenseColumns
@@ -62,19 +62,19 @@ class WeightedNeighbors(NamedTuple):
 
     Attributes
     ----------
-    rows : LabeledRows
+    rows : StoredRows
     weighting : NeighborWeighting
     among_all : bool
         Whether all rows are compared with a query, instead of those of the labels ranked highest.
     """
 
-    rows: LabeledRows
+    rows: StoredRows
     weighting: NeighborWeighting
     among_all: bool = False
 
     @classmethod
     def of(
-        cls, rows: LabeledRows, weighting: NeighborWeighting, *, among_all: bool = False
+        cls, rows: StoredRows, weighting: NeighborWeighting, *, among_all: bool = False
     ) -> "WeightedNeighbors":
         """Return the same with at most as many neighbors as there are rows."""
         n_neighbors = min(weighting.n_neighbors, rows.n_rows)

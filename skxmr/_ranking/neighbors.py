@@ -7,8 +7,8 @@ import scipy.sparse as sp
 
 from .._core import (
     EmbeddingRows,
-    LabeledRows,
     NeighborRows,
+    StoredRows,
     csr_hash_rows,
     csr_rows_equal,
     csr_transpose,
@@ -58,7 +58,7 @@ def make_embedding_rows(examples: Examples, n_dims: int) -> EmbeddingRows:
     return _of_examples(make, arrays, examples, order)
 
 
-def make_rows_like(rows: LabeledRows, examples: Examples) -> LabeledRows:
+def make_rows_like(rows: StoredRows, examples: Examples) -> StoredRows:
     """Make rows of examples that are stored as the given ones are."""
     if isinstance(rows, EmbeddingRows):
         return make_embedding_rows(examples, rows.n_dims)
@@ -84,18 +84,18 @@ def _by_label(Y):
     return np.argsort(first, kind="stable")
 
 
-def join_neighbor_rows(rows: LabeledRows, examples: Examples) -> LabeledRows:
+def join_neighbor_rows(rows: StoredRows, examples: Examples) -> StoredRows:
     """Add examples to neighbor rows. Their row numbers continue those of the rows.
 
     Parameters
     ----------
-    rows : LabeledRows
+    rows : StoredRows
     examples : Examples
         They have the labels of the rows.
 
     Returns
     -------
-    rows : LabeledRows
+    rows : StoredRows
 
     Raises
     ------
@@ -108,22 +108,22 @@ def join_neighbor_rows(rows: LabeledRows, examples: Examples) -> LabeledRows:
 
 
 def update_neighbor_rows(
-    rows: LabeledRows, examples: Examples, renumbered: np.ndarray
-) -> LabeledRows:
+    rows: StoredRows, examples: Examples, renumbered: np.ndarray
+) -> StoredRows:
     """Add examples with new labels to neighbor rows.
 
     An example replaces an equal row that has the same labels apart from the new ones.
 
     Parameters
     ----------
-    rows : LabeledRows
+    rows : StoredRows
     examples : Examples
     renumbered : ndarray of int32
         Column in the labels of the examples, for each label of the rows.
 
     Returns
     -------
-    rows : LabeledRows
+    rows : StoredRows
 
     Raises
     ------
@@ -146,13 +146,13 @@ def without_labels(rows, kept):
 
     Parameters
     ----------
-    rows : LabeledRows
+    rows : StoredRows
     kept : ndarray of int32
         The labels that stay, in increasing order. They are numbered in this order.
 
     Returns
     -------
-    rows : LabeledRows or None
+    rows : StoredRows or None
         Rows without labels are left out. None if all are.
     """
     _check_content(rows)

@@ -158,6 +158,6 @@ class PartReader:
         names = set(cls._get_param_names())
         self.reader.check_known(params, names, f"parameter of {cls.__name__}")
         missing = sorted(names - params.keys())
-        if missing and self.reader.manifest["version"] == VERSION:
+        if missing and self.reader.manifest["version"] >= VERSION:
             self.fail(f"the parameter {missing[0]!r} is missing")
         return {name: decode(value, self) for name, value in params.items()}

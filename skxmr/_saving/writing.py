@@ -5,7 +5,7 @@ import warnings
 
 from sklearn.utils.validation import check_is_fitted
 
-from .._utils.folder import write_folder
+from .._utils.folder import VERSION, write_folder
 from .foreign import FOREIGN, dump_foreign
 from .kinds import base_kind_of, kind_of
 from .labels import pack_labels
@@ -57,8 +57,8 @@ def _described(model, cls):
     fields = writer.models[-1]
     if fields["class"] == SINGLE and len(writer.models) == 1:
         part = writer.parts[-1]
-        return fields, part.arrays, part.checksums, {}
-    content = {"class": fields["class"], "models": writer.models}
+        return {**fields, "version": writer.version}, part.arrays, part.checksums, {}
+    content = {"class": fields["class"], "models": writer.models, "version": writer.version}
     return content, *writer.merged()
 
 
@@ -71,9 +71,12 @@ class ModelWriter:
         The fields of each model. Models come after those that they contain.
     parts : list of PartWriter
         Their arrays and files.
+    version : int
+        Version of the format that they need.
     """
 
     def __init__(self):
+        self.version = VERSION
         self.models = []
         self.parts = []
         self._known = {}
@@ -97,6 +100,7 @@ class ModelWriter:
             fields = self._describe_foreign(model, part, where)
         else:
             fields = {"class": kind.name, **kind.describe(model, part)}
+        self.version = max(self.version, fields.pop("version", VERSION))
         self.models.append(fields)
         self.parts.append(part)
         return len(self.models) - 1

@@ -5,8 +5,8 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse as sp
 
-from .._core import CSRView
-from .._data.features import DenseColumns, with_leading_columns
+from .._core import CSRView, csr_hash_rows
+from .._data.features import DenseColumns, leading_columns, with_leading_columns
 from .._ranking.ensemble import TreeEnsemble, WeightedNeighbors
 from .._ranking.neighbors import make_embedding_rows, make_neighbor_rows
 
@@ -30,14 +30,17 @@ class HeldOut:
     tree : TreeRanker
         Trained on the others.
     columns : DenseColumns
+    embedded : Examples or None
+        The others with all columns, if the last ones are embeddings.
     """
 
-    def __init__(self, view, Y, others, tree, columns):
+    def __init__(self, view, Y, others, tree, columns, embedded):
         self.view = view
         self.Y = Y
         self.others = others
         self.tree = tree
         self.columns = columns
+        self.embedded = embedded
 
     @cached_property
     def neighbor_rows(self):
@@ -46,8 +49,8 @@ class HeldOut:
 
     @cached_property
     def embedding_rows(self):
-        """The others as EmbeddingRows, one for each that is distinct without its embedding."""
-        return make_embedding_rows(self.others, self.columns.n_dense)
+        """The others as EmbeddingRows."""
+        return make_embedding_rows(self.embedded, self.columns.n_dense)
 
     def ranker(self, weighting=None, dense_weighting=None, *, among_all=False):
         """Return a ranker that combines the tree with neighbors among the others.
@@ -102,10 +105,13 @@ def hold_out(examples, n_rows, train, columns=None, embedded=None):
         return None
     others = _take_examples(examples, kept)
     tree = train(others)
-    X = examples.X if embedded is None else embedded.X
+    X = examples.X
+    if embedded is not None:
+        X = embedded.X
+        embedded = _take_examples(embedded, _others_of(embedded, examples, held))
     columns = DenseColumns(X.shape[1], 0, "features") if columns is None else columns
     view = CSRView(X[examples.source[held]])
-    return HeldOut(view, examples.Y[held], others._replace(X=X), tree, columns)
+    return HeldOut(view, examples.Y[held], others, tree, columns, embedded)
 
 
 def _split(examples, n_rows):
@@ -113,6 +119,17 @@ def _split(examples, n_rows):
     real = np.flatnonzero(examples.source < n_rows)
     held = real[:: max(10, len(real) // _HELD_OUT)]
     return held, np.setdiff1d(np.arange(len(examples.source)), held)
+
+
+def _others_of(embedded, examples, held):
+    """Return the numbers of examples with all columns that are not among those held out.
+
+    One that is held out may stand for several rows that differ in their embeddings only.
+    """
+    of_held = csr_hash_rows(examples.X[examples.source[held]], csr_hash_rows(examples.Y[held]))
+    X = leading_columns(embedded.X, examples.X.shape[1])
+    hashes = csr_hash_rows(X[embedded.source], csr_hash_rows(embedded.Y))
+    return np.flatnonzero(~np.isin(hashes, of_held))
 
 
 def _take_examples(examples, rows):

@@ -46,7 +46,9 @@ class FitResult(NamedTuple):
 
 
 class Keys(NamedTuple):
-    """Keys of the parts of a fit in a memory. They are None without a memory.
+    """Keys of the parts of a fit in a memory.
+
+    They are None without a memory, and if an input cannot be hashed.
 
     Attributes
     ----------
@@ -83,6 +85,8 @@ def keys_of(classifier, given, columns):
     if classifier.memory is None:
         return Keys(None, None, None, None)
     data = caching.key_of(given, {})
+    if data is None:
+        return Keys(None, None, None, None)
     if columns.n_dense:
         data = caching.key_of([], {"data": data, "columns": tuple(columns)})
     params = classifier.get_params(deep=False)

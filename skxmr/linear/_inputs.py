@@ -72,19 +72,28 @@ def prepare(classifier, X, targets, given, columns):
     negatives = given.negatives
     if negatives is not None:
         negatives = check_negatives(negatives, indicator)
-    rows = without_flags(X)
-    labels = (indicator, weight, relevance, negatives)
-    embedded = (rows, (indicator, weight, None, None))
+    label_examples = None
     if given.label_examples is not None:
-        examples = check_label_examples(given.label_examples, n_labels, X.shape[1])
-        embedded = with_label_examples(*embedded, examples, float(classifier.label_example_weight))
-        rows, labels = with_label_examples(rows, labels, examples)
-    return TrainingInput(
-        distinct_examples(leading_columns(rows, columns.n_in_trees), *labels),
-        label_features,
-        label_text,
-        distinct_examples(embedded[0], *embedded[1]) if columns.are_embeddings else None,
-    )
+        label_examples = check_label_examples(given.label_examples, n_labels, X.shape[1])
+    X = without_flags(X)
+    embedded = None
+    if columns.are_embeddings:
+        example_weight = float(classifier.label_example_weight)
+        labels = (indicator, weight, None, None)
+        embedded = _examples_of(X, labels, label_examples, columns.n_features, example_weight)
+    labels = (indicator, weight, relevance, negatives)
+    examples = _examples_of(X, labels, label_examples, columns.n_in_trees)
+    return TrainingInput(examples, label_features, label_text, embedded)
+
+
+def _examples_of(X, labels, label_examples, n_columns, example_weight=1.0):
+    """Return the Examples of the first columns of rows and label examples."""
+    rows = leading_columns(X, n_columns)
+    if label_examples is not None:
+        added = leading_columns(label_examples.rows, n_columns)
+        added = label_examples._replace(rows=added)
+        rows, labels = with_label_examples(rows, labels, added, example_weight)
+    return distinct_examples(rows, *labels)
 
 
 def without_flags(matrix):

@@ -9,7 +9,7 @@ from .._data.features import DENSE_USES, DenseColumns
 from .._ranking.ensemble import NeighborWeighting
 from .._ranking.tree_ranker import TreeRanker
 from .._saving.labels import open_labels
-from .._utils.folder import LATEST, check_unread
+from .._utils.folder import check_unread
 from .._utils.params import check_real
 from ..tree import LabelTree
 from ._classifier import XRLinearClassifier
@@ -94,7 +94,7 @@ def _check_names(reader, params, estimator, what):
     """Raise ValueError if there are unknown or missing parameters of an estimator."""
     names = estimator.get_params(deep=False).keys()
     reader.check_known(params, names, what)
-    optional = () if reader.manifest["version"] >= LATEST else DENSE_PARAMETERS
+    optional = () if "dense_columns" in reader.manifest else DENSE_PARAMETERS
     missing = sorted(names - params.keys() - set(optional))
     if missing and reader.is_complete:
         reader.fail(f"the {what} {missing[0]!r} is missing")
@@ -116,7 +116,7 @@ def _read_classifier(reader):
     weighting = _read_weighting(reader, "neighbors")
     embeddings = None
     dense_weighting = None
-    if reader.manifest["version"] >= LATEST and reader.get("has_embeddings", bool):
+    if "dense_columns" in reader.manifest and reader.get("has_embeddings", bool):
         if not columns.are_embeddings:
             reader.fail("it has embeddings, but no dense columns that are")
         embeddings = _read_embeddings(reader, columns, n_labels)
@@ -197,8 +197,8 @@ def _check_slots(reader, t, child_ptr, slot_label, n_labels):
 
 
 def _read_columns(reader, n_features):
-    """Read which columns are dense. Folders before format 7 have none."""
-    if reader.manifest["version"] < LATEST:
+    """Read which columns are dense. Without the field, there are none."""
+    if "dense_columns" not in reader.manifest:
         return DenseColumns(n_features, 0, "features")
     columns = DenseColumns(
         n_features, reader.get("dense_columns", int), reader.get("dense_use", str)

@@ -49,7 +49,7 @@ class Parameter(NamedTuple):
 
 
 def _accept(value, name):
-    """Accept any value. It is checked where it is used, or only its truth matters."""
+    """Accept any value. It is checked where it is used."""
 
 
 def _integer(least, most=None):
@@ -78,6 +78,11 @@ def _check_dense_columns(value, name):
     if isinstance(value, str):
         raise ValueError(f"{name} must be 'auto' or a number of columns, got {value!r}")
     check_integer(value, name, 0)
+
+
+def _check_verbose(value, name):
+    if not isinstance(value, (bool, np.bool_)):
+        check_integer(value, name, 0)
 
 
 def _check_threshold(value, name):
@@ -119,7 +124,7 @@ PARAMETERS = {
     "memory": Parameter(Affects.RUNNING, _accept),
     "n_jobs": Parameter(Affects.RUNNING, lambda value, name: check_n_jobs(value)),
     "random_state": Parameter(Affects.TRAINING, check_seed),
-    "verbose": Parameter(Affects.RUNNING, _accept),
+    "verbose": Parameter(Affects.RUNNING, _check_verbose),
 }
 
 

@@ -24,7 +24,7 @@ KEYS = frozenset(
 )
 TREE_KEYS = frozenset(["n_levels", "max_copies", "weight_dtype"])
 
-#: Parameters that folders before format 7 lack. They have their defaults then.
+#: Parameters that are missing where all of them have their defaults and no column is dense.
 DENSE_PARAMETERS = (
     "dense_columns",
     "dense_use",
@@ -102,7 +102,7 @@ def classifier_state(estimator):
 
 
 def _pack_rows(arrays, checksums, rows, file_of):
-    """Add the arrays of LabeledRows to the arrays."""
+    """Add the arrays of StoredRows to the arrays."""
     arrays |= {file_of(name): array for name, array in rows.arrays.items()}
     checksums |= {file_of(name): crc for name, crc in rows.checksums.items()}
     if rows.source is not None:
@@ -117,8 +117,8 @@ def embedding_file(name):
 def _pack_dense_columns(arrays, checksums, estimator, params):
     """Add embeddings to the arrays; return what the manifest has of dense columns.
 
-    Without any, and if the parameters are the defaults, the folder is that of an earlier format, so
-    that earlier releases read it.
+    Without any, and if the parameters are the defaults, these are left out, so that the folder has
+    the earlier format. Otherwise, the content has the "version" of the format that it needs.
     """
     fitted = estimator._fitted
     defaults = type(estimator)().get_params(deep=False)

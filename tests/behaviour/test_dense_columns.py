@@ -29,8 +29,9 @@ import skxmr
 from skxmr import XRLinearClassifier
 from skxmr._core import CSRView, EmbeddingRows
 from skxmr._data.examples import distinct_examples
-from skxmr._data.features import find_dense_columns
+from skxmr._data.features import DenseColumns, find_dense_columns
 from skxmr._ranking.neighbors import make_embedding_rows
+from skxmr._training.held_out import hold_out
 from skxmr.linear import LabelOrder
 
 N_DIMS = 20
@@ -492,6 +493,31 @@ def test_settings_are_chosen_on_rows_held_out():
         many[:, :N_SPARSE], unit_rows(np.random.default_rng(5).normal(size=(700, 20)))
     )
     assert XRLinearClassifier(**params).fit(noise, labels).n_dense_columns_ == 20
+
+
+def test_label_examples_without_other_features_are_not_trained_on():
+    names = NAMES.toarray()
+    names[:4, :N_SPARSE] = 0
+    clf = fitted(n_neighbors=3).fit(X, Y, label_examples=names)
+    plain = fitted(n_neighbors=3).fit(ORDINARY, Y, label_examples=names[:, :N_SPARSE])
+    assert clf._fitted.neighbors.n_rows == plain._fitted.neighbors.n_rows
+    assert clf._fitted.embeddings.n_rows == X.shape[0] + N_LABELS
+    clf.set_params(n_dense_neighbors=None)
+    assert_same_ranking(clf.rank(X, 8), plain.rank(ORDINARY, 8))
+
+
+def test_rows_held_out_are_no_neighbors_in_another_guise():
+    X, Y, _ = embedded_rows(400)
+    ordinary = X[:, :N_SPARSE]
+    others = with_embeddings(ordinary, unit_rows(X[:, N_SPARSE:].toarray() + 0.01))
+    rows, labels = sp.vstack([X, others], format="csr"), sp.vstack([Y, Y], format="csr")
+    of = distinct_examples(rows[:, :N_SPARSE], labels)
+    embedded = distinct_examples(rows, labels)
+    columns = DenseColumns(X.shape[1], N_DIMS, "neighbors")
+    held_out = hold_out(of, 800, lambda others: None, columns, embedded)
+    n_held = held_out.Y.shape[0]
+    assert n_held >= 30
+    assert held_out.embedding_rows.n_rows == embedded.Y.shape[0] - 2 * n_held
 
 
 def test_a_memory_trains_once_for_all_settings_of_neighbors(tmp_path):

@@ -208,7 +208,7 @@ def test_every_instruction_set_clusters_alike(results, balanced):
 
 
 def test_every_instruction_set_finds_the_same_embeddings(results):
-    for there, here in zip(*(result[5] for result in results), strict=True):
+    for there, here in zip(*(result[4] for result in results), strict=True):
         np.testing.assert_array_equal(there, here)
 
 
