@@ -15,6 +15,7 @@ from ._layers import (
     read_chunk,
 )
 from ._library import INT, ISA, MAX_INT, Cancelled, check_array
+from ._matches import TextIndex
 from ._neighbors import LabelRestrictionView, NeighborRows, RowCombiner, combine, pack_rows
 from ._ngrams import (
     ANALYZERS,
@@ -102,6 +103,7 @@ __all__ = [
     "SearchParams",
     "SiblingWeights",
     "SortedPositions",
+    "TextIndex",
     "Texts",
     "TrainParams",
     "check_array",

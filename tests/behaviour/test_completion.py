@@ -61,7 +61,9 @@ COMPLETER = SessionQueryCompleter(classifier(), random_state=0).fit(X, y)
 
 
 def suggested(prefix, previous="", *, completer=COMPLETER, **options):
-    return [query for query, _ in completer.complete(prefix, previous=previous, **options)]
+    """The suggestions that begin with the prefix. test_matches.py has tests of the others."""
+    found = completer.complete(prefix, previous=previous, **options)
+    return [each.query for each in found if each.match == "prefix"]
 
 
 # ---- what is suggested ----
