@@ -509,13 +509,15 @@ class SessionQueryCompleter(RankedMatches, ClassifierMixin, BaseEstimator):
         check_integer(self.max_typing_errors, "max_typing_errors", 0, 1)
         check_integer(self.min_typing_length, "min_typing_length", 1)
         check_integer(self.exact_prefix_length, "exact_prefix_length", 0)
-        if not is_auto(self.popularity_weight):
-            if isinstance(self.popularity_weight, str):
-                raise ValueError(
-                    "popularity_weight must be a number from 0 to 1, or 'auto', got "
-                    f"{self.popularity_weight!r}"
-                )
-            check_real(self.popularity_weight, "popularity_weight", 0, most=1)
+        weight = self.popularity_weight
+        if type(weight) is float and 0 <= weight <= 1:  # a fast path with the same result
+            return
+        if isinstance(weight, str) and weight != "auto":
+            raise ValueError(
+                f"popularity_weight must be a number from 0 to 1, or 'auto', got {weight!r}"
+            )
+        if not is_auto(weight):
+            check_real(weight, "popularity_weight", 0, most=1)
 
     def _known_labels(self, queries, name):
         """Return the labels of those queries that are known, in increasing order."""

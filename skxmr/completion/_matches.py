@@ -80,8 +80,8 @@ class MatchIndex:
 
     def popularity_in(self, ranges):
         """Return the sum of the popularity of the texts in ranges of sorted texts."""
-        begins, ends = ranges.T
-        return float((self._cumulative[ends] - self._cumulative[begins]).sum())
+        before = self._cumulative
+        return float(sum(before[end] - before[begin] for begin, end in ranges.tolist()))
 
     def positions(self, labels):
         """Return the positions of labels in the sorted texts."""

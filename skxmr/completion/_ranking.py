@@ -257,7 +257,11 @@ class RankedMatches:
         -------
         labels, scores : ndarray of shape (min(k, n_candidates),)
         """
-        labels, scores = self.classifier_.rank(row, len(candidates), among=candidates)
+        if len(candidates) == 1:
+            return candidates, np.ones(1, dtype=np.float32)
+        # With the same number each time, the classifier need not prepare another search.
+        n = max(len(candidates), _N_CANDIDATES)
+        labels, scores = self.classifier_.rank(row, n, among=candidates)
         mass = float(self.popularity_[candidates].sum(dtype=np.float64))
         return self._mixed(labels[0], scores[0], candidates, mass, k)
 
