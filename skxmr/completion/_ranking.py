@@ -294,7 +294,7 @@ class RankedMatches:
         others = [label for label in popular.tolist() if label not in known]
         labels = np.concatenate((labels, np.array(others, dtype=np.int32)))
         total = (weight / mass if mass > 0 else 0.0) * self.popularity_[labels].astype(np.float64)
-        values = self.classifier_._compared_values(scores[:n]).astype(np.float64)
+        (values,) = self.classifier_._compared_values(scores[np.newaxis, :n]).astype(np.float64)
         whole = values[:_N_MIXED].sum()
         if whole > 0:
             values *= (1 - weight) / whole

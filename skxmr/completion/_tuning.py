@@ -26,11 +26,13 @@ def held_out_rows(n_rows, random_state):
     held_out : ndarray of bool, shape (n_rows,)
         None of them if there are fewer than two blocks.
     """
-    rng = check_random_state(random_state)
-    blocks = np.array_split(np.arange(n_rows), min(_N_BLOCKS, n_rows // 10))
-    n_held_out = max(1, round(_HELD_OUT_FRACTION * len(blocks))) if len(blocks) > 1 else 0
     held_out = np.zeros(n_rows, dtype=bool)
-    for i in rng.permutation(len(blocks))[:n_held_out]:
+    n_blocks = min(_N_BLOCKS, n_rows // 10)
+    if n_blocks < 2:
+        return held_out
+    blocks = np.array_split(np.arange(n_rows), n_blocks)
+    order = check_random_state(random_state).permutation(n_blocks)
+    for i in order[: max(1, round(_HELD_OUT_FRACTION * n_blocks))]:
         held_out[blocks[i]] = True
     return held_out
 
