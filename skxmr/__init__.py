@@ -23,7 +23,7 @@ from .calibration import CalibratedRanker
 from .completion import SessionQueryCompleter
 from .indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from .linear import XRLinearClassifier
-from .persistence import load
+from .persistence import load, save
 from .propensity import PropensityReranker
 from .tree import LabelTree
 
@@ -52,5 +52,6 @@ __all__ = [
     "pipeline",
     "propensity",
     "rank",
+    "save",
     "text",
 ]

@@ -4,6 +4,7 @@ from sklearn import pipeline as sklearn_pipeline
 from sklearn.utils.metaestimators import available_if
 
 from ._ranking.wrapped import last_ranker, ranking_of, unwrapped
+from ._saving.writing import save_model
 from .inspection import explain
 
 __all__ = ["Pipeline", "make_pipeline"]
@@ -109,6 +110,32 @@ class Pipeline(sklearn_pipeline.Pipeline):
             As :func:`skxmr.inspection.explain` returns it.
         """
         return explain(self, X, label, feature_names=feature_names, label_name=label_name)
+
+    def save(self, folder):
+        """Save all steps as one folder of arrays and one JSON file, without pickles.
+
+        Steps that are not of skxmr are saved with skops. See :func:`skxmr.save`.
+
+        Parameters
+        ----------
+        folder : str or path
+            Created if it does not exist. A model in it is replaced atomically. Other files in it
+            are not changed.
+
+        Raises
+        ------
+        ImportError
+            If a step is not of skxmr, and skops is not installed.
+        sklearn.exceptions.NotFittedError
+            If the pipeline is not fitted.
+        TypeError, ValueError
+            If a step cannot be saved. The message names it.
+
+        See Also
+        --------
+        skxmr.load : The inverse.
+        """
+        save_model(self, folder)
 
 
 def make_pipeline(*steps, transform_input=None, memory=None, verbose=False):

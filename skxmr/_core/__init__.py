@@ -14,7 +14,7 @@ from ._layers import (
     divide_into_chunks,
     read_chunk,
 )
-from ._library import INT, ISA, MAX_INT, Cancelled, check_array
+from ._library import INT, ISA, MAX_INT, Cancelled, check_array, check_offsets
 from ._matches import TextIndex
 from ._neighbors import LabelRestrictionView, NeighborRows, RowCombiner, combine, pack_rows
 from ._ngrams import (
@@ -50,6 +50,7 @@ from ._sparse import (
     csr_top_k,
     csr_transpose,
 )
+from ._terms import TERM_DTYPES, Terms
 from ._texts import Texts, find_prefixes, sort_texts
 from ._training import (
     FOR_ALL,
@@ -79,6 +80,7 @@ __all__ = [
     "NOOP",
     "NORMS",
     "SIGMOID",
+    "TERM_DTYPES",
     "WEIGHT_DTYPES",
     "AppendableArray",
     "CSRView",
@@ -103,10 +105,12 @@ __all__ = [
     "SearchParams",
     "SiblingWeights",
     "SortedPositions",
+    "Terms",
     "TextIndex",
     "Texts",
     "TrainParams",
     "check_array",
+    "check_offsets",
     "chunk_pointers",
     "combine",
     "compile_chunk",

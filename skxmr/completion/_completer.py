@@ -9,6 +9,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from .._ranking.ranking import Ranking, library_of
+from .._saving.writing import save_model
 from .._utils.cloning import clone_with
 from .._utils.estimators import consistent, fitted_in_one_step
 from .._utils.params import check_boolean, check_integer, check_option, check_real, check_seed
@@ -468,6 +469,28 @@ class SessionQueryCompleter(RankedMatches, ClassifierMixin, BaseEstimator):
         k = min(int(k), len(self.classes_))
         labels, scores, kinds = self._rank_one(previous, prefix, k, excluded)
         return list(map(Completion, self.classes_[labels].tolist(), scores.tolist(), kinds))
+
+    def save(self, folder):
+        """Save the completer as one folder of arrays and one JSON file, without pickles.
+
+        Parameters
+        ----------
+        folder : str or path
+            Created if it does not exist. A model in it is replaced atomically. Other files in it
+            are not changed.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the completer is not fitted.
+        TypeError, ValueError
+            If a part, such as a vectorizer, cannot be saved. The message names it.
+
+        See Also
+        --------
+        skxmr.load : The inverse.
+        """
+        save_model(self, folder)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -4,8 +4,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._ranking.explain import explain_label
 from .._ranking.explanation import Explanation, check_feature_names, find_label
+from .._saving.writing import save_model
 from .._utils.estimators import change_lock, consistent, snapshot
-from .._utils.folder import write_folder
 from .._utils.matrices import pair_to_csr
 from .._utils.suggestions import suggesting, suggestion
 from ._extension import ExtensibleRanking
@@ -13,7 +13,6 @@ from ._fit import fitted_state
 from ._fitted import FittedAttribute, converted_state, names_of_features
 from ._inputs import FitInput, LabelLimits
 from ._params import check_params
-from ._saving import classifier_state
 
 
 class XRLinearClassifier(ExtensibleRanking):
@@ -465,8 +464,7 @@ class XRLinearClassifier(ExtensibleRanking):
         --------
         skxmr.load : The inverse.
         """
-        check_is_fitted(self)
-        write_folder(folder, *classifier_state(self))
+        save_model(self, folder, XRLinearClassifier)
 
     @consistent
     def explain(self, X, label, *, feature_names=None, label_name=None):

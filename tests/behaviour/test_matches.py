@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from strategies import examples
 
+import skxmr
 from skxmr import LabelTree, SessionQueryCompleter, XRLinearClassifier
 from skxmr.completion import Completion, training_pairs
 from skxmr.completion._matches import MatchIndex
@@ -375,6 +376,27 @@ def test_auto_chooses_on_held_out_rows():
     with pytest.raises(ValueError, match="popularity_weight='auto' was set after fit"):
         fixed.complete("a")
     assert fixed.fit([("", "a")], ["art"]).popularity_weight_ == 0.5
+
+
+# ---- saved ----
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_a_saved_completer_suggests_the_same(tmp_path, mmap):
+    params = {"match": "prefix", "max_typing_errors": 0, "min_typing_length": 4}
+    for completer in (COMPLETER, fitted(popularity_weight="auto"), fitted(**params)):
+        completer.save(tmp_path / "completer")
+        loaded = skxmr.load(tmp_path / "completer", mmap=mmap)
+        assert loaded.popularity_weight_ == completer.popularity_weight_
+        for prefix in ("", "music", "therapy", "terapy", "organ "):
+            for previous in ("", "health"):
+                expected = completer.complete(prefix, previous=previous)
+                assert loaded.complete(prefix, previous=previous) == expected
+                assert found(prefix, previous=previous, completer=loaded) == found(
+                    prefix, previous=previous, completer=completer
+                )
+        loaded.set_params(match="words", max_typing_errors=1, min_typing_length=3)
+        assert ("music therapy", "typing error") in found("terapy", completer=loaded)
 
 
 # ---- what is refused ----
