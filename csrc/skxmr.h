@@ -181,9 +181,9 @@ typedef struct {
 } skx_text_index;
 
 typedef struct {
-    int64_t k;       /* maximum number of texts */
-    int64_t n_exact; /* without errors in the first n_exact characters */
-    int n_errors;    /* 0 or 1: typing errors */
+    int64_t k;                    /* maximum number of texts */
+    int64_t n_exact;              /* without errors in the first n_exact characters */
+    int n_errors;                 /* 0 or 1: typing errors */
     int64_t skip_begin, skip_end; /* texts that are left out: skip_begin <= t < skip_end */
     int64_t n_skipped;
     const int32_t *skipped; /* more texts that are left out */
