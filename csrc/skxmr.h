@@ -169,7 +169,8 @@ typedef struct {
 int skx_texts_find_prefixes(const skx_texts *sorted, const skx_texts *prefixes, int64_t *range);
 
 /* Entries of texts that are sorted by their bytes: entry i is text text[i] from its byte offset[i] on. The entries are sorted by
- * their bytes, too. If text and offset are NULL, the entries are the whole texts. best is a binary tree over the entries with
+ * their bytes, too. If text and offset are NULL, the entries are the whole texts. head[i] are the first eight bytes of entry i as
+ * a number, the first byte the most significant, with zeros after the end. best is a binary tree over the entries with
  * 2 * n_entries numbers: best[n_entries + i] is the rank of the text of entry i by popularity, from 0, and best[p] is the smaller
  * one of best[2 * p] and best[2 * p + 1] for 1 <= p < n_entries. Any content of the arrays is safe. */
 typedef struct {
@@ -177,6 +178,7 @@ typedef struct {
     int64_t n_entries; /* at most 2^30 - 1 */
     const int32_t *text;
     const int32_t *offset;
+    const uint64_t *head;
     const int32_t *best;
 } skx_text_index;
 

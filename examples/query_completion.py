@@ -191,7 +191,7 @@ def compare_weights(completer, most_popular, test, queries, lengths):
         results = {
             ("most popular", ""): quality(suggest(most_popular, rows, queries), y, lengths, queries)
         }
-        for weight in (0, 0.5):
+        for weight in (0, 0.2, 0.5):
             weighted = copy(completer).set_params(popularity_weight=weight)
             ranking = suggest(weighted, rows, queries)
             results["weight of popularity", weight] = quality(ranking, y, lengths, queries)
@@ -370,7 +370,7 @@ def main():
     lengths = np.minimum([len(prefix) for prefix in test[0][:, 1]], LONGEST)
     completer = fitted["hybrid 1"]
     compare_weights(completer, fitted["most popular"], test, queries, lengths)
-    completer.set_params(popularity_weight=0.5, match="words", max_typing_errors=1)
+    completer.set_params(popularity_weight=0.2, match="words", max_typing_errors=1)
     compare_matches(completer, test)
     plot(results, args.plot)
 

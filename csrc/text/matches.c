@@ -6,9 +6,14 @@
 
 #include <string.h>
 
+/* The first eight bytes are compared as a number, which is faster: an entry is three memory accesses away. */
+enum { HEAD = 8 };
+
 typedef struct {
     const uint8_t *bytes;
     int64_t n;
+    uint64_t head; /* the first bytes, the first one most significant, then zeros */
+    bool plain;    /* none of these bytes is zero */
 } string_t;
 
 typedef struct {
@@ -24,30 +29,53 @@ typedef struct {
     bool failed; /* memory was short */
 } heap_t;
 
+static string_t string_of(const uint8_t *bytes, int64_t n)
+{
+    string_t s = {bytes, n, 0, true};
+    for (int64_t i = 0; i < HEAD && i < n; i++) {
+        s.head |= (uint64_t)bytes[i] << (56 - 8 * i);
+        s.plain = s.plain && bytes[i] != 0;
+    }
+    return s;
+}
+
+static string_t string_from(string_t s, int64_t begin) { return string_of(s.bytes + begin, s.n - begin); }
+
 /* ---- entries ---- */
 
+typedef struct {
+    const uint8_t *bytes;
+    int64_t n;
+} entry_t;
+
 /* @return the bytes of an entry; none if its pointers lead outside. */
-static string_t entry_at(const skx_text_index *index, int64_t i)
+static entry_t entry_at(const skx_text_index *index, int64_t i)
 {
     const skx_texts *texts = index->texts;
-    const string_t none = {NULL, 0};
+    const entry_t none = {NULL, 0};
     int64_t t = index->text ? index->text[i] : i, offset = index->offset ? index->offset[i] : 0;
     if (t < 0 || t >= texts->n_texts) return none;
     span bytes = span_of(texts->ptr, t, texts->n_bytes);
     if (offset < 0 || offset > bytes.end - bytes.begin) return none;
-    return (string_t){texts->bytes + bytes.begin + offset, bytes.end - bytes.begin - offset};
+    return (entry_t){texts->bytes + bytes.begin + offset, bytes.end - bytes.begin - offset};
 }
 
 /* Compare the bytes of an entry from `depth` on with a string.
  * @return 0 if they begin with the string, -1 if they come before such bytes, 1 if they come after them. */
-static int compare_at(const skx_text_index *index, int64_t i, int64_t depth, string_t s)
+static int compare_at(const skx_text_index *index, int64_t i, int64_t depth, const string_t *s)
 {
-    string_t entry = entry_at(index, i);
+    if (depth < HEAD && s->n > 0) {
+        int64_t n = HEAD - depth < s->n ? HEAD - depth : s->n;
+        uint64_t have = index->head[i] << (8 * depth) >> (64 - 8 * n), want = s->head >> (64 - 8 * n);
+        if (have != want) return have < want ? -1 : 1;
+        if (n == s->n && s->plain) return 0;
+    }
+    entry_t entry = entry_at(index, i);
     int64_t length = entry.n - depth;
     if (length < 0) return -1;
-    int64_t n = length < s.n ? length : s.n;
-    int order = n > 0 ? memcmp(entry.bytes + depth, s.bytes, (size_t)n) : 0;
-    if (order == 0) return length < s.n ? -1 : 0;
+    int64_t n = length < s->n ? length : s->n;
+    int order = n > 0 ? memcmp(entry.bytes + depth, s->bytes, (size_t)n) : 0;
+    if (order == 0) return length < s->n ? -1 : 0;
     return order < 0 ? -1 : 1;
 }
 
@@ -56,7 +84,7 @@ static int64_t bisect(const skx_text_index *index, span range, int64_t depth, st
 {
     while (range.begin < range.end) {
         int64_t middle = range.begin + (range.end - range.begin) / 2;
-        if (compare_at(index, middle, depth, s) <= below)
+        if (compare_at(index, middle, depth, &s) <= below)
             range.begin = middle + 1;
         else
             range.end = middle;
@@ -68,7 +96,7 @@ static int64_t bisect(const skx_text_index *index, span range, int64_t depth, st
 static span narrow(const skx_text_index *index, span range, int64_t depth, string_t s)
 {
     int64_t begin = bisect(index, range, depth, s, -1);
-    if (begin == range.end || compare_at(index, begin, depth, s) != 0) return (span){begin, begin};
+    if (begin == range.end || compare_at(index, begin, depth, &s) != 0) return (span){begin, begin};
     return (span){begin, bisect(index, (span){begin + 1, range.end}, depth, s, 0)};
 }
 
@@ -76,7 +104,7 @@ static span narrow(const skx_text_index *index, span range, int64_t depth, strin
 static int64_t end_of_run(const skx_text_index *index, span range, int64_t depth, string_t s)
 {
     int64_t step = 1, last = range.begin;
-    while (last + step < range.end && compare_at(index, last + step, depth, s) == 0) {
+    while (last + step < range.end && compare_at(index, last + step, depth, &s) == 0) {
         last += step;
         step *= 2;
     }
@@ -93,8 +121,6 @@ static int64_t character_length(string_t s)
     int64_t length = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
     return length < s.n ? length : s.n;
 }
-
-static string_t string_from(string_t s, int64_t begin) { return (string_t){s.bytes + begin, s.n - begin}; }
 
 static void list_add(range_list *list, span range)
 {
@@ -116,8 +142,8 @@ static void add_exchanged(const skx_text_index *index, span range, int64_t depth
     int64_t first = character_length(rest);
     string_t others = string_from(rest, first);
     int64_t second = character_length(others);
-    range = narrow(index, range, depth, (string_t){others.bytes, second});
-    range = narrow(index, range, depth + second, (string_t){rest.bytes, first});
+    range = narrow(index, range, depth, string_of(others.bytes, second));
+    range = narrow(index, range, depth + second, string_of(rest.bytes, first));
     list_add(list, narrow(index, range, depth + first + second, string_from(others, second)));
 }
 
@@ -127,11 +153,11 @@ static void add_other_characters(const skx_text_index *index, span range, int64_
 {
     string_t others = string_from(rest, character_length(rest));
     for (int64_t i = range.begin, end; i < range.end; i = end) {
-        string_t entry = entry_at(index, i);
+        entry_t entry = entry_at(index, i);
         end = i + 1;
         if (entry.n <= depth) continue;
-        string_t character = string_from(entry, depth);
-        character.n = character_length(character);
+        string_t character = string_of(entry.bytes + depth, entry.n - depth);
+        character = string_of(character.bytes, character_length(character));
         end = end_of_run(index, (span){i, range.end}, depth, character);
         list_add(list, narrow(index, (span){i, end}, depth + character.n, others));
         list_add(list, narrow(index, (span){i, end}, depth + character.n, rest));
@@ -143,7 +169,7 @@ static void add_near(const skx_text_index *index, string_t typed, int64_t n_exac
 {
     int64_t depth = 0;
     for (int64_t i = 0; i < n_exact && depth < typed.n; i++) depth += character_length(string_from(typed, depth));
-    span range = narrow(index, (span){0, index->n_entries}, 0, (string_t){typed.bytes, depth});
+    span range = narrow(index, (span){0, index->n_entries}, 0, string_of(typed.bytes, depth));
     while (range.begin < range.end && depth < typed.n) {
         string_t rest = string_from(typed, depth);
         int64_t length = character_length(rest);
@@ -154,7 +180,7 @@ static void add_near(const skx_text_index *index, string_t typed, int64_t n_exac
         list_add(list, narrow(index, range, depth, string_from(rest, length)));
         add_exchanged(index, range, depth, rest, list);
         add_other_characters(index, range, depth, rest, list);
-        range = narrow(index, range, depth, (string_t){rest.bytes, length});
+        range = narrow(index, range, depth, string_of(rest.bytes, length));
         depth += length;
     }
 }
@@ -283,7 +309,7 @@ int skx_matches_find(const skx_text_index *index, const uint8_t *typed, int64_t 
     if (index->n_entries < 0 || index->n_entries > INT32_MAX / 2 || n_typed < 0) return SKX_EARG;
     if (params->n_errors < 0 || params->n_errors > 1 || params->n_exact < 0) return SKX_EARG;
     range_list list = {0};
-    string_t string = {typed, n_typed};
+    string_t string = string_of(typed, n_typed);
     if (params->n_errors > 0)
         add_near(index, string, params->n_exact, &list);
     else

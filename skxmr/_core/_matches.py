@@ -13,6 +13,8 @@ _BYTES = ffi.typeof("uint8_t[]")
 _INTS = ffi.typeof("int32_t[]")
 _LONGS = ffi.typeof("int64_t[]")
 
+_HEAD = np.dtype(np.uint64)
+
 
 class TextIndex(CView):
     """Sorted entries of texts, and a tree over them that leads to the most popular ones.
@@ -42,6 +44,7 @@ class TextIndex(CView):
         self.pointers = pointers
         self.text = text
         self.offset = offset
+        self.head = _heads(data, pointers, text, offset)
         self.best = _minima(rank if text is None else rank[text])
         self._check()
 
@@ -57,7 +60,9 @@ class TextIndex(CView):
             if array is not None:
                 check_array(array, INT, "the words")
         n_offsets = n_entries if self.offset is None else len(self.offset)
-        fits = len(self.best) == 2 * n_entries and n_offsets == n_entries
+        check_array(self.head, _HEAD, "the beginnings of words")
+        lengths = len(self.best), n_offsets, len(self.head)
+        fits = lengths == (2 * n_entries, n_entries, n_entries)
         if not fits or (self.text is None) != (self.offset is None):
             raise ValueError("the arrays of the texts contradict each other")
         check_array(self.best, INT, "the tree of ranks")
@@ -66,16 +71,16 @@ class TextIndex(CView):
     def nbytes(self) -> int:
         """Bytes in the arrays besides the texts."""
         entries = 0 if self.text is None else self.text.nbytes + self.offset.nbytes
-        return entries + self.best.nbytes
+        return entries + self.head.nbytes + self.best.nbytes
 
     def _make_view(self) -> CStruct:
         texts = Texts(self.data, self.pointers)
         words = [ffi.NULL, ffi.NULL]
         if self.text is not None:
             words = [pointer(self.text, INT), pointer(self.offset, INT)]
-        best = pointer(self.best, INT)
-        struct = ffi.new("skx_text_index *", [texts.struct, len(self.best) // 2, *words, best])
-        return CStruct(struct, (texts, words, best))
+        trees = pointer(self.head, _HEAD, "uint64_t[]"), pointer(self.best, INT)
+        struct = ffi.new("skx_text_index *", [texts.struct, len(self.head), *words, *trees])
+        return CStruct(struct, (texts, words, trees))
 
     def find(
         self,
@@ -153,6 +158,18 @@ def _match_params(k, skip, skipped, buffer, max_errors, n_exact):
     return ffi.new(
         "skx_match_params *", [k, n_exact, max_errors, skip[0], skip[1], len(skipped), buffer]
     )
+
+
+def _heads(data, pointers, text, offset):
+    """Return the first eight bytes of each entry as a number, with zeros after the end."""
+    begins = pointers[:-1] if text is None else pointers[text] + offset
+    ends = pointers[1:] if text is None else pointers[text + 1]
+    heads = np.zeros(len(begins), dtype=_HEAD)
+    for i in range(8):
+        inside = (begins + i < ends) & (begins + i >= 0)
+        heads <<= np.uint64(8)
+        heads[inside] |= data[begins[inside] + i]
+    return heads
 
 
 def _minima(leaves):

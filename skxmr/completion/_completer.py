@@ -75,7 +75,7 @@ class SessionQueryCompleter(RankedMatches, ClassifierMixin, BaseEstimator):
     previous_weight : float, default=2.0
         Factor of the features of the previous query, before the features of both are scaled to unit
         norm together. In a constrained search, the prefix is less important for the ranking.
-    popularity_weight : float or "auto", default=0.5
+    popularity_weight : float or "auto", default=0.2
         Weight of the popularity of a query in its score, from 0 to 1. The remaining weight is that
         of the classifier. Both are shares among the queries that match. Without a known word in
         the previous query, popularity alone ranks, unless `popularity_weight` is 0. "auto" chooses
@@ -152,9 +152,10 @@ class SessionQueryCompleter(RankedMatches, ClassifierMixin, BaseEstimator):
     case is folded as Unicode defines it: "STRASSE" and "straße" are equal. The dotted and the
     dotless i of Turkish are equal, because they are equal in one of the cases.
 
-    A word must end where the prefix has a space at its end. A
-    prefix may end within a letter that consists of several code points, such as an e and an
-    accent. It is then completed to queries that some row of y spells with these code points.
+    A word must end where the prefix has a space at its end. The query that ends there follows the
+    longer ones, with a score of 0. A prefix may end within a letter that consists of several code
+    points, such as an e and an accent. It is then completed to queries that some row of y spells
+    with these code points.
 
     Rows with a blank y are ignored.
 
@@ -164,7 +165,7 @@ class SessionQueryCompleter(RankedMatches, ClassifierMixin, BaseEstimator):
     string alignment) in code points [2]_. The defaults of `min_typing_length` and
     `exact_prefix_length` are those of the fuzzy completion suggester of Elasticsearch.
 
-    The index of words takes 16 bytes per word besides the first one of each query, and 16 bytes per
+    The index of words takes 24 bytes per word besides the first one of each query, and 24 bytes per
     query.
 
     References
@@ -193,7 +194,7 @@ class SessionQueryCompleter(RankedMatches, ClassifierMixin, BaseEstimator):
         previous_vectorizer=None,
         prefix_vectorizer=None,
         previous_weight=2.0,
-        popularity_weight=0.5,
+        popularity_weight=0.2,
         constrained=True,
         match="words",
         max_typing_errors=1,

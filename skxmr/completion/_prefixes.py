@@ -92,6 +92,10 @@ class PrefixIndex:
         texts = Texts(self._data, self._pointers)
         return find_prefixes(texts, Texts(*pack_strings(prefixes)))
 
+    def length(self, position):
+        """Return the number of bytes of a sorted text."""
+        return int(self._pointers[position + 1] - self._pointers[position])
+
     def find(self, texts):
         """Return the labels of those texts that are known, in increasing order."""
         data, pointers = pack_strings(texts)

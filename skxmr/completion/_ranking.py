@@ -83,10 +83,11 @@ class RankedMatches:
             return _matches(ranking.labels[0], ranking.scores[0])
         weight = self._weight
         ranges = self._prefixes.ranges(self._beginnings(prefix))
+        finished = self._take_finished(prefix, ranges[0])
         ranking = None
         if self._is_guided(row[0], prefix, weight):
             ranking = self._search_one(row, ranges, _n_searched(k, weight), excluded)
-        return self._matches_of_row(row, prefix, ranges, k, excluded, ranking)
+        return self._matches_of_row(row, prefix, ranges, finished, k, excluded, ranking)
 
     def _ranked_queries(self, X, prefixes, k, excluded):
         """Yield the ranking of all queries for each row."""
@@ -109,11 +110,15 @@ class RankedMatches:
         beginnings = list(map(self._beginnings, prefixes))
         edges = indptr_of(list(map(len, beginnings)))
         ranges = self._prefixes.ranges([text for row in beginnings for text in row])
+        finished = [
+            self._take_finished(prefix, ranges[edge])
+            for prefix, edge in zip(prefixes, edges[:-1].tolist(), strict=True)
+        ]
         searched = self._search(X, guided, ranges, edges, _n_searched(k, weight), excluded)
         for i, (begin, end) in enumerate(pairwise(edges.tolist())):
             ranking = next(searched) if guided[i] else None
             yield self._matches_of_row(
-                rows[i], prefixes[i], ranges[begin:end], k, excluded, ranking
+                rows[i], prefixes[i], ranges[begin:end], finished[i], k, excluded, ranking
             )
 
     def _search(self, X, guided, ranges, edges, k, excluded):
@@ -177,7 +182,31 @@ class RankedMatches:
             return self.popularity_weight_
         return self.popularity_weight
 
-    def _matches_of_row(self, row, prefix, ranges, k, excluded, ranking):
+    def _take_finished(self, prefix, span):
+        """Take the query out of a range that a blank at the end of the prefix finishes.
+
+        The blank is a sign of another word. Longer queries are more likely, and come first.
+
+        Parameters
+        ----------
+        prefix : str
+        span : ndarray of int64, shape (2,)
+            The queries that begin with the prefix. It is changed.
+
+        Returns
+        -------
+        finished : ndarray of int32, shape (0,) or (1,)
+            The label of the query, if there is one and popularity has a weight.
+        """
+        begin, end = span.tolist()
+        if not prefix.endswith(" ") or begin == end or self._weight == 0:
+            return self._prefixes.order[:0]
+        if self._prefixes.length(begin) > len(prefix.encode("utf-8", "surrogatepass")):
+            return self._prefixes.order[:0]
+        span[0] += 1
+        return self._prefixes.order[begin : begin + 1]
+
+    def _matches_of_row(self, row, prefix, ranges, finished, k, excluded, ranking):
         """Rank the matches of one row.
 
         Parameters
@@ -187,6 +216,8 @@ class RankedMatches:
         prefix : str
         ranges : ndarray of int64, shape (n_ranges, 2)
             The queries that begin with the prefix.
+        finished : ndarray of int32, shape (0,) or (1,)
+            The query that is taken out of the ranges.
         k : int
         excluded : ndarray of int32 or None
         ranking : tuple (labels, scores) or None
@@ -195,6 +226,13 @@ class RankedMatches:
         """
         parts = [self._completions(ranges, k, excluded, ranking)]
         missing = k - len(parts[0].labels)
+        if len(finished):
+            if excluded is not None:
+                finished = np.setdiff1d(finished, excluded)
+            finished = finished[:missing]
+            scores = np.zeros(len(finished), dtype=np.float32)
+            parts.append(Matches(finished, scores, [PREFIX] * len(finished)))
+            missing -= len(finished)
         for kind, find, of_previous in self._searches_besides_prefix(prefix):
             if missing == 0:
                 break

@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state
 WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 
 #: The weight that is used if there is nothing to compare.
-DEFAULT_WEIGHT = 0.5
+DEFAULT_WEIGHT = 0.2
 
 #: The rows are divided into this many blocks at most.
 _N_BLOCKS = 200

@@ -276,6 +276,17 @@ def test_blanks_and_case_of_a_prefix():
     assert of_kind("prefix", "organ") == {"organ music", "organ donation", "organists"}
     assert of_kind("prefix", "organ ") == {"organ music", "organ donation"}
     assert of_kind("word", "music ") == {"organ music", "church music"}
+    for previous in ("", "health"):
+        finished = COMPLETER.complete("music ", previous=previous)
+        prefixes = [
+            query for query, match in found("music ", previous=previous) if match == "prefix"
+        ]
+        assert set(prefixes[:2]) == {"music therapy", "music festivals"}
+        assert prefixes[2] == "music"  # another word is more likely after a blank
+        assert finished[2].score == 0
+        assert len(found("music ", previous=previous, k=2)) == 2
+        assert "music" not in dict(found("music ", previous=previous, exclude=["music"]))
+    assert of_kind("prefix", "organists ") == {"organists"}
     assert found(" \t") == found("") != []
     assert found("")[0] == ("music", "prefix")  # the most popular one
     assert [query for query, _ in found("", previous="church", k=5)] != [
@@ -295,7 +306,7 @@ def most_popular(completer, prefix, k):
 def test_popularity_ranks_without_a_previous_query():
     for weight in (0.1, 0.5, 1.0, 1):
         completer = fitted(popularity_weight=weight)
-        for prefix in ("", "m", "org", "music "):
+        for prefix in ("", "m", "org", "music t"):
             for previous in ("", "  ", "unheard of"):
                 suggested = completer.complete(prefix, previous=previous, k=3)
                 queries = [each.query for each in suggested if each.match == "prefix"]
@@ -375,7 +386,7 @@ def test_auto_chooses_on_held_out_rows():
     fixed.set_params(popularity_weight="auto")
     with pytest.raises(ValueError, match="popularity_weight='auto' was set after fit"):
         fixed.complete("a")
-    assert fixed.fit([("", "a")], ["art"]).popularity_weight_ == 0.5
+    assert fixed.fit([("", "a")], ["art"]).popularity_weight_ == 0.2
 
 
 # ---- saved ----

@@ -1,6 +1,8 @@
 /* Texts that match what is typed, compared with a slow implementation; and arrays of any content. */
 #include "input.h"
 
+static const uint8_t LETTERS[] = {'a', 'b', 0};
+
 static int begins(const uint8_t *text, int64_t n, const uint8_t *typed, int64_t m)
 {
     return n >= m && !memcmp(text, typed, (size_t)m);
@@ -34,6 +36,17 @@ static int is_skipped(const skx_match_params *params, int64_t text)
     return text >= params->skip_begin && text < params->skip_end;
 }
 
+static uint64_t *heads_of(input *in, const skx_texts *texts)
+{
+    uint64_t *head = own(in, (size_t)texts->n_texts * sizeof *head);
+    for (int64_t t = 0; t < texts->n_texts; t++) {
+        head[t] = 0;
+        for (int64_t i = 0; i < 8 && texts->ptr[t] + i < texts->ptr[t + 1]; i++)
+            head[t] |= (uint64_t)texts->bytes[texts->ptr[t] + i] << (56 - 8 * i);
+    }
+    return head;
+}
+
 static int32_t *tree_of(input *in, const int32_t *rank, int64_t n)
 {
     int32_t *best = own(in, (size_t)(2 * n) * sizeof *best);
@@ -49,19 +62,19 @@ static void find_in_sorted(input *in)
     int64_t n = take_between(in, 0, 40), *ptr = own(in, (size_t)(n + 1) * sizeof *ptr),
             *sorted_ptr = own(in, (size_t)(n + 1) * 8), n_found, n_expected = 0;
     ptr[0] = 0;
-    for (int64_t i = 0; i < n; i++) ptr[i + 1] = ptr[i] + take_byte(in) % 7;
+    for (int64_t i = 0; i < n; i++) ptr[i + 1] = ptr[i] + take_byte(in) % 12;
     uint8_t *bytes = own(in, (size_t)ptr[n]), *sorted = own(in, (size_t)ptr[n]);
-    for (int64_t i = 0; i < ptr[n]; i++) bytes[i] = (uint8_t)('a' + take_byte(in) % 3);
+    for (int64_t i = 0; i < ptr[n]; i++) bytes[i] = LETTERS[take_byte(in) % 3];
     int32_t *terms = own(in, (size_t)n * sizeof *terms), *rank = own(in, (size_t)n * sizeof *rank);
     for (int64_t i = 0; i < n; i++) terms[i] = (int32_t)i;
     for (int64_t i = 0; i < n; i++) rank[i] = (int32_t)((i * 17 + 3) % (n % 17 ? n : n + 1));
     if (!succeeded(skx_terms_sort(ptr, bytes, n, NULL, terms))) return;
     CLAIM(skx_terms_take(ptr, bytes, terms, n, sorted_ptr, sorted) == SKX_OK);
     skx_texts texts = {n, ptr[n], sorted_ptr, sorted};
-    skx_text_index index = {&texts, n, NULL, NULL, tree_of(in, rank, n)};
-    int64_t m = take_byte(in) % 7;
+    skx_text_index index = {&texts, n, NULL, NULL, heads_of(in, &texts), tree_of(in, rank, n)};
+    int64_t m = take_byte(in) % 12;
     uint8_t *typed = own(in, (size_t)m);
-    for (int64_t i = 0; i < m; i++) typed[i] = (uint8_t)('a' + take_byte(in) % 3);
+    for (int64_t i = 0; i < m; i++) typed[i] = LETTERS[take_byte(in) % 3];
     int32_t skipped[2] = {take_byte(in) % 40, take_byte(in) % 40};
     skx_match_params params = {take_between(in, 0, n), take_byte(in) % 4, take_byte(in) % 2, take_byte(in) % 40, 0, 2, skipped};
     params.skip_end = params.skip_begin + take_byte(in) % 5;
@@ -91,7 +104,8 @@ static void find_anything(input *in)
         text[i] = take_byte(in) % 24 - 2;
         offset[i] = take_byte(in) % 12 - 1;
     }
-    skx_text_index index = {&texts, n_entries, text, offset, take_array(in, 2 * n_entries, sizeof(int32_t))};
+    const uint64_t *head = take_array(in, n_entries, sizeof *head);
+    skx_text_index index = {&texts, n_entries, text, offset, head, take_array(in, 2 * n_entries, sizeof(int32_t))};
     int64_t m = take_between(in, 0, 20), n_skipped = take_byte(in) % 4, range[4];
     const uint8_t *typed = take_array(in, m, 1);
     const int32_t *skipped = take_array(in, n_skipped, sizeof *skipped);
