@@ -10,6 +10,8 @@ rankings.
     python examples/quickstart.py [--data FOLDER] [--n-jobs N]
 """
 
+# sphinx_gallery_thumbnail_path = "images/thumbnails/quickstart.png"
+
 import argparse
 import time
 

@@ -232,6 +232,11 @@ class Shortened(TransformerMixin, BaseEstimator):
         return [text[: self.n_] for text in X]
 
 
+def split(text):
+    """A function of a user."""
+    return text.split()
+
+
 def composed_model():
     """A fitted model with many kinds of parts."""
     features = FeatureUnion(

@@ -29,6 +29,10 @@ class Kind(ABC):
         self.name = cls.__name__ if name is None else name
         self.is_part = is_part
 
+    def takes(self, model):
+        """Return whether this kind can save a model of the class. Otherwise skops does."""
+        return True
+
     @abstractmethod
     def describe(self, model, part):
         """Return the fields of a model, of JSON types.

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+from collections import UserList
 
 import numpy as np
 
@@ -28,8 +29,8 @@ def encode(value, part, where):
     Parameters
     ----------
     value : object
-        None, numbers, strings, arrays of numbers or strings, models, and lists, tuples, sets,
-        slices and dictionaries of these.
+        None, numbers, strings, types of numbers, arrays of numbers or strings, models, and lists,
+        tuples, sets, slices and dictionaries of these.
     part : PartWriter
         Takes arrays and models.
     where : str
@@ -56,12 +57,16 @@ def encode(value, part, where):
         return number if math.isfinite(number) else {"float": str(number)}
     if is_model(value):
         return {"model": part.model(value, where)}
+    if isinstance(value, type) and issubclass(value, np.number):
+        return {"number": np.dtype(value).name}
     if isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "biufUO":
         return {"array": part.array_value(value, where)}
     return _encode_container(value, part, where)
 
 
 def _encode_container(value, part, where):
+    if isinstance(value, UserList):  # the columns of the remainder in scikit-learn before 1.9
+        return _encode_items(value.data, part, where)
     if type(value) is list:
         return _encode_items(value, part, where)
     if type(value) is tuple:
@@ -113,11 +118,20 @@ def decode(encoded, part):
         return part.model_at(content)
     if form == "array":
         return part.array_value(content)
+    if form == "number":
+        return _decode_type(content)
     if form == "float":
         return _decode_float(content)
     if form not in _CONTAINERS:
         part.reader.fail_as_later(f"it has a value of the form {form!r:.80}")
     return _decode_container(form, content, part)
+
+
+def _decode_type(content):
+    found = np.dtype(content).type
+    if not isinstance(content, str) or not issubclass(found, np.number):
+        raise ValueError(f"{content!r:.80} is not a type of numbers")
+    return found
 
 
 def _decode_float(content):

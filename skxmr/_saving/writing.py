@@ -93,7 +93,7 @@ class ModelWriter:
     def _describe(self, model, where, cls):
         part = PartWriter(self, where)
         kind = kind_of(cls)
-        if kind is None:
+        if kind is None or not kind.takes(model):
             fields = self._describe_foreign(model, part, where)
         else:
             fields = {"class": kind.name, **kind.describe(model, part)}

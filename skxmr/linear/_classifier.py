@@ -78,9 +78,9 @@ class XRLinearClassifier(ExtensibleRanking):
         Weights with a smaller absolute value are removed after training. Takes effect in fit. With
         `memory`, a fit with another threshold does not train again.
     weight_dtype : {"float32", "float16"}, default="float32"
-        Type of the stored weights. Half precision takes a third less memory. The ranking differs
-        only for labels whose scores are nearly equal. Takes effect in fit, as `prune_threshold`
-        does.
+        Type of the stored weights. Half precision takes a fifth to a third less memory. The
+        ranking differs only for labels whose scores are nearly equal. Takes effect in fit, as
+        `prune_threshold` does.
     beam_width : int, default=10
         Number of nodes kept per level when ranking.
     post_processor : str, default="l3-hinge"

@@ -1,6 +1,5 @@
 """Pipelines and other estimators of scikit-learn that contain estimators."""
 
-import sklearn
 from sklearn import pipeline as sklearn_pipeline
 from sklearn.compose import ColumnTransformer
 from sklearn.frozen import FrozenEstimator
@@ -8,9 +7,7 @@ from sklearn.pipeline import FeatureUnion
 
 from .._saving.kinds import EstimatorKind, register
 from ..pipeline import Pipeline
-
-#: Attribute with the containers that `set_output` chose.
-_OUTPUT = "_sklearn_output_config"
+from ._attributes import FIELDS, pack_attributes, unpack_attributes
 
 
 def register_all():
@@ -22,8 +19,7 @@ def register_all():
         (FeatureUnion, "sklearn.pipeline.FeatureUnion"),
         (ColumnTransformer, "sklearn.compose.ColumnTransformer"),
     ):
-        fields = ("attributes", "sklearn")
-        register(EstimatorKind(cls, _pack_attributes, _unpack_attributes, fields, name=name))
+        register(EstimatorKind(cls, pack_attributes, unpack_attributes, FIELDS, name=name))
 
 
 class PipelineKind(EstimatorKind):
@@ -42,25 +38,3 @@ def _step_name(part, step):
     if not isinstance(step, tuple) or len(step) != 2 or not isinstance(step[0], str):
         part.fail(f"{step!r:.80} is not a step of a pipeline")
     return step[0]
-
-
-def _pack_attributes(estimator, part):
-    """Describe all attributes that are not parameters, which differ between releases."""
-    params = estimator.get_params(deep=False)
-    attributes = {name: value for name, value in vars(estimator).items() if name not in params}
-    attributes.pop("_metadata_request", None)
-    return {"attributes": part.value(attributes, "attributes"), "sklearn": sklearn.__version__}
-
-
-def _unpack_attributes(estimator, part):
-    attributes = part.value("attributes")
-    if not isinstance(attributes, dict):
-        part.fail(f"its attributes are {attributes!r:.80}")
-    params = estimator.get_params(deep=False)
-    for name in attributes:
-        is_attribute = isinstance(name, str) and (name.startswith("_") or name.endswith("_"))
-        if not is_attribute or name.startswith("__") or name in params:
-            part.fail(f"{name!r:.80} is not an attribute of a {type(estimator).__name__}")
-    # Warns if another release of scikit-learn fitted it.
-    state = {**params, **attributes, "_sklearn_version": part.get("sklearn", str)}
-    estimator.__setstate__(state)

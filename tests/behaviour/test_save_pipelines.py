@@ -25,17 +25,24 @@ from saved_models import (
     composed_model,
     linux,
     manifest_of,
+    split,
     texts_of,
 )
 from sklearn.base import BaseEstimator, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import TruncatedSVD
 from sklearn.exceptions import NotFittedError
-from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.feature_extraction.text import (
+    CountVectorizer,
+    HashingVectorizer,
+    TfidfTransformer,
+    TfidfVectorizer,
+)
 from sklearn.feature_selection import SelectKBest, chi2
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import FeatureUnion
 from sklearn.pipeline import Pipeline as SklearnPipeline
 from sklearn.preprocessing import MaxAbsScaler
 from strategies import examples
@@ -56,6 +63,7 @@ from skxmr.text import NGramTfidfVectorizer
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
 
 WORDS = NGramTfidfVectorizer()
+HASHED = HashingVectorizer(n_features=32, alternate_sign=False)
 NAMES = [topics[0] for topics in TOPICS]
 each_mmap = pytest.mark.parametrize("mmap", [False, True])
 
@@ -91,6 +99,20 @@ MODELS = {
         Pipeline([("w", WORDS), ("p", "passthrough"), ("c", CLASSIFIER)])
     ),
     "nested pipelines": lambda: fitted(make_pipeline(make_pipeline(WORDS), CLASSIFIER)),
+    "vectorizers of scikit-learn": lambda: fitted(
+        make_pipeline(
+            FeatureUnion(
+                [
+                    ("a", TfidfVectorizer(stop_words=["and", "an"], dtype=np.float32)),
+                    ("b", TfidfVectorizer(ngram_range=(1, 2), use_idf=False, max_features=5)),
+                    ("c", make_pipeline(CountVectorizer(min_df=2), TfidfTransformer())),
+                    ("d", CountVectorizer(vocabulary={"cats": 1, "dogs": 0})),
+                ],
+                transformer_weights={"d": 0.5},
+            ),
+            CLASSIFIER,
+        )
+    ),
     "completer": completer,
     "completer without accents": lambda: completer(strip_accents="unicode", lowercase=False),
     "completer with classifier": lambda: completer(
@@ -250,8 +272,7 @@ def test_a_classifier_that_is_not_fitted_is_kept_as_a_parameter(tmp_path):
 # ---- steps of other classes ----
 
 FOREIGN = [
-    TfidfVectorizer(dtype=np.float32, ngram_range=(1, 2), stop_words="english"),
-    CountVectorizer(min_df=2),
+    HASHED,
     SklearnPipeline([("w", WORDS), ("select", SelectKBest(chi2, k=4))]),
     SklearnPipeline([("w", TfidfVectorizer()), ("svd", TruncatedSVD(3, random_state=0))]),
     SklearnPipeline([("w", WORDS), ("scaled", MaxAbsScaler())]),
@@ -272,27 +293,53 @@ def test_steps_of_scikit_learn_are_kept(tmp_path, skops, step, mmap):
     assert_same_rankings(skxmr.load(tmp_path / "b"), model, QUESTIONS)
 
 
+def test_vectorizers_of_scikit_learn_are_the_same(tmp_path, no_skops):
+    for vectorizer in (TfidfVectorizer(dtype=np.float32, stop_words=["a"]), CountVectorizer()):
+        vectorizer.fit(TEXTS)
+        skxmr.save(vectorizer, tmp_path)
+        loaded = skxmr.load(tmp_path, mmap=True)
+        assert loaded.get_params() == vectorizer.get_params()
+        assert list(loaded.vocabulary_.items()) == list(vectorizer.vocabulary_.items())
+        found, expected = (v.transform(QUESTIONS) for v in (loaded, vectorizer))
+        assert found.dtype == expected.dtype
+        assert (found != expected).nnz == 0
+
+
+def test_functions_of_vectorizers_need_skops_and_trust(tmp_path, skops, monkeypatch):
+    model = fitted(make_pipeline(TfidfVectorizer(tokenizer=split, token_pattern=None), CLASSIFIER))
+    model.save(tmp_path)
+    with pytest.raises(ValueError, match=r"not trusted: saved_models.split"):
+        skxmr.load(tmp_path)
+    loaded = skxmr.load(tmp_path, trusted=["saved_models.split"])
+    assert_same_rankings(loaded, model, QUESTIONS)
+    monkeypatch.setitem(sys.modules, "skops.io", None)
+    with pytest.raises(ImportError, match="skops"):
+        model.save(tmp_path / "other")
+
+
 def test_files_of_skops_are_replaced_with_the_model(tmp_path, skops):
     (tmp_path / "notes.skops").write_text("of somebody else")
-    fitted(make_pipeline(CountVectorizer(), CLASSIFIER)).save(tmp_path)
+    fitted(make_pipeline(HASHED, CLASSIFIER)).save(tmp_path)
     (file,) = tmp_path.glob("arrays-*/*skops")
-    assert isinstance(skops.load(file), CountVectorizer)
+    assert isinstance(skops.load(file), HashingVectorizer)
     fitted(make_pipeline(WORDS, CLASSIFIER)).save(tmp_path)
     assert [path.name for path in tmp_path.rglob("*skops")] == ["notes.skops"]
     assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_without_skops_nothing_is_written(tmp_path, no_skops):
-    model = fitted(Pipeline([("words", TfidfVectorizer()), ("labels", CLASSIFIER)]))
-    with pytest.raises(ImportError, match=r"steps\['words'\] is a TfidfVectorizer.*skxmr\[skops\]"):
+    model = fitted(Pipeline([("words", HASHED), ("labels", CLASSIFIER)]))
+    with pytest.raises(
+        ImportError, match=r"steps\['words'\] is a HashingVectorizer.*skxmr\[skops\]"
+    ):
         skxmr.save(model, tmp_path / "model")
     assert not (tmp_path / "model").exists()
 
 
 def test_without_skops_a_step_of_skops_is_not_loaded(tmp_path, skops, monkeypatch):
-    fitted(make_pipeline(TfidfVectorizer(), CLASSIFIER)).save(tmp_path)
+    fitted(make_pipeline(HASHED, CLASSIFIER)).save(tmp_path)
     monkeypatch.setitem(sys.modules, "skops.io", None)
-    with pytest.raises(ImportError, match=r"TfidfVectorizer.*skxmr\[skops\]"):
+    with pytest.raises(ImportError, match=r"HashingVectorizer.*skxmr\[skops\]"):
         skxmr.load(tmp_path)
 
 
@@ -367,7 +414,7 @@ def test_parameters_without_a_form_become_defaults(tmp_path):
 def test_a_save_that_is_interrupted_leaves_the_old_model(tmp_path, monkeypatch, skops):
     old = fitted(make_pipeline(WORDS, CLASSIFIER))
     old.save(tmp_path)
-    new = fitted(make_pipeline(TfidfVectorizer(), CLASSIFIER))
+    new = fitted(make_pipeline(HASHED, CLASSIFIER))
     for function in ("replace", "fsync"):
         with monkeypatch.context() as patch:
 
@@ -386,7 +433,7 @@ def test_a_save_that_is_interrupted_leaves_the_old_model(tmp_path, monkeypatch, 
 def test_a_process_that_is_killed_while_saving_leaves_the_old_model(tmp_path, skops):
     old = fitted(make_pipeline(WORDS, CLASSIFIER))
     old.save(tmp_path / "model")
-    fitted(make_pipeline(TfidfVectorizer(), CLASSIFIER)).save(tmp_path / "other")
+    fitted(make_pipeline(HASHED, CLASSIFIER)).save(tmp_path / "other")
     script = """if True:
         import os, signal, sys, skxmr
         model = skxmr.load(sys.argv[2])

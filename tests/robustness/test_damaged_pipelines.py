@@ -35,18 +35,19 @@ from saved_models import (
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.preprocessing import MaxAbsScaler
 from strategies import edits, examples, json_values
 
 import skxmr
 from skxmr._utils.folder import seal
-from skxmr.pipeline import Pipeline, make_pipeline
+from skxmr.pipeline import make_pipeline
 from skxmr.text import NGramTfidfVectorizer
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
 
 
 def columns_model():
-    columns = ColumnTransformer([("t", NGramTfidfVectorizer(), 0), ("no", "drop", [1])])
+    columns = ColumnTransformer([("t", TfidfVectorizer(min_df=2), 0), ("no", "drop", [1])])
     rows = np.array([[text, text] for text in TEXTS], dtype=object)
     return make_pipeline(columns, clone(CLASSIFIER)).fit(rows, TOPICS)
 
@@ -253,12 +254,15 @@ def test_what_a_later_version_saved_is_not_called_damaged(tmp_path_factory, tmp_
 # ---- files of skops ----
 
 
+def scaled_model():
+    model = make_pipeline(NGramTfidfVectorizer(), MaxAbsScaler(), clone(CLASSIFIER))
+    return model.fit(TEXTS, TOPICS)
+
+
 @pytest.fixture
 def with_skops(tmp_path):
     pytest.importorskip("skops.io")
-    Pipeline([("words", TfidfVectorizer()), ("labels", clone(CLASSIFIER))]).fit(TEXTS, TOPICS).save(
-        tmp_path / "model"
-    )
+    scaled_model().save(tmp_path / "model")
     return tmp_path / "model"
 
 
@@ -281,13 +285,13 @@ def test_files_of_skops_are_checked(with_skops):
     whole = file.read_bytes()
     for damaged in (b"", whole[:-1], whole + b"\0", bytes([whole[0] ^ 1, *whole[1:]])):
         file.write_bytes(damaged)
-        with pytest.raises(ValueError, match=f"{DAMAGED}.*file 'models.0.skops'"):
+        with pytest.raises(ValueError, match=f"{DAMAGED}.*file 'models.1.skops'"):
             skxmr.load(with_skops)
     file.unlink()
-    with pytest.raises(ValueError, match=f"{DAMAGED}.*file 'models.0.skops'"):
+    with pytest.raises(ValueError, match=f"{DAMAGED}.*file 'models.1.skops'"):
         skxmr.load(with_skops)
     file.mkdir()
-    with pytest.raises(ValueError, match=f"{DAMAGED}.*file 'models.0.skops'"):
+    with pytest.raises(ValueError, match=f"{DAMAGED}.*file 'models.1.skops'"):
         skxmr.load(with_skops)
 
 
@@ -297,7 +301,7 @@ def test_forged_files_of_skops_are_refused_or_harmless(tmp_path_factory, data):
     pytest.importorskip("skops.io")
     if "skops" not in _made:
         folder = tmp_path_factory.mktemp("skops")
-        make_pipeline(TfidfVectorizer(), clone(CLASSIFIER)).fit(TEXTS, TOPICS).save(folder)
+        scaled_model().save(folder)
         _made["skops"] = folder, skops_file(folder).read_bytes()
     folder, whole = _made["skops"]
     damaged = bytearray(whole)
