@@ -153,7 +153,7 @@ class SessionQueryCompleter(RankedMatches, ClassifierMixin, BaseEstimator):
     dotless i of Turkish are equal, because they are equal in one of the cases.
 
     A word must end where the prefix has a space at its end. The query that ends there follows the
-    longer ones, with a score of 0. A prefix may end within a letter that consists of several code
+    longer ones. A prefix may end within a letter that consists of several code
     points, such as an e and an accent. It is then completed to queries that some row of y spells
     with these code points.
 
@@ -180,7 +180,7 @@ class SessionQueryCompleter(RankedMatches, ClassifierMixin, BaseEstimator):
     >>> y = ["cat toys", "cats and dogs", "cat toys", "catamarans"]
     >>> completer = SessionQueryCompleter(random_state=0).fit(X, y)
     >>> [query for query, score in completer.complete("cat", previous="sailing")]
-    ['catamarans', 'cats and dogs', 'cat toys']
+    ['catamarans', 'cat toys', 'cats and dogs']
     >>> [(each.query, each.match) for each in completer.complete("dog")]
     [('cats and dogs', 'word')]
     >>> [(each.query, each.match) for each in completer.complete("catmar")]
@@ -347,7 +347,7 @@ class SessionQueryCompleter(RankedMatches, ClassifierMixin, BaseEstimator):
               prefix, then those with a matching word, then those with a typing error. Padded with
               -1 if fewer queries match, or if ``popularity_weight=0`` or ``constrained=False`` and
               the beam reaches fewer.
-            - `scores` (float32): padded with -inf. They decrease within each kind of match.
+            - `scores` (float32): padded with -inf.
 
         Raises
         ------
@@ -452,7 +452,8 @@ class SessionQueryCompleter(RankedMatches, ClassifierMixin, BaseEstimator):
 
             The score is the weighted mean of the shares of the classifier and of the popularity.
             It is the fraction in `popularity_` where popularity alone ranks, and the score of the
-            classifier if ``popularity_weight=0`` or ``constrained=False``.
+            classifier if ``popularity_weight=0`` or ``constrained=False``. If necessary, the
+            scores of later kinds are scaled to be below those of earlier kinds.
 
         Raises
         ------

@@ -230,7 +230,7 @@ class RankedMatches:
             if excluded is not None:
                 finished = np.setdiff1d(finished, excluded)
             finished = finished[:missing]
-            scores = np.zeros(len(finished), dtype=np.float32)
+            scores = self.popularity_[finished]
             parts.append(Matches(finished, scores, [PREFIX] * len(finished)))
             missing -= len(finished)
         for kind, find, of_previous in self._searches_besides_prefix(prefix):
@@ -242,16 +242,18 @@ class RankedMatches:
             labels = find(prefix, n, tuple(ranges[0].tolist()), np.concatenate(skipped))
             if len(labels) == 0:
                 continue
-            scores = self.popularity_[labels]
             if ranking is not None:
                 features = self._features.of_previous(*row) if of_previous else row
-                labels, scores = self._ranked_candidates(features, labels, missing)
-            parts.append(Matches(labels, scores, [kind] * len(labels)))
+                best = self._ranked_candidates(features, labels[:_N_CANDIDATES], missing)
+                parts.append(Matches(*best, [kind] * len(best[0])))
+                labels = labels[_N_CANDIDATES:]
+                missing -= len(best[0])
+            parts.append(Matches(labels, self.popularity_[labels], [kind] * len(labels)))
             missing -= len(labels)
         if len(parts) == 1:
             return parts[0]
         labels, scores, kinds = zip(*parts, strict=True)
-        return Matches(np.concatenate(labels), np.concatenate(scores), list(chain(*kinds)))
+        return Matches(np.concatenate(labels), _falling(scores), list(chain(*kinds)))
 
     def _searches_besides_prefix(self, prefix):
         """Return the other kinds of matches that are permitted, in their order.
@@ -353,6 +355,22 @@ def _matches(labels, scores):
     found = labels >= 0
     labels = labels[found]
     return Matches(labels, scores[found], [PREFIX] * len(labels))
+
+
+def _falling(parts):
+    """Join falling scores. Parts are scaled so that all scores are below those of earlier parts."""
+    joined = []
+    last = np.inf
+    for scores in parts:
+        if len(scores) == 0:
+            continue
+        if scores[0] >= last > 0:
+            scores = scores * (np.float32(0.5) * last / scores[0])
+        elif scores[0] >= last:  # logarithms or margins of the classifier
+            scores = scores - (scores[0] - last + np.float32(1))
+        last = scores[-1]
+        joined.append(scores)
+    return np.concatenate(joined) if joined else parts[0]
 
 
 def _merged(labels, scores, k):
