@@ -25,6 +25,7 @@ from .indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from .linear import XRLinearClassifier
 from .persistence import load, save
 from .propensity import PropensityReranker
+from .text_ranker import TextRanker, make_text_ranker
 from .tree import LabelTree
 
 __version__ = version("skxmr")
@@ -36,6 +37,7 @@ __all__ = [
     "PropensityReranker",
     "Ranking",
     "SessionQueryCompleter",
+    "TextRanker",
     "TrieHybridIndexer",
     "TrieIndexer",
     "XRLinearClassifier",
@@ -46,6 +48,7 @@ __all__ = [
     "indexers",
     "inspection",
     "load",
+    "make_text_ranker",
     "metrics",
     "model_selection",
     "pecos",

@@ -311,10 +311,12 @@ class XRLinearClassifier(ExtensibleRanking):
         label_text : sequence of str, length n_labels, optional
             Texts of the labels, for the label embedding "text" and for indexers that take strings.
             By default the classes, if they are strings.
-        label_examples : {array-like, sparse matrix} of shape (n_labels, n_features), optional
+        label_examples : {array-like, sparse matrix} of shape (n_labels, n_features), or tuple, \
+                optional
             Feature vector of each label's name or description. Each row with features is an
-            additional training row of its label, with weight 1. Use
-            ``Pipeline(transform_input=["label_examples"])`` to vectorize texts.
+            additional training row of its label, with weight 1. A tuple (rows, labels) holds any
+            number of rows, and the column of y to which each row belongs.
+            :class:`skxmr.pipeline.Pipeline` takes texts.
         relevance : {array-like, sparse matrix} of shape (n_samples, n_labels), optional
             Multiplies C for each positive. It must be above 0 where y is 1, and 0 elsewhere. The
             relevance of a cluster is the sum over its labels.

@@ -41,6 +41,14 @@ def test_a_data_scientist_with_a_frame_of_texts_and_lists_of_labels():
     assert skxmr.rank(search, test["title"], k=2).names[0]
 
 
+def test_a_data_scientist_in_a_hurry(tmp_path):
+    ranker = skxmr.make_text_ranker(random_state=0).fit(TITLES, SUBJECTS)
+    assert len(ranker.rank(["The history of music"], k=3).names[0]) == 3
+    ranker.save(tmp_path / "subjects")
+    loaded = skxmr.load(tmp_path / "subjects")
+    assert loaded.predict(TITLES) == ranker.predict(TITLES)
+
+
 def test_an_engineer_who_comes_from_pecos(tmp_path):
     Y = MultiLabelBinarizer(sparse_output=True).fit_transform(SUBJECTS)
     X = NGramTfidfVectorizer().fit_transform(TITLES)
@@ -76,14 +84,12 @@ def test_a_search_engineer_with_a_log(tmp_path):
 def test_a_subject_librarian_with_names_of_subjects():
     names = sorted({name for row in SUBJECTS for name in row})
     Y = MultiLabelBinarizer(classes=names, sparse_output=True).fit_transform(SUBJECTS)
-    vectorizer = TfidfVectorizer(dtype=np.float32)
-    X = vectorizer.fit_transform([*TITLES, *names])[: len(TITLES)]
-    clf = XRLinearClassifier(random_state=0)
-    clf.fit(X, Y, label_names=names, label_examples=vectorizer.transform(names))
-    suggested = clf.rank(vectorizer.transform(["The history of music"]), k=5)
+    model = make_pipeline(TfidfVectorizer(), XRLinearClassifier(random_state=0))
+    model.fit(TITLES, Y, label_names=names, label_examples=names)
+    suggested = model.rank(["The history of music"], k=5)
     assert len(suggested.names[0]) == 5
     assert set(suggested.names[0]) <= set(names)
-    assert names[suggested.labels[0, 0]] in str(clf.explain(X[:1], suggested.names[0][0]))
+    assert names[suggested.labels[0, 0]] in str(model.explain(TITLES[:1], suggested.names[0][0]))
 
 
 def test_a_subject_librarian_with_files_of_annif(tmp_path):
