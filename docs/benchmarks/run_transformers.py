@@ -163,7 +163,7 @@ def parse():
     parser.add_argument("--minutes", type=float, default=1e6)
     parser.add_argument("--epochs", type=float, default=1.0)
     parser.add_argument("--learning-rate", type=float, default=5e-5)
-    parser.add_argument("--pretrained-weight", type=float, default=0.5)
+    parser.add_argument("--pretrained-weight", type=float, default=0.8)
     parser.add_argument("--max-length", type=int, default=128)
     parser.add_argument("--batch-tokens", type=int, default=2048)
     parser.add_argument("--jobs", type=int, default=1)

@@ -89,7 +89,7 @@ class XRTransformerClassifier(RankingClassifierMixin, BaseEstimator):
         Number of texts per step.
     freeze_word_embeddings : bool, default=True
         Whether the vectors of the tokens stay as they are. This saves time and memory.
-    pretrained_weight : float in [0, 1], default=0.5
+    pretrained_weight : float in [0, 1], default=0.8
         The weights of the encoder are averaged with those before fine-tuning, which get this weight
         [3]_. 0 means the fine-tuned weights only.
     pooling, max_length, prefix, batch_tokens
@@ -167,7 +167,7 @@ class XRTransformerClassifier(RankingClassifierMixin, BaseEstimator):
         max_grad_norm=1.0,
         batch_size=32,
         freeze_word_embeddings=True,
-        pretrained_weight=0.5,
+        pretrained_weight=0.8,
         pooling="auto",
         max_length=128,
         prefix="",
