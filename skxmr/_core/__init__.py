@@ -17,6 +17,7 @@ from ._layers import (
     read_chunk,
 )
 from ._library import FLOAT, INT, ISA, MAX_INT, Cancelled, check_array, check_offsets
+from ._matches import TextIndex
 from ._neighbors import NeighborRows, StoredRows, pack_rows
 from ._ngrams import (
     ANALYZERS,
@@ -113,6 +114,7 @@ __all__ = [
     "SortedPositions",
     "StoredRows",
     "Terms",
+    "TextIndex",
     "Texts",
     "TrainParams",
     "aligned_empty",
