@@ -152,12 +152,12 @@ class PartReader:
         """Return the value that `PartWriter.value` described."""
         return decode(encoded, self)
 
-    def params(self, cls):
-        """Return the parameters for the constructor of a class."""
+    def params(self, cls, optional=()):
+        """Return the parameters for the constructor of a class. Some may be missing."""
         params = self.get("params", dict)
         names = set(cls._get_param_names())
         self.reader.check_known(params, names, f"parameter of {cls.__name__}")
-        missing = sorted(names - params.keys())
+        missing = sorted(names - params.keys() - set(optional))
         if missing and self.reader.manifest["version"] >= VERSION:
             self.fail(f"the parameter {missing[0]!r} is missing")
         return {name: decode(value, self) for name, value in params.items()}

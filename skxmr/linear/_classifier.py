@@ -330,7 +330,9 @@ class XRLinearClassifier(ExtensibleRanking):
         return super().set_params(**params)
 
     def __setstate__(self, state):
-        super().__setstate__(converted_state(state))
+        # Pickles of earlier releases lack the parameters that were added since.
+        added = {name: default for name, default in _DEFAULTS.items() if name not in state}
+        super().__setstate__(converted_state({**added, **state}))
         if "_fitted" in vars(self):
             self._fitted.check()
 
@@ -582,3 +584,6 @@ class XRLinearClassifier(ExtensibleRanking):
         tags.input_tags.sparse = True
         tags.classifier_tags.multi_label = True
         return tags
+
+
+_DEFAULTS = XRLinearClassifier().get_params(deep=False)

@@ -114,6 +114,15 @@ def embedding_file(name):
     return f"embeddings.{name}"
 
 
+def without_dense_defaults(params, defaults):
+    """Remove the parameters of dense columns if all are the defaults; return whether they are."""
+    are_defaults = all(params[name] == defaults[name] for name in DENSE_PARAMETERS)
+    if are_defaults:
+        for name in DENSE_PARAMETERS:
+            del params[name]
+    return are_defaults
+
+
 def _pack_dense_columns(arrays, checksums, estimator, params):
     """Add embeddings to the arrays; return what the manifest has of dense columns.
 
@@ -122,9 +131,7 @@ def _pack_dense_columns(arrays, checksums, estimator, params):
     """
     fitted = estimator._fitted
     defaults = type(estimator)().get_params(deep=False)
-    if fitted.columns is None and all(params[name] == defaults[name] for name in DENSE_PARAMETERS):
-        for name in DENSE_PARAMETERS:
-            del params[name]
+    if fitted.columns is None and without_dense_defaults(params, defaults):
         return {}
     embeddings = fitted.embeddings
     if embeddings is not None:

@@ -4,11 +4,12 @@ import numpy as np
 
 from .._saving.kinds import EstimatorKind, Kind, register
 from .._utils.estimators import snapshot
+from .._utils.folder import LATEST
 from ..indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from ..linear import XRLinearClassifier
 from ..linear._loading import read_classifier
 from ..linear._params import check_params
-from ..linear._saving import classifier_state
+from ..linear._saving import DENSE_PARAMETERS, classifier_state, without_dense_defaults
 from ..tree import LabelTree
 
 
@@ -30,7 +31,10 @@ class ClassifierKind(Kind):
         """Return the fields of a classifier."""
         model = snapshot(model)
         if "_fitted" not in vars(model):
-            return {"params": part.params(model), "fitted": False}
+            params = part.params(model)
+            defaults = XRLinearClassifier().get_params(deep=False)
+            later = {} if without_dense_defaults(params, defaults) else {"version": LATEST}
+            return {"params": params, "fitted": False, **later}
         indexer = model.indexer
         is_separate = getattr(indexer, "vectorizer", None) is not None
         if is_separate:
@@ -48,7 +52,7 @@ class ClassifierKind(Kind):
         if "fitted" not in part.reader.manifest:
             return _read_fitted(part)
         part.check_fields(frozenset(["params", "fitted"]))
-        return XRLinearClassifier(**part.params(XRLinearClassifier))
+        return XRLinearClassifier(**part.params(XRLinearClassifier, DENSE_PARAMETERS))
 
 
 def _read_fitted(part):

@@ -26,7 +26,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from strategies import examples
 
 import skxmr
-from skxmr import XRLinearClassifier
+from skxmr import CalibratedRanker, XRLinearClassifier
 from skxmr._core import CSRView, EmbeddingRows
 from skxmr._data.examples import distinct_examples
 from skxmr._data.features import DenseColumns, find_dense_columns
@@ -622,6 +622,17 @@ def test_only_models_with_dense_columns_need_the_later_format(saved, tmp_path):
     classifier(dense_columns=0).fit(X, Y).save(tmp_path / "given")
     assert manifest_of(tmp_path / "given")["version"] == 7
     assert skxmr.load(tmp_path / "given").dense_columns == 0
+
+
+def test_models_within_others_need_the_later_format_too(tmp_path):
+    for params, version in (({}, 6), ({"dense_columns": 3}, 7)):
+        clf = XRLinearClassifier(random_state=0, **params)
+        model = CalibratedRanker(clf, cv=2).fit(ORDINARY, Y)
+        skxmr.save(model, tmp_path / "model")
+        assert manifest_of(tmp_path / "model")["version"] == version
+        loaded = skxmr.load(tmp_path / "model")
+        assert loaded.estimator.get_params()["dense_columns"] == clf.dense_columns
+        assert_same_ranking(skxmr.rank(loaded, ORDINARY, 4), skxmr.rank(model, ORDINARY, 4))
 
 
 @pytest.mark.parametrize("name", ARRAYS)

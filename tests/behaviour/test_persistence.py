@@ -697,7 +697,7 @@ def test_scorers_wrappers_and_explanations_of_version_0_1_are_read():
 def later_manifests(manifest):
     """What a later version might write."""
     params, first = manifest["params"], manifest["trees"][0]
-    yield {**manifest, "version": 7}
+    yield {**manifest, "version": 8}
     yield {**manifest, "version": 10**30}
     yield {**manifest, "brand_new": 1}
     yield {**manifest, "class": "XRTransformer"}
