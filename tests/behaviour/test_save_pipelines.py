@@ -457,9 +457,8 @@ def test_a_process_that_is_killed_while_saving_leaves_the_old_model(tmp_path, sk
 
 # ---- values of parameters ----
 
-scalars = st.one_of(
-    st.none(), st.booleans(), st.integers(-(2**63), 2**63), st.floats(), st.text(max_size=5)
-)
+integers = st.integers(-(2**63), 2**63)  # larger ones are refused
+scalars = st.one_of(st.none(), st.booleans(), integers, st.floats(), st.text(max_size=5))
 arrays = st.one_of(
     st.lists(st.floats(width=32), max_size=3).map(lambda v: np.array(v, np.float32)),
     st.lists(st.text(max_size=3), min_size=1, max_size=3).map(lambda v: np.array(v, object)),
@@ -473,7 +472,7 @@ values = st.recursive(
         st.dictionaries(hashable, inner, max_size=3),
         st.sets(hashable, max_size=3),
         st.frozensets(hashable, max_size=3),
-        st.builds(slice, st.integers(), st.integers()),
+        st.builds(slice, integers, integers),
     ),
     max_leaves=6,
 )
