@@ -40,9 +40,12 @@ class BaseRecommender(ABC, BaseEstimator):
     ----------
     _checks : dict of str to callable
         For each parameter, a function of the value and the name that raises the exception.
+    _keeps_ages : bool
+        Whether ages are not replaced by ones, for estimators inside that need them.
     """
 
     _checks = {}
+    _keeps_ages = False
 
     def fit(self, X, y=None, *, users=None, target_times=None):
         """Fit the recommender.
@@ -162,18 +165,16 @@ class BaseRecommender(ABC, BaseEstimator):
             for begin, end in parallel.ranges(X.shape[0], n_parts)
         ]
         costs = [end - begin for _, _, _, begin, end, _, _ in tasks]
-        parts = parallel.run(
-            _rank_block, tasks, costs, n_jobs=self.n_jobs, what="rank", brief=True
-        )
+        parts = parallel.run(_rank_block, tasks, costs, n_jobs=self.n_jobs, what="rank", brief=True)
         items, scores = zip(*parts, strict=True)
         return np.concatenate(items), np.concatenate(scores)
 
-    def _scores_with_cold(self, X):
+    def _scores_with_cold(self, X, *args):
         """Return dense scores, of rows without positive weights by popularity."""
         cold = cold_rows(X)
         if cold.all():
             return np.tile(self.popularity_, (X.shape[0], 1))
-        scores = np.ascontiguousarray(self._dense_scores(X), dtype=np.float32)
+        scores = np.ascontiguousarray(self._dense_scores(X, *args), dtype=np.float32)
         scores[cold] = self.popularity_
         return scores
 

@@ -50,6 +50,8 @@ def check_histories(estimator, X, *, reset):
             "Negative values in data: X must hold weights of at least 0, or ages that Recency makes "
             f"weights of, got {X.data.min()}"
         )
+    if is_ages and estimator._keeps_ages:
+        return AgeMatrix(X)
     if is_ages:
         X = sp.csr_matrix((np.ones(X.nnz, dtype=np.float32), X.indices, X.indptr), shape=X.shape)
     return X
@@ -65,10 +67,16 @@ def check_training(estimator, X, y, users, target_times):
     if target_times is not None:
         times = _check_times(target_times, y)
     if users is not None:
-        users = np.asarray(users)
-        if users.shape != (n_rows,):
-            raise ValueError(f"users must have shape {(n_rows,)}, got {users.shape}")
+        users = check_users(users, n_rows)
     return Training(X, y, times, users)
+
+
+def check_users(users, n_rows):
+    """Return the user of each row as an array."""
+    users = np.asarray(users)
+    if users.shape != (n_rows,):
+        raise ValueError(f"users must have shape {(n_rows,)}, one for each row, got {users.shape}")
+    return users
 
 
 def _check_times(target_times, y):

@@ -5,7 +5,6 @@ import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
 from .._core import (
-    RELATEDNESS,
     CSRView,
     Expectation,
     ItemModel,
@@ -18,11 +17,13 @@ from .._core import (
 )
 from .._ranking.ranking import Ranking
 from .._utils import parallel
+from .._utils.estimators import change_lock, fitted_in_one_step
 from .._utils.matrices import single_row
+from .._utils.pairs import row_of_entries
 from .._utils.params import check_boolean, check_integer, check_real
 from ._base import BaseRecommender
 from ._examples import AgeMatrix
-from ._inputs import binary, whole_histories
+from ._inputs import binary, check_histories, check_users, latest_rows, whole_histories
 
 #: Targets counted by one task, unless a single item has more.
 _TASK_TARGETS = 1 << 24
@@ -165,7 +166,84 @@ class ItemToItemRecommender(BaseRecommender):
         else:
             self._histories = binary(whole_histories(training))
             self._targets = None
+        self._users = None
+        if training.users is not None:
+            self._users = np.asarray(training.users)[latest_rows(training)]
+        self._can_extend = training.y is None
         self._relate()
+
+    def partial_fit(self, X, y=None, *, users=None):
+        """Add purchases to the histories, and relate the items again.
+
+        The result equals that of `fit` with all purchases, to the last bit.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_items)
+            New purchases. Only the entries above 0 count.
+        y : None
+            Ignored.
+        users : array-like of shape (n_samples,), default=None
+            User of each row; purchases are added to the rows of users that are known from `fit` or
+            earlier calls. None: all rows are new users. If given here, it must be given in `fit`.
+
+        Returns
+        -------
+        self : ItemToItemRecommender
+
+        Raises
+        ------
+        ValueError
+            If the recommender was fitted with y, of which the windows do not grow.
+        """
+        if not self.__sklearn_is_fitted__():
+            return self.fit(X, users=users)
+        self._check_params()
+        if not self._can_extend:
+            raise ValueError("partial_fit needs a recommender that was fitted without y")
+        with change_lock(self), fitted_in_one_step(self) as fresh:
+            added = binary(check_histories(fresh, X, reset=False))
+            known = fresh._users
+            if (users is None) != (known is None):
+                raise ValueError(
+                    "users must be given both in fit and in partial_fit, or in neither"
+                )
+            if users is None:
+                fresh._histories = sp.vstack([fresh._histories, added], format="csr")
+            else:
+                fresh._add_to_users(added, check_users(users, added.shape[0]))
+            fresh.popularity_ = np.bincount(
+                fresh._histories.indices, minlength=fresh.n_labels_
+            ).astype(np.float32)
+            fresh._relate()
+        return self
+
+    def _add_to_users(self, added, users):
+        """Add rows to those of their users. New users come last, in the order of appearance."""
+        new, first = np.unique(users[~np.isin(users, self._users)], return_index=True)
+        self._users = np.concatenate([self._users, new[np.argsort(first)]])
+        order = np.argsort(self._users, kind="stable")
+        rows = order[np.searchsorted(self._users, users, sorter=order)]
+        shape = (len(self._users), added.shape[1])
+        entries = sp.csr_matrix(
+            (added.data, (rows[row_of_entries(added)], added.indices)), shape=shape
+        )
+        before = sp.csr_matrix(
+            (
+                self._histories.data,
+                self._histories.indices,
+                np.pad(
+                    self._histories.indptr,
+                    (0, shape[0] - self._histories.shape[0]),
+                    mode="edge",
+                ),
+            ),
+            shape=shape,
+        )
+        self._histories = binary(before + entries)
+
+    def __sklearn_is_fitted__(self):
+        return "_model" in vars(self)
 
     def _relate(self):
         """Find the related items of all items."""
@@ -235,7 +313,7 @@ class ItemToItemRecommender(BaseRecommender):
             raise ValueError(f"items must lie in [0, {self.n_labels_}), got {wrong}")
         return self, items.astype(np.int64)
 
-    def rank(self, X, k=10, *, exclude="auto", candidates=None):  # noqa: D102
+    def rank(self, X, k=10, *, exclude="auto", candidates=None):
         if candidates is None and type(exclude) is str:
             ranking = self._rank_one(X, k, exclude)
             if ranking is not None:
@@ -266,9 +344,7 @@ class ItemToItemRecommender(BaseRecommender):
             return super()._rank(X, k, limits)
         tasks = [(self._model, view, begin, end, k, limits) for begin, end in ranges]
         costs = [int(view.indptr[end] - view.indptr[begin]) + 1 for begin, end in ranges]
-        parts = parallel.run(
-            _recommend, tasks, costs, n_jobs=self.n_jobs, what="rank", brief=True
-        )
+        parts = parallel.run(_recommend, tasks, costs, n_jobs=self.n_jobs, what="rank", brief=True)
         if len(parts) == 1:
             return parts[0]
         items, scores = zip(*parts, strict=True)
@@ -319,7 +395,9 @@ class _Counted:
         indices = np.ascontiguousarray(followers.indices, dtype=np.int32)
         weights = {}
         if relatedness in _WEIGHTED:
-            weights = dict(zip(("row_weight", "factor"), _weights(histories, relatedness), strict=True))
+            weights = dict(
+                zip(("row_weight", "factor"), _weights(histories, relatedness), strict=True)
+            )
         self.purchases = Purchases(
             row_ptr, rows, target_ptr, indices, same=targets is None, **weights
         )
@@ -366,9 +444,7 @@ def _call_measure(counted, begin, end, recommender):
         both = counts.data.astype(np.float64)
         with_item = np.full(len(both), float(purchases.n_with[item]))
         with_other = purchases.n_followers[counts.indices].astype(np.float64)
-        scores = np.asarray(
-            recommender.relatedness(both, with_item, with_other, purchases.n_rows)
-        )
+        scores = np.asarray(recommender.relatedness(both, with_item, with_other, purchases.n_rows))
         if scores.shape != both.shape or scores.dtype.kind not in "iuf":
             raise ValueError(
                 f"relatedness must return an array of {both.shape} numbers, got {scores!r:.80}"
