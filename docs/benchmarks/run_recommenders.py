@@ -1,6 +1,6 @@
 """Speed of item-to-item recommendations, beside implicit, in one process and one thread.
 
-Run ``python docs/benchmarks/run_recommenders.py`` after ``pip install implicit==0.7.3 threadpoolctl``.
+Install implicit==0.7.3 first.
 Fits and rankings of the two libraries alternate. The figures are medians of CPU times.
 """
 

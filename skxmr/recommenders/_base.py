@@ -133,8 +133,8 @@ class BaseRecommender(ABC, BaseEstimator):
         Returns
         -------
         ranking : Ranking
-            The pair ``(items, scores)`` of arrays of shape (n_samples, k), best first, ties by lower
-            item, padded with -1 and -inf. Rows without positive weights are ranked by
+            The pair ``(items, scores)`` of arrays of shape (n_samples, k), best first, ties by
+            lower item, padded with -1 and -inf. Rows without positive weights are ranked by
             `popularity_`.
         """
         library = library_of(X)

@@ -103,8 +103,8 @@ def temporal_examples(log, cutoffs, horizon="14D", *, targets="new", min_history
     Returns
     -------
     examples : TemporalExamples
-        ``X, y, cutoffs = temporal_examples(...)``, sorted by cutoff, then by user. The attributes ``users`` and ``target_times`` have the user
-        of each row and the time of each target.
+        ``X, y, cutoffs = temporal_examples(...)``, sorted by cutoff, then by user. The attributes
+        ``users`` and ``target_times`` have the user of each row and the time of each target.
 
     Raises
     ------

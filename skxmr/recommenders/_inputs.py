@@ -47,8 +47,8 @@ def check_histories(estimator, X, *, reset):
     X = canonical_csr(X, "X", keep_zeros=True)
     if len(X.data) and X.data.min() < 0:
         raise ValueError(
-            "Negative values in data: X must hold weights of at least 0, or ages that Recency makes "
-            f"weights of, got {X.data.min()}"
+            "Negative values in data: X must hold weights of at least 0, or ages of at least 0, "
+            f"got {X.data.min()}"
         )
     if is_ages and estimator._keeps_ages:
         return AgeMatrix(X)

@@ -180,10 +180,14 @@ class InteractionEncoder(BaseEstimator):
         known = (user_codes >= 0) & (item_codes >= 0)
         if not known.all() and self.unknown == "error":
             wrong = np.flatnonzero(~known)[0]
-            name, value = (
-                (self.user, users[wrong]) if user_codes[wrong] < 0 else (self.item, items[wrong])
+            name, values = (
+                (self.user, users[wrong : wrong + 1])
+                if user_codes[wrong] < 0
+                else (self.item, items[wrong : wrong + 1])
             )
-            raise ValueError(f"{name} must be in fit unless unknown='ignore', got {value!r:.80}")
+            raise ValueError(
+                f"{name} must be in fit unless unknown='ignore', got {values.tolist()[0]!r:.80}"
+            )
         parts = (user_codes[known], item_codes[known], seconds[known], amounts[known])
         return self._log(*parts, self.users_, self.items_)
 

@@ -1,5 +1,7 @@
 """Item-to-item collaborative filtering."""
 
+from itertools import pairwise
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
@@ -121,7 +123,7 @@ class ItemToItemRecommender(BaseRecommender):
     array([[1],
            [2]], dtype=int32)
     >>> recommender.related([0], k=2).labels
-    array([[ 1, -1]], dtype=int32)
+    array([[1, 2]], dtype=int32)
     """
 
     _checks = {
@@ -197,7 +199,7 @@ class ItemToItemRecommender(BaseRecommender):
             If the recommender was fitted with y, of which the windows do not grow.
         """
         if not self.__sklearn_is_fitted__():
-            return self.fit(X, users=users)
+            return self.fit(X) if users is None else self.fit(X, users=users)
         self._check_params()
         if not self._can_extend:
             raise ValueError("partial_fit needs a recommender that was fitted without y")
@@ -205,9 +207,7 @@ class ItemToItemRecommender(BaseRecommender):
             added = binary(check_histories(fresh, X, reset=False))
             known = fresh._users
             if (users is None) != (known is None):
-                raise ValueError(
-                    "users must be given both in fit and in partial_fit, or in neither"
-                )
+                raise ValueError("users must be given in both fit and partial_fit, or in neither")
             if users is None:
                 fresh._histories = sp.vstack([fresh._histories, added], format="csr")
             else:
@@ -250,11 +250,10 @@ class ItemToItemRecommender(BaseRecommender):
         histories, targets = self._short_rows()
         counted = _Counted(histories, targets, self.relatedness)
         lengths, related, scores = counted.related(self)
-        most = self.popularity_.max(initial=0)
-        popular = self.popularity_ / max(most, 1)
+        popular = self.popularity_
         order = np.lexsort((np.arange(len(popular)), -popular)).astype(np.int32)
         self._model = ItemModel(
-            float(self.popularity),
+            float(self.popularity) / max(1.0, float(popular.max(initial=0))),
             related_ptr=indptr_of(lengths),
             related=related,
             scores=scores,
@@ -358,7 +357,7 @@ class ItemToItemRecommender(BaseRecommender):
         )
         scores = (X @ related).toarray()
         if self.popularity:
-            scores += np.float32(self.popularity) * arrays["popular"]
+            scores += np.float32(self._model.popular_weight) * arrays["popular"]
         return scores
 
     def _contributions(self, X, item):
@@ -369,7 +368,7 @@ class ItemToItemRecommender(BaseRecommender):
             found = np.flatnonzero(arrays["related"][begin:end] == item)
             if len(found):
                 parts[i] = float(weight) * float(arrays["scores"][begin + found[0]])
-        return parts, float(self.popularity) * float(arrays["popular"][item])
+        return parts, self._model.popular_weight * float(arrays["popular"][item])
 
 
 def _recommend(model, view, begin, end, k, limits):
@@ -395,9 +394,8 @@ class _Counted:
         indices = np.ascontiguousarray(followers.indices, dtype=np.int32)
         weights = {}
         if relatedness in _WEIGHTED:
-            weights = dict(
-                zip(("row_weight", "factor"), _weights(histories, relatedness), strict=True)
-            )
+            row_weight, factor = _weights(histories, relatedness)
+            weights = {"row_weight": row_weight, "factor": factor}
         self.purchases = Purchases(
             row_ptr, rows, target_ptr, indices, same=targets is None, **weights
         )
@@ -413,7 +411,7 @@ class _Counted:
         n_parts = max(4 * parallel.n_workers(recommender.n_jobs), int(before[-1] // _TASK_TARGETS))
         inner = np.searchsorted(before, before[-1] * np.arange(1, n_parts) / n_parts)
         edges = np.unique(np.concatenate(([0], inner, [n_items]))).tolist()
-        ranges = list(zip(edges[:-1], edges[1:], strict=True))
+        ranges = list(pairwise(edges))
         task = _call_measure if callable(self.relatedness) else _find_range
         tasks = [(self, begin, end, recommender) for begin, end in ranges]
         costs = [int(before[end] - before[begin]) for begin, end in ranges]

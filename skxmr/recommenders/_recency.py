@@ -98,7 +98,8 @@ class Recency(TransformerMixin, BaseEstimator):
         X = canonical_csr(X, "X", keep_zeros=True)
         if len(X.data) and X.data.min() < 0:
             raise ValueError(
-                f"X must hold ages in days before the cutoff, got {X.data.min()}: a time after it"
+                "Negative values in data: X must hold ages in days before the cutoff, "
+                f"got {X.data.min()}, a time after it"
             )
         return X
 
@@ -109,4 +110,5 @@ class Recency(TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.positive_only = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
