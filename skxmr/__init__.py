@@ -15,6 +15,7 @@ from . import (
     pecos,
     pipeline,
     propensity,
+    recommenders,
     text,
 )
 from ._ranking.ranking import Ranking
@@ -52,5 +53,6 @@ __all__ = [
     "pipeline",
     "propensity",
     "rank",
+    "recommenders",
     "text",
 ]

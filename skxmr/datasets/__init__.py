@@ -1,7 +1,14 @@
-"""A sample of a library catalog, and readers of common file formats."""
+"""A sample of a library catalog, purchases at a shop, and readers of common file formats."""
 
 from ._catalogue import load_catalogue_subjects
 from ._npz import load_npz_pair
+from ._retail import load_retail_purchases
 from ._xc_text import load_xc_text, save_xc_text
 
-__all__ = ["load_catalogue_subjects", "load_npz_pair", "load_xc_text", "save_xc_text"]
+__all__ = [
+    "load_catalogue_subjects",
+    "load_npz_pair",
+    "load_retail_purchases",
+    "load_xc_text",
+    "save_xc_text",
+]
