@@ -22,10 +22,11 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
     "numpydoc",
-    "myst_parser",
+    "myst_nb",
+    "snippets",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["benchmarks/shortfalls.md", "benchmarks/results", "examples/**/*.ipynb"]
+exclude_patterns = ["benchmarks/shortfalls.md", "benchmarks/results", "examples/*.ipynb"]
 templates_path = ["_templates"]
 default_role = "literal"
 suppress_warnings = ["config.cache"]
@@ -39,6 +40,16 @@ html_show_sphinx = False
 
 myst_enable_extensions = ["deflist", "dollarmath", "colon_fence"]
 myst_heading_anchors = 3
+
+# The Python code of the pages is run. An error in it is a warning of the build.
+nb_custom_formats = {".md": ["snippets.read_page", {"extensions": myst_enable_extensions}]}
+nb_execution_mode = "auto"
+nb_execution_in_temp = True
+nb_execution_show_tb = True
+nb_execution_timeout = 300
+nb_merge_streams = True
+# Estimators are shown as text: their diagrams have a style and scripts of their own.
+nb_mime_priority_overrides = [("*", "text/html", None)]
 
 autosummary_generate = True
 autodoc_member_order = "bysource"
@@ -56,6 +67,9 @@ if os.environ.get("SKXMR_DOCS_ONLINE"):
         "sklearn": ("https://scikit-learn.org/stable", None),
     }
 
+# A bar of tqdm would be on the page with all its states.
+os.environ["TQDM_DISABLE"] = "1"
+
 # Arguments of the examples. With these, each takes seconds and writes only to a scratch folder.
 _SCRATCH = tempfile.mkdtemp(prefix="skxmr-docs-")
 _ARGUMENTS = {
@@ -64,7 +78,23 @@ _ARGUMENTS = {
     "query_completion.py": ["--rows", "20000", "--plot", f"{_SCRATCH}/completion.png"],
 }
 #: Shown but not run: they require machines or data that are not available in a build.
-_NOT_RUN = ("dask_cluster",)
+_NOT_RUN = ("annif_backend", "dask_cluster")
+#: From first steps to special ones. Other examples follow, and those that are not run come last.
+_ORDER = (
+    "quickstart",
+    "seeing_the_model",
+    "query_completion",
+    "product_retrieval",
+    "label_disentanglement",
+)
+
+
+def example_order(filename):
+    """Return the sort key of an example."""
+    name = Path(filename).stem
+    if name in _NOT_RUN:
+        return 2, _NOT_RUN.index(name), name
+    return (0, _ORDER.index(name), name) if name in _ORDER else (1, 0, name)
 
 
 def example_arguments(gallery_conf, script_vars):
@@ -80,7 +110,7 @@ sphinx_gallery_conf = {
     "filename_pattern": rf"/(?!{'|'.join(_NOT_RUN)})[^/]*\.py$",
     "ignore_pattern": r"completion_app",
     "reset_argv": "conf.example_arguments",
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "conf.example_order",
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_signature": False,

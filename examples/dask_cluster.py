@@ -9,6 +9,8 @@ is bitwise equal to that of a single process. The fit also completes if a worker
     pip install ".[dask]" && python examples/dask_cluster.py [--workers N] [--scheduler ADDRESS]
 """
 
+# sphinx_gallery_thumbnail_path = "images/thumbnails/dask_cluster.png"
+
 import argparse
 import os
 import threading

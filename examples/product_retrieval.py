@@ -16,9 +16,11 @@ more.
 import argparse
 import tempfile
 import time
+from contextlib import contextmanager
+from itertools import count
 
 import numpy as np
-from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.model_selection import GridSearchCV, KFold, ParameterGrid
 from sklearn.pipeline import Pipeline
 
 from skxmr import XRLinearClassifier
@@ -55,7 +57,7 @@ def make_pipeline(features, n_jobs, memory=None):
     return Pipeline(steps, memory=memory)
 
 
-def microseconds(model, texts, Y=None, n_calls=1000, n_warm=50):
+def microseconds(model, texts, n_calls=1000, n_warm=50):
     """Measure the median time to rank the features of one text per call."""
     X = model[:-1].transform(texts[:: max(1, len(texts) // n_calls)])
     rows = [X[i] for i in range(X.shape[0])]
@@ -74,6 +76,7 @@ def microseconds(model, texts, Y=None, n_calls=1000, n_warm=50):
 # ----------------------
 def measure(name, model, data):
     """Fit on all training rows, print the results on the test rows and return R@10."""
+    print(f"{name:24}", end="", flush=True)
     start = time.perf_counter()
     model.fit(data.text_train, data.Y_train)
     fit_seconds = time.perf_counter() - start
@@ -81,7 +84,7 @@ def measure(name, model, data):
     ranking = model[-1].rank(X, k=100)
     recall = recall_at_k(data.Y_test, ranking, k=10)
     print(
-        f"{name:24}{X.shape[1]:9,}{precision_at_k(data.Y_test, ranking, k=1):8.4f}{recall:8.4f}"
+        f"{X.shape[1]:9,}{precision_at_k(data.Y_test, ranking, k=1):8.4f}{recall:8.4f}"
         f"{recall_at_k(data.Y_test, ranking, k=100):8.4f}{fit_seconds:8.1f}"
         f"{microseconds(model, data.text_test):7.0f}",
         flush=True,
@@ -99,13 +102,39 @@ def compare_features(data, n_jobs):
 # %%
 # Thresholds and beams
 # --------------------
-# A scorer can be any callable, so that one grid measures recall and time.
+# A scorer can be any callable, so that one grid measures recall and time. It is called after each
+# fit and also reports the progress.
+@contextmanager
+def progress(n_fits):
+    """Yield a function to call after each fit, for a bar of tqdm or a line every ten fits."""
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        numbers = count(1)
+
+        def advance():
+            if (n_done := next(numbers)) % 10 == 0:
+                print(f"  {n_done} of {n_fits} fits", flush=True)
+
+        yield advance
+        return
+    with tqdm(total=n_fits, unit="fit") as bar:
+        yield bar.update
+
+
 def search(texts, Y, n_jobs):
     """Cross-validate the settings of the search; return one record per setting."""
-    scoring = {"recall": recall_at_10_scorer, "time": microseconds}
     folds = KFold(N_FOLDS, shuffle=True, random_state=0)
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as memory:
+    n_fits = N_FOLDS * len(ParameterGrid(GRID))
+    with tempfile.TemporaryDirectory() as memory, progress(n_fits) as advance:
+
+        def timed(model, texts, Y):
+            value = microseconds(model, texts)
+            advance()
+            return value
+
+        scoring = {"recall": recall_at_10_scorer, "time": timed}
         pipeline = make_pipeline(ALL, n_jobs, memory)
         grid = GridSearchCV(pipeline, GRID, scoring=scoring, cv=folds, refit=False)
         grid.fit(texts, Y)

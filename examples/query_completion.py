@@ -191,16 +191,19 @@ def compare(train, test, n_jobs):
     results = {}
     print(f"\n{HEADER}")
     for name, completer in completers(n_jobs).items():
+        print(f"{name:27}", end="", flush=True)
         start = time.perf_counter()
         completer.fit(X, y)
         seconds = time.perf_counter() - start
         size = len(pickle.dumps(completer)) / 1e6
-        for way, variant in variants(completer).items():
+        for i, (way, variant) in enumerate(variants(completer).items()):
+            if i:
+                print(f"{name:27}", end="", flush=True)
             found = quality(suggest(variant, X_test, queries), y_test, lengths, queries)
             found |= latency(variant, X_test)
             results[name, way] = found
             print(
-                f"{name:27}{way:13}{found['mrr']:8.4f}{found['bleu']:9.4f}{found['p50']:8.0f}"
+                f"{way:13}{found['mrr']:8.4f}{found['bleu']:9.4f}{found['p50']:8.0f}"
                 f"{found['p99']:8.0f}{size:6.0f}{seconds:7.1f}",
                 flush=True,
             )

@@ -41,7 +41,7 @@ FEW = 1000
 def train(data):
     """Fit a pipeline from titles to subjects with nearest neighbors."""
     vectorizer = TfidfVectorizer(min_df=3, dtype=np.float32)
-    classifier = XRLinearClassifier(n_neighbors=20, n_jobs=2, random_state=0)
+    classifier = XRLinearClassifier(n_neighbors=20, n_jobs=2, random_state=0, verbose=1)
     return make_pipeline(vectorizer, classifier).fit(data.text_train, data.Y_train)
 
 

@@ -24,8 +24,9 @@ from .calibration import CalibratedRanker
 from .completion import SessionQueryCompleter
 from .indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from .linear import XRLinearClassifier
-from .persistence import load
+from .persistence import load, save
 from .propensity import PropensityReranker
+from .text_ranker import TextRanker, make_text_ranker
 from .tree import LabelTree
 
 __version__ = version("skxmr")
@@ -37,6 +38,7 @@ __all__ = [
     "PropensityReranker",
     "Ranking",
     "SessionQueryCompleter",
+    "TextRanker",
     "TrieHybridIndexer",
     "TrieIndexer",
     "XRLinearClassifier",
@@ -47,6 +49,7 @@ __all__ = [
     "indexers",
     "inspection",
     "load",
+    "make_text_ranker",
     "metrics",
     "model_selection",
     "pecos",
@@ -54,5 +57,6 @@ __all__ = [
     "propensity",
     "rank",
     "recommenders",
+    "save",
     "text",
 ]

@@ -13,11 +13,21 @@ import pytest
 from datasets import random_labels
 from numpy.testing import assert_array_equal
 from scipy import sparse as sp
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.pipeline import FeatureUnion
 
 import skxmr
-from skxmr import KMeansIndexer, XRLinearClassifier
+from skxmr import (
+    CalibratedRanker,
+    KMeansIndexer,
+    PropensityReranker,
+    SessionQueryCompleter,
+    XRLinearClassifier,
+)
 from skxmr._utils.folder import seal
 from skxmr.linear._fitted import Names
+from skxmr.pipeline import make_pipeline
+from skxmr.text import NGramTfidfVectorizer
 
 N_ROWS, N_FEATURES, N_LABELS = 60, 14, 9
 INDEXER = KMeansIndexer(branching=2, max_leaf_size=2)
@@ -184,8 +194,77 @@ def assert_harmless(clf):
         or_refuse(lambda: getattr(clf, method)(rows))  # noqa: B023
 
 
+def paths_of(value, path=()):
+    """The paths of everything in a JSON value."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in items:
+        yield (*path, key)
+        if isinstance(inner, (dict, list)):
+            yield from paths_of(inner, (*path, key))
+
+
 # ---- marks ----
 
 linux = pytest.mark.skipif(
     sys.platform != "linux", reason="needs fork, flock, named pipes or links as Linux has them"
 )
+
+
+# ---- models that contain others ----
+
+TEXTS = ["cats purr and sleep", "dogs bark", "eels slip away", "cats and dogs", "an eel bites"] * 6
+TOPICS = [["cat"], ["dog"], ["eel", "élan"], ["cat", "dog"], ["eel"]] * 6
+#: Texts that were not in the fit.
+QUESTIONS = ["my cat sleeps", "barking dogs and eels", "", "slip away"]
+PAIRS = [("cat food", "cat"), ("dog food", "cat"), ("cat food", "c"), ("sailing", "c"), ("", "")]
+QUERIES = ["cat toys", "cats and dogs", "cat toys", "catame\u0301rans", "eels"]
+CLASSIFIER = XRLinearClassifier(INDEXER, n_neighbors=3, random_state=0)
+
+
+class Shortened(TransformerMixin, BaseEstimator):
+    """A transformer of a user."""
+
+    def fit(self, X, y=None):
+        self.n_ = 8
+        return self
+
+    def transform(self, X):
+        return [text[: self.n_] for text in X]
+
+
+def split(text):
+    """A function of a user."""
+    return text.split()
+
+
+def composed_model():
+    """A fitted model with many kinds of parts."""
+    features = FeatureUnion(
+        [
+            ("words", NGramTfidfVectorizer(stop_words=["and"])),
+            ("letters", NGramTfidfVectorizer(["char", "char_end"], (1, 3), max_features=20)),
+        ]
+    )
+    ranker = PropensityReranker(make_pipeline(features, CLASSIFIER), n_candidates=None)
+    return CalibratedRanker(ranker, cv=2, random_state=0).fit(TEXTS, TOPICS)
+
+
+def completer(**params):
+    return SessionQueryCompleter(random_state=0, **params).fit(PAIRS * 3, QUERIES * 3)
+
+
+def texts_of(model):
+    """The rows that a model ranks in tests."""
+    return PAIRS if isinstance(model, SessionQueryCompleter) else QUESTIONS
+
+
+def assert_same_rankings(found, expected, rows):
+    """To the last bit."""
+    assert type(found) is type(expected)
+    rankings = skxmr.rank(found, rows, 4), skxmr.rank(expected, rows, 4)
+    for a, b in zip(*rankings, strict=True):
+        assert a.dtype == b.dtype
+        assert_array_equal(a, b)
+    assert rankings[0].names == rankings[1].names
+    assert_array_equal(found.classes_, expected.classes_)
+    assert found.classes_.dtype == expected.classes_.dtype

@@ -1,5 +1,7 @@
 """Hypothesis strategies that tests share."""
 
+import struct
+
 import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -46,3 +48,33 @@ def label_trees(draw, max_levels=4, max_children=4, max_copies=3):
     copies = draw(st.lists(st.integers(0, n_labels - 1), min_size=width, max_size=width))
     slots = draw(st.permutations([*range(n_labels), *copies][:width]))
     return LabelTree(pointers, slots)
+
+
+EXTREMES = [0, 1, -1, 2, 127, 255, 2**15, 2**31 - 1, -(2**31), 2**31, 2**62, -(2**63), 2**63 - 1]
+
+
+@st.composite
+def edits(draw):
+    """Which arrays to damage: (position in the list of names, element, new bytes)."""
+    return draw(
+        st.lists(
+            st.tuples(
+                st.integers(0, 10**6),
+                st.integers(0, 10**6),
+                st.one_of(
+                    st.sampled_from(EXTREMES).map(lambda v: struct.pack("<q", v)),
+                    st.floats(width=32).map(lambda v: struct.pack("<f", v)),
+                    st.binary(min_size=1, max_size=16),
+                ),
+            ),
+            min_size=1,
+            max_size=3,
+        )
+    )
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)

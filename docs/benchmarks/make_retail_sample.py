@@ -1,7 +1,7 @@
 """Make the bundled log of purchases from the CC0 part of the log "Online Retail".
 
-Run ``python docs/benchmarks/make_retail_sample.py FOLDER``, with interactions.tsv.xz and items.tsv.xz
-in FOLDER: purchases with the columns user, item, unix_time and quantity, and items with their names.
+The folder holds interactions.tsv.xz, purchases with the columns user, item, unix_time and quantity,
+and items.tsv.xz, items with their names.
 """
 
 import argparse

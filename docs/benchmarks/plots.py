@@ -63,10 +63,13 @@ def draw(results: list[Result], folder):
 
 
 def _panels(n, height=3.8):
-    figure, axes = plt.subplots(
-        1, n, figsize=(4.6 * n, height), squeeze=False, layout="constrained"
-    )
-    return figure, axes[0]
+    """Return a figure with n panels, two in a row, so that they are readable on a page."""
+    n_rows = (n + 1) // 2
+    size = (9.2, height * n_rows)
+    figure, axes = plt.subplots(n_rows, 2, figsize=size, squeeze=False, layout="constrained")
+    for unused in axes.ravel()[n:]:
+        unused.remove()
+    return figure, axes.ravel()[:n]
 
 
 def _logarithmic(axis):
@@ -91,12 +94,18 @@ def _training(results):
         for peer, variant, seconds, precision in _fits(result):
             axis.plot(seconds, precision, "o", color=COLORS[peer], markersize=8)
             text = f"{NAMES[peer]} {variant}".strip()
+            left = peer == "omikuji" or variant == "balanced"
             axis.annotate(
-                text, (seconds, precision), (8, 0), textcoords="offset points", va="center"
+                text,
+                (seconds, precision),
+                (-8 if left else 8, 0),
+                textcoords="offset points",
+                ha="right" if left else "left",
+                va="center",
             )
         axis.set(title=result.data, xlabel="CPU s of the whole fit", ylabel="P@1, %")
         _logarithmic(axis.xaxis)
-        axis.margins(0.3, 0.2)
+        axis.margins(0.4, 0.2)
     return figure
 
 

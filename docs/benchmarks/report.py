@@ -1,8 +1,12 @@
-"""Write RESULTS.md and its plots from results of compare.py: python report.py RESULT.json ..."""
+"""Write RESULTS.md, TARGETS.md and the plots: python report.py RESULT.json ...
+
+The arguments are results of compare.py.
+"""
 
 import sys
 from pathlib import Path
 
+import overview
 import tables
 from plots import draw
 from results import Result
@@ -10,16 +14,46 @@ from targets import summary
 
 HERE = Path(__file__).parent
 ORDER = ("catalogue", "catalogue-bigrams", "records")
+RESULTS = """\
+# Results
+
+skxmr is compared with libpecos, omikuji, napkinXC and the linear tree of LibMultiLabel on the same
+matrices, with one thread, one tree, a beam width of 10 and the best 10 labels. skxmr runs without
+nearest neighbors here. They are enabled by default. The [ablation](ABLATION.md) reports their gain
+and their cost.
+
+*Catalogue* and *sample* are titles of a library, *catalogue-bigrams* adds word pairs, *records*
+have abstracts, and the columns with numbers of labels are synthetic rows. [Benchmarks](README.md)
+describes the methods and the data.
+
+"""
+TARGETS = """\
+# Targets
+
+This page is for contributors. It lists the goals of skxmr compared with other libraries, and the
+[results](RESULTS.md) on each data set. `docs/benchmarks/targets.py` defines them.
+
+"""
 
 
-def report(results, plots):
-    """Return the text of the page."""
-    parts = ["# Results\n\n", _conditions(results), "## Targets\n\n", summary(results)]
-    parts.append((HERE / "shortfalls.md").read_text() + "\n")
-    for title, path in plots.items():
-        parts.append(f"## {title}\n\n![{title}]({path.relative_to(HERE).as_posix()})\n\n")
+def results_page(results, plots):
+    """Return the text of RESULTS.md."""
+    parts = [RESULTS]
+    for section, titles in overview.SECTIONS.items():
+        parts.append(section(results))
+        parts += [_picture(title, plots[title]) for title in titles if title in plots]
+    parts += ["## Conditions\n\n", _conditions(results)]
     parts += [_section(result) for result in results]
     return "".join(parts).rstrip() + "\n"
+
+
+def _picture(title, path):
+    return f"![{title}]({path.relative_to(HERE).as_posix()})\n\n"
+
+
+def targets_page(results):
+    """Return the text of TARGETS.md."""
+    return TARGETS + summary(results) + (HERE / "shortfalls.md").read_text()
 
 
 def _conditions(results):
@@ -65,9 +99,10 @@ def _repeats(result):
 
 
 def main(paths):
-    """Write the page and the plots next to this file."""
+    """Write the pages and the plots next to this file."""
     results = sorted(map(Result, paths), key=_sort_key)
-    (HERE / "RESULTS.md").write_text(report(results, draw(results, HERE / "plots")))
+    (HERE / "RESULTS.md").write_text(results_page(results, draw(results, HERE / "plots")))
+    (HERE / "TARGETS.md").write_text(targets_page(results))
 
 
 def _sort_key(result):

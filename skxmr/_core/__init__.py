@@ -14,7 +14,7 @@ from ._layers import (
     divide_into_chunks,
     read_chunk,
 )
-from ._library import INT, ISA, MAX_INT, Cancelled, check_array
+from ._library import INT, ISA, MAX_INT, Cancelled, check_array, check_offsets
 from ._neighbors import LabelRestrictionView, NeighborRows, RowCombiner, combine, pack_rows
 from ._ngrams import (
     ANALYZERS,
@@ -60,6 +60,7 @@ from ._sparse import (
     csr_top_k,
     csr_transpose,
 )
+from ._terms import TERM_DTYPES, Terms
 from ._texts import Texts, find_prefixes, sort_texts
 from ._training import (
     FOR_ALL,
@@ -90,6 +91,7 @@ __all__ = [
     "NORMS",
     "RELATEDNESS",
     "SIGMOID",
+    "TERM_DTYPES",
     "WEIGHT_DTYPES",
     "AppendableArray",
     "CSRView",
@@ -117,11 +119,13 @@ __all__ = [
     "SearchParams",
     "SiblingWeights",
     "SortedPositions",
+    "Terms",
     "Texts",
     "TrainParams",
     "als_solve",
     "bpr_epoch",
     "check_array",
+    "check_offsets",
     "chunk_pointers",
     "combine",
     "compile_chunk",

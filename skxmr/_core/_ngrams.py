@@ -330,6 +330,10 @@ class NGramModel(CView):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        self.check()
+
+    def check(self) -> None:
+        """Raise a ValueError if the parts do not fit together, as in a damaged pickle."""
         for block in self.blocks:
             block.check()
         for terms in self.terms:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._arrays import indptr_of
-from ._library import BYTE, LONG, check, check_array, lib, pointer
+from ._library import BYTE, LONG, check, check_array, check_offsets, lib, pointer
 
 #: One slot of a hash table of terms: skx_term_slot in the C header.
 TERM_SLOT = np.dtype([("word", "<u8"), ("tag", "<u4"), ("term", "<i4")])
@@ -20,6 +20,9 @@ SLACK = lib.SKX_SLACK
 
 _SLOTS = "skx_term_slot[]"
 
+#: The dtype of each array of Terms.
+TERM_DTYPES = {"ptr": LONG, "bytes": BYTE, "slots": TERM_SLOT}
+
 
 class Terms(NamedTuple):
     """Distinct strings in UTF-8, followed by some bytes, and their hash table."""
@@ -27,6 +30,20 @@ class Terms(NamedTuple):
     ptr: np.ndarray
     bytes: np.ndarray
     slots: np.ndarray
+
+    def check(self) -> None:
+        """Check the contents of the arrays.
+
+        Raises
+        ------
+        ValueError
+            If the pointers do not fit the strings, or the hash table is not that of the strings.
+        """
+        n_terms = self.fields()[0]
+        check_offsets(self.ptr, len(self.bytes) - SLACK, "the pointers to strings")
+        expected = index_terms(n_terms, self.ptr, self.bytes, len(self.slots))
+        if not np.array_equal(self.slots, expected):
+            raise ValueError("the hash table of the vocabulary does not fit its strings")
 
     def fields(self) -> list:
         """Return the values of an `skx_terms`.
@@ -36,7 +53,7 @@ class Terms(NamedTuple):
         ValueError
             If the arrays do not have the lengths that C relies on.
         """
-        for name, dtype in (("ptr", LONG), ("bytes", BYTE), ("slots", TERM_SLOT)):
+        for name, dtype in TERM_DTYPES.items():
             check_array(getattr(self, name), dtype, name)
         n_terms = len(self.ptr) - 1
         n_slots = len(self.slots)

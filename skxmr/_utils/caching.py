@@ -59,7 +59,8 @@ def key_of(given, params):
     Parameters
     ----------
     given : sequence
-        Matrices, arrays, lists of strings, None. Two matrices are equal if their arrays are.
+        Matrices, arrays, lists of strings, tuples with a matrix, None. Two matrices are equal if
+        their arrays are.
     params : dict
         Values that joblib can hash.
 
@@ -83,6 +84,8 @@ def _content(value):
         return "sparse", kind, value.indptr, value.indices, value.data
     if isinstance(value, (list, tuple)) and all(isinstance(text, str) for text in value):
         return "texts", _text_digest(value)
+    if isinstance(value, tuple) and any(getattr(part, "ndim", 0) == 2 for part in value):
+        return "tuple", [_content(part) for part in value]
     return value if value is None else np.asarray(value)
 
 

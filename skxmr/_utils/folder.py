@@ -1,5 +1,7 @@
 """Model folders: ``.npy`` arrays and a JSON manifest, replaced in one step and read with checks.
 
+A folder may also hold files of other formats, with their sizes and checksums in the manifest.
+
 The arrays of one save are in their own sub-folder, whose name is in the manifest. A save writes the
 sub-folder under a temporary name, renames it, and then replaces the manifest in one step. At any
 time, the folder therefore holds either the complete old model or the complete new one. Saves to the
@@ -9,6 +11,7 @@ The manifest has a checksum, and contains a checksum of each array. Only regular
 symbolic links to them. A save always writes new files, and does not follow links.
 """
 
+import copy
 import errno
 import json
 import os
@@ -16,7 +19,7 @@ import re
 import secrets
 import shutil
 import zlib
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -39,8 +42,22 @@ _OUR_FOLDERS = re.compile(rf"{_ARRAYS_NAME.pattern}(\.tmp)?")
 _OUR_FILES = re.compile(rf"{re.escape(MANIFEST)}(\.[0-9a-f]{{16}})?\.tmp")
 _CHECKSUM_BLOCK = 1 << 24
 
+#: Keys of a manifest that hold for all parts of the model.
+_COMMON = ("version", "skxmr")
+
 #: Errors that mean that a file is missing or not a file. Other errors can occur with a valid model.
 _NO_FILE = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}
+
+#: Errors that unexpected values raise.
+_UNEXPECTED = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 _FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 
@@ -65,7 +82,7 @@ def check_folder(folder):
     return Path(name)
 
 
-def write_folder(folder, content, arrays, expected):
+def write_folder(folder, content, arrays, expected, files=None):
     """Write a model folder. A model in this folder is replaced.
 
     Parameters
@@ -78,6 +95,8 @@ def write_folder(folder, content, arrays, expected):
         The keys become file names.
     expected : dict of str to int
         Expected checksums of some of the arrays.
+    files : dict of str to bytes, optional
+        Other files, by their names.
 
     Raises
     ------
@@ -92,10 +111,10 @@ def write_folder(folder, content, arrays, expected):
     _canonical(content)  # raises an error for values that JSON cannot hold, before any writing
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive(folder, _FOLDER_FLAGS):
-        _replace_model(folder, content, arrays, expected)
+        _replace_model(folder, content, arrays, expected, files or {})
 
 
-def _replace_model(folder, content, arrays, expected):
+def _replace_model(folder, content, arrays, expected, files):
     name = f"arrays-{secrets.token_hex(8)}"
     scratch = folder / f"{name}.tmp"
     manifest = folder / f"{MANIFEST}.{secrets.token_hex(8)}.tmp"
@@ -110,9 +129,12 @@ def _replace_model(folder, content, arrays, expected):
                     "the saved model that this one was mapped from is damaged: array "
                     f"{key!r} does not match its checksum"
                 )
+        content = {**content, "arrays_in": name, "arrays": specs}
+        if files:
+            content["files"] = {key: _write_file(scratch, key, files[key]) for key in files}
         _sync(scratch)
         scratch.rename(folder / name)
-        _write_manifest(manifest, {**content, "arrays_in": name, "arrays": specs})
+        _write_manifest(manifest, content)
         os.replace(manifest, folder / MANIFEST)
         _sync(folder)
     except BaseException:
@@ -143,6 +165,14 @@ def _write_array(scratch, key, array):
         file.flush()
         os.fsync(file.fileno())
     return {"shape": list(array.shape), "crc32": checksum(array)}
+
+
+def _write_file(scratch, name, data):
+    with open(scratch / name, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return {"size": len(data), "crc32": zlib.crc32(data)}
 
 
 def _as_bytes(array):
@@ -270,11 +300,34 @@ class FolderReader:
         self.manifest = self._parse_manifest()
         self.is_intact = self._is_intact()
         self._specs = self.get("arrays", dict)
+        self._files = self.get("files", dict) if "files" in self.manifest else {}
         name = self.get("arrays_in", str)
         if not _ARRAYS_NAME.fullmatch(name):
             self.fail(f"'arrays_in' is {name!r}")
         self._arrays = self.folder / name
+        self._prefix = ""
         self._unverified = {}
+
+    def section(self, content, prefix):
+        """Return a reader of a part of the model.
+
+        Parameters
+        ----------
+        content : dict
+            The part of the manifest.
+        prefix : str
+            First part of the keys of its arrays and files.
+
+        Returns
+        -------
+        reader : FolderReader
+        """
+        part = copy.copy(self)
+        common = {key: self.manifest[key] for key in _COMMON if key in self.manifest}
+        part.manifest = {**content, **common}
+        part._prefix = self._prefix + prefix
+        part._unverified = {}
+        return part
 
     def fail(self, reason, cause=None):
         """Raise ValueError for a damaged model."""
@@ -293,6 +346,16 @@ class FolderReader:
         """Check that a mapping in the manifest has no other keys than these names."""
         for key in mapping.keys() - set(names):
             self.fail_as_later(f"it has the {what} {key!r:.80}")
+
+    @contextmanager
+    def as_damage(self):
+        """Convert exceptions from reading a damaged model to the ValueError of damaged models."""
+        try:
+            yield
+        except _UNEXPECTED as error:
+            if str(error).startswith("the saved model"):
+                raise
+            self.fail(str(error), error)
 
     def check_manifest(self):
         """Check that the manifest was not changed after it was written."""
@@ -319,7 +382,7 @@ class FolderReader:
         """Whether another model was saved in the folder after this one was opened."""
         return self._manifest_bytes() != self._text
 
-    def array(self, key, dtype, *, small=False):
+    def array(self, key, dtype, *, small=False, checked=False):
         """Read or map an array after checking it against the manifest and its checksum.
 
         Parameters
@@ -329,28 +392,53 @@ class FolderReader:
             Expected dtype. A string holds the allowed kinds of dtype, such as "biuf".
         small : bool
             Whether to always read the array and verify its checksum, because it is small.
+        checked : bool
+            Whether to always verify its checksum, also if the array is mapped.
 
         Returns
         -------
         array : ndarray, one-dimensional
         """
-        path = self._arrays / f"{key}.npy"
-        spec = self.field(self._specs, key, dict)
+        name = self._prefix + key
+        spec = self.field(self._specs, name, dict)
         try:
-            array = self._open(path, dtype, self.mmap and not small)
+            array = self._open(self._arrays / f"{name}.npy", dtype, self.mmap and not small)
         except MemoryError:
             raise
         except Exception as error:  # NumPy's parser of headers raises errors of many types
             if isinstance(error, OSError) and error.errno not in _NO_FILE:
                 raise  # no access, or too many open files: the model may be valid
-            self.fail(f"array {key!r} cannot be read: {error}", error)
+            self.fail(f"array {name!r} cannot be read: {error}", error)
         if array.ndim != 1 or list(array.shape) != spec.get("shape"):
-            self.fail(f"array {key!r} has shape {array.shape}, expected {spec.get('shape')}")
-        if not (self.verify or small):
+            self.fail(f"array {name!r} has shape {array.shape}, expected {spec.get('shape')}")
+        if not (self.verify or small or checked):
             self._unverified[key] = spec.get("crc32")
         elif checksum(array) != spec.get("crc32"):
-            self.fail(f"array {key!r} does not match its checksum")
+            self.fail(f"array {name!r} does not match its checksum")
         return array
+
+    def file(self, key):
+        """Return the bytes of a file of another format, after checking them.
+
+        Parameters
+        ----------
+        key : str
+
+        Returns
+        -------
+        data : bytes
+        """
+        name = self._prefix + key
+        spec = self.field(self._files, name, dict)
+        try:
+            data = _read_file(self._arrays / name, spec.get("size"))
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno not in _NO_FILE:
+                raise
+            self.fail(f"file {name!r} cannot be read: {error}", error)
+        if zlib.crc32(data) != spec.get("crc32"):
+            self.fail(f"file {name!r} does not match its checksum")
+        return data
 
     def unverified(self, prefix, names):
         """Return the checksums, by name, of those arrays that were not verified.
@@ -428,6 +516,14 @@ class FolderReader:
             return seal(self.manifest)["crc32"] == self.manifest["crc32"]
         except (ValueError, RecursionError):  # NaN or infinity, or nested too deep
             return False
+
+
+def _read_file(path, size):
+    with open_regular(path) as file:
+        found = os.fstat(file.fileno()).st_size
+        if found != size:
+            raise ValueError(f"it has {found} bytes, expected {size}")
+        return file.read()
 
 
 def _filled(file, array):

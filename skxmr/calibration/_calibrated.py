@@ -179,13 +179,7 @@ class CalibratedRanker(RankerWrapper):
         ValueError, TypeError
             If a parameter or an input is not as documented; the message names it.
         """
-        check_option(self.method, "method", tuple(METHODS))
-        if self.k is not None:
-            check_integer(self.k, "k", 1)
-        check_integer(self.subsample, "subsample", 1)
-        if self.threshold is not None:
-            check_real(self.threshold, "threshold", -np.inf)
-        check_seed(self.random_state, "random_state")
+        self._check_params()
         with fitted_in_one_step(self) as fresh:
             fresh._fit(X, y, sample_weight, fit_params)
         return self
@@ -206,6 +200,15 @@ class CalibratedRanker(RankerWrapper):
             self._take_estimator(fit(all_rows))
         pairs = self._held_out_pairs(folds, X, known_truth(self, y), counts, rng)
         self.calibrator_ = METHODS[self.method](pairs)
+
+    def _check_params(self):
+        check_option(self.method, "method", tuple(METHODS))
+        if self.k is not None:
+            check_integer(self.k, "k", 1)
+        check_integer(self.subsample, "subsample", 1)
+        if self.threshold is not None:
+            check_real(self.threshold, "threshold", -np.inf)
+        check_seed(self.random_state, "random_state")
 
     def _fitted_to(self, X, y, weight, rows, *, fit_params, seed):
         weights = weight_params(self.estimator, None if weight is None else weight[rows])

@@ -29,6 +29,25 @@ class PrefixIndex:
         self._data, self._pointers = pack_strings([texts[i] for i in self.order])
         self._label_order = LabelOrder(trees, _positions(self.order))
 
+    @classmethod
+    def from_sorted(cls, trees, order, data, pointers):
+        """Return an index of texts that are already sorted.
+
+        Parameters
+        ----------
+        trees : sequence of LabelTree
+        order : ndarray of int32, shape (n_labels,)
+            The labels in the order of their texts.
+        data, pointers : ndarray
+            The texts in this order, as pack_strings joins them.
+        """
+        label_order = LabelOrder(trees, _positions(order))
+        index = object.__new__(cls)
+        index.__setstate__(
+            {"order": order, "_data": data, "_pointers": pointers, "_label_order": label_order}
+        )
+        return index
+
     def __setstate__(self, state):
         state = dict(state)
         check_array(state["order"], np.dtype(np.int32), "order")

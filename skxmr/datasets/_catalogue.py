@@ -1,6 +1,5 @@
 """Titles from a library catalog with their subject headings."""
 
-import json
 from array import array
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import scipy.sparse as sp
 from sklearn.utils import Bunch
 
 from ._files import as_path, damaged_file_errors, open_binary, without_mark
+from ._lines import decode, parse_json, type_name
 
 _DATA = Path(__file__).parent / "data" / "catalogue_subjects"
 
@@ -100,13 +100,13 @@ def _find(folder, name):
 def _read_names(path):
     """Return the names of the labels by id."""
     with damaged_file_errors(path), open_binary(path, "rb") as file:
-        names = _parse_json(without_mark(file.read()), path)
+        names = _parse(without_mark(file.read()), path)
     if not isinstance(names, dict):
-        raise ValueError(f"{path}: expected an object of label id to name, got {_type(names)}")
+        raise ValueError(f"{path}: expected an object of label id to name, got {type_name(names)}")
     for label, name in names.items():
         if not isinstance(name, str):
             raise ValueError(
-                f"{path}: the name of label {label!r} must be a str, got {_type(name)}"
+                f"{path}: the name of label {label!r} must be a str, got {type_name(name)}"
             )
     return names
 
@@ -146,27 +146,21 @@ def _rows(file):
 
 def _parse_row(line, where):
     """Return the text and the label ids of one line."""
-    row = _parse_json(line, where)
+    row = _parse(line, where)
     if not isinstance(row, dict):
-        raise ValueError(f"{where}: expected a JSON object, got {_type(row)}")
+        raise ValueError(f"{where}: expected a JSON object, got {type_name(row)}")
     text = row.get("text")
     labels = row.get("labels")
     if not isinstance(text, str):
-        raise ValueError(f'{where}: "text" must be a str, got {_type(text)}')
+        raise ValueError(f'{where}: "text" must be a str, got {type_name(text)}')
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise ValueError(f'{where}: "labels" must be a list of str, got {labels!r:.80}')
     return text, labels
 
 
-def _parse_json(raw, where):
-    """Parse JSON in UTF-8. Every error is a ValueError that names the file and line."""
-    try:
-        return json.loads(raw.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{where}: expected UTF-8 text: {error}") from error
-    # Deeply nested brackets raise RecursionError.
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{where}: expected JSON: {error}") from error
+def _parse(raw, where):
+    """Parse JSON in UTF-8."""
+    return parse_json(decode(raw, where), where)
 
 
 def _indicator(indices, indptr, n_labels):
@@ -175,8 +169,3 @@ def _indicator(indices, indptr, n_labels):
     data = np.ones(len(indices), dtype=np.float32)
     shape = (len(indptr) - 1, n_labels)
     return sp.csr_matrix((data, indices, np.array(indptr)), shape=shape)
-
-
-def _type(value):
-    """Return the name of the type of a value, for messages."""
-    return type(value).__name__

@@ -51,6 +51,21 @@ def open_binary(path, mode):
     return _OPENERS.get(path.suffix.lower(), open)(path, mode)
 
 
+def format_suffix(path):
+    """Return the suffix of a file name without that of its compression, in lower case.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    suffix : str
+        Such as ".csv" for "documents.csv.gz".
+    """
+    return (path.with_suffix("") if path.suffix.lower() in _OPENERS else path).suffix.lower()
+
+
 def without_mark(beginning):
     """Return the beginning of a text in UTF-8 without a byte order mark.
 

@@ -43,7 +43,9 @@ class FitResult(NamedTuple):
 
 
 class Keys(NamedTuple):
-    """Keys of the parts of a fit in a memory. They are None without a memory.
+    """Keys of the parts of a fit in a memory.
+
+    They are None without a memory, and if an input cannot be hashed.
 
     Attributes
     ----------
@@ -76,6 +78,8 @@ def keys_of(classifier, given):
     if classifier.memory is None:
         return Keys(None, None, None)
     data = caching.key_of(given, {})
+    if data is None:
+        return Keys(None, None, None)
     params = classifier.get_params(deep=False)
 
     def key(without):

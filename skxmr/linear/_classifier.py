@@ -4,8 +4,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._ranking.explain import explain_label
 from .._ranking.explanation import Explanation, check_feature_names, find_label
+from .._saving.writing import save_model
 from .._utils.estimators import change_lock, consistent, snapshot
-from .._utils.folder import write_folder
 from .._utils.matrices import pair_to_csr
 from .._utils.suggestions import suggesting, suggestion
 from ._extension import ExtensibleRanking
@@ -13,7 +13,6 @@ from ._fit import fitted_state
 from ._fitted import FittedAttribute, converted_state, names_of_features
 from ._inputs import FitInput, LabelLimits
 from ._params import check_params
-from ._saving import classifier_state
 
 
 class XRLinearClassifier(ExtensibleRanking):
@@ -79,9 +78,9 @@ class XRLinearClassifier(ExtensibleRanking):
         Weights with a smaller absolute value are removed after training. Takes effect in fit. With
         `memory`, a fit with another threshold does not train again.
     weight_dtype : {"float32", "float16"}, default="float32"
-        Type of the stored weights. Half precision takes a third less memory. The ranking differs
-        only for labels whose scores are nearly equal. Takes effect in fit, as `prune_threshold`
-        does.
+        Type of the stored weights. Half precision takes a fifth to a third less memory. The
+        ranking differs only for labels whose scores are nearly equal. Takes effect in fit, as
+        `prune_threshold` does.
     beam_width : int, default=10
         Number of nodes kept per level when ranking.
     post_processor : str, default="l3-hinge"
@@ -312,10 +311,12 @@ class XRLinearClassifier(ExtensibleRanking):
         label_text : sequence of str, length n_labels, optional
             Texts of the labels, for the label embedding "text" and for indexers that take strings.
             By default the classes, if they are strings.
-        label_examples : {array-like, sparse matrix} of shape (n_labels, n_features), optional
+        label_examples : {array-like, sparse matrix} of shape (n_labels, n_features), or tuple, \
+                optional
             Feature vector of each label's name or description. Each row with features is an
-            additional training row of its label, with weight 1. Use
-            ``Pipeline(transform_input=["label_examples"])`` to vectorize texts.
+            additional training row of its label, with weight 1. A tuple (rows, labels) holds any
+            number of rows, and the column of y to which each row belongs.
+            :class:`skxmr.pipeline.Pipeline` takes texts.
         relevance : {array-like, sparse matrix} of shape (n_samples, n_labels), optional
             Multiplies C for each positive. It must be above 0 where y is 1, and 0 elsewhere. The
             relevance of a cluster is the sum over its labels.
@@ -465,8 +466,7 @@ class XRLinearClassifier(ExtensibleRanking):
         --------
         skxmr.load : The inverse.
         """
-        check_is_fitted(self)
-        write_folder(folder, *classifier_state(self))
+        save_model(self, folder, XRLinearClassifier)
 
     @consistent
     def explain(self, X, label, *, feature_names=None, label_name=None):

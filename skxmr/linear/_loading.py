@@ -1,7 +1,5 @@
 """Reading of a saved XRLinearClassifier."""
 
-import re
-from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -9,23 +7,17 @@ import numpy as np
 from .._core import Layer, NeighborRows
 from .._ranking.ensemble import NeighborWeighting
 from .._ranking.tree_ranker import TreeRanker
+from .._saving.labels import open_labels
 from .._utils.folder import check_unread
 from .._utils.params import check_real
-from .._utils.texts import unpack_strings
 from ..tree import LabelTree
 from ._classifier import XRLinearClassifier
 from ._fitted import Names, set_fitted
 from ._params import check_params, is_auto
 from ._saving import INDEXERS, KEYS, TREE_KEYS, neighbor_file
 
-_CONTAINERS = ("classes", "dense", "spmatrix", "sparray", "lists", "arrays", "frame")
-
-#: Values for strings that are not objects: their dtype, or "strings" before format 5.
-_STRINGS = re.compile(r"strings|[<>]U[1-9][0-9]{0,8}")
-
-#: Maximum size in bytes of an array of strings with a wider dtype than necessary. A small file must
-#: not declare a dtype that fills the memory.
-_MAX_PADDED = 1 << 30
+#: Containers of y.
+CONTAINERS = ("classes", "dense", "spmatrix", "sparray", "lists", "arrays", "frame")
 
 
 def read_classifier(reader):
@@ -47,7 +39,7 @@ def read_classifier(reader):
     _rename_keys(reader.manifest)
     _refuse_later(reader)
     reader.check_manifest()
-    with _as_damage(reader):
+    with reader.as_damage():
         return _read_classifier(reader)
 
 
@@ -99,60 +91,6 @@ def _check_names(reader, params, estimator, what):
         reader.fail(f"the {what} {missing[0]!r} is missing")
 
 
-@contextmanager
-def _as_damage(reader):
-    """Convert exceptions from reading a damaged model to the ValueError of damaged models."""
-    try:
-        yield
-    except (ValueError, TypeError, NotImplementedError, OverflowError) as error:
-        if str(error).startswith("the saved model"):
-            raise
-        reader.fail(str(error), error)
-
-
-def _open_labels(reader, name, n):
-    """Open n stored labels; return a function that reads them."""
-    stored = reader.get(name, str)
-    if stored == "numbers":
-        arrays = {name: reader.array(name, "biuf")}
-        _check_count(reader, name, arrays[name].shape, n)
-        return partial(_read_numbers, reader, arrays, name)
-    if stored != "object" and not _STRINGS.fullmatch(stored):
-        reader.fail(f"{name} are stored as {stored!r:.80}")
-    arrays = {
-        f"{name}.bytes": reader.array(f"{name}.bytes", np.dtype(np.uint8)),
-        f"{name}.pointers": reader.array(f"{name}.pointers", np.dtype(np.int64)),
-    }
-    _check_count(reader, name, (len(arrays[f"{name}.pointers"]) - 1,), n)
-    return partial(_unpack_labels, reader, arrays, stored)
-
-
-def _check_count(reader, name, shape, n):
-    if shape != (n,):
-        reader.fail(f"{name} have shape {shape}, expected {(n,)}")
-
-
-def _read_numbers(reader, arrays, name):
-    with _as_damage(reader):
-        check_unread(arrays, reader.unverified("", arrays))
-    return arrays[name]
-
-
-def _unpack_labels(reader, arrays, stored):
-    """Return strings that are stored as "object", as "strings" or with a dtype such as "<U7"."""
-    with _as_damage(reader):
-        check_unread(arrays, reader.unverified("", arrays))
-        strings = unpack_strings(*arrays.values())
-    if stored == "object":
-        return strings
-    found = strings.astype(str)
-    dtype = found.dtype if stored == "strings" else np.dtype(stored)
-    is_padded = dtype.itemsize > found.dtype.itemsize
-    if is_padded and len(found) * dtype.itemsize > _MAX_PADDED:
-        dtype = found.dtype
-    return found.astype(dtype, copy=False)
-
-
 def _read_classifier(reader):
     params = dict(reader.get("params", dict))
     n_features = reader.get("n_features", int)
@@ -170,14 +108,14 @@ def _read_classifier(reader):
     classifier = XRLinearClassifier(**params)
     check_params(classifier)
     container = reader.get("container", str)
-    if container not in _CONTAINERS:
+    if container not in CONTAINERS:
         reader.fail(f"'container' is {container!r}")
-    classes = Names(_open_labels(reader, "classes", n_labels))
+    classes = Names(open_labels(reader, "classes", n_labels))
     threshold = _read_threshold(reader, classifier.threshold)
     n_iter = reader.get("n_iter", int)
     feature_names = None
     if "feature_names" in reader.manifest:
-        feature_names = Names(_open_labels(reader, "feature_names", n_features))
+        feature_names = Names(open_labels(reader, "feature_names", n_features))
     set_fitted(
         classifier,
         trees=trees,
@@ -228,7 +166,7 @@ def _read_tree(reader, t, n_features, n_labels):
 
 def _check_slots(reader, t, child_ptr, slot_label, n_labels):
     """Check the slots of a tree that was not verified."""
-    with _as_damage(reader):
+    with reader.as_damage():
         arrays = {"slot_label": slot_label}
         check_unread(arrays, reader.unverified(f"tree.{t}.", arrays))
         found = LabelTree(child_ptr, slot_label).n_labels

@@ -48,7 +48,7 @@ class Parameter(NamedTuple):
 
 
 def _accept(value, name):
-    """Accept any value. It is checked where it is used, or only its truth matters."""
+    """Accept any value. It is checked where it is used."""
 
 
 def _integer(least, most=None):
@@ -69,6 +69,11 @@ def _check_n_neighbors(value, name):
     if not isinstance(value, bool) and isinstance(value, numbers.Integral) and value < 1:
         raise ValueError(f"{name} must be at least 1, or None for no neighbors, got {value!r}")
     check_integer(value, name, 1)
+
+
+def _check_verbose(value, name):
+    if not isinstance(value, (bool, np.bool_)):
+        check_integer(value, name, 0)
 
 
 def _check_threshold(value, name):
@@ -103,7 +108,7 @@ PARAMETERS = {
     "memory": Parameter(Affects.RUNNING, _accept),
     "n_jobs": Parameter(Affects.RUNNING, lambda value, name: check_n_jobs(value)),
     "random_state": Parameter(Affects.TRAINING, check_seed),
-    "verbose": Parameter(Affects.RUNNING, _accept),
+    "verbose": Parameter(Affects.RUNNING, _check_verbose),
 }
 
 

@@ -7,8 +7,8 @@ import warnings
 import numpy as np
 
 from .._core import Layer
+from .._saving.labels import pack_labels
 from .._utils.folder import VERSION
-from .._utils.texts import pack_strings
 from ..indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from ..tree import LabelTree
 from ._params import check_params
@@ -76,7 +76,7 @@ def classifier_state(estimator):
         "threshold": fitted.threshold,
         "n_iter": int(fitted.n_iter),
         "container": fitted.container,
-        "classes": _pack_labels(arrays, "classes", fitted.classes.values),
+        "classes": pack_labels(arrays, "classes", fitted.classes.values),
     }
     neighbors = fitted.neighbors
     if neighbors is not None:
@@ -87,7 +87,7 @@ def classifier_state(estimator):
             content["n_rows_given"] = int(neighbors.n_given)
     if fitted.feature_names is not None:
         names = fitted.feature_names.values
-        content["feature_names"] = _pack_labels(arrays, "feature_names", names)
+        content["feature_names"] = pack_labels(arrays, "feature_names", names)
     return content, arrays, checksums
 
 
@@ -113,20 +113,6 @@ def _pack_indexer(arrays, tree, first):
     arrays |= {f"indexer.child_ptr.{i}": pointers for i, pointers in enumerate(tree.child_ptr)}
     arrays["indexer.slot_label"] = tree.slot_label
     return {"class": "LabelTree", "n_levels": tree.n_levels}
-
-
-def _pack_labels(arrays, name, labels):
-    """Add labels to the arrays; return how they are stored."""
-    labels = np.asarray(labels)
-    if labels.dtype.kind in "biuf":
-        arrays[name] = labels
-        return "numbers"
-    if labels.dtype.kind not in "UO" or not all(isinstance(label, str) for label in labels):
-        raise TypeError(f"only numbers and strings can be saved as {name}, got {labels.dtype}")
-    data, pointers = pack_strings(labels)
-    arrays[f"{name}.bytes"] = data
-    arrays[f"{name}.pointers"] = pointers
-    return "object" if labels.dtype.kind == "O" else labels.dtype.str
 
 
 def _plain_params(estimator):

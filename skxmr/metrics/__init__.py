@@ -19,13 +19,14 @@ and ``mean_reciprocal_rank_by_prefix_length`` returns an average for each length
 A dense array of integers is therefore a ranking, and a dense array of floating point numbers holds
 scores.
 
-If a row has fewer than k candidates, the missing ones are misses. Rows without true labels count as
-0, as in :func:`sklearn.metrics.ndcg_score` and in the common tools of extreme classification. With
-``sample_weight``, the average is weighted.
+If a row has fewer than k candidates, the missing ones are misses, except in ``f1_at_k``. Rows
+without true labels count as 0, as in :func:`sklearn.metrics.ndcg_score` and in the common tools of
+extreme classification. With ``sample_weight``, the average is weighted.
 """
 
 from ._propensity import propensities, psp_at_k
 from ._ranking import (
+    f1_at_k,
     hit_rate_at_k,
     mean_reciprocal_rank,
     mean_reciprocal_rank_by_prefix_length,
@@ -35,6 +36,7 @@ from ._ranking import (
 )
 from ._recommendation import coverage_at_k, novelty_at_k, paired_bootstrap
 from ._scorers import (
+    f1_at_5_scorer,
     hit_rate_at_6_scorer,
     hit_rate_at_10_scorer,
     join_ranking_scorers,
@@ -51,6 +53,8 @@ from ._text import bleu_rr
 __all__ = [
     "bleu_rr",
     "coverage_at_k",
+    "f1_at_5_scorer",
+    "f1_at_k",
     "hit_rate_at_6_scorer",
     "hit_rate_at_10_scorer",
     "hit_rate_at_k",

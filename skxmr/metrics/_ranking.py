@@ -91,6 +91,58 @@ def recall_at_k(Y_true, Y_ranked, k=10, *, sample_weight=None):
     return _mean(hits.sum(axis=1) / np.maximum(np.diff(truth.indptr), 1), sample_weight)
 
 
+def f1_at_k(Y_true, Y_ranked, k=5, *, sample_weight=None):
+    r"""Compute the F1 score of the first k labels, averaged over the rows.
+
+    .. math:: F1@k = \frac{2 \sum_{i=1}^{m} y_{r_i}}{m + |y|}, \quad m \le k
+
+    where :math:`r_i` is the label at rank i, m is the number of labels that the row has among its
+    first k, and the row has :math:`|y|` true labels. It is the harmonic mean of the precision and
+    the recall of these m labels, as in Annif [1]_ and in
+    ``sklearn.metrics.f1_score(average="samples")``.
+
+    Parameters
+    ----------
+    Y_true : {array-like, sparse matrix} of shape (n_samples, n_labels)
+        True labels, 0 or 1.
+    Y_ranked : {array-like, sparse matrix} or tuple of two arrays
+        Ranking, the pair returned by ``rank``, or scores; see :mod:`skxmr.metrics`.
+    k : int, default=5
+        Number of labels taken from the top of each ranking.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weight of each row.
+
+    Returns
+    -------
+    float
+        Mean over the rows, in [0, 1]. A row without true labels counts as 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`precision_at_k`.
+
+    Notes
+    -----
+    A row with fewer than k labels is not penalized for the missing ones, unlike in
+    :func:`precision_at_k`. Annif does not count suggestions with a score of 0.
+
+    References
+    ----------
+    .. [1] O. Suominen, J. Inkinen, M. Lehtinen, "Annif and Finto AI: Developing and implementing
+       automated subject indexing", JLIS.it 13(1), 2022.
+
+    Examples
+    --------
+    >>> from skxmr.metrics import f1_at_k
+    >>> f1_at_k([[1, 0, 1], [0, 1, 0]], [[0, 1, 2], [2, -1, -1]], k=2)
+    0.25
+    """
+    truth, top, hits = find_hits(Y_true, Y_ranked, k)
+    n_true_and_ranked = np.diff(truth.indptr) + (top >= 0).sum(axis=1)
+    return _mean(2 * hits.sum(axis=1) / np.maximum(n_true_and_ranked, 1), sample_weight)
+
+
 def ndcg_at_k(Y_true, Y_ranked, k=5, *, sample_weight=None):
     r"""Compute the normalized discounted cumulative gain of the first k labels.
 

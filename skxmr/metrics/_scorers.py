@@ -5,7 +5,14 @@ import inspect
 from .._ranking.wrapped import last_ranker, ranked_by
 from .._utils.params import check_integer
 from .._utils.targets import truth_for
-from ._ranking import hit_rate_at_k, mean_reciprocal_rank, ndcg_at_k, precision_at_k, recall_at_k
+from ._ranking import (
+    f1_at_k,
+    hit_rate_at_k,
+    mean_reciprocal_rank,
+    ndcg_at_k,
+    precision_at_k,
+    recall_at_k,
+)
 from ._routing import ScoreRequests
 
 
@@ -167,6 +174,7 @@ precision_at_1_scorer = make_ranking_scorer(precision_at_k, k=1)
 precision_at_3_scorer = make_ranking_scorer(precision_at_k, k=3)
 precision_at_5_scorer = make_ranking_scorer(precision_at_k, k=5)
 recall_at_10_scorer = make_ranking_scorer(recall_at_k, k=10)
+f1_at_5_scorer = make_ranking_scorer(f1_at_k, k=5)
 ndcg_at_5_scorer = make_ranking_scorer(ndcg_at_k, k=5)
 mrr_at_10_scorer = make_ranking_scorer(mean_reciprocal_rank, k=10)
 hit_rate_at_10_scorer = make_ranking_scorer(hit_rate_at_k, k=10)

@@ -12,7 +12,8 @@ from sklearn.preprocessing import MultiLabelBinarizer
 import skxmr
 from skxmr import SessionQueryCompleter, XRLinearClassifier
 from skxmr.completion import training_pairs
-from skxmr.metrics import ndcg_at_k, precision_at_k, recall_at_k
+from skxmr.datasets import load_annif_corpus, load_annif_vocabulary
+from skxmr.metrics import f1_at_k, ndcg_at_k, precision_at_k, recall_at_k
 from skxmr.pipeline import make_pipeline
 from skxmr.text import NGramTfidfVectorizer
 
@@ -38,6 +39,14 @@ def test_a_data_scientist_with_a_frame_of_texts_and_lists_of_labels():
     search = GridSearchCV(model, {"xrlinearclassifier__C": [0.5, 1.0]}, cv=KFold(3))
     assert search.fit(train["title"], train["subjects"]).best_score_ > 0.2
     assert skxmr.rank(search, test["title"], k=2).names[0]
+
+
+def test_a_data_scientist_in_a_hurry(tmp_path):
+    ranker = skxmr.make_text_ranker(random_state=0).fit(TITLES, SUBJECTS)
+    assert len(ranker.rank(["The history of music"], k=3).names[0]) == 3
+    ranker.save(tmp_path / "subjects")
+    loaded = skxmr.load(tmp_path / "subjects")
+    assert loaded.predict(TITLES) == ranker.predict(TITLES)
 
 
 def test_an_engineer_who_comes_from_pecos(tmp_path):
@@ -75,14 +84,43 @@ def test_a_search_engineer_with_a_log(tmp_path):
 def test_a_subject_librarian_with_names_of_subjects():
     names = sorted({name for row in SUBJECTS for name in row})
     Y = MultiLabelBinarizer(classes=names, sparse_output=True).fit_transform(SUBJECTS)
-    vectorizer = TfidfVectorizer(dtype=np.float32)
-    X = vectorizer.fit_transform([*TITLES, *names])[: len(TITLES)]
-    clf = XRLinearClassifier(random_state=0)
-    clf.fit(X, Y, label_names=names, label_examples=vectorizer.transform(names))
-    suggested = clf.rank(vectorizer.transform(["The history of music"]), k=5)
+    model = make_pipeline(TfidfVectorizer(), XRLinearClassifier(random_state=0))
+    model.fit(TITLES, Y, label_names=names, label_examples=names)
+    suggested = model.rank(["The history of music"], k=5)
     assert len(suggested.names[0]) == 5
     assert set(suggested.names[0]) <= set(names)
-    assert names[suggested.labels[0, 0]] in str(clf.explain(X[:1], suggested.names[0][0]))
+    assert names[suggested.labels[0, 0]] in str(model.explain(TITLES[:1], suggested.names[0][0]))
+
+
+def test_a_subject_librarian_with_files_of_annif(tmp_path):
+    subjects = sorted({name for row in SUBJECTS for name in row})
+    uri_of = {name: f"http://example.org/{i}" for i, name in enumerate(subjects)}
+    with open(tmp_path / "subjects.tsv", "w", encoding="utf-8") as file:
+        file.writelines(f"<{uri}>\t{name}\n" for name, uri in uri_of.items())
+    with open(tmp_path / "documents.tsv", "w", encoding="utf-8") as file:
+        for title, names in zip(TITLES, SUBJECTS, strict=True):
+            file.write(f"{title}\t{' '.join(f'<{uri_of[name]}>' for name in names)}\n")
+    corpus = load_annif_corpus(tmp_path / "documents.tsv")
+    model = make_pipeline(TfidfVectorizer(), XRLinearClassifier(random_state=0))
+    model.fit(corpus.texts[:150], corpus.labels[:150])
+    ranking = model.rank(corpus.texts[150:], k=5)
+    assert f1_at_k(corpus.labels[150:], ranking, k=5) > 0.2
+    vocabulary = load_annif_vocabulary(tmp_path / "subjects.tsv")
+    name_of = dict(zip(vocabulary.uris, vocabulary.names, strict=True))
+    assert {name_of[uri] for uri in ranking.names[0]} <= set(subjects)
+    # All subjects of the vocabulary, with their names as examples.
+    vectorizer = TfidfVectorizer().fit(corpus.texts + vocabulary.texts)
+    Y = MultiLabelBinarizer(classes=vocabulary.uris, sparse_output=True).fit_transform(
+        corpus.labels[:5]
+    )
+    clf = XRLinearClassifier(random_state=0).fit(
+        vectorizer.transform(corpus.texts[:5]),
+        Y,
+        label_names=vocabulary.names,
+        label_examples=vectorizer.transform(vocabulary.texts),
+    )
+    named = clf.rank(vectorizer.transform(vocabulary.texts), k=1).names
+    assert np.mean([row == [name] for row, name in zip(named, subjects, strict=True)]) > 0.8
 
 
 def test_a_researcher_who_compares_settings():

@@ -39,6 +39,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import skxmr
 from skxmr import KMeansIndexer, LabelTree, TrieHybridIndexer, TrieIndexer, XRLinearClassifier
+from skxmr._saving import reading
 from skxmr._utils.folder import seal
 
 try:
@@ -348,14 +349,14 @@ def test_a_save_while_loading_is_waited_for(tmp_path, monkeypatch):
     first, second = classifier().fit(X, Y), classifier(C=0.1).fit(X, CODES)
     first.save(tmp_path)
     saves = [second, first, second]
-    real = skxmr.persistence._load
+    real = reading._load
 
-    def interfered(reader):
+    def interfered(reader, trusted):
         if saves:
             saves.pop().save(tmp_path)
-        return real(reader)
+        return real(reader, trusted)
 
-    monkeypatch.setattr(skxmr.persistence, "_load", interfered)
+    monkeypatch.setattr(reading, "_load", interfered)
     assert_same_estimator(skxmr.load(tmp_path, mmap=True), second)
     assert not saves
 

@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 import skxmr
 from skxmr import KMeansIndexer, XRLinearClassifier
 from skxmr._data.examples import distinct_examples
-from skxmr._data.label_examples import with_label_examples
+from skxmr._data.label_examples import LabeledRows, with_label_examples
 from skxmr._ranking.base import SearchOptions
 from skxmr._ranking.neighbors import make_neighbor_rows
 from skxmr._ranking.post_processors import POST_PROCESSORS
@@ -191,7 +191,9 @@ def test_examples_of_labels_beside_relevance_and_negatives():
     relevance.data[:] = np.linspace(0.5, 2, Y.nnz)
     negatives = sp.csr_matrix(Y[::-1])
     targets = Y, None, relevance, negatives
-    stacked, (indicator, weight, more, most) = with_label_examples(X, targets, rows)
+    stacked, (indicator, weight, more, most) = with_label_examples(
+        X, targets, LabeledRows(rows, np.arange(12))
+    )
     assert weight is None
     assert stacked.shape == (412, 30)
     assert_array_equal(indicator.toarray()[400:], np.eye(12))

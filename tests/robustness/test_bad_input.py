@@ -443,6 +443,7 @@ WRONG_PARAMETERS = {
     "negative_sampling": ([*OPTIONS, "man+tfn", [], ("tfn", "nonsense"), ["tfn"] * 9], []),
     "label_embedding": ([*OPTIONS, "pifa+", "pii+pii"], []),
     "memory": ([1, object()], []),
+    "verbose": ([-1], ["loud", None, 1.5]),
 }
 CASES = [
     (name, value, error)

@@ -41,10 +41,11 @@ from saved_models import (
     linux,
     manifest_of,
     or_refuse,
+    paths_of,
     write_field,
     write_manifest,
 )
-from strategies import examples
+from strategies import edits, examples, json_values
 
 import skxmr
 from skxmr import XRLinearClassifier
@@ -219,29 +220,6 @@ def test_forged_shapes_and_dtypes_are_refused_or_harmless(model, name, how):
     (assert_refused_or_harmless if same else assert_refused_if_verified)(model)
 
 
-EXTREMES = [0, 1, -1, 2, 127, 255, 2**15, 2**31 - 1, -(2**31), 2**31, 2**62, -(2**63), 2**63 - 1]
-
-
-@st.composite
-def edits(draw):
-    """Which arrays to damage: (position in the list of names, element, new bytes)."""
-    return draw(
-        st.lists(
-            st.tuples(
-                st.integers(0, 10**6),
-                st.integers(0, 10**6),
-                st.one_of(
-                    st.sampled_from(EXTREMES).map(lambda v: struct.pack("<q", v)),
-                    st.floats(width=32).map(lambda v: struct.pack("<f", v)),
-                    st.binary(min_size=1, max_size=16),
-                ),
-            ),
-            min_size=1,
-            max_size=3,
-        )
-    )
-
-
 @given(edits(), st.booleans())
 @examples(250)
 @pytest.mark.slow
@@ -315,21 +293,6 @@ def test_weights_that_are_no_finite_numbers_do_no_harm(original, tmp_path, value
 
 
 # ---- damaged manifests ----
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
-    max_leaves=4,
-)
-
-
-def paths_of(value, path=()):
-    """The paths of everything in a JSON value."""
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, inner in items:
-        yield (*path, key)
-        if isinstance(inner, (dict, list)):
-            yield from paths_of(inner, (*path, key))
 
 
 @given(st.integers(0, 10**6), json_values)

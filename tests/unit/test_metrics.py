@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import (
+    f1_score,
     label_ranking_average_precision_score,
     ndcg_score,
     precision_score,
@@ -44,6 +45,17 @@ def slow_recall(truth, rankings, k):
     for true, ranking in pairs(truth, rankings):
         found = sum(label in true for label in ranking[:k])
         rows.append(found / len(true) if true else 0.0)
+    return mean(rows)
+
+
+def slow_f1(truth, rankings, k):
+    rows = []
+    for true, ranking in pairs(truth, rankings):
+        ranked = [label for label in ranking[:k] if label is not None]
+        found = sum(label in true for label in ranked)
+        precision = found / len(ranked) if ranked else 0.0
+        recall = found / len(true) if true else 0.0
+        rows.append(2 * precision * recall / (precision + recall) if found else 0.0)
     return mean(rows)
 
 
@@ -86,6 +98,7 @@ def pairs(truth, rankings):
 REFERENCES = {
     "precision_at_k": slow_precision,
     "recall_at_k": slow_recall,
+    "f1_at_k": slow_f1,
     "ndcg_at_k": slow_ndcg,
     "mean_reciprocal_rank": slow_mrr,
     "hit_rate_at_k": slow_hit_rate,
@@ -219,6 +232,9 @@ class TestAgainstReference:
             assert got == pytest.approx(mean([min(k, len(true)) / k for true in truth]))
         elif name == "recall_at_k":
             assert got == pytest.approx(mean([min(k, len(true)) / len(true) for true in truth]))
+        elif name == "f1_at_k":
+            sizes = [(min(k, len(true)), len(true)) for true in truth]
+            assert got == pytest.approx(mean([2 * m / (m + n) for m, n in sizes]))
         else:
             assert got == 1.0
 
@@ -322,6 +338,20 @@ class TestInput:
         assert metrics.precision_at_k(Y_true, (own + 1) % n) == 0.0
         assert metrics.precision_at_k(Y_true, Y_true.astype(np.float32)) == 1.0
 
+    @pytest.mark.filterwarnings("ignore:F-score is ill-defined")
+    def test_f1_is_that_of_scikit_learn_averaged_over_samples(self):
+        rng = np.random.default_rng(0)
+        Y_true = (rng.random((50, 8)) < 0.2).astype(int)
+        assert not Y_true.any(axis=1).all()
+        # Some rows have fewer than three candidates, or none.
+        scores = np.where(rng.random((50, 8)) < 0.25, rng.random((50, 8)), -np.inf)
+        best = np.argsort(-scores, axis=1)[:, :3]
+        predicted = np.zeros_like(Y_true)
+        np.put_along_axis(predicted, best, np.isfinite(np.take_along_axis(scores, best, 1)), 1)
+        assert set(predicted.sum(axis=1)) >= {0, 1, 2, 3}
+        expected = f1_score(Y_true, predicted, average="samples")
+        assert metrics.f1_at_k(Y_true, scores, k=3) == pytest.approx(expected)
+
     def test_huge_k(self):
         assert metrics.recall_at_k([[1, 1]], [[0.5, 0.25]], k=10**30) == 1.0
         assert metrics.ndcg_at_k([[1, 1]], [[0, 1]], k=10**30) == 1.0
@@ -339,6 +369,7 @@ class TestInput:
         [
             ("precision_at_k", 1),
             ("recall_at_k", 10),
+            ("f1_at_k", 5),
             ("ndcg_at_k", 5),
             ("mean_reciprocal_rank", 10),
             ("hit_rate_at_k", 10),
@@ -346,9 +377,9 @@ class TestInput:
         ],
     )
     def test_default_k(self, name, k):
-        # The only true label is at rank 1, 1, 2, 3, ..., 12, which tells every k apart.
-        Y_true = np.eye(12)[[0, *range(12)]]
-        ranking, p = np.tile(np.arange(12), (13, 1)), np.ones(12)
+        # The only true label is at rank 1, 1, 1, 2, 3, ..., 12, which tells every k apart.
+        Y_true = np.eye(12)[[0, 0, *range(12)]]
+        ranking, p = np.tile(np.arange(12), (14, 1)), np.ones(12)
         extra = {"propensities": p} if name == "psp_at_k" else {}
         got = getattr(metrics, name)(Y_true, ranking, **extra)
         assert got == call(name, Y_true, ranking, k, p)
