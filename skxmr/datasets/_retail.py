@@ -47,7 +47,7 @@ def load_retail_purchases():
     >>> data.log.shape
     (2167, 3460)
     >>> data.item_names[data.log.items[0]]
-    'WHITE METAL LANTERN'
+    'GLASS STAR FROSTED T-LIGHT HOLDER'
     """
     users, items, minutes, quantities = zip(*_rows("purchases.tsv.xz"), strict=True)
     users = np.array(users, dtype=np.int64)

@@ -3,12 +3,13 @@
 from .._saving.reading import load_model
 from .._saving.writing import save_model
 from ..completion import _saving as _completion
-from . import _classifiers, _containers, _texts, _wrappers
+from . import _classifiers, _containers, _recommenders, _texts, _wrappers
 
 __all__ = ["load", "save"]
 
 _classifiers.register_all()
 _containers.register_all()
+_recommenders.register_all()
 _texts.register_all()
 _wrappers.register_all()
 _completion.register_all()
@@ -24,8 +25,8 @@ def save(model, folder):
     ----------
     model : estimator
         XRLinearClassifier, NGramTfidfVectorizer, CalibratedRanker, PropensityReranker,
-        SessionQueryCompleter, a TfidfVectorizer, CountVectorizer or TfidfTransformer of
-        scikit-learn, or these in a pipeline of skxmr or scikit-learn, in a FeatureUnion, a
+        SessionQueryCompleter, the estimators of :mod:`skxmr.recommenders`, a TfidfVectorizer,
+        CountVectorizer, TfidfTransformer or Normalizer of scikit-learn, or these in a pipeline of skxmr or scikit-learn, in a FeatureUnion, a
         ColumnTransformer or a FrozenEstimator, in any nesting. Steps of other classes, or with
         functions as parameters, are saved with `skops <https://skops.readthedocs.io>`_, which is
         the extra ``skxmr[skops]``.

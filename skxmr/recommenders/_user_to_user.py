@@ -60,7 +60,11 @@ class UserToUserRecommender(BaseRecommender):
         histories = sp.csr_matrix(histories, copy=True)
         histories.eliminate_zeros()
         filled = np.diff(histories.indptr) > 0
-        self._weights = histories[filled]
+        self._set_weights(histories[filled])
+
+    def _set_weights(self, weights):
+        """Set the weights of the users, and what the cosines need."""
+        self._weights = weights
         norms = np.sqrt(np.asarray(self._weights.multiply(self._weights).sum(axis=1)).ravel())
         unit = sp.csr_matrix(self._weights, copy=True)
         unit.data /= np.repeat(norms, np.diff(unit.indptr)).astype(np.float32)

@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 
+import skxmr
 from skxmr.metrics import hit_rate_at_k, make_ranking_scorer
 from skxmr.pipeline import make_pipeline
 from skxmr.recommenders import (
@@ -166,6 +167,33 @@ def test_fits_and_copies_are_equal(name):
     for other in (again, copied):
         assert_array_equal(other.rank(X[:30], 10).labels, expected.labels)
         assert_array_equal(other.rank(X[:30], 10).scores, expected.scores)
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+@each_case
+def test_saved_recommenders_rank_alike(name, mmap, tmp_path):
+    expected = fitted(name).rank(X[:30], 10)
+    skxmr.save(fitted(name), tmp_path / "model")
+    assert not list(tmp_path.rglob("*.pkl"))
+    loaded = skxmr.load(tmp_path / "model", mmap=mmap)
+    assert repr(loaded.get_params()) == repr(fitted(name).get_params())
+    found = loaded.rank(X[:30], 10)
+    assert_array_equal(found.labels, expected.labels)
+    assert_array_equal(found.scores, expected.scores)
+    cold = sp.csr_matrix((1, 30), dtype=np.float32)
+    assert_array_equal(loaded.rank(cold).labels, fitted(name).rank(cold).labels)
+
+
+def test_a_loaded_recommender_can_be_extended(tmp_path):
+    histories = random_histories(40, 12)
+    names = np.array([f"user {i}" for i in range(40)])
+    for given in ([{}, {}], [{"users": names[:30]}, {"users": names[30:]}]):
+        recommender = ItemToItemRecommender().fit(histories[:30], **given[0])
+        skxmr.save(recommender, tmp_path / "model")
+        loaded = skxmr.load(tmp_path / "model")
+        loaded.partial_fit(histories[30:], **given[1])
+        whole = ItemToItemRecommender().fit(histories)
+        assert_array_equal(loaded.related(range(12)).scores, whole.related(range(12)).scores)
 
 
 @each_case

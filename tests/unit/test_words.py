@@ -12,6 +12,7 @@ SUFFIXES = {".py", ".c", ".h", ".md", ".rst", ".txt"}
 COMPATIBLE = {
     "docs/benchmarks/run_recommenders.py",  # a module of a peer
     "docs/changelog.md",
+    "examples/recommendation_history.py",  # a module of a peer
     "skxmr/datasets/data/catalogue_subjects/corpus.rst",  # names of licenses
     "skxmr/_core/_places.py",
     "skxmr/_core/_voters.py",
