@@ -1,10 +1,13 @@
-"""Item to item, neural, and trained on what came next: the story of recommendations, measured.
+"""What users buy next
+===================
 
 Amazon's recommendations began with item-to-item filtering in 2003. Its measure of relatedness was
 corrected years later. At Prime Video, an autoencoder then lost to a list of bestsellers, until it
 was trained to predict what users watch next. This script measures all of these, and later ideas, on
 a log of purchases: the hit rate at 6, which is the fraction of users who buy at least one of six
 recommended items in the two weeks after a cutoff.
+
+.. code-block:: sh
 
     python examples/recommendation_history.py                      # the bundled purchases
     python examples/recommendation_history.py --log FOLDER --plot history.png
@@ -90,79 +93,82 @@ def with_recency(half_life, model):
     return make_pipeline(Recency(half_life), model)
 
 
-#: For each method, whether it learns from windows, and the models to choose from.
-METHODS = {
-    "popular, 14 days": (False, [MostPopularRecommender("14D")]),
-    "popular, 7 days": (False, [MostPopularRecommender("7D")]),
-    "item to item, difference (2003)": (False, [related("difference", shrinkage=0)]),
-    "item to item, cosine": (False, [related("cosine", shrinkage=0)]),
-    "item to item, corrected as published": (False, [related("corrected", shrinkage=0)]),
-    "item to item, corrected, shrunk": (
-        False,
-        [
-            with_recency(half_life, related("corrected", shrinkage=shrinkage))
-            for half_life in (14, 30)
-            for shrinkage in (5, 20)
-        ],
-    ),
-    "item to item, corrected + popular": (
-        False,
-        [
-            with_recency(14, related("corrected", shrinkage=5, popularity=popularity))
-            for popularity in (3, 10, 30)
-        ],
-    ),
-    "item to item, ordered": (
-        True,
-        [with_recency(30, related("corrected", shrinkage=s, ordered=True)) for s in (5, 20)],
-    ),
-    "user to user": (
-        False,
-        [with_recency(h, UserToUserRecommender(n)) for h in (14, 30) for n in (100, 300)],
-    ),
-    "matrix factorization, ALS": (
-        False,
-        [
-            MatrixFactorizationRecommender(
-                n_factors=32, alpha=alpha, regularization=5.0, n_iter=8, random_state=0
-            )
-            for alpha in (2, 10)
-        ],
-    ),
-    "matrix factorization, BPR": (
-        False,
-        [MatrixFactorizationRecommender("bpr", n_factors=32, n_iter=20, random_state=0)],
-    ),
-    "EASE": (False, [with_recency(30, LinearAutoencoderRecommender(200.0, min_support=5))]),
-    "ridge, history to next": (
-        True,
-        [
-            with_recency(
-                h,
-                LinearAutoencoderRecommender(
-                    200.0, min_support=5, ordered=True, window_half_life=60
-                ),
-            )
-            for h in (30, 90)
-        ],
-    ),
-    "autoencoder, within histories": (
-        False,
-        [AutoencoderRecommender(n_epochs=20, random_state=0)],
-    ),
-    "autoencoder, time-ordered": (
-        True,
-        [
-            with_recency(
-                60, AutoencoderRecommender(ordered=True, window_half_life=60, random_state=0)
-            )
-        ],
-    ),
-    "XRLinearClassifier, time-ordered": (
-        True,
-        [make_next_item_recommender(half_life=h, random_state=0) for h in (30, 90)],
-    ),
-}
+def all_methods(n_epochs):
+    """Return, for each method, whether it learns from windows, and the models to choose from."""
+    network = {"n_epochs": n_epochs, "batch_size": 128, "random_state": 0}
+    return {
+        "popular, 14 days": (False, [MostPopularRecommender("14D")]),
+        "popular, 7 days": (False, [MostPopularRecommender("7D")]),
+        "item to item, difference (2003)": (False, [related("difference", shrinkage=0)]),
+        "item to item, cosine": (False, [related("cosine", shrinkage=0)]),
+        "item to item, corrected as published": (False, [related("corrected", shrinkage=0)]),
+        "item to item, corrected, shrunk": (
+            False,
+            [
+                with_recency(half_life, related("corrected", shrinkage=shrinkage))
+                for half_life in (14, 30)
+                for shrinkage in (5, 20)
+            ],
+        ),
+        "item to item, corrected + popular": (
+            False,
+            [
+                with_recency(14, related("corrected", shrinkage=5, popularity=popularity))
+                for popularity in (3, 10, 30)
+            ],
+        ),
+        "item to item, ordered": (
+            True,
+            [with_recency(30, related("corrected", shrinkage=s, ordered=True)) for s in (5, 20)],
+        ),
+        "user to user": (
+            False,
+            [with_recency(h, UserToUserRecommender(n)) for h in (14, 30) for n in (100, 300)],
+        ),
+        "matrix factorization, ALS": (
+            False,
+            [
+                MatrixFactorizationRecommender(
+                    n_factors=32, alpha=alpha, regularization=5.0, n_iter=8, random_state=0
+                )
+                for alpha in (2, 10)
+            ],
+        ),
+        "matrix factorization, BPR": (
+            False,
+            [MatrixFactorizationRecommender("bpr", n_factors=32, n_iter=20, random_state=0)],
+        ),
+        "EASE": (False, [with_recency(30, LinearAutoencoderRecommender(200.0, min_support=5))]),
+        "ridge, history to next": (
+            True,
+            [
+                with_recency(
+                    h,
+                    LinearAutoencoderRecommender(
+                        200.0, min_support=5, ordered=True, window_half_life=60
+                    ),
+                )
+                for h in (90,)
+            ],
+        ),
+        "autoencoder, within histories": (
+            False,
+            [AutoencoderRecommender(**network)],
+        ),
+        "autoencoder, time-ordered": (
+            True,
+            [
+                with_recency(
+                    60, AutoencoderRecommender(ordered=True, window_half_life=60, **network)
+                )
+            ],
+        ),
+        "XRLinearClassifier, time-ordered": (
+            True,
+            [make_next_item_recommender(half_life=h, random_state=0) for h in (30, 90)],
+        ),
+    }
+
 
 #: Methods that get a prior shift, and strengths to choose from.
 SHIFTED = ("autoencoder, time-ordered", "XRLinearClassifier, time-ordered")
@@ -199,11 +205,11 @@ def variants(fitted, split):
     yield "blend of XR, users and popular", blends
 
 
-def fit_all(split, chosen=None):
+def fit_all(methods, split, chosen=None):
     """Fit all methods. Without choices, fit all settings and return the best ones."""
     fitted = {}
     choices = {}
-    for name, (ordered, models) in METHODS.items():
+    for name, (ordered, models) in methods.items():
         begin = time.perf_counter()
         if chosen is None:
             models = [split.fit(model, name, ordered) for model in models]
@@ -290,26 +296,28 @@ def plot(rows, title, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--log", help="folder with interactions.tsv(.xz); default: bundled")
-    parser.add_argument("--windows", type=int, default=26, help="training windows, one a week")
+    parser.add_argument("--windows", type=int, default=16, help="training windows, one a week")
+    parser.add_argument("--epochs", type=int, default=12, help="epochs of the autoencoders")
     parser.add_argument("--tests", type=int, default=3, help="test windows")
     parser.add_argument("--plot", help="file of the plot")
     parser.add_argument("--title", default="What users buy in the next two weeks")
     parser.add_argument("--last", help="last test cutoff; default: two weeks before the end")
     arguments = parser.parse_args()
+    methods = all_methods(arguments.epochs)
     log = read_log(arguments.log)
     print(log)
     last = log.times[-1].astype("datetime64[D]") - np.timedelta64(DAYS, "D")
     cutoffs = cut_offs(np.datetime64(arguments.last or last, "us"), arguments.tests + 1)
     print(f"settings are chosen at {cutoffs[0]}")
-    _, choices = fit_all(Split(log, cutoffs[0], arguments.windows))
+    _, choices = fit_all(methods, Split(log, cutoffs[0], arguments.windows))
     truth = []
     rankings = {}
     for cutoff in cutoffs[1:]:
         print(f"test at {cutoff}")
         split = Split(log, cutoff, arguments.windows)
-        fitted, _ = fit_all(split, choices)
+        fitted, _ = fit_all(methods, split, choices)
         tops = {name: ranked(model, split).labels for name, model in fitted.items()}
         for name, top in {**tops, **implicit_rankings(split)}.items():
             rankings.setdefault(name, []).append(top)

@@ -28,10 +28,10 @@ def load_retail_purchases():
         log : InteractionLog
             The purchases with numbered users and items, as
             :class:`skxmr.recommenders.InteractionEncoder` returns them. Amounts are quantities.
-        users : ndarray of int, shape (n,)
-            Customer of each purchase.
-        items : ndarray of str, shape (n,)
-            Stock code of each purchase.
+        customers : ndarray of int, shape (n,)
+            Number of the customer of each purchase.
+        stock_codes : ndarray of str, shape (n,)
+            Item of each purchase.
         times : ndarray of datetime64, shape (n,)
             In increasing order.
         quantities : ndarray of int, shape (n,)
@@ -58,8 +58,8 @@ def load_retail_purchases():
     names = dict(_rows("items.tsv.xz"))
     return Bunch(
         log=log,
-        users=users,
-        items=items,
+        customers=users,
+        stock_codes=items,
         times=times,
         quantities=quantities,
         item_names=np.array([names[item] for item in log.item_ids.tolist()], dtype=object),

@@ -26,10 +26,10 @@ def save(model, folder):
     model : estimator
         XRLinearClassifier, NGramTfidfVectorizer, CalibratedRanker, PropensityReranker,
         SessionQueryCompleter, the estimators of :mod:`skxmr.recommenders`, a TfidfVectorizer,
-        CountVectorizer, TfidfTransformer or Normalizer of scikit-learn, or these in a pipeline of skxmr or scikit-learn, in a FeatureUnion, a
-        ColumnTransformer or a FrozenEstimator, in any nesting. Steps of other classes, or with
-        functions as parameters, are saved with `skops <https://skops.readthedocs.io>`_, which is
-        the extra ``skxmr[skops]``.
+        CountVectorizer, TfidfTransformer or Normalizer of scikit-learn, or these in a pipeline of
+        skxmr or scikit-learn, in a FeatureUnion, a ColumnTransformer or a FrozenEstimator, in any
+        nesting. Steps of other classes, or with functions as parameters, are saved with `skops
+        <https://skops.readthedocs.io>`_, which is the extra ``skxmr[skops]``.
     folder : str or path
         Created if it does not exist. Other files in it are not changed. A model consists of the
         file ``skxmr.json`` and of the folder ``arrays-...`` that this file names.

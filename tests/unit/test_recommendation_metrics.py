@@ -80,11 +80,11 @@ def test_bootstrap_checks_its_parameters():
 
 def test_bundled_purchases():
     data = load_retail_purchases()
-    assert len(data.log) == len(data.users) == 182154
+    assert len(data.log) == len(data.customers) == 182154
     assert (data.times[1:] >= data.times[:-1]).all()
     assert data.times[0] == np.datetime64("2010-12-01T08:26")
     assert data.times[-1] == data.log.times[-1]
     assert (data.quantities > 0).all()
     assert data.item_names.shape == (data.log.shape[1],)
     assert "CC0" in data.DESCR
-    assert "00" not in {item[:2] for item in data.items}
+    assert all(code[:5].isdigit() for code in data.stock_codes)
