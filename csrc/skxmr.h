@@ -168,6 +168,42 @@ typedef struct {
  * @return SKX_OK, or SKX_EPOINTER if pointers of the prefixes lead outside. */
 int skx_texts_find_prefixes(const skx_texts *sorted, const skx_texts *prefixes, int64_t *range);
 
+/* Entries of texts that are sorted by their bytes: entry i is text text[i] from its byte offset[i] on. The entries are sorted by
+ * their bytes, too. If text and offset are NULL, the entries are the whole texts. head[i] are the first eight bytes of entry i as
+ * a number, the first byte the most significant, with zeros after the end. best is a binary tree over the entries with
+ * 2 * n_entries numbers: best[n_entries + i] is the rank of the text of entry i by popularity, from 0, and best[p] is the smaller
+ * one of best[2 * p] and best[2 * p + 1] for 1 <= p < n_entries. Any content of the arrays is safe. */
+typedef struct {
+    const skx_texts *texts;
+    int64_t n_entries; /* at most 2^30 - 1 */
+    const int32_t *text;
+    const int32_t *offset;
+    const uint64_t *head;
+    const int32_t *best;
+} skx_text_index;
+
+typedef struct {
+    int64_t k;                    /* maximum number of texts */
+    int64_t n_exact;              /* without errors in the first n_exact characters */
+    int n_errors;                 /* 0 or 1: typing errors */
+    int64_t skip_begin, skip_end; /* texts that are left out: skip_begin <= t < skip_end */
+    int64_t n_skipped;
+    const int32_t *skipped; /* more texts that are left out */
+} skx_match_params;
+
+/* Find the k most popular texts with an entry that begins with the typed text, or with a text that differs from it by one typing
+ * error: a character that is missing, superfluous or wrong, or two adjacent ones that are exchanged. Characters are those of
+ * UTF-8. found has k elements, most popular first, each text once.
+ * @return SKX_OK; SKX_ENOMEM; or SKX_EARG if a number is out of range. */
+int skx_matches_find(const skx_text_index *index, const uint8_t *typed, int64_t n_typed, const skx_match_params *params,
+                     int32_t *found, int64_t *n_found);
+
+/* Find the k most popular texts with an entry in one of the ranges [range[2 * i], range[2 * i + 1]). n_errors and n_exact are not
+ * used. Otherwise as skx_matches_find.
+ * @return SKX_OK; SKX_ENOMEM; or SKX_EARG if a range leads outside. */
+int skx_matches_of_ranges(const skx_text_index *index, const int64_t *range, int64_t n_ranges, const skx_match_params *params,
+                          int32_t *found, int64_t *n_found);
+
 /* ---- training -------------------------------------------------------------------------------------------------------- */
 
 enum skx_loss { SKX_SQUARED_HINGE = 0, SKX_LOG_LOSS = 1 };

@@ -5,7 +5,8 @@ The search box of a library catalog: queries are the names of subjects. In a ses
 searches for one subject of a record and then for another subject of the same record. This example
 compares label trees (clusters, tries, and hybrids), with and without the constraint that
 suggestions begin with the typed prefix. Baselines are the most popular completions, and the most
-frequent next queries. The test sessions are of other records than the training sessions.
+frequent next queries. The test sessions are of other records than the training sessions. Then it
+compares weights of popularity, and matches besides prefixes: words, and typing errors.
 
 .. code-block:: sh
 
@@ -38,6 +39,7 @@ from skxmr.text import NGramTfidfVectorizer
 N_CALLS = 5000
 LONGEST = 10  # longer prefixes are one group
 FREE, CONSTRAINED = "any query", "completions"
+CLASSIFIER_ALONE = {"popularity_weight": 0, "match": "prefix", "max_typing_errors": 0}
 DRAWN = {
     ("most popular", CONSTRAINED): "k.-",
     ("most frequent next", CONSTRAINED): "k.:",
@@ -115,7 +117,9 @@ def completers(n_jobs):
 
     def make(indexer, label_embedding="pifa", **params):
         classifier = XRLinearClassifier(indexer, label_embedding=label_embedding)
-        return SessionQueryCompleter(classifier, n_jobs=n_jobs, random_state=0, **params)
+        return SessionQueryCompleter(
+            classifier, n_jobs=n_jobs, random_state=0, **CLASSIFIER_ALONE, **params
+        )
 
     plain = NGramTfidfVectorizer("char", (1, 3), lowercase=False)
     bisecting = KMeansIndexer(branching=2)
@@ -175,6 +179,78 @@ def latency(completer, X):
     return dict(zip(("p50", "p99"), 1e6 * np.percentile(seconds, [50, 99]), strict=True))
 
 
+# %%
+# Popularity
+# ----------
+# The same completer with several weights of popularity, with and without the previous query.
+def compare_weights(completer, most_popular, test, queries, lengths):
+    """Print the MRR@10 by the length of the prefix."""
+    X, y = test
+    without = np.column_stack((np.full(len(X), "", dtype=object), X[:, 1]))
+    for title, rows in (("with the previous query", X), ("without", without)):
+        results = {
+            ("most popular", ""): quality(suggest(most_popular, rows, queries), y, lengths, queries)
+        }
+        for weight in (0, 0.2, 0.5):
+            weighted = copy(completer).set_params(popularity_weight=weight)
+            ranking = suggest(weighted, rows, queries)
+            results["weight of popularity", weight] = quality(ranking, y, lengths, queries)
+        show_by_length(results, "mrr_by_length", f"MRR@10 {title}")
+        print("All:", ", ".join(f"{found['mrr']:.4f}" for found in results.values()))
+
+
+# %%
+# Words and typing errors
+# -----------------------
+# What is typed may begin with a later word of the query, or have one typing error.
+def mistyped(text, rng):
+    """Return a text with one typing error after its first character."""
+    at = rng.integers(1, len(text))
+    letter = chr(rng.integers(ord("a"), ord("z") + 1))
+    return (
+        text[:at] + text[at + 1 :],
+        text[:at] + letter + text[at:],
+        text[:at] + letter + text[at + 1 :],
+        text[:at] + text[at : at + 2][::-1] + text[at + 2 :],
+    )[rng.integers(4)]
+
+
+def typed_otherwise(X, y, kind, rng):
+    """Return rows whose prefix is another part of the next query, and their next queries."""
+    rows = []
+    for (previous, _), query in zip(X.tolist(), y.tolist(), strict=True):
+        begins = [at + 1 for at, letter in enumerate(query[:-1]) if letter == " "]
+        begin = 0 if kind == "typing error" else rng.choice(begins or [len(query)])
+        part = query[begin:]
+        if len(part) >= 4:
+            typed = part[: rng.integers(4, len(part) + 1)]
+            typed = mistyped(typed, rng) if "error" in kind else typed
+            rows.append((previous, typed, query))
+    previous, typed, queries = map(np.array, zip(*rows, strict=True))
+    return np.column_stack((previous, typed)).astype(object), queries.astype(object)
+
+
+def compare_matches(completer, test):
+    """Print how well parts of queries are completed, and how long a completion takes."""
+    print(f"\n{'typed':32}{'MRR@10':>9}{'found':>8}{'prefix only':>13}{'p50':>7}{'p99 µs':>8}")
+    rng = np.random.default_rng(0)
+    prefix_only = copy(completer).set_params(match="prefix", max_typing_errors=0)
+    for kind in ("prefix", "word", "typing error", "word, typing error"):
+        X, y = test if kind == "prefix" else typed_otherwise(*test, kind, rng)
+        X, y = X[:N_CALLS], y[:N_CALLS]
+        found = np.mean(
+            [
+                query in {each.query for each in completer.complete(prefix, previous=previous)}
+                for (previous, prefix), query in zip(X.tolist(), y.tolist(), strict=True)
+            ]
+        )
+        times = latency(completer, X)
+        print(
+            f"{kind:32}{completer.score(X, y):9.4f}{found:8.3f}{prefix_only.score(X, y):13.4f}"
+            f"{times['p50']:7.0f}{times['p99']:8.0f}"
+        )
+
+
 def variants(completer):
     """Return the variants of the search of a fitted completer, by name."""
     if isinstance(completer, MostPopular):
@@ -184,17 +260,26 @@ def variants(completer):
 
 
 def compare(train, test, n_jobs):
-    """Fit and measure all systems; return a dict by (name, variant of the search)."""
+    """Fit and measure all systems.
+
+    Returns
+    -------
+    results : dict by (name, variant of the search)
+    fitted : dict by name
+    """
     (X, y), (X_test, y_test) = train, test
     queries = np.unique(np.concatenate((y, y_test)))
     lengths = np.minimum([len(prefix) for prefix in X_test[:, 1]], LONGEST)
     results = {}
+    fitted = {}
     print(f"\n{HEADER}")
     for name, completer in completers(n_jobs).items():
         print(f"{name:27}", end="", flush=True)
         start = time.perf_counter()
         completer.fit(X, y)
         seconds = time.perf_counter() - start
+        if name in ("most popular", "hybrid 1"):
+            fitted[name] = completer
         size = len(pickle.dumps(completer)) / 1e6
         for i, (way, variant) in enumerate(variants(completer).items()):
             if i:
@@ -207,7 +292,7 @@ def compare(train, test, n_jobs):
                 f"{found['p99']:8.0f}{size:6.0f}{seconds:7.1f}",
                 flush=True,
             )
-    return results
+    return results, fitted
 
 
 # %%
@@ -280,10 +365,16 @@ def main():
     pairs = [sessions(Y, names, n, rng) for Y, n in ((Y_train, 4), (data.Y_test, 1))]
     train, test = (training_pairs(p, kind="pairs", random_state=0) for p in pairs)
     print(f"{len(train[1]):,} training pairs of queries, {len(test[1]):,} test pairs")
-    results = compare(train, test, args.n_jobs)
+    results, fitted = compare(train, test, args.n_jobs)
     show_by_length(results, "mrr_by_length", "MRR@10")
     show_by_length(results, "bleu_by_length", "BLEU_RR")
     conclude(results)
+    queries = np.unique(np.concatenate((train[1], test[1])))
+    lengths = np.minimum([len(prefix) for prefix in test[0][:, 1]], LONGEST)
+    completer = fitted["hybrid 1"]
+    compare_weights(completer, fitted["most popular"], test, queries, lengths)
+    completer.set_params(popularity_weight=0.2, match="words", max_typing_errors=1)
+    compare_matches(completer, test)
     plot(results, args.plot)
 
 

@@ -32,9 +32,10 @@ def create_app(completer):
     -------
     app : Starlette
         ``GET /`` is the page. ``GET /suggest?prefix=...&previous=...&k=...`` answers with
-        ``{"suggestions": [{"query": str, "score": float}, ...], "microseconds": float}``, the time
-        being that of the completion alone. Each parameter may be left out. A bad one is answered
-        with status 400 and ``{"error": str}``.
+        ``{"suggestions": [{"query": str, "score": float, "match": str}, ...], "microseconds":
+        float}``, the time being that of the completion alone. The match is "prefix", "word" or
+        "typing error". Each parameter may be left out. A bad one is answered with status 400 and
+        ``{"error": str}``.
     """
 
     # Not in a thread: handing a completion to one and back takes as long as the completion.
@@ -46,7 +47,9 @@ def create_app(completer):
         start = time.perf_counter_ns()
         ranked = completer.complete(prefix, previous=previous, k=k)
         microseconds = (time.perf_counter_ns() - start) / 1000
-        suggestions = [{"query": query, "score": score} for query, score in ranked]
+        suggestions = [
+            {"query": each.query, "score": each.score, "match": each.match} for each in ranked
+        ]
         answer = {"suggestions": suggestions, "microseconds": microseconds}
         return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 

@@ -15,6 +15,7 @@ from ._layers import (
     read_chunk,
 )
 from ._library import INT, ISA, MAX_INT, Cancelled, check_array, check_offsets
+from ._matches import TextIndex
 from ._neighbors import LabelRestrictionView, NeighborRows, RowCombiner, combine, pack_rows
 from ._ngrams import (
     ANALYZERS,
@@ -120,6 +121,7 @@ __all__ = [
     "SiblingWeights",
     "SortedPositions",
     "Terms",
+    "TextIndex",
     "Texts",
     "TrainParams",
     "als_solve",

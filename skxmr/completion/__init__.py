@@ -1,9 +1,10 @@
 """Completion of queries from a prefix and the previous query."""
 
 from ._completer import SessionQueryCompleter
+from ._matches import Completion
 from ._sessions import training_pairs
 
-__all__ = ["SessionQueryCompleter", "training_pairs"]
+__all__ = ["Completion", "SessionQueryCompleter", "training_pairs"]
 
 
 def __dir__():

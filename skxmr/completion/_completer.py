@@ -2,28 +2,30 @@
 
 import re
 from collections.abc import Iterable
-from itertools import pairwise
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from .._core import indptr_of
 from .._ranking.ranking import Ranking, library_of
+from .._saving.writing import save_model
 from .._utils.cloning import clone_with
 from .._utils.estimators import consistent, fitted_in_one_step
-from .._utils.matrices import canonical_csr
 from .._utils.params import check_boolean, check_integer, check_option, check_real, check_seed
 from .._utils.texts import objects
 from .._utils.weights import check_sample_weight
 from ..indexers import TrieHybridIndexer
 from ..linear import XRLinearClassifier
+from ..linear._params import is_auto
 from ..text import NGramTfidfVectorizer
+from ._matches import Completion, MatchIndex
 from ._prefixes import PrefixIndex
 from ._query_features import QueryFeatures, QueryNormalizer, composed, without_blanks
 from ._query_pairs import check_pairs, check_queries
+from ._ranking import RankedMatches
 from ._spellings import completions_within_letters, known_queries
+from ._tuning import tuned_popularity_weight
 
 _DEFAULT_CLASSIFIER = XRLinearClassifier(TrieHybridIndexer())
 
@@ -35,15 +37,26 @@ _PREFIX = NGramTfidfVectorizer("char", (1, 3), lowercase=False, position_weighte
 
 _WORD_CHARACTER = re.compile(r"\w")
 
+#: Attributes that pickles of version 0.1 lack, with values for the same suggestions.
+_BEFORE_MATCHES = {
+    "popularity_weight": 0,
+    "popularity_weight_": None,
+    "match": "prefix",
+    "max_typing_errors": 0,
+    "min_typing_length": 3,
+    "exact_prefix_length": 1,
+}
 
-class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
+
+class SessionQueryCompleter(RankedMatches, ClassifierMixin, BaseEstimator):
     """Complete a prefix to a query, given the previous query.
 
     Each known query is a label. The features of a row are the words of the previous query and the
     character n-grams of the prefix, with larger weights near its beginning [1]_. An
     XRLinearClassifier ranks the labels. By default, its search visits only tree nodes above queries
-    that begin with the prefix. All suggestions then begin with the prefix, and other queries take
-    no part of the beam.
+    that begin with the prefix, so that other queries take no part of the beam. If there are fewer
+    than k such queries, queries with a word that begins with the prefix follow, and then queries
+    that match after one typing error in the prefix is corrected.
 
     Parameters
     ----------
@@ -62,8 +75,38 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
     previous_weight : float, default=2.0
         Factor of the features of the previous query, before the features of both are scaled to unit
         norm together. In a constrained search, the prefix is less important for the ranking.
+    popularity_weight : float or "auto", default=0.2
+        Weight of the popularity of a query in its score, from 0 to 1. The remaining weight is that
+        of the classifier. Both are shares among the queries that match. Without a known word in
+        the previous query, popularity alone ranks, unless `popularity_weight` is 0. "auto" chooses
+        the weight on rows that are held out; `fit` then trains twice. Ignored if `constrained` is
+        False. It may be changed after `fit`, but not to "auto".
+
+        .. versionadded:: 0.2
     constrained : bool, default=True
-        Whether only queries that begin with the prefix are suggested.
+        Whether only queries that match the prefix are suggested.
+    match : {"words", "prefix"}, default="words"
+        What may begin with the prefix: with "prefix", only the whole query. With "words", the
+        whole query or its part from some word on. "therapy" and "music th" then match "music
+        therapy". A prefix does not match inside of words. May be changed after `fit`.
+
+        .. versionadded:: 0.2
+    max_typing_errors : {0, 1}, default=1
+        Number of typing errors in a prefix that are corrected. An error is a character that is
+        missing, superfluous or wrong, or two adjacent characters that are exchanged. May be
+        changed after `fit`.
+
+        .. versionadded:: 0.2
+    min_typing_length : int, default=3
+        Minimum length of a prefix, without blanks around it, in which an error is corrected. May
+        be changed after `fit`.
+
+        .. versionadded:: 0.2
+    exact_prefix_length : int, default=1
+        Number of characters at the beginning of a prefix that must be without errors. May be
+        changed after `fit`.
+
+        .. versionadded:: 0.2
     lowercase : bool, default=True
         Whether case is ignored when queries are compared with prefixes and with each other.
     strip_accents : {"ascii", "unicode"} or None, default=None
@@ -81,7 +124,9 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         frequent spellings, it is the last one in the order of code points, in which lower case
         comes after upper case.
     popularity_ : ndarray of float32, shape (n_queries,)
-        Fraction of each query in y, in all its spellings.
+        Fraction of each query in y, in all its spellings. Rows count with their weights.
+    popularity_weight_ : float or None
+        The weight that ``popularity_weight="auto"`` has chosen. None for other values.
     classifier_ : XRLinearClassifier
         The fitted classifier. Its labels are the indices of `classes_`.
     previous_vectorizer_ : transformer or None
@@ -107,11 +152,21 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
     case is folded as Unicode defines it: "STRASSE" and "straße" are equal. The dotted and the
     dotless i of Turkish are equal, because they are equal in one of the cases.
 
-    A prefix is compared as a whole: a word must end where the prefix has a space at its end. A
-    prefix may end within a letter that consists of several code points, such as an e and an
-    accent. It is then completed to queries that some row of y spells with these code points.
+    A word must end where the prefix has a space at its end. The query that ends there follows the
+    longer ones. A prefix may end within a letter that consists of several code
+    points, such as an e and an accent. It is then completed to queries that some row of y spells
+    with these code points.
 
     Rows with a blank y are ignored.
+
+    Words begin after a space, and with a letter, a digit or an underscore after another character.
+    An apostrophe between letters is a part of a word. Words are indexed in the first 1000
+    characters of a query. Typing errors are measured by the Damerau-Levenshtein distance (optimal
+    string alignment) in code points [2]_. The defaults of `min_typing_length` and
+    `exact_prefix_length` are those of the fuzzy completion suggester of Elasticsearch.
+
+    The index of words takes 24 bytes per word besides the first one of each query, and 24 bytes per
+    query.
 
     References
     ----------
@@ -125,9 +180,11 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
     >>> y = ["cat toys", "cats and dogs", "cat toys", "catamarans"]
     >>> completer = SessionQueryCompleter(random_state=0).fit(X, y)
     >>> [query for query, score in completer.complete("cat", previous="sailing")]
-    ['catamarans', 'cats and dogs', 'cat toys']
-    >>> completer.complete("dog")
-    []
+    ['catamarans', 'cat toys', 'cats and dogs']
+    >>> [(each.query, each.match) for each in completer.complete("dog")]
+    [('cats and dogs', 'word')]
+    >>> [(each.query, each.match) for each in completer.complete("catmar")]
+    [('catamarans', 'typing error')]
     """
 
     def __init__(
@@ -137,7 +194,12 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         previous_vectorizer=None,
         prefix_vectorizer=None,
         previous_weight=2.0,
+        popularity_weight=0.2,
         constrained=True,
+        match="words",
+        max_typing_errors=1,
+        min_typing_length=3,
+        exact_prefix_length=1,
         lowercase=True,
         strip_accents=None,
         n_jobs=None,
@@ -147,7 +209,12 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         self.previous_vectorizer = previous_vectorizer
         self.prefix_vectorizer = prefix_vectorizer
         self.previous_weight = previous_weight
+        self.popularity_weight = popularity_weight
         self.constrained = constrained
+        self.match = match
+        self.max_typing_errors = max_typing_errors
+        self.min_typing_length = min_typing_length
+        self.exact_prefix_length = exact_prefix_length
         self.lowercase = lowercase
         self.strip_accents = strip_accents
         self.n_jobs = n_jobs
@@ -177,13 +244,18 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         """
         self._check_params()
         with fitted_in_one_step(self) as fresh:
-            fresh._fit(X, y, sample_weight)
+            previous, prefixes = check_pairs(fresh, X, reset=True)
+            y = check_queries(y, "y", len(prefixes))
+            sample_weight = check_sample_weight(sample_weight, len(prefixes))
+            fresh.popularity_weight_ = None
+            if is_auto(self.popularity_weight):
+                pairs = np.column_stack((objects(previous), objects(prefixes)))
+                weight = tuned_popularity_weight(self, pairs, objects(y), sample_weight)
+                fresh.popularity_weight_ = weight
+            fresh._fit(previous, prefixes, y, sample_weight)
         return self
 
-    def _fit(self, X, y, sample_weight):
-        previous, prefixes = check_pairs(self, X, reset=True)
-        y = check_queries(y, "y", len(prefixes))
-        sample_weight = check_sample_weight(sample_weight, len(prefixes))
+    def _fit(self, previous, prefixes, y, sample_weight):
         self._normalizer = QueryNormalizer(self.lowercase, self.strip_accents)
         spellings, which = np.unique(objects(map(without_blanks, y)), return_inverse=True)
         counts = np.bincount(which, sample_weight, minlength=len(spellings))
@@ -209,24 +281,30 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
             label_features=embedded if _takes_label_features(classifier) else None,
             label_text=texts,
         )
-        self._index(texts, spellings)
         self._count(codes, sample_weight)
+        self._index(texts)
+        self._partial_letters = completions_within_letters(self._normalizer, spellings)
         self._knows_empty = "" in prefixes
 
-    def _index(self, texts, spellings):
-        """Prepare the search for queries that begin with a prefix in one of their spellings."""
+    def _index(self, texts):
+        """Prepare the search for queries that match a prefix in one of their spellings."""
         # With a space at its end, a query also begins with itself and one space typed after it.
-        self._prefixes = PrefixIndex(self.classifier_.trees_, [f"{text} " for text in texts])
-        self._partial_letters = completions_within_letters(self._normalizer, spellings)
+        texts = [f"{text} " for text in texts]
+        self._prefixes = PrefixIndex(self.classifier_.trees_, texts)
+        self._matches = MatchIndex(self._prefixes, texts, self.popularity_)
 
     def __setstate__(self, state):
         if "_spelling" in state:  # its name in an earlier release
             state = {**state, "_normalizer": state["_spelling"]}
             del state["_spelling"]
         super().__setstate__(state)
-        if "_prefixes" in state and "_partial_letters" not in state:
-            # Pickled by a version with another normalization.
-            self._index(list(map(self._normalizer.query, self.classes_)), self.classes_)
+        if "popularity_weight" not in state:  # version 0.1 ranked by the classifier alone
+            vars(self).update(_BEFORE_MATCHES)
+        if "_prefixes" in state and not {"_matches", "_partial_letters"} <= state.keys():
+            vars(self).pop("_by_popularity", None)
+            self._index(list(map(self._normalizer.query, self.classes_)))
+            if "_partial_letters" not in state:  # another normalization
+                self._partial_letters = completions_within_letters(self._normalizer, self.classes_)
 
     def _fit_vectorizers(self, previous, texts):
         """Fit both vectorizers and return the prefix features of the known queries."""
@@ -248,7 +326,6 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
     def _count(self, codes, sample_weight):
         counts = np.bincount(codes, sample_weight, minlength=len(self.classes_))
         self.popularity_ = (counts / max(counts.sum(), 1e-300)).astype(np.float32)
-        self._by_popularity = np.argsort(-counts, kind="stable").astype(np.int32)
 
     @consistent
     def rank(self, X, k=10):
@@ -266,8 +343,10 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         ranking : Ranking
             A pair of arrays with the shape (n_samples, k). ``ranking.names`` lists the queries.
 
-            - `labels` (int32): indices of `classes_`, best first. Padded with -1 if fewer queries
-              begin with the prefix, or if the beam reaches fewer.
+            - `labels` (int32): indices of `classes_`, best first: the queries that begin with the
+              prefix, then those with a matching word, then those with a typing error. Padded with
+              -1 if fewer queries match, or if ``popularity_weight=0`` or ``constrained=False`` and
+              the beam reaches fewer.
             - `scores` (float32): padded with -inf.
 
         Raises
@@ -278,7 +357,6 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
             If a parameter or an input is invalid. The message names it.
         """
         self._check_fitted()
-        check_boolean(self.constrained, "constrained")
         check_integer(k, "k", 1, np.iinfo(np.int32).max)
         previous, prefixes = check_pairs(self, X, reset=False)
         ranking = self._rank(previous, prefixes, k, self.constrained)
@@ -296,7 +374,7 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
         Returns
         -------
         queries : ndarray of str objects, shape (n_samples,)
-            The best completion. If no known query begins with the prefix, the best query of all.
+            The best suggestion. If no known query matches the prefix, the best query of all.
 
         Raises
         ------
@@ -306,7 +384,6 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
             If a parameter or an input is invalid. The message names it.
         """
         self._check_fitted()
-        check_boolean(self.constrained, "constrained")
         previous, prefixes = check_pairs(self, X, reset=False)
         best = self._rank(previous, prefixes, 1, self.constrained)[0][:, 0]
         lost = np.flatnonzero(best < 0)
@@ -368,8 +445,15 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        suggestions : list of tuple (query, score)
-            Best first. Empty if no known query begins with the prefix.
+        suggestions : list of Completion
+            Pairs ``(query, score)`` with the attribute `match`: "prefix" for queries that begin
+            with the prefix, which come first, then "word", then "typing error". The best ones of
+            each kind come first. Empty if no known query matches.
+
+            The score is the weighted mean of the shares of the classifier and of the popularity.
+            It is the fraction in `popularity_` where popularity alone ranks, and the score of the
+            classifier if ``popularity_weight=0`` or ``constrained=False``. If necessary, the
+            scores of later kinds are scaled to be below those of earlier kinds.
 
         Raises
         ------
@@ -379,15 +463,36 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
             If a parameter or an input is invalid. The message names it.
         """
         self._check_fitted()
-        check_boolean(self.constrained, "constrained")
         check_integer(k, "k", 1)
         for name, value in (("prefix", prefix), ("previous", previous)):
             if not isinstance(value, str):
                 raise TypeError(f"{name} must be a str, got {value!r:.80}")
         excluded = None if exclude is None else self._known_labels(exclude, "exclude")
         k = min(int(k), len(self.classes_))
-        labels, scores = self._rank_one(previous, prefix, k, excluded)
-        return list(zip(self.classes_[labels].tolist(), scores, strict=True))
+        labels, scores, kinds = self._rank_one(previous, prefix, k, excluded)
+        return list(map(Completion, self.classes_[labels].tolist(), scores.tolist(), kinds))
+
+    def save(self, folder):
+        """Save the completer as one folder of arrays and one JSON file, without pickles.
+
+        Parameters
+        ----------
+        folder : str or path
+            Created if it does not exist. A model in it is replaced atomically. Other files in it
+            are not changed.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the completer is not fitted.
+        TypeError, ValueError
+            If a part, such as a vectorizer, cannot be saved. The message names it.
+
+        See Also
+        --------
+        skxmr.load : The inverse.
+        """
+        save_model(self, folder)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -403,6 +508,11 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
                 f"classifier_ has learned others since, {self.classifier_.n_labels_} in all: fit "
                 "again"
             )
+        self._check_ranking_params()
+        if is_auto(self.popularity_weight) and self.popularity_weight_ is None:
+            raise ValueError(
+                "popularity_weight='auto' was set after fit: fit again, or set a number"
+            )
 
     def _check_params(self):
         if not (self.classifier is None or isinstance(self.classifier, XRLinearClassifier)):
@@ -413,10 +523,26 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
                 raise TypeError(f"{name} must be a transformer or None, got {value!r}")
         check_real(self.previous_weight, "previous_weight", 0)
         check_seed(self.random_state, "random_state")
-        check_boolean(self.constrained, "constrained")
+        self._check_ranking_params()
         check_boolean(self.lowercase, "lowercase")
         if self.strip_accents is not None:
             check_option(self.strip_accents, "strip_accents", ("ascii", "unicode"))
+
+    def _check_ranking_params(self):
+        check_boolean(self.constrained, "constrained")
+        check_option(self.match, "match", ("prefix", "words"))
+        check_integer(self.max_typing_errors, "max_typing_errors", 0, 1)
+        check_integer(self.min_typing_length, "min_typing_length", 1)
+        check_integer(self.exact_prefix_length, "exact_prefix_length", 0)
+        weight = self.popularity_weight
+        if type(weight) is float and 0 <= weight <= 1:  # a fast path with the same result
+            return
+        if isinstance(weight, str) and weight != "auto":
+            raise ValueError(
+                f"popularity_weight must be a number from 0 to 1, or 'auto', got {weight!r}"
+            )
+        if not is_auto(weight):
+            check_real(weight, "popularity_weight", 0, most=1)
 
     def _known_labels(self, queries, name):
         """Return the labels of those queries that are known, in increasing order."""
@@ -427,113 +553,6 @@ class SessionQueryCompleter(ClassifierMixin, BaseEstimator):
             if not isinstance(query, str):
                 raise TypeError(f"{name} must hold queries as strings, got {query!r:.80}")
         return self._prefixes.find([f"{self._normalizer.query(query)} " for query in queries])
-
-    def _rank(self, previous, prefixes, k, constrained, excluded=None):
-        previous = list(map(composed, previous))
-        prefixes = list(map(self._normalizer.prefix, prefixes))
-        X = canonical_csr(self._features.rows(previous, prefixes), "X")
-        labels, scores = self._search(X, prefixes, k, constrained, excluded)
-        for i, (n, prefix) in enumerate(zip(np.diff(X.indptr).tolist(), prefixes, strict=True)):
-            if self._is_unguided(n, prefix):
-                labels[i], scores[i] = self._most_popular(
-                    prefix if constrained else "", k, excluded
-                )
-        return labels, scores
-
-    def _search(self, X, prefixes, k, constrained, excluded):
-        """Rank the queries that begin with the prefix of each row, or all queries."""
-        if not constrained:
-            return self.classifier_.rank(X, k, exclude=excluded)
-        if self._partial_letters.keys().isdisjoint(prefixes):
-            restriction = self._prefixes.restriction(prefixes)
-            return self.classifier_.rank(X, k, exclude=excluded, restriction=restriction)
-        beginnings = list(map(self._beginnings, prefixes))
-        texts = [text for row in beginnings for text in row]
-        sizes = list(map(len, beginnings))
-        repeated = X[np.repeat(np.arange(len(sizes)), sizes)]
-        restriction = self._prefixes.restriction(texts)
-        ranking = self.classifier_.rank(repeated, k, exclude=excluded, restriction=restriction)
-        return _merged(*ranking, sizes, k)
-
-    def _beginnings(self, prefix):
-        """Return what the completions of a prefix begin with: mostly the prefix alone."""
-        return (prefix, *self._partial_letters.get(prefix, ()))
-
-    def _rank_one(self, previous, prefix, k, excluded):
-        """Rank one row, faster than `_rank`.
-
-        Returns
-        -------
-        labels : ndarray of int32
-            Without padding.
-        scores : list of float
-        """
-        normalized = self._normalizer.prefix(prefix)
-        if normalized in self._partial_letters:
-            (labels,), (scores,) = self._rank([previous], [prefix], k, self.constrained, excluded)
-        else:
-            labels, scores = self._rank_whole(composed(previous), normalized, k, excluded)
-        found = labels >= 0
-        return labels[found], scores[found].tolist()
-
-    def _rank_whole(self, previous, prefix, k, excluded):
-        """Rank one row whose prefix ends at the end of a letter in every known query."""
-        indices, values = self._features.row(previous, prefix)
-        if self._is_unguided(len(indices), prefix):
-            return self._most_popular(prefix if self.constrained else "", k, excluded)
-        restriction = self._prefixes.restriction([prefix]) if self.constrained else None
-        (labels,), (scores,) = self.classifier_.rank(
-            (indices, values), k, exclude=excluded, restriction=restriction
-        )
-        return labels, scores
-
-    def _is_unguided(self, n_features, prefix):
-        """Return whether a row has no features with which the classifier was trained."""
-        return n_features == 0 or (prefix == "" and not self._knows_empty)
-
-    def _most_popular(self, prefix, k, excluded):
-        """Return the most frequent queries that begin with a prefix, and their popularity.
-
-        Both are padded to length k.
-        """
-        labels = np.full(k, -1, dtype=np.int32)
-        scores = np.full(k, -np.inf, dtype=np.float32)
-        n_excluded = 0 if excluded is None else len(excluded)
-        best = self._by_popularity[: k + n_excluded]
-        if prefix:
-            beginnings = self._beginnings(prefix)
-            candidates = np.sort(np.concatenate(list(map(self._prefixes.labels, beginnings))))
-            by_popularity = np.argsort(-self.popularity_[candidates], kind="stable")
-            best = candidates[by_popularity[: k + n_excluded]]
-        if n_excluded:
-            best = best[~np.isin(best, excluded)][:k]
-        labels[: len(best)] = best
-        scores[: len(best)] = self.popularity_[best]
-        return labels, scores
-
-
-def _merged(labels, scores, sizes, k):
-    """Merge consecutive rankings without common labels.
-
-    Parameters
-    ----------
-    labels, scores : ndarray of shape (sum(sizes), k)
-    sizes : list of int
-        Numbers of consecutive rows that are merged to one.
-    k : int
-
-    Returns
-    -------
-    labels, scores : ndarray of shape (len(sizes), k)
-    """
-    merged_labels = np.empty((len(sizes), k), labels.dtype)
-    merged_scores = np.empty((len(sizes), k), scores.dtype)
-    edges = indptr_of(sizes).tolist()
-    for row, (lo, hi) in enumerate(pairwise(edges)):
-        order = np.argsort(-scores[lo:hi].ravel(), kind="stable")[:k]
-        merged_labels[row] = labels[lo:hi].ravel()[order]
-        merged_scores[row] = scores[lo:hi].ravel()[order]
-    return merged_labels, merged_scores
 
 
 def _takes_label_features(classifier):

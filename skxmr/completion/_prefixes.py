@@ -62,6 +62,16 @@ class PrefixIndex:
             raise ValueError("the arrays of the prefixes contradict each other")
 
     @property
+    def packed(self):
+        """The sorted texts, as pack_strings returns them."""
+        return self._data, self._pointers
+
+    @property
+    def positions(self):
+        """The position of each label in the sorted texts. ndarray of int32, shape (n_labels,)."""
+        return self._label_order.position
+
+    @property
     def nbytes(self):
         """Bytes in all arrays."""
         texts = self._data.nbytes + self._pointers.nbytes
@@ -82,6 +92,10 @@ class PrefixIndex:
         texts = Texts(self._data, self._pointers)
         return find_prefixes(texts, Texts(*pack_strings(prefixes)))
 
+    def length(self, position):
+        """Return the number of bytes of a sorted text."""
+        return int(self._pointers[position + 1] - self._pointers[position])
+
     def find(self, texts):
         """Return the labels of those texts that are known, in increasing order."""
         data, pointers = pack_strings(texts)
@@ -92,9 +106,18 @@ class PrefixIndex:
         same = np.diff(self._pointers)[begins] == np.diff(pointers)[found]
         return np.unique(self.order[begins[same]])
 
+    @property
+    def everything(self):
+        """The range of all texts, as `ranges` returns it."""
+        return np.array([[0, len(self.order)]])
+
     def restriction(self, prefixes):
         """Return the restriction of each row to labels whose texts begin with its prefix."""
-        return self._label_order.restricted_to(self.ranges(prefixes))
+        return self.restricted_to(self.ranges(prefixes))
+
+    def restricted_to(self, ranges):
+        """Return the restriction of each row to labels in a range of texts."""
+        return self._label_order.restricted_to(ranges)
 
     def labels(self, prefix):
         """Return the labels whose texts begin with a prefix, in the order of the texts."""

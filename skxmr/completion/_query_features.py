@@ -157,6 +157,15 @@ class QueryFeatures:
         self._offset = np.int32(n_prefix_features)
         self._weight = np.float32(previous_weight)
 
+    def has_previous(self, indices):
+        """Return whether a row with these columns, in increasing order, has a previous query."""
+        return bool(self._weight > 0 and len(indices) and indices[-1] >= self._offset)
+
+    def of_previous(self, indices, values):
+        """Return the features of the same row without those of the prefix."""
+        at = np.searchsorted(indices, self._offset)
+        return indices[at:], _unit(values[at:])
+
     def rows(self, previous, prefixes):
         """Return the features of pairs as a canonical CSR matrix."""
         blocks = [_transform(self._prefix, prefixes)]
@@ -171,8 +180,12 @@ class QueryFeatures:
             more, weights = _transform_one(self._previous, previous)
             indices = np.concatenate((indices, more + self._offset))
             values = np.concatenate((values, self._weight * weights))
-        norm = np.sqrt(values @ values)
-        return indices, values / norm if norm > 0 else values
+        return indices, _unit(values)
+
+
+def _unit(values):
+    norm = np.sqrt(values @ values)
+    return values / norm if norm > 0 else values
 
 
 def _transform(vectorizer, texts):

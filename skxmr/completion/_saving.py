@@ -15,17 +15,18 @@ from .._utils.texts import objects
 from ..linear import XRLinearClassifier
 from ..text import NGramTfidfVectorizer
 from ._completer import SessionQueryCompleter
+from ._matches import MatchIndex
 from ._prefixes import PrefixIndex
 from ._query_features import QueryFeatures, QueryNormalizer
 
 #: Attributes with one value per query, and their dtypes.
-_ARRAYS = {"popularity_": np.dtype(np.float32), "_by_popularity": np.dtype(np.int32)}
+_ARRAYS = {"popularity_": np.dtype(np.float32)}
 
 #: Names of the fields of the fitted state.
 _FIELDS = (
     "classifier previous_vectorizer prefix_vectorizer n_prefix_features previous_weight lowercase "
-    "strip_accents knows_empty n_queries classes feature_names n_letters letters n_letter_ends "
-    "letter_ends"
+    "strip_accents knows_empty chosen_popularity_weight n_queries classes feature_names n_letters "
+    "letters n_letter_ends letter_ends"
 ).split()
 
 
@@ -44,8 +45,10 @@ def _pack(completer, part):
     part.arrays |= {name: getattr(completer, name) for name in _ARRAYS}
     prefixes = completer._prefixes
     part.arrays["prefixes.order"] = prefixes.order
-    part.arrays["prefixes.bytes"] = prefixes._data
-    part.arrays["prefixes.pointers"] = prefixes._pointers
+    part.arrays["prefixes.bytes"], part.arrays["prefixes.pointers"] = prefixes.packed
+    words = completer._matches.words
+    part.arrays["words.text"] = words.text
+    part.arrays["words.offset"] = words.offset
     normalizer = completer._normalizer
     features = completer._features
     return {
@@ -57,6 +60,7 @@ def _pack(completer, part):
         "lowercase": bool(normalizer.lowercase),
         "strip_accents": normalizer.strip_accents,
         "knows_empty": bool(completer._knows_empty),
+        "chosen_popularity_weight": completer.popularity_weight_,
         "n_queries": len(completer.classes_),
         "classes": part.strings("classes", completer.classes_),
         "feature_names": part.value(
@@ -91,13 +95,15 @@ def _unpack(completer, part):
         part.fail(f"the queries are an array of {completer.classes_.dtype}")
     for name, dtype in _ARRAYS.items():
         setattr(completer, name, _array_of(part, name, dtype, n_queries))
-    if not np.array_equal(np.sort(completer._by_popularity), np.arange(n_queries)):
-        part.fail("the order by popularity is not a permutation of the queries")
+    completer.popularity_weight_ = part.value("chosen_popularity_weight")
+    if completer.popularity_weight_ is not None:
+        check_real(completer.popularity_weight_, "chosen_popularity_weight", 0, most=1)
     completer._normalizer = _unpack_normalizer(part)
     completer._knows_empty = part.get("knows_empty", bool)
     completer.classifier_ = part.model("classifier", XRLinearClassifier)
     completer._check_fitted()
     completer._prefixes = _unpack_prefixes(part, completer.classifier_.trees_, n_queries)
+    completer._matches = _unpack_matches(part, completer._prefixes, completer.popularity_)
     completer._partial_letters = _unpack_letters(part)
     _unpack_features(completer, part)
 
@@ -130,6 +136,14 @@ def _unpack_prefixes(part, trees, n_queries):
     pointers = part.array("prefixes.pointers", np.dtype(np.int64))
     check_offsets(pointers, len(data), "the pointers to texts")
     return PrefixIndex.from_sorted(trees, order, data, pointers)
+
+
+def _unpack_matches(part, prefixes, popularity):
+    text = part.array("words.text", np.dtype(np.int32))
+    offset = _array_of(part, "words.offset", np.dtype(np.int32), len(text))
+    if len(text) and not 0 <= text.min() <= text.max() < len(popularity):
+        part.fail("the words are not in the texts")
+    return MatchIndex.from_words(prefixes, popularity, text, offset)
 
 
 def _unpack_letters(part):

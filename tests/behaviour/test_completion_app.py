@@ -35,8 +35,11 @@ def test_suggestions_are_those_of_the_completer(client, completer):
         answer = client.get("/suggest", params={"prefix": prefix, "previous": previous, "k": k})
         assert answer.status_code == 200
         assert set(answer.json()) == {"suggestions", "microseconds"}
+        expected = completer.complete(prefix, previous=previous, k=k)
         found = [(each["query"], each["score"]) for each in answer.json()["suggestions"]]
-        assert found == completer.complete(prefix, previous=previous, k=k)
+        assert found == expected
+        matches = [each["match"] for each in answer.json()["suggestions"]]
+        assert matches == [each.match for each in expected]
         assert 0 < answer.json()["microseconds"] < 1e6
 
 

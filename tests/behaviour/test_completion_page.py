@@ -52,8 +52,8 @@ class Page:
         """Type, and wait for the answer to all that is in the box."""
         self.type(typed)
         script = (
-            "return [...document.querySelectorAll('[role=option] span')]"
-            ".map(each => each.childNodes.length == 2 && each.firstChild.data.toLowerCase())"
+            "return [...document.querySelectorAll('[role=option][data-match=prefix] span')]"
+            ".map(each => each.firstChild.data.toLowerCase())"
         )
         expected = {self.box("value").lower()}
         self.wait(lambda: set(self.browser.execute_script(script)) == expected)
@@ -135,6 +135,17 @@ def test_every_keystroke_completes_what_is_typed(page, served):
     assert sorted(page.texts("[role=option] b")) == ["alogue", "hedral", "s and dogs"]
     assert served[0].asked == ["C", "Ca", "Cat"]
     assert page.texts("#time")[0].endswith(("µs", "ms"))
+
+
+def test_other_matches_are_marked(page):
+    page.complete("dog")
+    assert page.options() == ["dog", "cats and dogs\ncontains it"]
+    assert page.texts("[data-match=word] b") == ["cats and", "s"]
+    page.type(webdriver.Keys.END, webdriver.Keys.BACKSPACE * 3, "cahtedral")
+    page.wait_for("[role=option]", "cathedral\nsimilar")
+    assert page.texts("[role=option] b") == []
+    page.type(webdriver.Keys.DOWN, webdriver.Keys.ENTER)
+    page.wait_for("#previous", "after: cathedral")
 
 
 def test_a_chosen_suggestion_is_the_previous_query(page):
@@ -239,7 +250,7 @@ def test_a_late_answer_does_not_replace_a_newer_one(page, served):
     page.wait(lambda: "c" in served[0].asked)
     page.complete("ath")
     time.sleep(0.7)
-    assert page.options() == ["cathedral"]
+    assert page.texts("[data-match=prefix]") == ["cathedral"]
 
 
 def test_a_late_answer_does_not_open_a_closed_list(page, served):
