@@ -299,7 +299,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--log", help="folder with interactions.tsv(.xz); default: bundled")
     parser.add_argument("--windows", type=int, default=16, help="training windows, one a week")
-    parser.add_argument("--epochs", type=int, default=12, help="epochs of the autoencoders")
+    parser.add_argument("--epochs", type=int, default=15, help="epochs of the autoencoders")
     parser.add_argument("--tests", type=int, default=3, help="test windows")
     parser.add_argument("--plot", help="file of the plot")
     parser.add_argument("--title", default="What users buy in the next two weeks")
