@@ -677,4 +677,147 @@ int skx_ngrams_transform(const skx_texts *texts, int64_t n_blocks, const skx_ngr
 int skx_ngrams_weigh(int64_t n_rows, int64_t n_blocks, const int64_t *block_end, const int32_t *column,
                      const skx_ngram_weights *weights, const int32_t *cancel, skx_csr_buffers *rows);
 
+/* ---- recommendations ------------------------------------------------------------------------------------------------ */
+
+/* How a score is made of N, the number of rows with both items; n, those with the item; m, those with the other item; and R, the
+ * number of all rows. Scores other than SKX_CORRECTED are multiplied by N / (N + shrinkage). */
+enum skx_relatedness {
+    SKX_CORRECTED = 0,      /* (N - E) / sqrt(E + shrinkage), with E as of skx_expected */
+    SKX_DIFFERENCE = 1,     /* N / n - m / R */
+    SKX_COSINE = 2,         /* N / sqrt(n * m) */
+    SKX_JACCARD = 3,        /* N / (n + m - N) */
+    SKX_LIFT = 4,           /* N * R / (n * m) */
+    SKX_LOG_LIKELIHOOD = 5, /* the G^2 statistic if N > n * m / R, otherwise 0 */
+    SKX_COUNT = 6,          /* N */
+    SKX_WEIGHTED = 7        /* factor[item] * factor[other] * the sum of the weights of the rows with both */
+};
+
+/* Rows of users that counts are made from. An item of row u of the histories is followed by the items of row u of targets, which
+ * may be the same matrix; then an item does not follow itself. The targets have positions instead of items: if frequent items
+ * have low positions, most counts stay in the cache. */
+typedef struct {
+    int64_t n_rows;
+    int64_t n_items;
+    const int64_t *row_ptr; /* of each item, the rows of the histories that have it */
+    const int32_t *row;
+    const int64_t *target_ptr; /* of each row, the positions of its targets */
+    const int32_t *target;
+    const int32_t *item_of;     /* of each position */
+    const int32_t *position_of; /* of each item */
+    const int64_t *n_with;      /* of each item, the number of histories that have it */
+    const int64_t *n_followers; /* of each position, the number of rows of targets that have it */
+    const float *row_weight;    /* SKX_WEIGHTED: of each row */
+    const float *factor;        /* SKX_WEIGHTED: of each item */
+    const float *other_factor;  /* SKX_WEIGHTED: of each position */
+} skx_purchases;
+
+/* Where the share of an item lies among the nodes of an expectation. */
+typedef struct {
+    int32_t cell;   /* the node below it, from 2 to n_nodes - 4 */
+    float fraction; /* its position between the nodes cell and cell + 1 */
+} skx_share;
+
+/* Tables for the expected number of rows with both items: the sum over the rows of an item of 1 - (1 - P)^c, where a row has c
+ * other items, and P is the share of the other item in all targets. As a function of P it is evaluated at n_nodes nodes, and
+ * interpolated by polynomials of degree 5. */
+typedef struct {
+    int64_t n_nodes;         /* at least 6 */
+    int64_t n_sizes;         /* number of distinct values of c */
+    const int32_t *row_size; /* of each row, the number of its c */
+    const double *table;     /* (n_sizes, n_nodes): 1 - (1 - P)^c, from skx_expectation_fill */
+    const skx_share *share;  /* of each position */
+    const double *weight;    /* (n_items, 6), of each position: of the nodes cell - 2 .. cell + 3 */
+} skx_expectation;
+
+/* Fill the table for the values sizes and the shares nodes, which are in [0, 1).
+ * @return SKX_OK. */
+int skx_expectation_fill(int64_t n_sizes, const int64_t *sizes, int64_t n_nodes, const double *nodes, double *table);
+
+typedef struct {
+    int relatedness; /* enum skx_relatedness */
+    double shrinkage;
+    int64_t n_related; /* at least 1 */
+    int64_t n_least;   /* pairs with fewer rows are left out; at least 1 */
+    int same;          /* targets are the histories: an item is not related to itself */
+    const int32_t *cancel;
+} skx_related_params;
+
+/* Find the n_related items with the highest positive scores for each item that items lists, best first, ties by lower item. They
+ * are written to out, whose row i belongs to items[i]; n * n_related is always a sufficient capacity. expectation is used for
+ * SKX_CORRECTED only.
+ * @return SKX_OK; SKX_ENOMEM; SKX_ECANCELLED; SKX_ECAPACITY; or SKX_EARG if params are out of range. */
+int skx_related(const skx_purchases *purchases, const skx_expectation *expectation, const skx_related_params *params,
+                const int32_t *items, int64_t n, skx_csr_buffers *out);
+
+/* Count the rows with both items, for the items begin <= i < end. Rows of the output are in no particular order.
+ * @return SKX_OK; SKX_ENOMEM; SKX_ECANCELLED; or SKX_ECAPACITY: out->indptr is then filled, and tells the capacity. */
+int skx_cooccurrences(const skx_purchases *purchases, int same, const int32_t *cancel, int64_t begin, int64_t end,
+                      skx_csr_buffers *out);
+
+/* Items related to each item, and scores of items without regard to a history. */
+typedef struct {
+    int64_t n_items;
+    const int64_t *related_ptr;
+    const int32_t *related;
+    const float *score;
+    const float *popular;         /* of each item; for rows without a history */
+    const int32_t *popular_order; /* all items by it, best first */
+    float popular_weight;         /* of popular in the score of rows with a history; 0 for none */
+} skx_item_model;
+
+/* Arrays of the caller that a call works in, for one thread at a time. */
+typedef struct {
+    float *sum;       /* n_items; all zeros before and after each call */
+    uint8_t *state;   /* n_items; the same */
+    int32_t *touched; /* n_items + 1, of any content */
+} skx_item_scratch;
+
+/* What rows may be recommended. */
+typedef struct {
+    int64_t k;               /* at least 1 */
+    int exclude_stored;      /* without the entries that the row stores, zeros as well */
+    const skx_sets *among;   /* the only items, or NULL */
+    const skx_sets *exclude; /* without these items, or NULL */
+} skx_recommend_params;
+
+/* Rank items for the rows begin <= i < end of x: the score of an item is the sum, over the entries of the row with a positive
+ * value, of value * score of the item among those related to it. Rows without such entries are ranked by popular. Only related
+ * items are ranked, and all others if popular_weight is above 0. labels and scores are (end - begin, k), padded with -1 and
+ * -inf. Entries of x at or beyond n_items are ignored.
+ * @return SKX_OK; SKX_ENOMEM; or SKX_EARG if params are out of range or a set leads outside its members. */
+int skx_recommend(const skx_item_model *model, const skx_csr *x, const skx_recommend_params *params, int64_t begin, int64_t end,
+                  skx_item_scratch *scratch, int32_t *labels, float *scores);
+
+/* Rank items for one row that was not checked, given its n entries.
+ * @return as skx_recommend; and SKX_EINDEX, SKX_EORDER or SKX_EFINITE if the entries are not canonical, or SKX_EARG if one is
+ *         negative. */
+int skx_recommend_row(const skx_item_model *model, const int32_t *indices, const float *data, int64_t n, int64_t k,
+                      int exclude_stored, skx_item_scratch *scratch, int32_t *labels, float *scores);
+
+/* Rank the columns of a dense matrix of scores, (n_rows, n_items), row-major. Row i belongs to row begin + i of x, whose entries are
+ * excluded if params->exclude_stored. Scores of -inf and NaN are not ranked.
+ * @return as skx_recommend. */
+int skx_dense_top_k(const float *dense, int64_t n_rows, int64_t n_items, const skx_csr *x, int64_t begin,
+                    const skx_recommend_params *params, int32_t *labels, float *scores);
+
+/* Solve the regularized least squares of alternating least squares for the rows begin <= i < end of x: row i of the output, of
+ * n_factors values, is the solution of (gram + sum of c * f f' + lambda I) v = sum of (1 + c) * f over the entries of the row,
+ * which have the value c and the factors f of their columns. gram is (n_factors, n_factors).
+ * @return SKX_OK; SKX_ENOMEM; SKX_ECANCELLED; or SKX_EFINITE if a matrix is not positive definite. */
+int skx_als_solve(const skx_csr *x, const float *factors, int64_t n_factors, const float *gram, double lambda,
+                  const int32_t *cancel, int64_t begin, int64_t end, float *out);
+
+typedef struct {
+    double learning_rate;
+    double regularization;
+    int64_t n_samples;
+    uint64_t seed;
+    const int32_t *cancel;
+} skx_bpr_params;
+
+/* Run stochastic gradient steps of Bayesian personalized ranking: an entry of x is drawn, and an item that the row does not have.
+ * users is (n_rows, n_factors), items is (n_items, n_factors + 1), whose last value is the bias.
+ * @return SKX_OK; SKX_ECANCELLED; or SKX_EARG if x has no entries. */
+int skx_bpr_epoch(const skx_csr *x, const skx_bpr_params *params, int64_t n_factors, float *users, float *items);
+
 #endif

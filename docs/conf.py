@@ -75,6 +75,7 @@ _SCRATCH = tempfile.mkdtemp(prefix="skxmr-docs-")
 _ARGUMENTS = {
     "product_retrieval.py": ["--rows", "5000", "--plot", f"{_SCRATCH}/retrieval.png"],
     "seeing_the_model.py": [_SCRATCH],
+    "recommendation_history.py": ["--windows", "2", "--tests", "1", "--epochs", "1"],
     "query_completion.py": ["--rows", "20000", "--plot", f"{_SCRATCH}/completion.png"],
 }
 #: Shown but not run: they require machines or data that are not available in a build.

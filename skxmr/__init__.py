@@ -15,6 +15,7 @@ from . import (
     pecos,
     pipeline,
     propensity,
+    recommenders,
     text,
     transformers,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "pipeline",
     "propensity",
     "rank",
+    "recommenders",
     "save",
     "text",
     "transformers",

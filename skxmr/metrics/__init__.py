@@ -34,8 +34,10 @@ from ._ranking import (
     precision_at_k,
     recall_at_k,
 )
+from ._recommendation import coverage_at_k, novelty_at_k, paired_bootstrap
 from ._scorers import (
     f1_at_5_scorer,
+    hit_rate_at_6_scorer,
     hit_rate_at_10_scorer,
     join_ranking_scorers,
     make_ranking_scorer,
@@ -50,8 +52,10 @@ from ._text import bleu_rr
 
 __all__ = [
     "bleu_rr",
+    "coverage_at_k",
     "f1_at_5_scorer",
     "f1_at_k",
+    "hit_rate_at_6_scorer",
     "hit_rate_at_10_scorer",
     "hit_rate_at_k",
     "join_ranking_scorers",
@@ -61,6 +65,8 @@ __all__ = [
     "mrr_at_10_scorer",
     "ndcg_at_5_scorer",
     "ndcg_at_k",
+    "novelty_at_k",
+    "paired_bootstrap",
     "precision_at_1_scorer",
     "precision_at_3_scorer",
     "precision_at_5_scorer",

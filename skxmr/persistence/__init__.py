@@ -3,12 +3,13 @@
 from .._saving.reading import load_model
 from .._saving.writing import save_model
 from ..completion import _saving as _completion
-from . import _classifiers, _containers, _texts, _transformers, _wrappers
+from . import _classifiers, _containers, _recommenders, _texts, _transformers, _wrappers
 
 __all__ = ["load", "save"]
 
 _classifiers.register_all()
 _containers.register_all()
+_recommenders.register_all()
 _texts.register_all()
 _transformers.register_all()
 _wrappers.register_all()
@@ -25,11 +26,12 @@ def save(model, folder):
     ----------
     model : estimator
         XRLinearClassifier, NGramTfidfVectorizer, CalibratedRanker, PropensityReranker,
-        SessionQueryCompleter, an estimator of skxmr.transformers, a TfidfVectorizer,
-        CountVectorizer or TfidfTransformer of scikit-learn, or these in a pipeline of skxmr or
-        scikit-learn, in a FeatureUnion, a ColumnTransformer or a FrozenEstimator, in any nesting.
-        Steps of other classes, or with functions as parameters, are saved with
-        `skops <https://skops.readthedocs.io>`_, which is the extra ``skxmr[skops]``.
+        SessionQueryCompleter, the estimators of :mod:`skxmr.recommenders` and of
+        :mod:`skxmr.transformers`, a TfidfVectorizer, CountVectorizer, TfidfTransformer or
+        Normalizer of scikit-learn, or these in a pipeline of skxmr or scikit-learn, in a
+        FeatureUnion, a ColumnTransformer or a FrozenEstimator, in any nesting. Steps of other
+        classes, or with functions as parameters, are saved with `skops
+        <https://skops.readthedocs.io>`_, which is the extra ``skxmr[skops]``.
     folder : str or path
         Created if it does not exist. Other files in it are not changed. A model consists of the
         file ``skxmr.json`` and of the folder ``arrays-...`` that this file names.

@@ -10,7 +10,9 @@ SUFFIXES = {".py", ".c", ".h", ".md", ".rst", ".txt"}
 
 #: Files with names that earlier versions used, which must stay readable.
 COMPATIBLE = {
+    "docs/benchmarks/run_recommenders.py",  # a module of a peer
     "docs/changelog.md",
+    "examples/recommendation_history.py",  # a module of a peer
     "skxmr/datasets/data/catalogue_subjects/corpus.rst",  # names of licenses
     "skxmr/_core/_places.py",
     "skxmr/_core/_voters.py",

@@ -1,0 +1,265 @@
+"""Autoencoders, of histories or from histories to the next items."""
+
+from itertools import pairwise
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils import check_random_state, gen_batches
+
+from .._core import stop_if_cancelled
+from .._utils import parallel
+from .._utils.params import check_boolean, check_integer, check_real, check_seed
+from ._base import BaseRecommender
+from ._inputs import Training, whole_histories
+from ._prior import check_days, log_shift
+from ._row_weights import check_half_life, window_weights
+from ._times import days_of
+
+#: Decay rates and the constant of Adam.
+_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
+
+
+def _check_sizes(value, name):
+    if not isinstance(value, (tuple, list)) or not value:
+        raise TypeError(f"{name} must be a tuple of at least one integer, got {value!r:.80}")
+    for size in value:
+        check_integer(size, name, 1)
+
+
+class AutoencoderRecommender(BaseRecommender):
+    """Recommend by a neural network with a bottleneck.
+
+    The input is the history, scaled to unit norm, with dropout. Hidden layers have the activation
+    tanh. The output is a probability for each item, and the loss is the multinomial log loss of the
+    targets [1]_. It is minimized by Adam.
+
+    With ``ordered=False``, the targets are the history itself. With ``ordered=True``, the network
+    learns to predict y, which came after X.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int, default=(100,)
+        Number of units of each hidden layer.
+    ordered : bool, default=False
+        Whether to learn from X to y instead of within the histories, X and y together.
+    dropout : float, default=0.5
+        Fraction of the entries of the input that are set to 0 in training.
+    alpha : float, default=1e-5
+        L2 penalty of the weights.
+    learning_rate : float, default=0.002
+        Step size of Adam.
+    batch_size : int, default=256
+        Rows per step.
+    n_epochs : int, default=30
+        Number of passes over the rows.
+    window_half_life : str, number or timedelta, default=None
+        If `ordered`, rows whose targets are older by this have half of the weight; a number is
+        days. It needs `target_times` in fit.
+    prior_shift : float, default=0
+        Strength of a shift towards the items that were popular in the last days, as in
+        :class:`PriorShift`. It needs `target_times` in fit.
+    prior_window : str, number or timedelta, default="7D"
+        These last days.
+    random_state : int, RandomState or None, default=None
+        Seed of the weights, the order of the rows and the dropout.
+    repeat : bool, default=False
+        Whether items of the history may be recommended.
+    n_jobs : int, default=None
+        Number of threads of `rank`. Those of fit depend on the BLAS library.
+
+    Attributes
+    ----------
+    coefs_, intercepts_ : list of ndarray of float32
+        Weights and biases of the layers.
+    loss_curve_ : list of float
+        Mean loss of each epoch.
+    n_features_in_, n_labels_ : int
+        Number of items.
+    classes_ : ndarray of shape (n_items,)
+        Column names of X, or column numbers.
+    popularity_ : ndarray of float32, shape (n_items,)
+        Scores of rows without a history.
+
+    Notes
+    -----
+    Scores are logarithms of probabilities, plus the shift.
+
+    References
+    ----------
+    .. [1] D. Liang et al., "Variational autoencoders for collaborative filtering", WWW 2018.
+
+    Examples
+    --------
+    >>> from skxmr.recommenders import AutoencoderRecommender
+    >>> X = [[1, 0, 0], [0, 1, 0]] * 10
+    >>> y = [[0, 1, 0], [0, 0, 1]] * 10
+    >>> recommender = AutoencoderRecommender((4,), ordered=True, dropout=0, random_state=0)
+    >>> recommender.set_params(n_epochs=100, learning_rate=0.05).fit(X, y).rank(X[:2], k=1).labels
+    array([[1],
+           [2]], dtype=int32)
+    """
+
+    _checks = {
+        "hidden_layer_sizes": _check_sizes,
+        "ordered": check_boolean,
+        "dropout": lambda value, name: check_real(value, name, 0, most=0.99),
+        "alpha": lambda value, name: check_real(value, name, 0),
+        "learning_rate": lambda value, name: check_real(value, name, 0, above=True),
+        "batch_size": lambda value, name: check_integer(value, name, 1),
+        "n_epochs": lambda value, name: check_integer(value, name, 1),
+        "window_half_life": check_half_life,
+        "prior_shift": lambda value, name: check_real(value, name, 0),
+        "prior_window": check_days,
+        "random_state": check_seed,
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        *,
+        ordered=False,
+        dropout=0.5,
+        alpha=1e-5,
+        learning_rate=0.002,
+        batch_size=256,
+        n_epochs=30,
+        window_half_life=None,
+        prior_shift=0.0,
+        prior_window="7D",
+        random_state=None,
+        repeat=False,
+        n_jobs=None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.ordered = ordered
+        self.dropout = dropout
+        self.alpha = alpha
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.n_epochs = n_epochs
+        self.window_half_life = window_half_life
+        self.prior_shift = prior_shift
+        self.prior_window = prior_window
+        self.random_state = random_state
+        self.repeat = repeat
+        self.n_jobs = n_jobs
+
+    def _learn(self, training):
+        if self.ordered and training.y is None:
+            raise ValueError("y must be given if ordered=True, got None")
+        self._shift = None
+        if self.prior_shift:
+            days = days_of(self.prior_window, "prior_window")
+            self._shift = np.float32(self.prior_shift) * log_shift(training, days)
+        if self.ordered:
+            weights = window_weights(training, self.window_half_life)
+        else:
+            histories = whole_histories(training)
+            training = Training(histories, histories, None, None)
+            weights = np.ones(histories.shape[0])
+        filled = np.flatnonzero((np.diff(training.X.indptr) > 0) & (np.diff(training.y.indptr) > 0))
+        rng = check_random_state(self.random_state)
+        network = _Network(self, training.X.shape[1], rng)
+        parts = (training.X[filled], training.y[filled], weights[filled].astype(np.float32))
+        self.loss_curve_ = parallel.interruptible(network.fit, *parts)
+        self.coefs_ = network.weights[::2]
+        self.intercepts_ = network.weights[1::2]
+
+    def _dense_scores(self, X):
+        logits = _forward(_unit_rows(X), [*zip(self.coefs_, self.intercepts_, strict=True)])[-1]
+        scores = logits - _log_sum_exp(logits)
+        return scores if self._shift is None else scores + self._shift
+
+
+class _Network:
+    """Layers and their training."""
+
+    def __init__(self, params, n_items, rng):
+        self.params = params
+        self.rng = rng
+        sizes = [n_items, *params.hidden_layer_sizes, n_items]
+        self.weights = []
+        for n_in, n_out in pairwise(sizes):
+            bound = np.sqrt(6.0 / (n_in + n_out))
+            weight = rng.uniform(-bound, bound, (n_in, n_out)).astype(np.float32)
+            self.weights += [weight, np.zeros(n_out, dtype=np.float32)]
+        self.moments = [(np.zeros_like(w), np.zeros_like(w)) for w in self.weights]
+        self.n_steps = 0
+
+    def fit(self, X, y, row_weights):
+        """Learn from rows, and return the mean loss of each epoch."""
+        X = _unit_rows(X)
+        losses = []
+        for _ in range(int(self.params.n_epochs)):
+            order = self.rng.permutation(X.shape[0])
+            total = 0.0
+            for batch in gen_batches(len(order), int(self.params.batch_size)):
+                stop_if_cancelled()
+                rows = order[batch]
+                total += self._step(self._dropped(X[rows]), y[rows], row_weights[rows])
+            losses.append(total / max(1, len(order)))
+        return losses
+
+    def _dropped(self, X):
+        rate = self.params.dropout
+        if not rate:
+            return X
+        kept = self.rng.random(X.nnz) >= rate
+        data = np.where(kept, X.data / np.float32(1 - rate), np.float32(0))
+        return sp.csr_matrix((data, X.indices, X.indptr), shape=X.shape)
+
+    def _step(self, X, y, row_weights):
+        """Make one step of Adam, and return the sum of the losses of the rows."""
+        layers = [*zip(self.weights[::2], self.weights[1::2], strict=True)]
+        outputs = _forward(X, layers)
+        log_probabilities = outputs[-1] - _log_sum_exp(outputs[-1])
+        n_targets = np.asarray(y.sum(axis=1), dtype=np.float32).ravel()
+        rows = np.repeat(np.arange(y.shape[0]), np.diff(y.indptr))
+        scale = row_weights / np.float32(len(row_weights))
+        loss = -(log_probabilities[rows, y.indices] * y.data * row_weights[rows]).sum()
+        error = np.exp(log_probabilities)
+        error *= (n_targets * scale)[:, np.newaxis]
+        error[rows, y.indices] -= y.data * scale[rows]
+        gradients = []
+        for i in range(len(layers) - 1, -1, -1):
+            source = X if i == 0 else outputs[i - 1]
+            gradients += [error.sum(axis=0), source.T @ error + self.params.alpha * layers[i][0]]
+            if i > 0:
+                error = (error @ layers[i][0].T) * (1 - outputs[i - 1] ** 2)
+        self._update(gradients[::-1])
+        return float(loss)
+
+    def _update(self, gradients):
+        self.n_steps += 1
+        rate = self.params.learning_rate * np.sqrt(1 - _BETA2**self.n_steps)
+        rate = np.float32(rate / (1 - _BETA1**self.n_steps))
+        for weight, gradient, (first, second) in zip(
+            self.weights, gradients, self.moments, strict=True
+        ):
+            first += np.float32(1 - _BETA1) * (gradient - first)
+            second += np.float32(1 - _BETA2) * (gradient * gradient - second)
+            weight -= rate * first / (np.sqrt(second) + np.float32(_EPSILON))
+
+
+def _unit_rows(X):
+    """Return the positive part of rows, scaled to unit norm."""
+    norms = np.sqrt(np.asarray(X.multiply(X).sum(axis=1), dtype=np.float32).ravel())
+    scale = np.float32(1) / np.maximum(norms, np.float32(1e-30))
+    data = X.data * np.repeat(scale, np.diff(X.indptr))
+    return sp.csr_matrix((data, X.indices, X.indptr), shape=X.shape)
+
+
+def _forward(X, layers):
+    """Return the outputs of all layers. The last one has no activation."""
+    outputs = []
+    source = X
+    for i, (weight, bias) in enumerate(layers):
+        output = np.asarray(source @ weight) + bias
+        source = output if i == len(layers) - 1 else np.tanh(output)
+        outputs.append(source)
+    return outputs
+
+
+def _log_sum_exp(logits):
+    most = logits.max(axis=1, keepdims=True)
+    return most + np.log(np.exp(logits - most).sum(axis=1, keepdims=True))

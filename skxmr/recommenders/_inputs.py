@@ -1,0 +1,163 @@
+"""Validation of what recommenders are given, and the histories that they learn from."""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils.validation import validate_data
+
+from .._core import indptr_of
+from .._utils.matrices import canonical_csr, check_indicator, check_sparse_structure, widened
+from .._utils.pairs import row_of_entries
+from .._utils.targets import target_array
+from ._examples import AgeMatrix
+
+
+class Training(NamedTuple):
+    """The checked input of fit.
+
+    Attributes
+    ----------
+    X : csr_matrix of float32, shape (n, n_items)
+        Weights of the histories, at least 0. Canonical, but zeros may be stored.
+    y : csr_matrix of float32, shape (n, n_items), or None
+        Ones for the targets.
+    times : ndarray of float64, shape (y.nnz,), or None
+        Days of the targets.
+    users : ndarray of shape (n,), or None
+    """
+
+    X: sp.csr_matrix
+    y: sp.csr_matrix | None
+    times: np.ndarray | None
+    users: np.ndarray | None
+
+
+def check_histories(estimator, X, *, reset):
+    """Validate histories and return their weights as CSR, with stored zeros.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative or not finite, or X does not have a column per item.
+    """
+    check_sparse_structure(X, "X")
+    is_ages = isinstance(X, AgeMatrix)
+    X = validate_data(estimator, widened(X), accept_sparse="csr", dtype=np.float32, reset=reset)
+    X = canonical_csr(X, "X", keep_zeros=True)
+    if len(X.data) and X.data.min() < 0:
+        raise ValueError(
+            "Negative values in data: X must hold weights of at least 0, or ages of at least 0, "
+            f"got {X.data.min()}"
+        )
+    if is_ages and estimator._keeps_ages:
+        return AgeMatrix(X)
+    if is_ages:
+        X = sp.csr_matrix((np.ones(X.nnz, dtype=np.float32), X.indices, X.indptr), shape=X.shape)
+    return X
+
+
+def check_training(estimator, X, y, users, target_times):
+    """Validate the input of fit."""
+    X = check_histories(estimator, X, reset=True)
+    n_rows, n_items = X.shape
+    times = None
+    if y is not None:
+        y = check_indicator(target_array(y, "y"), "y", n_rows, n_items)
+    if target_times is not None:
+        times = _check_times(target_times, y)
+    if users is not None:
+        users = check_users(users, n_rows)
+    return Training(X, y, times, users)
+
+
+def check_users(users, n_rows):
+    """Return the user of each row as an array."""
+    users = np.asarray(users)
+    if users.shape != (n_rows,):
+        raise ValueError(f"users must have shape {(n_rows,)}, one for each row, got {users.shape}")
+    return users
+
+
+def _check_times(target_times, y):
+    if y is None:
+        raise ValueError("target_times must come with y, got None as y")
+    if not sp.issparse(target_times) or target_times.shape != y.shape:
+        shape = getattr(target_times, "shape", None)
+        raise ValueError(f"target_times must be a sparse matrix of shape {y.shape}, got {shape}")
+    check_sparse_structure(target_times, "target_times")
+    times = sp.csr_matrix(target_times, dtype=np.float64, copy=True)
+    times.sort_indices()
+    is_same = np.array_equal(times.indptr, y.indptr) and np.array_equal(times.indices, y.indices)
+    if not is_same:
+        raise ValueError("target_times must have the entries of y")
+    if not np.isfinite(times.data).all():
+        raise ValueError("target_times must be finite")
+    return times.data
+
+
+def latest_rows(training):
+    """Return the last row of each user, or all rows if the users are not known."""
+    if training.users is None:
+        return np.arange(training.X.shape[0])
+    _, first = np.unique(training.users[::-1], return_index=True)
+    return np.sort(len(training.users) - 1 - first)
+
+
+def whole_histories(training):
+    """Return the history of each user at the end of the last window: its X and its y.
+
+    Returns
+    -------
+    histories : csr_matrix of float32
+        Canonical. Targets have the weight 1. Zeros may be stored.
+    """
+    rows = latest_rows(training)
+    X = training.X if len(rows) == training.X.shape[0] else training.X[rows]
+    if training.y is None:
+        return X
+    return united(X, training.y[rows])
+
+
+def united(first, second):
+    """Return the entries of two matrices, those of the second one where both have one."""
+    rows = np.concatenate([row_of_entries(first), row_of_entries(second)])
+    columns = np.concatenate([first.indices, second.indices])
+    data = np.concatenate([first.data, second.data])
+    order = np.lexsort((columns, rows))  # stable: entries of the second matrix come later
+    rows = rows[order]
+    columns = columns[order]
+    is_last = np.ones(len(rows), dtype=bool)
+    is_last[:-1] = (np.diff(rows) != 0) | (np.diff(columns) != 0)
+    indptr = indptr_of(np.bincount(rows[is_last], minlength=first.shape[0]))
+    parts = (data[order][is_last], columns[is_last], indptr)
+    return sp.csr_matrix(parts, shape=first.shape)
+
+
+def binary(matrix):
+    """Return the positive entries of a CSR matrix as ones."""
+    matrix = sp.csr_matrix(matrix, copy=True)
+    matrix.data = (matrix.data > 0).astype(np.float32)
+    matrix.eliminate_zeros()
+    return matrix
+
+
+def recent_counts(training, window=None):
+    """Count the targets of each item, or the histories without targets.
+
+    Parameters
+    ----------
+    training : Training
+    window : float, optional
+        Only targets of the last days, before the last target.
+
+    Returns
+    -------
+    counts : ndarray of float32, shape (n_items,)
+    """
+    entries = training.X if training.y is None else training.y
+    kept = entries.data > 0
+    if window is not None and training.times is not None and len(training.times):
+        kept = training.times > training.times.max() - window
+    counts = np.bincount(entries.indices[kept], minlength=entries.shape[1])
+    return counts.astype(np.float32)

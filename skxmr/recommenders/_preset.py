@@ -1,0 +1,54 @@
+"""XRLinearClassifier as a recommender."""
+
+from sklearn.preprocessing import Normalizer
+
+from ..linear import XRLinearClassifier
+from ..pipeline import make_pipeline
+from ._prior_shift import PriorShift
+from ._recency import Recency
+
+
+def make_next_item_recommender(
+    *, half_life="90D", prior_shift=0.0, prior_window="7D", repeat=False, n_jobs=None, **params
+):
+    """Make a recommender that predicts the next items by extreme multi-label classification.
+
+    It is a :class:`PriorShift` of a pipeline of :class:`Recency`,
+    :class:`~sklearn.preprocessing.Normalizer` and :class:`skxmr.XRLinearClassifier` with the
+    logistic loss. Seen items are excluded within the search.
+
+    Parameters
+    ----------
+    half_life : str, number or timedelta, default="90D"
+        Half-life of the weights of the history.
+    prior_shift : float, default=0
+        `strength` of :class:`PriorShift`. Above 0, fit needs `target_times`.
+    prior_window : str, number or timedelta, default="7D"
+        `window` of :class:`PriorShift`.
+    repeat : bool, default=False
+        Whether items of the history may be recommended.
+    n_jobs : int, default=None
+        Number of threads.
+    **params
+        Parameters of the classifier.
+
+    Returns
+    -------
+    recommender : PriorShift
+
+    Examples
+    --------
+    >>> from skxmr.recommenders import make_next_item_recommender
+    >>> X = [[1.0, 0, 0], [0, 1.0, 0]] * 5
+    >>> y = [[0, 1, 0], [0, 0, 1]] * 5
+    >>> recommender = make_next_item_recommender(random_state=0).fit(X, y)
+    >>> recommender.rank(X[:2], k=1).labels
+    array([[1],
+           [2]], dtype=int32)
+    """
+    defaults = {"loss": "log_loss", "post_processor": "sigmoid", "C": 1.0}
+    classifier = XRLinearClassifier(**{**defaults, "n_jobs": n_jobs, **params})
+    pipeline = make_pipeline(Recency(half_life), Normalizer(), classifier)
+    return PriorShift(
+        pipeline, strength=prior_shift, window=prior_window, repeat=repeat, n_jobs=n_jobs
+    )

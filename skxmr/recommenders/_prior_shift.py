@@ -1,0 +1,132 @@
+"""Rankers shifted towards what was popular in the last days."""
+
+import numpy as np
+from sklearn.base import clone
+
+from .._core import CSRView, dense_top_k
+from .._utils.params import check_integer, check_option, check_real
+from ._base import BaseRecommender
+from ._prior import check_days, log_shift
+from ._times import days_of
+from ._wrapping import fit_estimator, scores_of
+
+_SCALES = ("auto", "probability", "logarithm", "margin")
+
+
+class PriorShift(BaseRecommender):
+    """Shift the scores of a ranker towards the items that were popular in the last days.
+
+    A classifier that is trained on several windows learns the mean popularity of the items. With
+    the share p of an item in the targets of the last days, and its share q in those of all rows,
+    the logarithm of its probability is increased by ``strength * log(p / q)``.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A recommender, or any estimator that ranks, such as a pipeline that ends with
+        :class:`skxmr.XRLinearClassifier`. It is cloned, and gets X as it is.
+    strength : float, default=1
+        0 changes no ranking.
+    window : str, number or timedelta, default="7D"
+        The last days; a number is days.
+    scale : {"auto", "probability", "logarithm", "margin"}, default="auto"
+        What scores are. The logarithm of probabilities is taken first. "auto" is "probability" if
+        no score is below 0 or above 1, and otherwise "logarithm". "margin" is treated as
+        "logarithm".
+    n_candidates : int, default=500
+        Number of best items of an estimator that searches, which are ranked again.
+    repeat : bool, default=False
+        Whether items of the history may be recommended.
+    n_jobs : int, default=None
+        Number of threads.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        Fitted.
+    log_shift_ : ndarray of float32, shape (n_items,)
+        ``log(p / q)`` of each item.
+    n_features_in_, n_labels_ : int
+        Number of items.
+    classes_ : ndarray of shape (n_items,)
+        Column names of X, or column numbers.
+    popularity_ : ndarray of float32, shape (n_items,)
+        Scores of rows without a history.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_matrix
+    >>> from skxmr.recommenders import LinearAutoencoderRecommender, PriorShift
+    >>> X = csr_matrix([[1.0, 0, 0], [1, 0, 0], [1, 0, 0]])
+    >>> y = csr_matrix([[0, 1.0, 0], [0, 1, 0], [0, 0, 1]])
+    >>> days = csr_matrix([[0, 1.0, 0], [0, 2, 0], [0, 0, 10]])
+    >>> recommender = PriorShift(LinearAutoencoderRecommender(1.0, ordered=True))
+    >>> recommender.fit(X, y, target_times=days).rank(X[:1], k=1).labels
+    array([[2]], dtype=int32)
+    """
+
+    _keeps_ages = True
+    _checks = {
+        "strength": lambda value, name: check_real(value, name, 0),
+        "window": check_days,
+        "scale": lambda value, name: check_option(value, name, _SCALES),
+        "n_candidates": lambda value, name: check_integer(value, name, 1),
+    }
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        strength=1.0,
+        window="7D",
+        scale="auto",
+        n_candidates=500,
+        repeat=False,
+        n_jobs=None,
+    ):
+        self.estimator = estimator
+        self.strength = strength
+        self.window = window
+        self.scale = scale
+        self.n_candidates = n_candidates
+        self.repeat = repeat
+        self.n_jobs = n_jobs
+
+    def _learn(self, training):
+        if training.y is None:
+            raise ValueError("y must be given, got None")
+        if not hasattr(self.estimator, "fit"):
+            raise TypeError(f"estimator must be an estimator with fit, got {self.estimator!r:.80}")
+        days = days_of(self.window, "window")
+        if self.strength:
+            self.log_shift_ = log_shift(training, days)
+        else:
+            self.log_shift_ = np.zeros(training.X.shape[1], dtype=np.float32)
+        self.estimator_ = fit_estimator(clone(self.estimator), training, training.y)
+
+    def _dense_scores(self, X, limits=None):
+        scores = scores_of(self.estimator_, X, self.n_labels_, int(self.n_candidates), limits)
+        if not self.strength:
+            return scores
+        ranked = np.isfinite(scores)
+        if self.scale == "probability" or (self.scale == "auto" and _are_shares(scores[ranked])):
+            with np.errstate(divide="ignore"):
+                scores = np.where(ranked, np.log(np.maximum(scores, 1e-30)), -np.inf)
+        return scores + np.float32(self.strength) * self.log_shift_
+
+    def _rank(self, X, k, limits):
+        """Rank blocks in this thread, as the estimator has threads of its own."""
+        step = max(1, (1 << 22) // self.n_labels_)
+        view = CSRView(X)
+        parts = []
+        for begin in range(0, X.shape[0], step):
+            rows = X[begin : begin + step]
+            own = limits.of_rows(begin, begin + rows.shape[0])
+            scores = np.ascontiguousarray(self._scores_with_cold(rows, own), dtype=np.float32)
+            parts.append(dense_top_k(scores, view, begin, k, **own._asdict()))
+        items, scores = zip(*parts, strict=True)
+        return np.concatenate(items), np.concatenate(scores)
+
+
+def _are_shares(scores):
+    return scores.size == 0 or (scores.min() >= 0 and scores.max() <= 1)

@@ -1,0 +1,77 @@
+"""Any estimator that ranks, as a recommender."""
+
+import inspect
+
+import numpy as np
+import scipy.sparse as sp
+
+from .._ranking.wrapped import best_scores, unwrapped
+from ._base import BaseRecommender
+
+
+def fit_estimator(estimator, training, y):
+    """Fit an estimator. Its last step gets users and target_times if it takes them."""
+    given = {"users": training.users, "target_times": None}
+    if training.times is not None:
+        parts = (training.times, y.indices, y.indptr)
+        given["target_times"] = sp.csr_matrix(parts, shape=y.shape)
+    prefix = ""
+    last = estimator
+    while hasattr(last, "steps"):
+        prefix += last.steps[-1][0] + "__"
+        last = last.steps[-1][1]
+    taken = inspect.signature(last.fit).parameters
+    params = {
+        prefix + name: value for name, value in given.items() if value is not None and name in taken
+    }
+    return estimator.fit(training.X, y, **params)
+
+
+def scores_of(estimator, X, n_items, n_candidates, limits=None):
+    """Return the scores of all items; of estimators that search, those of the best ones.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+    X : csr_matrix
+    n_items, n_candidates : int
+    limits : Limits, optional
+        Items that a search leaves out.
+
+    Returns
+    -------
+    scores : ndarray of float32, shape (n, n_items)
+        -inf for items that are not ranked.
+    """
+    inner, rows = unwrapped(estimator, X)
+    if isinstance(inner, BaseRecommender):
+        return inner.decision_function(rows)
+    k = min(n_candidates, n_items)
+    if limits is not None and "exclude" in inspect.signature(inner.rank).parameters:
+        labels, values = inner.rank(rows, k, exclude=_excluded(X, limits))
+    else:
+        labels, values = best_scores(inner, rows, k, n_items)
+    scores = np.full((labels.shape[0], n_items), -np.inf, dtype=np.float32)
+    found, columns = np.nonzero(labels >= 0)
+    scores[found, labels[found, columns]] = values[found, columns]
+    return scores
+
+
+def _excluded(X, limits):
+    """Return the excluded items of each row as a matrix."""
+    n_rows, n_items = X.shape
+    matrix = sp.csr_matrix(X.shape, dtype=np.float32)
+    if limits.exclude_stored:
+        ones = np.ones(X.nnz, dtype=np.float32)
+        matrix = matrix + sp.csr_matrix((ones, X.indices, X.indptr), shape=X.shape)
+    sets = limits.exclude
+    if sets is not None:
+        pointers = sets.ptr - sets.ptr[0]
+        members = sets.members[sets.ptr[0] : sets.ptr[-1]]
+        if sets.is_shared:
+            pointers = np.arange(n_rows + 1) * len(members)
+            members = np.tile(members, n_rows)
+        ones = np.ones(len(members), dtype=np.float32)
+        matrix = matrix + sp.csr_matrix((ones, members, pointers), shape=(n_rows, n_items))
+    return matrix
