@@ -571,9 +571,11 @@ def test_suggestions_that_are_left_out(constrained):
         whole = completer.complete(prefix, k=100)
         for out in (["CAT  ", "unknown", "ca"], {"cathedral", "dog"}, [], ["caf\u00e9"], queries):
             names = {completer._normalizer.query(q) for q in out}
-            expected = [p for p in whole if completer._normalizer.query(p[0]) not in names]
-            assert completer.complete(prefix, k=100, exclude=out) == expected
-            assert completer.complete(prefix, k=2, exclude=out) == expected[:2]
+            rest = [found for found in whole if completer._normalizer.query(found[0]) not in names]
+            expected = [(found.query, found.match) for found in rest]
+            for k in (100, 2):
+                left = completer.complete(prefix, k=k, exclude=out)
+                assert [(found.query, found.match) for found in left] == expected[:k]
     for wrong in ("cat", 3, [3], [None]):
         with pytest.raises(TypeError, match="exclude must"):
             completer.complete("c", exclude=wrong)

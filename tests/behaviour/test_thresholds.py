@@ -153,15 +153,16 @@ def test_the_choice_is_the_best_number_on_the_rows_held_out(monkeypatch):
     X, Y = example()
     kept = []
 
-    def choose(held_out, weighting, options):
-        kept.append((held_out, weighting))
-        return real(held_out, weighting, options)
+    def choose(held_out, options, **neighbors):
+        kept.append((held_out, neighbors))
+        return real(held_out, options, **neighbors)
 
     real = skxmr.linear._fit.choose_threshold
     monkeypatch.setattr(skxmr.linear._fit, "choose_threshold", choose)
     auto = classifier(threshold="auto", n_neighbors=None).fit(X, Y)
-    held_out, weighting = kept[0]
-    assert weighting is None
+    held_out, neighbors = kept[0]
+    assert neighbors["weighting"] is None
+    assert neighbors["dense_weighting"] is None
     others = held_out.others
     part = classifier(n_neighbors=None).fit(X[others.source], others.Y)
     rest = np.setdiff1d(np.arange(X.shape[0]), others.source)

@@ -670,12 +670,14 @@ def test_a_saved_model_keeps_tree_and_parameters(indexer, tmp_path):
     assert_array_equal(loaded.predict(np.eye(8)), EIGHT)
 
 
-def test_a_vectorizer_cannot_be_saved_and_the_user_is_told(tmp_path):
+def test_a_vectorizer_is_saved_with_the_classifier(tmp_path):
     indexer = TrieHybridIndexer(vectorizer=TfidfVectorizer(analyzer="char"))
     clf = XRLinearClassifier(indexer).fit(np.eye(8), np.array(EIGHT))
-    with pytest.warns(UserWarning, match="vectorizer=.* cannot be saved"):
-        clf.save(tmp_path / "model")
-    assert skxmr.load(tmp_path / "model").indexer.vectorizer is None
+    clf.save(tmp_path / "model")
+    loaded = skxmr.load(tmp_path / "model")
+    assert isinstance(loaded.indexer.vectorizer, TfidfVectorizer)
+    assert loaded.indexer.vectorizer.get_params() == indexer.vectorizer.get_params()
+    assert_array_equal(loaded.predict(np.eye(8)), EIGHT)
 
 
 def test_a_memory_trains_once(tmp_path, catalogue):

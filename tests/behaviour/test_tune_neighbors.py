@@ -1,5 +1,6 @@
 """The choice of the neighbors on held-out rows, and examples of labels."""
 
+import math
 import pickle
 
 import numpy as np
@@ -85,10 +86,8 @@ def test_the_choice_is_the_best_of_all_on_the_rows_held_out(monkeypatch):
     )
     options = SearchOptions(4, POST_PROCESSORS["l3-hinge"])
     found = choose_weighting(hold_out(examples, X.shape[0], train), options)
-    n_tried = len(skxmr._training.tune_neighbors._NUMBERS) * len(
-        skxmr._training.tune_neighbors._POWERS
-    )
-    assert len(tried) == n_tried * len(skxmr._training.tune_neighbors._WEIGHTS) + 1
+    values = skxmr._training.tune_neighbors._VALUES
+    assert len(tried) == math.prod(map(len, values)) + 1
     assert max(tried) > tried[-1]  # the last one is without neighbors
     assert isinstance(found, NeighborWeighting)
     held = np.setdiff1d(examples.source, chosen[0].source)

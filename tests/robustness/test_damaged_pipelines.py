@@ -39,7 +39,7 @@ from sklearn.preprocessing import MaxAbsScaler
 from strategies import edits, examples, json_values
 
 import skxmr
-from skxmr._utils.folder import seal
+from skxmr._utils.folder import LATEST, seal
 from skxmr.pipeline import make_pipeline
 from skxmr.text import NGramTfidfVectorizer
 
@@ -228,7 +228,7 @@ def test_names_of_arrays_do_not_leave_the_folder(tmp_path, key):
 def later_manifests(manifest):
     """What a later version might write."""
     models = manifest["models"]
-    yield {**manifest, "version": 7}
+    yield {**manifest, "version": LATEST + 1}
     yield {**manifest, "brand_new": 1}
     yield {**manifest, "class": "XRTransformer"}
     for i, spec in enumerate(models):

@@ -307,7 +307,9 @@ def test_arrays_of_another_kind_never_reach_c():
 
 
 def test_every_status_has_its_name():
-    names = [name for name in dir(lib) if name.startswith("SKX_E") or name == "SKX_OK"]
+    others = ("SKX_EMBEDDING_LINE",)
+    names = [name for name in dir(lib) if name.startswith("SKX_E") and name not in others]
+    names.append("SKX_OK")
     assert len(names) == 11
     for name in names:
         assert ffi.string(lib.skx_status_name(getattr(lib, name))).decode() == name

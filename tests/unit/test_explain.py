@@ -60,8 +60,10 @@ def test_levels_are_those_of_the_reference(seed, post_processor, label):
     dense = random_model(rng, tree, n_features=15)
     queries = random_csr(rng, 4, 15)
     options = SearchOptions(WIDE, POST_PROCESSORS[post_processor])
-    scores, _, (found,), neighbors = explain_label(dense.compile(), [tree], queries, label, options)
-    assert neighbors is None
+    scores, _, (found,), *neighbors = explain_label(
+        dense.compile(), [tree], queries, label, options
+    )
+    assert neighbors == [None, None]
     for i, x in enumerate(queries.toarray().astype(np.float64)):
         ends = []
         for path in tree.path(label):
@@ -100,7 +102,7 @@ def test_ranks_are_those_in_the_beam():
     queries = random_csr(rng, 6, 15).astype(np.float32)
     options = SearchOptions(4, POST_PROCESSORS["sigmoid"])
     for label in range(0, 120, 7):
-        _, _, (found,), _ = explain_label(dense.compile(), [tree], queries, label, options)
+        _, _, (found,), *_ = explain_label(dense.compile(), [tree], queries, label, options)
         for i, x in enumerate(queries.toarray().astype(np.float64)):
             beam = [(0, 1.0)]
             for level in range(tree.n_levels - 1):
