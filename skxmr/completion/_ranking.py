@@ -17,6 +17,9 @@ _N_MIXED = 100
 #: Number of the most popular queries of a kind of match, besides prefixes, that are ranked.
 _N_CANDIDATES = 50
 
+#: The ranking of no labels.
+_NOTHING = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32)
+
 
 class Matches(NamedTuple):
     """Ranked labels.
@@ -139,6 +142,9 @@ class RankedMatches:
 
     def _search_one(self, row, ranges, k, excluded):
         """Return the classifier's ranking of the completions of one row."""
+        ranges = ranges[ranges[:, 0] < ranges[:, 1]]
+        if len(ranges) == 0:
+            return _NOTHING
         rankings = [
             self.classifier_.rank(
                 row,
@@ -279,7 +285,7 @@ class RankedMatches:
         """Rank the queries that begin with the prefix."""
         if ranking is None:
             return self._most_popular(ranges, k, excluded)
-        if self._weight == 0:
+        if self._weight == 0 or len(ranking[0]) == 0:
             return _matches(*ranking)
         popular = self._matches.most_popular(ranges, k, self._matches.positions(excluded))
         mass = self._matches.popularity_in(ranges)
