@@ -75,11 +75,10 @@ _SCRATCH = tempfile.mkdtemp(prefix="skxmr-docs-")
 _ARGUMENTS = {
     "product_retrieval.py": ["--rows", "5000", "--plot", f"{_SCRATCH}/retrieval.png"],
     "seeing_the_model.py": [_SCRATCH],
-    "recommendation_history.py": ["--windows", "2", "--tests", "1", "--epochs", "1"],
     "query_completion.py": ["--rows", "20000", "--plot", f"{_SCRATCH}/completion.png"],
 }
-#: Shown but not run: they require machines or data that are not available in a build.
-_NOT_RUN = ("annif_backend", "dask_cluster")
+#: Shown but not run: they require machines, data or minutes that a build does not have.
+_NOT_RUN = ("annif_backend", "dask_cluster", "recommendation_history")
 #: From first steps to special ones. Other examples follow, and those that are not run come last.
 _ORDER = (
     "quickstart",
