@@ -726,6 +726,7 @@ def test_a_fit_that_fails_leaves_what_was_fitted():
 # ---- real data ----
 
 
+@pytest.mark.slow
 def test_subjects_of_a_catalogue():
     """Each prefix is completed better than by what is most popular, and by completions only."""
     data = load_catalogue_subjects()

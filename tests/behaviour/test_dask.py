@@ -148,6 +148,7 @@ def test_who_loses_too_many_workers_is_told(monkeypatch):
         list(parallel._persistently(losing([]), range(7), CancelledError))
 
 
+@pytest.mark.slow
 def test_errors_of_tasks_are_raised(client):
     with joblib.parallel_config("dask"), pytest.raises(ZeroDivisionError):
         parallel.run(divmod, [(1, 1), (1, 0)], [1, 1], n_jobs=None, what="")

@@ -221,6 +221,7 @@ def test_wrong_examples_of_labels_are_refused(rows, match):
     assert not hasattr(clf, "n_labels_")
 
 
+@pytest.mark.slow
 def test_names_of_labels_help_and_come_through_a_pipeline():
     data = load_catalogue_subjects()
     texts, Y = data.text_train[:20000], data.Y_train[:20000]
