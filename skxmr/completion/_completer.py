@@ -172,6 +172,8 @@ class SessionQueryCompleter(RankedMatches, ClassifierMixin, BaseEstimator):
     ----------
     .. [1] N. Yadav, R. Sen, D. N. Hill, A. Mazumdar and I. S. Dhillon, "Session-aware query
        auto-completion using extreme multi-label ranking", KDD 2021.
+    .. [2] F. J. Damerau, "A technique for computer detection and correction of spelling errors",
+       Communications of the ACM 7(3), 1964.
 
     Examples
     --------

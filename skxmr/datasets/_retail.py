@@ -35,6 +35,7 @@ def load_retail_purchases():
         times : ndarray of datetime64, shape (n,)
             In increasing order.
         quantities : ndarray of int, shape (n,)
+            Number of pieces of each purchase.
         item_names : ndarray of object, shape (n_items,)
             Name of each item of the log, in the order of ``log.item_ids``.
         DESCR : str
