@@ -280,6 +280,8 @@ class _LastStep:
         self._labels = labels
 
     def __getattr__(self, name):
+        if "_estimator" not in vars(self):  # a copy that has no attributes yet
+            raise AttributeError(name)
         return getattr(self._estimator, name)
 
     def fit(self, X, y, **params):
