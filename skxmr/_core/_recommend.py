@@ -9,7 +9,7 @@ from ._arrays import indptr_of
 from ._cancel import cancel_pointer
 from ._library import BYTE, FLOAT, INT, LONG, check, check_array, check_offsets, ffi, lib, pointer
 from ._restriction import NumberSets, sets_view
-from ._sparse import CSRView
+from ._sparse import CSRBuffers, CSRView
 from ._view import CStruct, CView
 
 DOUBLE = np.dtype(np.float64)
@@ -185,9 +185,6 @@ def find_related(
         Those of each item, best first.
     """
     capacity = len(items) * min(n_related, max(1, purchases.n_items))
-    indptr = np.empty(len(items) + 1, dtype=LONG)
-    related = np.empty(capacity, dtype=INT)
-    scores = np.empty(capacity, dtype=FLOAT)
     params = ffi.new(
         "skx_related_params *",
         [
@@ -199,10 +196,7 @@ def find_related(
             cancel_pointer(),
         ],
     )
-    out = ffi.new(
-        "skx_csr_buffers *",
-        [capacity, pointer(indptr, LONG), pointer(related, INT), pointer(scores, FLOAT)],
-    )
+    out = CSRBuffers(len(items), capacity)
     check(
         lib.skx_related(
             purchases.struct,
@@ -210,11 +204,10 @@ def find_related(
             params,
             pointer(items, INT),
             len(items),
-            out,
+            out.struct,
         )
     )
-    n = indptr[-1]
-    return np.diff(indptr), related[:n].copy(), scores[:n].copy()
+    return np.diff(out.indptr), *out.entries()
 
 
 def cooccurrences(purchases: Purchases, begin: int, end: int) -> sp.csr_matrix:
@@ -227,17 +220,10 @@ def cooccurrences(purchases: Purchases, begin: int, end: int) -> sp.csr_matrix:
     """
     costs = purchases.costs()[begin:end]
     capacity = int(np.minimum(costs, purchases.n_items).sum())
-    indptr = np.empty(end - begin + 1, dtype=LONG)
-    indices = np.empty(capacity, dtype=INT)
-    data = np.empty(capacity, dtype=FLOAT)
-    out = ffi.new(
-        "skx_csr_buffers *",
-        [capacity, pointer(indptr, LONG), pointer(indices, INT), pointer(data, FLOAT)],
-    )
+    out = CSRBuffers(end - begin, capacity)
     cancel = cancel_pointer()
-    check(lib.skx_cooccurrences(purchases.struct, purchases.same, cancel, begin, end, out))
-    n = indptr[-1]
-    return sp.csr_matrix((data[:n], indices[:n], indptr), shape=(end - begin, purchases.n_items))
+    check(lib.skx_cooccurrences(purchases.struct, purchases.same, cancel, begin, end, out.struct))
+    return out.matrix(purchases.n_items)
 
 
 class _Scratch(NamedTuple):

@@ -68,6 +68,39 @@ class CSRView:
         self.struct = ffi.new("skx_csr *", [*shape, *self._buffers])
 
 
+class CSRBuffers:
+    """Arrays for the CSR rows that a function of C writes.
+
+    Parameters
+    ----------
+    n_rows : int
+    capacity : int
+        Largest number of entries.
+
+    Attributes
+    ----------
+    struct : skx_csr_buffers *
+    """
+
+    def __init__(self, n_rows: int, capacity: int):
+        self.indptr = np.empty(n_rows + 1, dtype=LONG)
+        self._indices = np.empty(capacity, dtype=INT)
+        self._data = np.empty(capacity, dtype=FLOAT)
+        buffers = (pointer(self._indices, INT), pointer(self._data, FLOAT))
+        out = [capacity, pointer(self.indptr, LONG), *buffers]
+        self.struct = ffi.new("skx_csr_buffers *", out)
+
+    def entries(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return copies of the indices and the values that were written."""
+        n = self.indptr[-1]
+        return self._indices[:n].copy(), self._data[:n].copy()
+
+    def matrix(self, n_columns: int) -> sp.csr_matrix:
+        """Return the rows that were written as a matrix."""
+        indices, data = self.entries()
+        return sp.csr_matrix((data, indices, self.indptr), shape=(len(self.indptr) - 1, n_columns))
+
+
 def csr_check(matrix: sp.csr_matrix) -> tuple[str | None, bool]:
     """Check an untrusted CSR matrix in one pass.
 
@@ -165,13 +198,7 @@ def csr_group_sum(
     """
     view = CSRView(matrix)
     capacity = _group_capacity(view.indptr, group_ptr[begin : end + 1], member, matrix.shape[1])
-    indptr = np.empty(end - begin + 1, dtype=LONG)
-    indices = np.empty(capacity, dtype=INT)
-    data = np.empty(capacity, dtype=FLOAT)
-    out = ffi.new(
-        "skx_csr_buffers *",
-        [capacity, pointer(indptr, LONG), pointer(indices, INT), pointer(data, FLOAT)],
-    )
+    out = CSRBuffers(end - begin, capacity)
     check(
         lib.skx_csr_group_sum(
             view.struct,
@@ -181,13 +208,10 @@ def csr_group_sum(
             begin,
             end,
             normalize,
-            out,
+            out.struct,
         )
     )
-    nnz = indptr[-1]
-    return sp.csr_matrix(
-        (data[:nnz].copy(), indices[:nnz].copy(), indptr), shape=(end - begin, matrix.shape[1])
-    )
+    return out.matrix(matrix.shape[1])
 
 
 def _group_capacity(

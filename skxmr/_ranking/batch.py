@@ -40,5 +40,16 @@ def rank_all(ranker: Ranker, X, k: int, options: SearchOptions, *, n_jobs=None, 
         what=what,
         brief=True,
     )
-    labels, scores = zip(*results, strict=True)
+    return joined_rankings(results)
+
+
+def joined_rankings(parts):
+    """Join the rankings of blocks of rows.
+
+    Parameters
+    ----------
+    parts : sequence of tuple (labels, scores)
+        At least one, with as many columns each.
+    """
+    labels, scores = zip(*parts, strict=True)
     return np.concatenate(labels), np.concatenate(scores)

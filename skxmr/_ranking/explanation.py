@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from .._utils.pairs import row_of_entries
 from .._utils.params import check_integer
 from .._utils.texts import check_texts
 
@@ -344,8 +345,8 @@ def _features_of(X, t, tree, level):
     """Return the table of the contributions of features at a level."""
     weights = tree.weights[level]
     contributions = tree.contributions[level]
-    row = np.repeat(np.arange(X.shape[0]), np.diff(weights.indptr))
-    of_entry = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    row = row_of_entries(weights)
+    of_entry = row_of_entries(X)
     n_features = np.int64(X.shape[1])
     entries = of_entry * n_features + X.indices
     weighted = row * n_features + weights.indices

@@ -5,6 +5,7 @@ import scipy.sparse as sp
 
 from .._core import FOR_ALL, FOR_OTHERS, FOR_POSITIVES, NodeExamples
 from .._utils.matrices import check_matrix
+from .._utils.pairs import row_of_entries
 from .._utils.sparse import group_pointers
 
 
@@ -43,7 +44,7 @@ def check_relevance(relevance, indicator, weight, C):
         )
     row_weight = np.ones(indicator.shape[0], np.float32) if weight is None else weight
     scale = (row_weight * np.float32(C)).astype(np.float64)
-    rows = np.repeat(np.arange(indicator.shape[0]), np.diff(indicator.indptr))
+    rows = row_of_entries(indicator)
     smallest = (scale[rows] * relevance.data)[scale[rows] > 0]
     largest = np.asarray(relevance.astype(np.float64).sum(axis=1)).ravel() * scale
     limits = np.finfo(np.float32)

@@ -17,6 +17,7 @@ from .._ranking.restriction import Restriction
 from .._training.negatives import check_negatives
 from .._training.relevance import check_relevance
 from .._utils.matrices import as_array, canonical_csr, check_matrix, summed_csr
+from .._utils.pairs import row_of_entries
 from .._utils.params import check_integer, check_lower_bound
 from .._utils.texts import check_texts
 from .._utils.weights import check_sample_weight
@@ -257,7 +258,7 @@ def check_label_sets(labels, name, n_rows, n_labels, classes):
         )
     matrix = summed_csr(labels, name)
     stored = matrix.data != 0
-    rows = np.repeat(np.arange(n_rows), np.diff(matrix.indptr))[stored]
+    rows = row_of_entries(matrix)[stored]
     members = matrix.indices[stored].astype(np.int32, copy=False)
     return NumberSets(indptr_of(np.bincount(rows, minlength=n_rows)), members, False)
 

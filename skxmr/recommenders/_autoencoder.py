@@ -8,6 +8,7 @@ from sklearn.utils import check_random_state, gen_batches
 
 from .._core import stop_if_cancelled
 from .._utils import parallel
+from .._utils.pairs import row_of_entries
 from .._utils.params import check_boolean, check_integer, check_real, check_seed
 from ._base import BaseRecommender
 from ._inputs import Training, whole_histories
@@ -214,7 +215,7 @@ class _Network:
         outputs = _forward(X, layers)
         log_probabilities = outputs[-1] - _log_sum_exp(outputs[-1])
         n_targets = np.asarray(y.sum(axis=1), dtype=np.float32).ravel()
-        rows = np.repeat(np.arange(y.shape[0]), np.diff(y.indptr))
+        rows = row_of_entries(y)
         scale = row_weights / np.float32(len(row_weights))
         loss = -(log_probabilities[rows, y.indices] * y.data * row_weights[rows]).sum()
         error = np.exp(log_probabilities)

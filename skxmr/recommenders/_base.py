@@ -7,11 +7,13 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from .._core import CSRView, dense_top_k
+from .._core import CSRView, dense_top_k, pad_ranking
+from .._ranking.batch import joined_rankings
 from .._ranking.ranking import Ranking, library_of
 from .._utils import parallel
 from .._utils.estimators import consistent, fitted_in_one_step
 from .._utils.matrices import check_indicator, pair_to_csr
+from .._utils.pairs import row_of_entries
 from .._utils.params import check_integer, check_n_jobs
 from .._utils.targets import target_array
 from .._utils.weights import check_weight_ratios
@@ -141,13 +143,8 @@ class BaseRecommender(ABC, BaseEstimator):
         fresh, X = self._snapshot_of(X)
         check_integer(k, "k", 1, np.iinfo(np.int32).max)
         limits = check_limits(fresh, exclude, candidates, X.shape[0])
-        n_ranked = min(int(k), fresh.n_labels_)
-        items, scores = fresh._rank(X, n_ranked, limits)
-        if n_ranked < k:
-            padding = ((0, 0), (0, int(k) - n_ranked))
-            items = np.pad(items, padding, constant_values=-1)
-            scores = np.pad(scores, padding, constant_values=-np.inf)
-        return Ranking(items, scores, getattr(fresh, "feature_names_in_", None), library)
+        ranking = pad_ranking(*fresh._rank(X, min(int(k), fresh.n_labels_), limits), int(k))
+        return Ranking(*ranking, getattr(fresh, "feature_names_in_", None), library)
 
     @consistent
     def _snapshot_of(self, X):
@@ -165,9 +162,12 @@ class BaseRecommender(ABC, BaseEstimator):
             for begin, end in parallel.ranges(X.shape[0], n_parts)
         ]
         costs = [end - begin for _, _, _, begin, end, _, _ in tasks]
-        parts = parallel.run(_rank_block, tasks, costs, n_jobs=self.n_jobs, what="rank", brief=True)
-        items, scores = zip(*parts, strict=True)
-        return np.concatenate(items), np.concatenate(scores)
+        parts = parallel.run(rank_rows, tasks, costs, n_jobs=self.n_jobs, what="rank", brief=True)
+        return joined_rankings(parts)
+
+    def _scores_to_rank(self, X, limits):
+        """Return the scores of all items that `rank` takes the best of."""
+        return self._scores_with_cold(X)
 
     def _scores_with_cold(self, X, *args):
         """Return dense scores, of rows without positive weights by popularity."""
@@ -291,20 +291,16 @@ class BaseRecommender(ABC, BaseEstimator):
 
 def cold_rows(X):
     """Return whether each row of a CSR matrix has no positive value."""
-    counts = np.zeros(X.shape[0], dtype=np.int64)
-    filled = np.flatnonzero(np.diff(X.indptr))
-    if len(filled):
-        counts[filled] = np.add.reduceat((X.data > 0).astype(np.int64), X.indptr[filled])
-    return counts == 0
+    return np.bincount(row_of_entries(X)[X.data > 0], minlength=X.shape[0]) == 0
 
 
-def _rank_block(recommender, X, view, begin, end, k, limits):
+def rank_rows(recommender, X, view, begin, end, k, limits):
+    """Rank the items of some rows, a block of dense scores at a time."""
     step = max(1, _BLOCK // recommender.n_labels_)
     parts = []
     for first in range(begin, end, step):
         last = min(end, first + step)
-        scores = recommender._scores_with_cold(X[first:last])
         own = limits.of_rows(first, last)
+        scores = recommender._scores_to_rank(X[first:last], own)
         parts.append(dense_top_k(scores, view, first, k, **own._asdict()))
-    items, scores = zip(*parts, strict=True)
-    return np.concatenate(items), np.concatenate(scores)
+    return joined_rankings(parts)

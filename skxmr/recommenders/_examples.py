@@ -7,6 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._core import indptr_of
+from .._utils.pairs import row_of_entries
 from .._utils.params import check_integer, check_option
 from ._interactions import InteractionLog
 from ._times import SECONDS, datetimes, days_of, seconds_of
@@ -258,10 +259,8 @@ def _window_rows(pairs, cutoff, width, targets, min_history, min_targets):
 def _without_entries_of(matrix, other):
     """Return a CSR matrix without the entries that another one stores."""
     n = np.int64(matrix.shape[1])
-    keys, others = (
-        np.repeat(np.arange(m.shape[0]) * n, np.diff(m.indptr)) + m.indices for m in (matrix, other)
-    )
+    keys, others = (row_of_entries(m) * n + m.indices for m in (matrix, other))
     kept = ~np.isin(keys, others, assume_unique=True)
-    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))[kept]
+    rows = row_of_entries(matrix)[kept]
     indptr = indptr_of(np.bincount(rows, minlength=matrix.shape[0]))
     return sp.csr_matrix((matrix.data[kept], matrix.indices[kept], indptr), shape=matrix.shape)

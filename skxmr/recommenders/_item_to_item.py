@@ -16,7 +16,9 @@ from .._core import (
     csr_transpose,
     find_related,
     indptr_of,
+    pad_ranking,
 )
+from .._ranking.batch import joined_rankings
 from .._ranking.ranking import Ranking
 from .._utils import parallel
 from .._utils.estimators import change_lock, fitted_in_one_step
@@ -228,18 +230,8 @@ class ItemToItemRecommender(BaseRecommender):
         entries = sp.csr_matrix(
             (added.data, (rows[row_of_entries(added)], added.indices)), shape=shape
         )
-        before = sp.csr_matrix(
-            (
-                self._histories.data,
-                self._histories.indices,
-                np.pad(
-                    self._histories.indptr,
-                    (0, shape[0] - self._histories.shape[0]),
-                    mode="edge",
-                ),
-            ),
-            shape=shape,
-        )
+        before = self._histories.copy()
+        before.resize(shape)
         self._histories = binary(before + entries)
 
     def __sklearn_is_fitted__(self):
@@ -288,18 +280,16 @@ class ItemToItemRecommender(BaseRecommender):
             is not related to itself.
         """
         fresh, items = self._checked_items(items, k)
-        arrays = fresh._model.arrays
-        matrix = sp.csr_matrix(
-            (arrays["scores"], arrays["related"], arrays["related_ptr"]),
-            shape=(fresh.n_labels_, fresh.n_labels_),
-        )[items]
+        matrix = fresh._related_matrix()[items]
         matrix.sort_indices()
-        n_ranked = min(int(k), fresh.n_labels_)
-        labels, scores = csr_top_k(matrix, n_ranked)
-        padding = ((0, 0), (0, int(k) - n_ranked))
-        labels = np.pad(labels, padding, constant_values=-1)
-        scores = np.pad(scores, padding, constant_values=-np.inf)
-        return Ranking(labels, scores, getattr(fresh, "feature_names_in_", None))
+        ranking = pad_ranking(*csr_top_k(matrix, min(int(k), fresh.n_labels_)), int(k))
+        return Ranking(*ranking, getattr(fresh, "feature_names_in_", None))
+
+    def _related_matrix(self):
+        """Return the relatedness of the kept items, with a row for each item."""
+        arrays = self._model.arrays
+        parts = (arrays["scores"], arrays["related"], arrays["related_ptr"])
+        return sp.csr_matrix(parts, shape=(self.n_labels_, self.n_labels_))
 
     def _checked_items(self, items, k):
         check_is_fitted(self)
@@ -344,20 +334,12 @@ class ItemToItemRecommender(BaseRecommender):
         tasks = [(self._model, view, begin, end, k, limits) for begin, end in ranges]
         costs = [int(view.indptr[end] - view.indptr[begin]) + 1 for begin, end in ranges]
         parts = parallel.run(_recommend, tasks, costs, n_jobs=self.n_jobs, what="rank", brief=True)
-        if len(parts) == 1:
-            return parts[0]
-        items, scores = zip(*parts, strict=True)
-        return np.concatenate(items), np.concatenate(scores)
+        return parts[0] if len(parts) == 1 else joined_rankings(parts)
 
     def _dense_scores(self, X):
-        arrays = self._model.arrays
-        n_items = self.n_labels_
-        related = sp.csr_matrix(
-            (arrays["scores"], arrays["related"], arrays["related_ptr"]), shape=(n_items, n_items)
-        )
-        scores = (X @ related).toarray()
+        scores = (X @ self._related_matrix()).toarray()
         if self.popularity:
-            scores += np.float32(self._model.popular_weight) * arrays["popular"]
+            scores += np.float32(self._model.popular_weight) * self._model.arrays["popular"]
         return scores
 
     def _contributions(self, X, item):
@@ -462,11 +444,11 @@ def _call_measure(counted, begin, end, recommender):
 
 def _weights(histories, relatedness):
     """Return the weight of each row and the factor of each item."""
-    n_rows, n_items = histories.shape
+    n_items = histories.shape[1]
     lengths = np.diff(histories.indptr)
     idf = np.log(n_items) - np.log1p(lengths)
     row_weight = (idf * idf).astype(np.float32)
-    rows = np.repeat(np.arange(n_rows), lengths)
+    rows = row_of_entries(histories)
     counts = np.bincount(histories.indices, minlength=n_items).astype(np.float64)
     if relatedness == "tfidf":
         squares = np.bincount(

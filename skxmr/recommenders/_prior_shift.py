@@ -3,9 +3,9 @@
 import numpy as np
 from sklearn.base import clone
 
-from .._core import CSRView, dense_top_k
+from .._core import CSRView
 from .._utils.params import check_integer, check_option, check_real
-from ._base import BaseRecommender
+from ._base import BaseRecommender, rank_rows
 from ._prior import check_days, log_shift
 from ._times import days_of
 from ._wrapping import fit_estimator, scores_of
@@ -115,17 +115,11 @@ class PriorShift(BaseRecommender):
         return scores + np.float32(self.strength) * self.log_shift_
 
     def _rank(self, X, k, limits):
-        """Rank blocks in this thread, as the estimator has threads of its own."""
-        step = max(1, (1 << 22) // self.n_labels_)
-        view = CSRView(X)
-        parts = []
-        for begin in range(0, X.shape[0], step):
-            rows = X[begin : begin + step]
-            own = limits.of_rows(begin, begin + rows.shape[0])
-            scores = np.ascontiguousarray(self._scores_with_cold(rows, own), dtype=np.float32)
-            parts.append(dense_top_k(scores, view, begin, k, **own._asdict()))
-        items, scores = zip(*parts, strict=True)
-        return np.concatenate(items), np.concatenate(scores)
+        """Rank in this thread, as the estimator has threads of its own."""
+        return rank_rows(self, X, CSRView(X), 0, X.shape[0], k, limits)
+
+    def _scores_to_rank(self, X, limits):
+        return self._scores_with_cold(X, limits)
 
 
 def _are_shares(scores):

@@ -324,18 +324,13 @@ class _Trainer:
 
         If memory is exhausted, this and all later batches are divided into parts, once.
         """
-        try:
-            return self._backward_parts(batch, loss_of, optimizer)
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            self._reduce_memory(error)
-        try:
-            return self._backward_parts(batch, loss_of, optimizer)
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            self._reduce_memory(error)
+        while True:
+            try:
+                return self._backward_parts(batch, loss_of, optimizer)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._reduce_memory(error)  # raises the second time
 
     def _reduce_memory(self, error):
         """Divide the batches from now on; raise MemoryError if they are divided already."""

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from datasets import titles_with_labels
+from marks import TEXT_CHECKS
 from numpy.testing import assert_array_equal
 from saved_models import manifest_of, write_manifest
 from scipy import sparse as sp
@@ -414,22 +415,7 @@ def test_another_fit_is_the_same_and_the_number_of_jobs_has_no_effect():
         assert_same_rankings(found, first)
 
 
-@pytest.mark.parametrize(
-    "check",
-    [
-        "check_do_not_raise_errors_in_init_or_set_params",
-        "check_estimator_cloneable",
-        "check_estimator_repr",
-        "check_estimator_tags_renamed",
-        "check_estimators_unfitted",
-        "check_get_params_invariance",
-        "check_mixin_order",
-        "check_no_attributes_set_in_init",
-        "check_parameters_default_constructible",
-        "check_set_params",
-        "check_valid_tag_types",
-    ],
-)
+@pytest.mark.parametrize("check", TEXT_CHECKS)
 def test_scikit_learn_checks_of_estimators_of_texts_pass(check):
     getattr(estimator_checks, check)("TextRanker", make_text_ranker())
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from marks import TEXT_CHECKS
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.utils import estimator_checks
@@ -38,22 +39,7 @@ def test_scikit_learn_check_passes(estimator, check):
     check(estimator)
 
 
-# Of estimators that take strings, scikit-learn checks nothing by itself. These of its checks apply;
-# what the others look at in numbers is looked at in texts further down.
-CHECKS = [
-    "check_do_not_raise_errors_in_init_or_set_params",
-    "check_estimator_cloneable",
-    "check_estimator_repr",
-    "check_estimator_tags_renamed",
-    "check_estimators_unfitted",
-    "check_get_params_invariance",
-    "check_mixin_order",
-    "check_no_attributes_set_in_init",
-    "check_parameters_default_constructible",
-    "check_set_params",
-    "check_valid_tag_types",
-]
-
+# What the other checks of scikit-learn look at in numbers is looked at in texts further down.
 TEXTS = np.array([a + b + c for a in "xyz" for b in ("", "a", "b", "ab") for c in ("", "é", "zz")])
 
 TEXT_ESTIMATORS = pytest.mark.parametrize(
@@ -66,13 +52,13 @@ TEXT_ESTIMATORS = pytest.mark.parametrize(
 )
 
 
-@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("check", TEXT_CHECKS)
 def test_scikit_learn_check_of_the_completer_passes(check):
     getattr(estimator_checks, check)("SessionQueryCompleter", SessionQueryCompleter())
 
 
 @TEXT_ESTIMATORS
-@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("check", TEXT_CHECKS)
 def test_scikit_learn_check_of_an_estimator_of_texts_passes(estimator, check):
     getattr(estimator_checks, check)(type(estimator).__name__, clone(estimator))
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from encoders import WORDS, read_pair, write_encoder
+from marks import TEXT_CHECKS
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
@@ -453,21 +454,11 @@ def test_blank_texts_are_ranked_by_the_rest(fitted, folder):
     make_classifier(folder, n_epochs=0.2).fit(texts, Y)
 
 
-@pytest.mark.parametrize(
-    "check",
-    [
-        "check_do_not_raise_errors_in_init_or_set_params",
-        "check_estimator_cloneable",
-        "check_estimator_repr",
-        "check_estimator_tags_renamed",
-        "check_estimators_unfitted",
-        "check_get_params_invariance",
-        "check_mixin_order",
-        "check_no_attributes_set_in_init",
-        "check_set_params",
-        "check_valid_tag_types",
-    ],
-)
+#: The encoder has no default.
+NEEDS_DEFAULTS = "check_parameters_default_constructible"
+
+
+@pytest.mark.parametrize("check", [name for name in TEXT_CHECKS if name != NEEDS_DEFAULTS])
 def test_scikit_learn_check_passes(check, folder):
     getattr(estimator_checks, check)("XRTransformerClassifier", XRTransformerClassifier(folder))
 
