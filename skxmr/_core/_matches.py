@@ -114,16 +114,8 @@ class TextIndex(CView):
         texts : ndarray of int32
             Most popular first.
         """
-        k = min(k, len(self.pointers) - 1)
-        found = np.empty(k, dtype=INT)
-        n_found = ffi.new("int64_t *")
-        buffer = ffi.from_buffer(_INTS, skipped)
-        params = _match_params(k, skip, skipped, buffer, max_errors, n_exact)
-        bytes_ = ffi.from_buffer(_BYTES, typed)
-        out = ffi.from_buffer(_INTS, found)
-        view = self._c_view().struct
-        check(lib.skx_matches_find(view, bytes_, len(typed), params, out, n_found))
-        return found[: n_found[0]]
+        where = ffi.from_buffer(_BYTES, typed), len(typed)
+        return self._search(lib.skx_matches_find, where, k, skip, skipped, max_errors, n_exact)
 
     def best_of(self, ranges: np.ndarray, k: int, skipped: np.ndarray) -> np.ndarray:
         """Find the most popular texts with an entry in ranges of entries.
@@ -142,22 +134,19 @@ class TextIndex(CView):
         texts : ndarray of int32
             Most popular first.
         """
+        where = ffi.from_buffer(_LONGS, ranges), len(ranges)
+        return self._search(lib.skx_matches_of_ranges, where, k, (0, 0), skipped, 0, 0)
+
+    def _search(self, search, where, k, skip, skipped, max_errors, n_exact) -> np.ndarray:
+        """Return what a function of C finds."""
         k = min(k, len(self.pointers) - 1)
         found = np.empty(k, dtype=INT)
         n_found = ffi.new("int64_t *")
-        buffer = ffi.from_buffer(_INTS, skipped)
-        params = _match_params(k, (0, 0), skipped, buffer, 0, 0)
-        bounds = ffi.from_buffer(_LONGS, ranges)
+        left_out = len(skipped), ffi.from_buffer(_INTS, skipped)
+        params = ffi.new("skx_match_params *", [k, n_exact, max_errors, *skip, *left_out])
         out = ffi.from_buffer(_INTS, found)
-        view = self._c_view().struct
-        check(lib.skx_matches_of_ranges(view, bounds, len(ranges), params, out, n_found))
+        check(search(self._c_view().struct, *where, params, out, n_found))
         return found[: n_found[0]]
-
-
-def _match_params(k, skip, skipped, buffer, max_errors, n_exact):
-    return ffi.new(
-        "skx_match_params *", [k, n_exact, max_errors, skip[0], skip[1], len(skipped), buffer]
-    )
 
 
 def _heads(data, pointers, text, offset):
