@@ -238,13 +238,14 @@ static void bound_others(const comparison *c, const follower_counts *f, const fo
 /* Upper bounds of the scores of followers. */
 static void bound_scores(const comparison *c, const follower_counts *f, const followers *l)
 {
-    if (c->params->relatedness == SKX_CORRECTED) {
-        l->position ? bound_listed(c, l) : bound_all(c, l);
-    } else if (c->params->relatedness == SKX_COSINE) {
+    if (c->params->relatedness == SKX_CORRECTED && l->position)
+        bound_listed(c, l);
+    else if (c->params->relatedness == SKX_CORRECTED)
+        bound_all(c, l);
+    else if (c->params->relatedness == SKX_COSINE)
         bound_cosines(c, l);
-    } else {
+    else
         bound_others(c, f, l);
-    }
 }
 
 enum { BLOCK = 16 };

@@ -219,8 +219,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     take_weights(&in, &p);
     skx_expectation e = expectation_of(&in, &p, same);
     int32_t cancel = take_byte(&in) == 255;
-    skx_related_params params = {take_byte(&in) % 9, (double)(take_byte(&in) % 4) * 5, take_between(&in, 0, 20),
-                                 1 + take_byte(&in) % 3 / 2, same, &cancel};
+    skx_related_params params = {take_byte(&in) % 9,
+                                 (double)(take_byte(&in) % 4) * 5,
+                                 take_between(&in, 0, 20),
+                                 1 + take_byte(&in) % 3 / 2,
+                                 same,
+                                 &cancel};
     int64_t n = p.n_items, most = params.n_related < n ? params.n_related : n;
     int64_t capacity = how & 4 ? take_between(&in, 0, 100) : n * most;
     int32_t *items = own(&in, (size_t)n * 4);
@@ -237,7 +241,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         for (int64_t i = 0; i < n; i++) {
             CLAIM(out.indptr[i + 1] - out.indptr[i] <= most);
             if (i % 16 == 0 || n < 100)
-                check_item(&p, &params, i, out.indices + out.indptr[i], out.data + out.indptr[i], out.indptr[i + 1] - out.indptr[i]);
+                check_item(&p, &params, i, out.indices + out.indptr[i], out.data + out.indptr[i],
+                           out.indptr[i + 1] - out.indptr[i]);
         }
     }
     check_counts(&in, &p, same);
