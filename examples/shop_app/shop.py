@@ -123,8 +123,8 @@ class Shop:
 
     def recommend(self, basket, measure, k):
         """Return the items to recommend with a basket; bestsellers if it is empty."""
-        items = self.recommenders[measure].rank(as_row(basket), k).labels[0]
-        return items[items >= 0].tolist()
+        items, scores = (part[0] for part in self.recommenders[measure].rank(as_row(basket), k))
+        return items[(items >= 0) & (scores > 0)].tolist()
 
     def evidence(self, item, others):
         """Return the evidence that other items are related to an item.
