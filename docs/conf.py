@@ -108,7 +108,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "examples",
     "filename_pattern": rf"/(?!{'|'.join(_NOT_RUN)})[^/]*\.py$",
-    "ignore_pattern": r"completion_app",
+    "ignore_pattern": r"(completion|shop)_app",
     "reset_argv": "conf.example_arguments",
     "within_subsection_order": "conf.example_order",
     "abort_on_example_error": True,

@@ -438,9 +438,10 @@ def plot(rows, title, path):
     ax.set_xlim(left=0)
     ax.annotate(
         "bestsellers of 14 days",
-        (baseline.hit_rate, line - 1),
-        xytext=(4, -10),
+        (baseline.hit_rate, 0),
+        xytext=(4, 0),
         textcoords="offset points",
+        va="center",
         fontsize=8,
         color="0.35",
     )
@@ -509,7 +510,7 @@ def main():
         print_comparisons(truth, rankings)
         if arguments.plots:
             name = title.replace(" ", "_")
-            plot(rows, f"What users get next: {title}", arguments.plots / f"{name}.png")
+            plot(rows, f"What users buy next: {title}", arguments.plots / f"{name}.png")
         print(flush=True)
 
 
