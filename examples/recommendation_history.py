@@ -28,6 +28,7 @@ import argparse
 import csv
 import lzma
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -290,19 +291,22 @@ def implicit_rankings(split):
     data = split.histories
     purchases = ((data.X + data.y) != 0).astype(np.float32).tocsr()
     rows = (split.test.X != 0).astype(np.float32).tocsr()
-    models = {
-        "implicit cosine": CosineRecommender(K=50, num_threads=1),
-        "implicit BM25": BM25Recommender(K=50, num_threads=1),
-        "implicit ALS": AlternatingLeastSquares(
-            factors=32, alpha=10, regularization=0.1, random_state=0, num_threads=1
-        ),
-    }
     found = {}
-    for name, model in models.items():
-        model.fit(purchases, show_progress=False)
-        params = {"recalculate_user": True} if name.endswith("ALS") else {}
-        items, scores = model.recommend(np.arange(rows.shape[0]), rows, N=10, **params)
-        found[name] = distinct(np.where(np.isfinite(scores), items, -1))
+    with warnings.catch_warnings():
+        # About conversions of its own, and the threads of OpenBLAS.
+        warnings.simplefilter("ignore")
+        models = {
+            "implicit cosine": CosineRecommender(K=50, num_threads=1),
+            "implicit BM25": BM25Recommender(K=50, num_threads=1),
+            "implicit ALS": AlternatingLeastSquares(
+                factors=32, alpha=10, regularization=0.1, random_state=0, num_threads=1
+            ),
+        }
+        for name, model in models.items():
+            model.fit(purchases, show_progress=False)
+            params = {"recalculate_user": True} if name.endswith("ALS") else {}
+            items, scores = model.recommend(np.arange(rows.shape[0]), rows, N=10, **params)
+            found[name] = distinct(np.where(np.isfinite(scores), items, -1))
     return found
 
 
@@ -462,6 +466,14 @@ def positive(text):
     return number
 
 
+def date(text):
+    try:
+        return np.datetime64(text, "D")
+    except ValueError:
+        message = f"must be a date such as 2011-11-25, got {text!r}"
+        raise argparse.ArgumentTypeError(message) from None
+
+
 def read_arguments():
     parser = argparse.ArgumentParser(
         description="Compare recommenders on logs of purchases: a table and a plot for each log."
@@ -490,7 +502,12 @@ def read_arguments():
         metavar="N",
         help="epochs of the autoencoders; default: %(default)s",
     )
-    add("--last", metavar="DATE", help="last test cutoff; without it, two weeks before the end")
+    add(
+        "--last",
+        type=date,
+        metavar="DATE",
+        help="last test cutoff; without it, two weeks before the end",
+    )
     return parser.parse_args()
 
 
