@@ -14,7 +14,8 @@ recommended items in the two weeks after a cutoff.
     python examples/recommendation_history.py --log online-retail movietweetings --plots .
 
 A log is a folder with interactions.tsv or interactions.tsv.xz, with the columns user, item and
-unix_time. Each log gets a table and a plot. The bundled log takes several minutes on one core.
+unix_time. Each log gets a table and a plot. The bundled log takes two minutes on one core, and
+larger ones much longer; lines of progress tell what is being measured.
 
 The settings of each method are chosen on the window before the first test window. If the package
 implicit is installed, its models are measured as well.

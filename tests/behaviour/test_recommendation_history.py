@@ -48,7 +48,7 @@ def test_one_command_prints_and_draws_all_logs(history, tmp_path, monkeypatch, c
     assert printed.count("testing at") == 4
     own = [name for idea, names in history.STORY.items() if idea != "implicit" for name in names]
     for name in own:
-        assert sum(line.startswith(f"  {name} ") for line in printed.splitlines()) == 2
+        assert sum(line.startswith(f"  {name:40} ") for line in printed.splitlines()) == 2
     assert printed.count("95 % intervals") == 2
 
 
