@@ -29,7 +29,8 @@ extensions = [
 exclude_patterns = ["benchmarks/shortfalls.md", "benchmarks/results", "examples/*.ipynb"]
 templates_path = ["_templates"]
 default_role = "literal"
-suppress_warnings = ["config.cache"]
+# The folders of web servers, which are no examples of the gallery, have files of the same names.
+suppress_warnings = ["config.cache", "sphinx_gallery.duplicate_filename"]
 
 html_theme = "furo"
 html_title = f"skxmr {release}"

@@ -3,7 +3,7 @@
     python examples/shop_app/server.py &
     python docs/screenshot_shop_app.py [--url http://127.0.0.1:8000]
 
-Needs selenium, pillow, chromium and chromedriver. The times in the picture are those of the machine.
+Needs selenium, pillow, chromium and chromedriver. The picture shows the times of the machine.
 """
 
 import argparse

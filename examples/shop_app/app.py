@@ -9,6 +9,7 @@ from pathlib import Path
 from shop import MEASURES
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, JSONResponse
 from starlette.routing import Route
 
@@ -191,6 +192,8 @@ async def read_body(request):
                 body += part
                 if len(body) > MAX_BODY:
                     raise HTTPException(413, f"the body must have at most {MAX_BODY} bytes")
+    except ClientDisconnect:
+        raise bad("the body must be complete") from None
     except TimeoutError:
         raise HTTPException(
             408, f"the body must arrive within {BODY_SECONDS:.0f} seconds"

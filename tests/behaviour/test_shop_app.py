@@ -1,3 +1,4 @@
+import asyncio
 import itertools
 import re
 import subprocess
@@ -257,23 +258,22 @@ def test_a_basket_may_be_as_large_as_is_said(client):
     assert recommended(client, basket)["recommended"] == []
 
 
-def test_a_body_that_does_not_arrive_is_given_up(client, app, monkeypatch):
+@pytest.mark.parametrize(("ends", "status"), [("late", 408), ("disconnected", 400)])
+def test_a_body_that_does_not_arrive_is_given_up(app, monkeypatch, ends, status):
     monkeypatch.setattr(app, "BODY_SECONDS", 0.2)
 
-    class Waiting:
+    class Unfinished:
         """A request of which only the beginning arrives."""
 
         async def stream(self):
-            import asyncio
-
             yield b"{"
+            if ends == "disconnected":
+                raise app.ClientDisconnect
             await asyncio.sleep(60)
 
-    import asyncio
-
     with pytest.raises(app.HTTPException) as raised:
-        asyncio.run(app.read_body(Waiting()))
-    assert raised.value.status_code == 408
+        asyncio.run(app.read_body(Unfinished()))
+    assert raised.value.status_code == status
 
 
 @pytest.mark.parametrize(
