@@ -76,14 +76,12 @@ int SKX_NAME(skx_solve_log_loss)(const skx_solver_block *b)
     int iter = 0;
     while (iter++ < b->max_iter) {
         lanes worst = lanes_set(0.0f);
-        for (int64_t i = 0; i < b->n_rows; i++) {
+        for (int64_t i = 0; b->n_dense && i < b->n_rows; i += SKX_VISITS) {
             if (i % SKX_POLL == 0 && skx_cancelled(b->cancel)) return iter;
-            if (b->n_dense) {
-                int64_t n = b->n_rows - i < SKX_VISITS ? b->n_rows - i : SKX_VISITS;
-                visit_dense(b, b->at + i, n, &worst, &bias_w);
-                i += n - 1;
-                continue;
-            }
+            visit_dense(b, b->at + i, b->n_rows - i < SKX_VISITS ? b->n_rows - i : SKX_VISITS, &worst, &bias_w);
+        }
+        for (int64_t i = 0; !b->n_dense && i < b->n_rows; i++) {
+            if (i % SKX_POLL == 0 && skx_cancelled(b->cancel)) return iter;
             skx_solver_row *row = skx_solver_block_row(b, b->at[i]);
             visit(b, row, row_dot(b, row, bias_w), &worst, &bias_w);
         }

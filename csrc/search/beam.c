@@ -24,10 +24,10 @@ typedef struct {
 } visit_t;
 
 typedef struct {
-    float *dense;       /* the dense features of the row */
-    int64_t n_sparse;   /* number of its other nonzeros */
-    selector best;      /* of the children scored so far */
-    int64_t n_beam; /* the beam: node[0 .. n_beam) and score, best first */
+    float *dense;     /* the dense features of the row */
+    int64_t n_sparse; /* number of its other nonzeros */
+    selector best;    /* of the children scored so far */
+    int64_t n_beam;   /* the beam: node[0 .. n_beam) and score, best first */
     int32_t *node;
     float *score;
 } row_search;
@@ -408,8 +408,8 @@ static bool frontier_valid(const skx_model *model, const skx_frontier *f, int64_
 static bool arguments_valid(const skx_model *model, const skx_csr *x, const skx_search_params *p, int64_t begin, int64_t end)
 {
     return x->n_cols == model->n_features && begin >= 0 && begin <= end && end <= x->n_rows && model->n_layers >= 1 &&
-           model->max_copies >= 1 && model->n_dense >= 0 && model->n_dense <= model->n_features && p->beam_width >= 1 && p->k >= 1 && p->post_processor >= SKX_NOOP &&
-           p->post_processor <= SKX_LOG_HINGE && p->power >= 1 && p->power <= 4;
+           model->max_copies >= 1 && model->n_dense >= 0 && model->n_dense <= model->n_features && p->beam_width >= 1 &&
+           p->k >= 1 && p->post_processor >= SKX_NOOP && p->post_processor <= SKX_LOG_HINGE && p->power >= 1 && p->power <= 4;
 }
 
 int skx_rank(const skx_kernels *kernels, const skx_model *model, const skx_csr *x, const skx_frontier *frontier,
