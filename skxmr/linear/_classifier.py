@@ -128,8 +128,9 @@ class XRLinearClassifier(ExtensibleRanking):
         What the dense columns are used for. With "neighbors", the training rows with the most
         similar dense columns contribute their labels to the scores, and the tree, the rankers and
         the other neighbors use only the other columns. With "features", the dense columns are used
-        as all other columns are, and their weights are stored as a block, without pruning. With "both", they are features of the tree and the rankers, and
-        neighbors are found by them. Ignored without dense columns.
+        as all other columns are, and their weights are stored as a block, without pruning. With
+        "both", they are features of the tree and the rankers, and neighbors are found by them.
+        Ignored without dense columns.
     n_dense_neighbors : int, "auto" or None, default=50
         Number of nearest training rows by the cosine similarity of the dense columns. The model
         then contains the dense columns of all training rows, in one byte per value. With "auto",

@@ -165,9 +165,13 @@ def _read_tree(reader, t, n_features, n_labels):
     n_levels = reader.field(spec, "n_levels", int)
     max_copies = reader.field(spec, "max_copies", int)
     weight_dtype = reader.field(spec, "weight_dtype", str)
-    n_dense = reader.field(spec, "n_dense", int) if "n_dense" in spec else 0
-    if n_levels < 1 or not 0 <= n_dense <= n_features:
-        reader.fail(f"{n_levels} levels, {n_dense} dense features of {n_features}")
+    if n_levels < 1:
+        reader.fail(f"{n_levels} levels")
+    n_dense = 0
+    if "n_dense" in spec:
+        n_dense = reader.field(spec, "n_dense", int)
+        if not 1 <= n_dense <= n_features:
+            reader.fail(f"{n_dense} dense features of {n_features}")
     layers = [
         _read_layer(reader, f"tree.{t}.layer.{i}", weight_dtype, n_dense) for i in range(n_levels)
     ]

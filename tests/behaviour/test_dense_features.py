@@ -170,7 +170,7 @@ def test_labels_are_added_and_removed(retrain_siblings):
     before = clf.rank(X, 3)
     clf.add_labels(X, Y, retrain_siblings=retrain_siblings)
     assert n_dense_of(clf) == {N_DIMS}
-    new = Y[:, -1] > 0
+    new = sp.csr_matrix(Y)[:, [N_LABELS - 1]].toarray().ravel() > 0
     ranked = (clf.rank(X, 3)[0] == N_LABELS - 1).any(axis=1)
     assert ranked[new].mean() > 0.5 > ranked[~new].mean()
     clf.remove_labels([N_LABELS - 1])
