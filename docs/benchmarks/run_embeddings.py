@@ -188,14 +188,16 @@ def _measure(parts, Y, Y_test, seed, params):
 
 
 def _with_section(text, title, lines):
-    """Return a page with a section, its table replaced."""
+    """Return a page with the table of a section replaced. The text around the table stays."""
     parts = text.split("\n## ")
     for i, part in enumerate(parts):
-        if part.startswith(title):
-            prose = part.split("\n|")[0].rstrip("\n")
-            parts[i] = prose + "\n\n" + "\n".join(lines) + "\n"
-            return "\n## ".join(parts)
-    return text.rstrip("\n") + f"\n\n## {title}\n\n" + "\n".join(lines) + "\n"
+        if not part.startswith(title):
+            continue
+        kept = part.rstrip("\n").split("\n")
+        rows = [number for number, line in enumerate(kept) if line.startswith("|")]
+        kept[rows[0] : rows[-1] + 1] = lines
+        parts[i] = "\n".join(kept) + "\n"
+    return "\n## ".join(parts)
 
 
 def main():
