@@ -223,6 +223,7 @@ typedef struct {
     float threshold; /* weights with |w| < threshold are dropped, as are zeros */
     uint64_t seed;
     const int32_t *cancel;
+    int64_t n_dense; /* number of last columns of x whose weights are written to the dense ones; 0 for none */
 } skx_train_params;
 
 /* Which children learn from an example. */
@@ -265,6 +266,7 @@ typedef struct {
     float *values;
     float *bias;        /* one per child: its bias weight times the constant feature */
     int64_t n_features; /* set by the call */
+    float *dense;       /* (children, n_dense), row-major: the weights of the dense columns, small ones included */
 } skx_weight_buffers;
 
 /* Train one linear ranker per child in begin <= c < node->n_children, all on the same examples, by dual coordinate descent on
@@ -289,8 +291,12 @@ int skx_train_node(const skx_kernels *kernels, const skx_csr *x, const skx_node 
  *     more, dense               one value per child, padded by zeros to a multiple of 4; or
  *     more, pairs               n values, then their n child numbers, uint8, rising
  * A row of a wide chunk is dense if and only if it has the dense length. Values are float32 or float16 throughout a layer.
- * Blocks begin at multiples of 4 bytes. */
-enum skx_layout { SKX_CHUNK_WIDTH = 240, SKX_BLOCK = 64 };
+ * Blocks begin at multiples of 4 bytes.
+ *
+ * The last n_dense features of a model may be dense: then the functions for chunks get the number of the other features, and the
+ * weights of the dense features are stored apart, in panels of SKX_PANEL children, and the rest in the last one. A panel has
+ * one row per dense feature, with one value per child, padded to a multiple of 4. */
+enum skx_layout { SKX_CHUNK_WIDTH = 240, SKX_BLOCK = 64, SKX_PANEL = 16 };
 
 enum skx_value_bytes { SKX_FLOAT16 = 2, SKX_FLOAT32 = 4 };
 
@@ -352,11 +358,13 @@ typedef struct {
     const int64_t *payload_ptr; /* n_chunks + 1, into payload, in bytes */
     const skx_slot *index;
     const uint8_t *payload;
-    const float *bias; /* one per child */
+    const float *bias;        /* one per child */
+    const int64_t *dense_ptr; /* n_chunks + 1, into dense, in bytes; not used without dense features */
+    const uint8_t *dense;     /* the panels of each chunk */
 } skx_layer;
 
 /* Check a layer whose arrays hold n_slots and n_bytes elements: pointers, then every chunk, then biases. *where is the faulty
- * node, or -1 if the fault is not in a node.
+ * node, or -1 if the fault is not in a node. The dense features are neither counted nor checked.
  * @return SKX_OK, or SKX_EMODEL. */
 int skx_layer_check(const skx_layer *layer, int64_t n_features, int64_t n_slots, int64_t n_bytes, int64_t *where);
 
@@ -367,6 +375,7 @@ typedef struct {
     const int32_t *slot_label; /* the label of each child of the last layer; slots with labels out of range are skipped */
     int64_t n_labels;
     int64_t max_copies; /* the largest number of slots with the same label, at least 1; if wrong, too few labels may be found */
+    int64_t n_dense;    /* number of last features that are dense in all layers, at most n_features */
 } skx_model;
 
 /* The score of a child, from its margin v and the score of its parent. */

@@ -131,6 +131,8 @@ def dense_weights(columns, n_features):
     W = np.zeros((n_features, len(columns.col_ptr) - 1), dtype=np.float32)
     for c, (lo, hi) in enumerate(pairwise(columns.col_ptr)):
         W[columns.features[columns.entries[lo:hi]], c] = columns.values[lo:hi]
+    if columns.dense is not None:
+        W[n_features - columns.n_dense :] = columns.dense.T
     return W
 
 
@@ -146,8 +148,13 @@ def rounded(values, weight_dtype):
     return np.where((half == 0) & (values != 0), np.copysign(np.float32(2**-24), values), half)
 
 
-def columns_of(W, bias, features=None):
+def columns_of(W, bias, features=None, n_dense=0):
     """The nonzeros of a dense (n_features, n_children) as SiblingWeights."""
+    dense = None
+    if n_dense:
+        n_sparse = W.shape[0] - n_dense
+        dense = np.ascontiguousarray(W[n_sparse:].T, dtype=np.float32)
+        W = W[:n_sparse]
     features = np.flatnonzero(W.any(axis=1)) if features is None else features
     children, entries = np.nonzero(W[features].T)
     pointers = np.concatenate(([0], np.cumsum(np.bincount(children, minlength=W.shape[1]))))
@@ -157,16 +164,17 @@ def columns_of(W, bias, features=None):
         entries.astype(np.int32),
         W[features].T[children, entries].astype(np.float32),
         np.asarray(bias, dtype=np.float32),
+        dense,
     )
 
 
-def layer_of(child_ptr, W, bias, weight_dtype="float32"):
+def layer_of(child_ptr, W, bias, weight_dtype="float32", n_dense=0):
     """Compile the rankers of a level, given as a dense (n_features, n_children)."""
     chunks = []
     for lo, hi in pairwise(child_ptr):
         for first in range(lo, hi, CHUNK_WIDTH):
             part = slice(first, min(first + CHUNK_WIDTH, hi))
-            columns = columns_of(W[:, part], bias[part])
+            columns = columns_of(W[:, part], bias[part], n_dense=n_dense)
             chunks.append(compile_chunk(columns, W.shape[0], weight_dtype))
     return Layer.from_chunks(np.asarray(child_ptr, dtype=np.int64), chunks)
 
@@ -179,10 +187,10 @@ class DenseModel:
     weights: list
     biases: list
 
-    def compile(self, weight_dtype="float32"):
+    def compile(self, weight_dtype="float32", n_dense=0):
         n_features = self.weights[0].shape[0]
         levels = zip(self.tree.child_ptr, self.weights, self.biases, strict=True)
-        layers = [layer_of(*level, weight_dtype) for level in levels]
+        layers = [layer_of(*level, weight_dtype, n_dense) for level in levels]
         return TreeRanker(layers, self.tree.slot_label, self.tree.n_labels, n_features)
 
 

@@ -4,6 +4,7 @@
 #include "skxmr.h"
 
 #include <stddef.h>
+#include <string.h>
 
 enum { SKX_LANES = 16 }; /* children trained together: one cache line of float32 */
 
@@ -14,7 +15,8 @@ typedef struct {
 } skx_entry;
 
 /* A gathered row with everything that a solver needs, in one piece of memory: rows are visited in random order, and a few
- * neighboring cache lines are hardly slower than one. */
+ * neighboring cache lines are hardly slower than one. If there are dense features, a pointer to those of the row follows the
+ * entries. */
 typedef struct {
     float alpha[SKX_LANES]; /* dual variables */
     float sq_norm;          /* the constant feature included */
@@ -28,11 +30,24 @@ typedef struct {
 
 enum { SKX_LINE = 64, SKX_PADDING = 4 };
 
+/* @return where the pointer to the dense features begins in a row with so many padded entries. */
+static inline size_t skx_solver_row_end(int64_t padded)
+{
+    return offsetof(skx_solver_row, entries) + (size_t)padded * sizeof(skx_entry);
+}
+
+static inline const float *skx_solver_row_dense(const skx_solver_row *row)
+{
+    const float *dense;
+    memcpy(&dense, (const uint8_t *)row + skx_solver_row_end(row->padded), sizeof dense);
+    return dense;
+}
+
 /* The rows of a node with up to 16 of its children, as input of the solvers. Lane b of row i of w is w[i * 16 + b]. A row is
  * identified by its offset in rows, in lines. */
 typedef struct {
     int64_t n_rows;
-    int64_t n_features;
+    int64_t n_features; /* without the dense ones */
     uint8_t *rows;      /* skx_solver_row, each from the beginning of a line; alpha is zero on entry */
     const uint32_t *at; /* (n_rows), the rows */
     uint32_t *order;    /* (n_rows), scratch */
@@ -43,6 +58,8 @@ typedef struct {
     uint64_t seed;
     const int32_t *cancel;
     float *w; /* (n_features + 1, 16), zero on entry; the last row is the bias weight, and the target of padding */
+    int64_t n_dense;
+    float *dense_w; /* (n_dense, 16), zero on entry */
 } skx_solver_block;
 
 static inline skx_solver_row *skx_solver_block_row(const skx_solver_block *b, uint32_t at)
@@ -58,6 +75,14 @@ typedef struct {
     int64_t n;
     float *scores; /* 256 lanes, so that no child number leads outside */
 } skx_target;
+
+/* The weights of the dense features of a chunk. */
+typedef struct {
+    int64_t n_dense;
+    int64_t width;
+    int64_t value_bytes;
+    const uint8_t *panels;
+} skx_dense_weights;
 
 enum { SKX_TILE = 1024 }; /* (feature, chunk) pairs looked up per stage of the search */
 
@@ -78,6 +103,8 @@ struct skx_kernels {
     void (*dot_bytes)(const int16_t *query, const int8_t *vectors, int64_t stride, const int32_t *rows, int64_t n, int32_t *out);
     /* Add the products of row and chunk to the scores of every target. */
     void (*accumulate)(const skx_target *targets, int64_t n_targets, int64_t n_features);
+    /* Add the products of n dense rows x[i] and a chunk to the scores of each, which have 256 lanes. */
+    void (*accumulate_dense)(const skx_dense_weights *weights, const float *const *x, float *const *scores, int64_t n);
     /* Convert margins without bias to scores, given the score of the parent. */
     void (*post_process)(float *scores, const float *bias, int64_t n, float parent, int post_processor, int power);
     /* Write the positions of the scores that are at least `least`, in increasing order; n <= 256, and NaN counts as -infinity.

@@ -4,6 +4,7 @@
  * is increasing with slope >= 1, convex below 0 and concave above. On the root's side of 0 Newton's method is monotone after
  * its first step, and no logarithm of a variable near its bound is needed. */
 #include "base/cancel.h"
+#include "kernels/dense_rows.h"
 #include "kernels/lanes.h"
 
 #include <math.h>
@@ -30,11 +31,13 @@ static inline vf solve_t(vf m, vf alpha, vf q, vf cost)
     return t;
 }
 
-/* Visit a row. worst becomes the largest |alpha / cost - sigmoid(-margin)|, which is 0 at the optimum. */
-static inline void visit(const skx_solver_block *b, skx_solver_row *row, lanes *worst, lanes *bias_w)
+/* Visit a row whose products are given. worst becomes the largest |alpha / cost - sigmoid(-margin)|, which is 0 at the optimum.
+ * @return the step. */
+static inline __attribute__((always_inline)) lanes visit(const skx_solver_block *b, skx_solver_row *row, lanes dot, lanes *worst,
+                                                         lanes *bias_w)
 {
     vf q = vf_set(row->sq_norm), cost = vf_set(row->cost), inverse = vf_set(1.0f / row->cost);
-    lanes dot = row_dot(b, row, *bias_w), alpha = lanes_load(row->alpha), step;
+    lanes alpha = lanes_load(row->alpha), step;
     lane_mask positive = mask_from_bits(row->positive), live = mask_from_bits(b->live & row->learners);
     for (int j = 0; j < SKX_NV; j++) {
         vi flip = ~positive.m[j] & vi_set(INT32_MIN);
@@ -48,6 +51,21 @@ static inline void visit(const skx_solver_block *b, skx_solver_row *row, lanes *
     }
     lanes_store(row->alpha, alpha);
     row_add(b, row, step, bias_w);
+    return step;
+}
+
+/* Visit the n rows at the offsets `at`, at most SKX_VISITS, which have dense features. */
+static inline void visit_dense(const skx_solver_block *b, const uint32_t *at, int64_t n, lanes *worst, lanes *bias_w)
+{
+    dense_visits visits;
+    visits_begin(&visits, b, at, n);
+    for (int r = 0; r < n; r++) {
+        skx_solver_row *row = skx_solver_block_row(b, at[r]);
+        lanes dot = row_dot(b, row, *bias_w), dense = visits_product(&visits, r);
+        for (int j = 0; j < SKX_NV; j++) dot.v[j] += dense.v[j];
+        visits_move(&visits, r, visit(b, row, dot, worst, bias_w));
+    }
+    visits_end(&visits, b);
 }
 
 /* Ends when the probability and the dual variable of no row differ by more than tol / 4, which is an error of at least tol in the
@@ -58,9 +76,14 @@ int SKX_NAME(skx_solve_log_loss)(const skx_solver_block *b)
     int iter = 0;
     while (iter++ < b->max_iter) {
         lanes worst = lanes_set(0.0f);
-        for (int64_t i = 0; i < b->n_rows; i++) {
+        for (int64_t i = 0; b->n_dense && i < b->n_rows; i += SKX_VISITS) {
             if (i % SKX_POLL == 0 && skx_cancelled(b->cancel)) return iter;
-            visit(b, skx_solver_block_row(b, b->at[i]), &worst, &bias_w);
+            visit_dense(b, b->at + i, b->n_rows - i < SKX_VISITS ? b->n_rows - i : SKX_VISITS, &worst, &bias_w);
+        }
+        for (int64_t i = 0; !b->n_dense && i < b->n_rows; i++) {
+            if (i % SKX_POLL == 0 && skx_cancelled(b->cancel)) return iter;
+            skx_solver_row *row = skx_solver_block_row(b, b->at[i]);
+            visit(b, row, row_dot(b, row, bias_w), &worst, &bias_w);
         }
         float lane[SKX_LANES], largest = 0.0f;
         lanes_store(lane, worst);

@@ -2,6 +2,7 @@
  * their rows: every step visits one row and updates its dual variable in all lanes at once. */
 #include "base/cancel.h"
 #include "base/random.h" /* rows are visited in random order */
+#include "kernels/dense_rows.h"
 #include "kernels/lanes.h"
 
 #include <float.h>
@@ -22,14 +23,17 @@ static inline float largest_gap(const gap_t *g, uint16_t live)
     return gap;
 }
 
-/* Visit a row. @return whether it stays active: not if in every lane it is solved (its projected gradient is within a quarter of
- * the tolerance) or shrunk (at its bound, with a gradient above the largest one of the last pass). */
-static inline bool visit(const skx_solver_block *b, skx_solver_row *row, const lanes *shrink_above, gap_t *gap, lanes *bias_w)
+/* Visit a row whose products are given. @return whether it stays active: not if in every lane it is solved (its projected
+ * gradient is within a quarter of the tolerance) or shrunk (at its bound, with a gradient above the largest one of the last
+ * pass). *moved is set if the row is updated by *taken. */
+static inline __attribute__((always_inline)) bool visit(const skx_solver_block *b, skx_solver_row *row, lanes dot,
+                                                        const lanes *shrink_above, gap_t *gap, lanes *bias_w, lanes *taken,
+                                                        bool *moved)
 {
     const vf zero = vf_set(0.0f);
     float diagonal = 0.5f / row->cost;
     vf inverse = vf_set(1.0f / (row->sq_norm + diagonal));
-    lanes dot = row_dot(b, row, *bias_w), alpha = lanes_load(row->alpha), step, next;
+    lanes alpha = lanes_load(row->alpha), step, next;
     lane_mask positive = mask_from_bits(row->positive), live = mask_from_bits(b->live & row->learners), moves, active;
     for (int j = 0; j < SKX_NV; j++) {
         vi flip = ~positive.m[j] & vi_set(INT32_MIN);
@@ -45,25 +49,60 @@ static inline bool visit(const skx_solver_block *b, skx_solver_row *row, const l
         next.v[j] = vf_select(moves.m[j], vf_max(alpha.v[j] - g * inverse, zero), alpha.v[j]);
         step.v[j] = (vf)((vi)(next.v[j] - alpha.v[j]) ^ flip);
     }
-    if (mask_bits(moves)) {
+    *moved = mask_bits(moves) != 0;
+    if (*moved) {
         lanes_store(row->alpha, next);
         row_add(b, row, step, bias_w);
+        *taken = step;
     }
     return mask_bits(active) != 0;
+}
+
+/* As sweep, for rows with dense features. */
+static int64_t sweep_dense(const skx_solver_block *b, int64_t active, const lanes *shrink_above, gap_t *gap)
+{
+    lanes bias_w = lanes_load(b->w + b->n_features * SKX_LANES);
+    int64_t kept = 0;
+    dense_visits visits;
+    for (int64_t s = 0; s < active; s += SKX_VISITS) {
+        uint32_t at[SKX_VISITS];
+        int64_t n = active - s < SKX_VISITS ? active - s : SKX_VISITS;
+        if (s % SKX_POLL == 0 && skx_cancelled(b->cancel)) break;
+        memcpy(at, b->order + s, (size_t)n * sizeof *at);
+        visits_prefetch(b, b->order, s, active);
+        visits_begin(&visits, b, at, n);
+        for (int r = 0; r < n; r++) {
+            bool moved;
+            lanes step;
+            skx_solver_row *row = skx_solver_block_row(b, at[r]);
+            lanes dot = row_dot(b, row, bias_w), dense = visits_product(&visits, r);
+            for (int j = 0; j < SKX_NV; j++) dot.v[j] += dense.v[j];
+            if (visit(b, row, dot, shrink_above, gap, &bias_w, &step, &moved)) b->order[kept++] = at[r];
+            if (moved) visits_move(&visits, r, step);
+        }
+        visits_end(&visits, b);
+    }
+    lanes_store(b->w + b->n_features * SKX_LANES, bias_w);
+    return kept;
 }
 
 /* Make a pass over the active rows in the given order, and move those that stay active to the front. @return their number. */
 static int64_t sweep(const skx_solver_block *b, int64_t active, const lanes *shrink_above, gap_t *gap)
 {
-    lanes bias_w = lanes_load(b->w + b->n_features * SKX_LANES);
-    int64_t kept = 0;
     gap->max = lanes_set(-FLT_MAX);
     gap->min = lanes_set(FLT_MAX);
+    if (b->n_dense) return sweep_dense(b, active, shrink_above, gap);
+    lanes bias_w = lanes_load(b->w + b->n_features * SKX_LANES);
+    int64_t kept = 0;
     for (int64_t s = 0; s < active; s++) {
         if (s % SKX_POLL == 0 && skx_cancelled(b->cancel)) break;
         uint32_t at = b->order[s];
         row_prefetch(b, s, active);
-        if (visit(b, skx_solver_block_row(b, at), shrink_above, gap, &bias_w)) b->order[kept++] = at;
+        lanes step;
+        bool moved;
+        skx_solver_row *row = skx_solver_block_row(b, at);
+        lanes dot = row_dot(b, row, bias_w);
+        if (visit(b, row, dot, shrink_above, gap, &bias_w, &step, &moved)) b->order[kept++] = at;
     }
     lanes_store(b->w + b->n_features * SKX_LANES, bias_w);
     return kept;

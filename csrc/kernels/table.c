@@ -14,6 +14,7 @@ const skx_kernels SKX_NAME(skx_kernels) = {
     .dot_vector = SKX_NAME(skx_dot_vector),
     .dot_bytes = SKX_NAME(skx_dot_bytes),
     .accumulate = SKX_NAME(skx_accumulate),
+    .accumulate_dense = SKX_NAME(skx_accumulate_dense),
     .post_process = SKX_NAME(skx_post_process),
     .survivors = SKX_NAME(skx_survivors),
 };

@@ -14,6 +14,7 @@ float SKX_NAME(skx_dot_vector)(const skx_entry *entries, int64_t n, const float 
 void SKX_NAME(skx_dot_bytes)(const int16_t *query, const int8_t *vectors, int64_t stride, const int32_t *rows, int64_t n,
                              int32_t *out);
 void SKX_NAME(skx_accumulate)(const skx_target *targets, int64_t n_targets, int64_t n_features);
+void SKX_NAME(skx_accumulate_dense)(const skx_dense_weights *weights, const float *const *x, float *const *scores, int64_t n);
 void SKX_NAME(skx_post_process)(float *scores, const float *bias, int64_t n, float parent, int post_processor, int power);
 int64_t SKX_NAME(skx_survivors)(const float *scores, int64_t n, float least, uint8_t *out);
 

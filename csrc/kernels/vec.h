@@ -71,6 +71,15 @@ static inline vf vf_expand_half(const uint8_t *p, uint32_t n, uint32_t mask)
 
 static inline void vf_store(float *p, vf v) { memcpy(p, &v, sizeof v); }
 
+/* @return v in a register: compilers otherwise load it from memory again for each use. */
+static inline vf vf_keep(vf v)
+{
+#if defined(__SSE2__)
+    __asm__("" : "+x"(v));
+#endif
+    return v;
+}
+
 static inline vf vf_set(float x) { return x - (vf){0}; }
 
 static inline vi vi_set(int32_t x) { return x - (vi){0}; }

@@ -4,6 +4,7 @@
 #include "base/sets.h"
 #include "base/topk.h"
 #include "kernels/kernels.h"
+#include "sparse/dense.h"
 
 #include <math.h>
 #include <string.h>
@@ -23,8 +24,10 @@ typedef struct {
 } visit_t;
 
 typedef struct {
-    selector best;  /* of the children scored so far */
-    int64_t n_beam; /* the beam: node[0 .. n_beam) and score, best first */
+    float *dense;     /* the dense features of the row */
+    int64_t n_sparse; /* number of its other nonzeros */
+    selector best;    /* of the children scored so far */
+    int64_t n_beam;   /* the beam: node[0 .. n_beam) and score, best first */
     int32_t *node;
     float *score;
 } row_search;
@@ -47,6 +50,7 @@ typedef struct {
     visit_t *visits, *sorted; /* of all rows */
     uint32_t *count;          /* visits per node */
     float *scores;            /* (GROUP, CHUNK_LANES) */
+    float *dense;             /* (rows, n_dense) */
     uint8_t *seen;            /* one per label; only where labels have copies */
 } search;
 
@@ -69,7 +73,7 @@ static int64_t n_kept(const skx_model *model, const skx_search_params *params, i
 /* @return the number of rows per block: so few that their memory stays in the cache. */
 static int64_t block_rows(const search *s, int64_t n)
 {
-    int64_t bytes = 16 * s->capacity + 32 * s->beam + (int64_t)sizeof(row_search);
+    int64_t bytes = 16 * s->capacity + 32 * s->beam + (int64_t)sizeof(row_search) + 4 * s->model->n_dense;
     return max_of(1, min_of(n, min_of(BLOCK_ROWS, BLOCK_BYTES / bytes)));
 }
 
@@ -97,10 +101,12 @@ static void search_allocate(search *s, int64_t rows, skx_arena *arena)
     s->sorted = skx_arena_take(arena, beams, sizeof *s->sorted);
     s->count = skx_arena_take(arena, s->max_nodes + 1, sizeof *s->count);
     s->scores = skx_arena_own(arena, aligned_alloc(64, GROUP * CHUNK_LANES * sizeof *s->scores));
+    s->dense = skx_arena_take(arena, rows * s->model->n_dense, sizeof *s->dense);
     if (s->model->max_copies > 1) s->seen = skx_arena_zeros(arena, s->model->n_labels, 1);
     for (int64_t r = 0; !arena->failed && r < rows; r++) {
         s->rows[r].node = s->node + r * s->beam;
         s->rows[r].score = s->score + r * s->beam;
+        s->rows[r].dense = s->dense + r * s->model->n_dense;
     }
 }
 
@@ -155,6 +161,7 @@ static const visit_t *sort_visits(search *s, int64_t n, int64_t n_nodes)
 /* Chunks to score together. */
 typedef struct {
     skx_target target[GROUP];
+    int64_t chunk[GROUP];
     int64_t child[GROUP]; /* the chunk's first child */
     const visit_t *visit[GROUP];
     int64_t n;
@@ -189,9 +196,10 @@ static void add_chunk(search *s, const skx_layer *layer, const visit_t *visit, i
     t->chunk.payload = layer->payload + layer->payload_ptr[chunk];
     t->indices = s->x->indices + begin;
     t->data = s->x->data + begin;
-    t->n = s->x->indptr[s->first_row + visit->row + 1] - begin;
+    t->n = s->rows[visit->row].n_sparse;
     t->scores = s->scores + group->n * CHUNK_LANES;
     memset(t->scores, 0, (size_t)t->chunk.width * sizeof(float));
+    group->chunk[group->n] = chunk;
     group->child[group->n] = first;
     group->visit[group->n++] = visit;
 }
@@ -243,11 +251,29 @@ static int64_t keep_permitted(const search *s, const skx_layer *layer, int32_t r
     return n;
 }
 
+/* Add the products of the dense features to the scores, for all rows of the same chunk at once. */
+static void add_dense_features(search *s, const skx_layer *layer, const group_t *group)
+{
+    const float *x[GROUP];
+    float *scores[GROUP];
+    for (int64_t g = 0, n = 0; g < group->n; g++) {
+        const skx_chunk *chunk = &group->target[g].chunk;
+        x[n] = s->rows[group->visit[g]->row].dense;
+        scores[n++] = group->target[g].scores;
+        if (g + 1 < group->n && group->chunk[g + 1] == group->chunk[g]) continue;
+        const uint8_t *panels = layer->dense + layer->dense_ptr[group->chunk[g]];
+        skx_dense_weights weights = {s->model->n_dense, chunk->width, chunk->value_bytes, panels};
+        s->kernels->accumulate_dense(&weights, x, scores, n);
+        n = 0;
+    }
+}
+
 /* Score the chunks, and add their children to the candidates of their rows: by label at the last layer, otherwise by node. */
 static void score_group(search *s, const skx_layer *layer, group_t *group, const int32_t *label, float floor)
 {
     uint8_t survivor[CHUNK_LANES];
-    s->kernels->accumulate(group->target, group->n, s->model->n_features);
+    s->kernels->accumulate(group->target, group->n, s->model->n_features - s->model->n_dense);
+    if (s->model->n_dense) add_dense_features(s, layer, group);
     for (int64_t g = 0; g < group->n; g++) {
         const skx_target *t = &group->target[g];
         int64_t first = group->child[g];
@@ -350,6 +376,11 @@ static void load_frontier(search *s, const skx_frontier *frontier, int64_t i, ro
 
 static void search_block(search *s, const skx_frontier *frontier, int32_t *labels, float *scores)
 {
+    for (int64_t r = 0; r < s->n_rows; r++) {
+        int64_t i = s->first_row + r, n_dense = s->model->n_dense;
+        s->rows[r].n_sparse = dense_begin(s->x, i, n_dense) - s->x->indptr[i];
+        dense_copy(s->x, i, n_dense, s->rows[r].dense);
+    }
     for (int64_t r = 0; r < s->n_rows; r++)
         load_frontier(s, frontier, s->first_row + r, &s->rows[r], s->keys + 2 * s->capacity * r);
     for (int64_t l = frontier ? frontier->level : 0; l < s->model->n_layers; l++) {
@@ -377,8 +408,8 @@ static bool frontier_valid(const skx_model *model, const skx_frontier *f, int64_
 static bool arguments_valid(const skx_model *model, const skx_csr *x, const skx_search_params *p, int64_t begin, int64_t end)
 {
     return x->n_cols == model->n_features && begin >= 0 && begin <= end && end <= x->n_rows && model->n_layers >= 1 &&
-           model->max_copies >= 1 && p->beam_width >= 1 && p->k >= 1 && p->post_processor >= SKX_NOOP &&
-           p->post_processor <= SKX_LOG_HINGE && p->power >= 1 && p->power <= 4;
+           model->max_copies >= 1 && model->n_dense >= 0 && model->n_dense <= model->n_features && p->beam_width >= 1 &&
+           p->k >= 1 && p->post_processor >= SKX_NOOP && p->post_processor <= SKX_LOG_HINGE && p->power >= 1 && p->power <= 4;
 }
 
 int skx_rank(const skx_kernels *kernels, const skx_model *model, const skx_csr *x, const skx_frontier *frontier,

@@ -2,14 +2,16 @@
 
 #include "base/bitset.h"
 #include "base/huge.h" /* rows are visited in random order */
+#include "sparse/dense.h"
 
-#include <stddef.h> /* offsetof */
+#include <string.h>
 
 static int64_t padded(int64_t length) { return (length + SKX_PADDING - 1) / SKX_PADDING * SKX_PADDING; }
 
-static int64_t lines_of(int64_t length)
+static int64_t lines_of(int64_t length, int64_t n_dense)
 {
-    return ((int64_t)offsetof(skx_solver_row, entries) + padded(length) * (int64_t)sizeof(skx_entry) + SKX_LINE - 1) / SKX_LINE;
+    size_t bytes = skx_solver_row_end(padded(length)) + (n_dense ? sizeof(float *) : 0);
+    return ((int64_t)bytes + SKX_LINE - 1) / SKX_LINE;
 }
 
 /* Decide where each row begins and allocate them. @return SKX_OK, SKX_ENOMEM or SKX_ECAPACITY. */
@@ -20,7 +22,7 @@ static int allocate(const skx_csr *x, const int32_t *source, skx_arena *arena, s
     if (!out->at) return SKX_ENOMEM;
     for (int64_t i = 0; i < out->n_rows; i++) {
         out->at[i] = (uint32_t)lines;
-        lines += lines_of(x->indptr[source[i] + 1] - x->indptr[source[i]]);
+        lines += lines_of(dense_begin(x, source[i], out->n_dense) - x->indptr[source[i]], out->n_dense);
         if (lines > UINT32_MAX) return SKX_ECAPACITY;
     }
     out->rows = skx_arena_own(arena, skx_huge_alloc((size_t)lines * SKX_LINE));
@@ -32,13 +34,41 @@ static void copy_rows(const skx_csr *x, const int32_t *source, skx_solver_rows *
     for (int64_t i = 0; i < out->n_rows; i++) {
         skx_solver_row *row = skx_solver_rows_at(out, i);
         int64_t from = x->indptr[source[i]];
-        row->length = (int32_t)(x->indptr[source[i] + 1] - from);
+        row->length = (int32_t)(dense_begin(x, source[i], out->n_dense) - from);
         row->padded = (int32_t)padded(row->length);
         for (int32_t p = 0; p < row->length; p++) {
             row->entries[p] = (skx_entry){x->indices[from + p], x->data[from + p]};
             bitset_add(columns, x->indices[from + p]);
         }
     }
+}
+
+/* @return whether a row stores all of its dense features, so that these are a part of the data of x. */
+static bool is_full(const skx_csr *x, int64_t row, int64_t n_dense)
+{
+    return x->indptr[row + 1] - dense_begin(x, row, n_dense) == n_dense;
+}
+
+/* Let each row point to its dense features. Those of rows that do not store all of them are copied. @return SKX_OK, or
+ * SKX_ENOMEM. */
+static int find_dense(const skx_csr *x, const int32_t *source, skx_arena *arena, skx_solver_rows *out)
+{
+    int64_t n_dense = out->n_dense, n_copies = 0;
+    if (n_dense == 0) return SKX_OK;
+    for (int64_t i = 0; i < out->n_rows; i++) n_copies += !is_full(x, source[i], n_dense);
+    float *copy = skx_arena_take(arena, n_copies * n_dense, sizeof *copy);
+    if (!copy) return SKX_ENOMEM;
+    for (int64_t i = 0; i < out->n_rows; i++) {
+        skx_solver_row *row = skx_solver_rows_at(out, i);
+        const float *dense = x->data + x->indptr[source[i] + 1] - n_dense;
+        if (!is_full(x, source[i], n_dense)) {
+            dense_copy(x, source[i], n_dense, copy);
+            dense = copy;
+            copy += n_dense;
+        }
+        memcpy((uint8_t *)row + skx_solver_row_end(row->padded), &dense, sizeof dense);
+    }
+    return SKX_OK;
 }
 
 /* Replace every column by its rank among those that occur. @return SKX_OK, or SKX_ENOMEM. */
@@ -56,16 +86,19 @@ static int renumber(skx_solver_rows *out, const bitset *columns)
     return SKX_OK;
 }
 
-int skx_solver_rows_gather(const skx_csr *x, const int32_t *source, int64_t n, skx_arena *arena, skx_solver_rows *out)
+int skx_solver_rows_gather(const skx_csr *x, const int32_t *source, int64_t n, int64_t n_dense, skx_arena *arena,
+                           skx_solver_rows *out)
 {
     bitset columns = {0, NULL, NULL};
     out->n_rows = n;
+    out->n_dense = n_dense;
     int status = allocate(x, source, arena, out);
     if (status == SKX_OK && !bitset_init(&columns, x->n_cols)) status = SKX_ENOMEM;
     if (status == SKX_OK) {
         copy_rows(x, source, out, &columns);
         status = renumber(out, &columns);
     }
+    if (status == SKX_OK) status = find_dense(x, source, arena, out);
     if (status == SKX_OK) {
         out->features = skx_arena_take(arena, out->n_features, sizeof *out->features);
         if (out->features)

@@ -6,16 +6,19 @@
 
 typedef struct {
     int64_t n_rows;
-    int64_t n_features;
+    int64_t n_features; /* without the dense ones */
+    int64_t n_dense;
     uint8_t *rows;     /* skx_solver_row, one after the other */
     uint32_t *at;      /* offset of each, in lines */
     int32_t *features; /* the columns that occur, in increasing order */
 } skx_solver_rows;
 
-/* Copy rows source[0 .. n) of x, with renumbered features. Sets the entries of each row and their numbers only. The arrays belong
+/* Copy rows source[0 .. n) of x, with renumbered features. The last n_dense columns become the dense features, which may
+ * remain a part of x. Sets the entries of each row, their numbers and the dense features only. The arrays belong
  * to the arena.
  * @return SKX_OK; SKX_ENOMEM; or SKX_ECAPACITY where the rows take 2^32 lines or more. */
-int skx_solver_rows_gather(const skx_csr *x, const int32_t *source, int64_t n, skx_arena *arena, skx_solver_rows *out);
+int skx_solver_rows_gather(const skx_csr *x, const int32_t *source, int64_t n, int64_t n_dense, skx_arena *arena,
+                           skx_solver_rows *out);
 
 static inline skx_solver_row *skx_solver_rows_at(const skx_solver_rows *r, int64_t i)
 {

@@ -12,24 +12,27 @@
 typedef struct {
     skx_solver_rows x;
     uint32_t *order;
-    float *w;
+    float *w;       /* of the features, and of the constant one */
+    float *dense_w; /* of the dense features */
 } node_work;
 
-static double square_norm(const skx_solver_row *row)
+static double square_norm(const skx_solver_row *row, int64_t n_dense)
 {
     double square = 0.0;
+    const float *dense = n_dense ? skx_solver_row_dense(row) : NULL;
     for (int32_t p = 0; p < row->length; p++) square += (double)row->entries[p].value * row->entries[p].value;
+    for (int64_t f = 0; f < n_dense; f++) square += (double)dense[f] * dense[f];
     return square;
 }
 
 /* @return as skx_solver_rows_gather. */
-static int gather_examples(node_work *work, skx_arena *arena, const skx_csr *x, const skx_node *node)
+static int gather_examples(node_work *work, skx_arena *arena, const skx_csr *x, const skx_node *node, int64_t n_dense)
 {
     int64_t n = node->n_examples;
     int32_t *source = malloc((size_t)(n + 1) * sizeof *source);
     if (!source) return SKX_ENOMEM;
     for (int64_t i = 0; i < n; i++) source[i] = node->source ? node->source[node->examples[i]] : node->examples[i];
-    int status = skx_solver_rows_gather(x, source, n, arena, &work->x);
+    int status = skx_solver_rows_gather(x, source, n, n_dense, arena, &work->x);
     free(source);
     return status;
 }
@@ -37,14 +40,15 @@ static int gather_examples(node_work *work, skx_arena *arena, const skx_csr *x, 
 /* Gather, and compute what does not depend on the child. @return SKX_OK, SKX_ENOMEM, SKX_ECAPACITY, SKX_EARG or SKX_EFINITE. */
 static int work_prepare(node_work *work, skx_arena *arena, const skx_csr *x, const skx_node *node, const skx_train_params *params)
 {
-    int status = gather_examples(work, arena, x, node);
+    int status = gather_examples(work, arena, x, node, params->n_dense);
     if (status != SKX_OK) return status;
     work->order = skx_arena_take(arena, work->x.n_rows, sizeof *work->order);
     work->w = skx_arena_own(arena, skx_huge_alloc((size_t)(work->x.n_features + 1) * SKX_LANES * sizeof *work->w));
+    work->dense_w = skx_arena_own(arena, skx_huge_alloc((size_t)params->n_dense * SKX_LANES * sizeof *work->dense_w));
     if (arena->failed) return SKX_ENOMEM;
     for (int64_t i = 0; i < work->x.n_rows; i++) {
         skx_solver_row *row = skx_solver_rows_at(&work->x, i);
-        row->sq_norm = (float)(square_norm(row) + (double)params->bias * params->bias);
+        row->sq_norm = (float)(square_norm(row, params->n_dense) + (double)params->bias * params->bias);
         row->cost = params->C * (node->weight ? node->weight[node->examples[i]] : 1.0f);
         if (!(row->cost > 0.0f)) return SKX_EARG;
         if (!isfinite(row->sq_norm)) return SKX_EFINITE;
@@ -118,8 +122,11 @@ static int solve_block(const skx_kernels *kernels, node_work *work, const skx_tr
         .seed = params->seed,
         .cancel = params->cancel,
         .w = work->w,
+        .n_dense = work->x.n_dense,
+        .dense_w = work->dense_w,
     };
     memset(work->w, 0, (size_t)(work->x.n_features + 1) * SKX_LANES * sizeof *work->w);
+    if (block.n_dense) memset(work->dense_w, 0, (size_t)block.n_dense * SKX_LANES * sizeof *work->dense_w);
     return (params->loss == SKX_SQUARED_HINGE ? kernels->solve_squared_hinge : kernels->solve_log_loss)(&block);
 }
 
@@ -142,8 +149,12 @@ static int emit_block(const skx_kernels *kernels, const node_work *work, const s
     kernels->emit_weights(work->w, work->x.n_features, params->threshold, cursor, out->entries, out->values);
     const float *bias_w = work->w + work->x.n_features * SKX_LANES;
     for (int b = 0; b < lanes; b++) bias[b] = fabsf(bias_w[b]) >= params->threshold ? bias_w[b] * params->bias : 0.0f;
-    bool finite =
-        all_finite(out->values + col_ptr[0], col_ptr[lanes] - col_ptr[0]) && all_finite(bias_w, lanes) && all_finite(bias, lanes);
+    int64_t n_dense = work->x.n_dense;
+    float *dense = n_dense ? out->dense + c * n_dense : NULL;
+    for (int64_t f = 0; f < n_dense; f++)
+        for (int b = 0; b < lanes; b++) dense[b * n_dense + f] = work->dense_w[f * SKX_LANES + b];
+    bool finite = all_finite(out->values + col_ptr[0], col_ptr[lanes] - col_ptr[0]) && all_finite(bias_w, lanes) &&
+                  all_finite(bias, lanes) && all_finite(dense, lanes * n_dense);
     return finite ? SKX_OK : SKX_EFINITE;
 }
 
@@ -172,7 +183,7 @@ static int train_blocks(const skx_kernels *kernels, node_work *work, const skx_n
 static bool params_valid(const skx_train_params *p)
 {
     return (p->loss == SKX_SQUARED_HINGE || p->loss == SKX_LOG_LOSS) && p->max_iter >= 1 && p->C > 0.0f && p->tol > 0.0f &&
-           p->threshold >= 0.0f && isfinite(p->bias);
+           p->threshold >= 0.0f && isfinite(p->bias) && p->n_dense >= 0;
 }
 
 int skx_train_node(const skx_kernels *kernels, const skx_csr *x, const skx_node *node, const skx_train_params *params,
@@ -183,6 +194,7 @@ int skx_train_node(const skx_kernels *kernels, const skx_csr *x, const skx_node 
     *done = begin;
     *n_iter = 0;
     if (!params_valid(params) || begin < 0 || begin > node->n_children || node->n_examples > INT32_MAX) return SKX_EARG;
+    if (params->n_dense > x->n_cols) return SKX_EARG;
     int status = work_prepare(&work, &arena, x, node, params);
     if (status == SKX_OK && work.x.n_features > out->feature_capacity) status = SKX_ECAPACITY;
     if (status == SKX_OK) {

@@ -4,7 +4,8 @@
 
 FOLDER has the embeddings of the sample's texts, one row per text, as NumPy arrays: train.npy,
 test.npy and names.npy, of `text_train`, `text_test` and `label_names`. The time to compute them is
-not part of the tables.
+not part of the tables. `--only features` replaces the section on embeddings as features, and
+`--rows` is the number of training rows of that section.
 """
 
 import argparse
@@ -113,17 +114,109 @@ def by_weight(data, dense):
     return lines
 
 
+def feature_matrices(folder, n_rows):
+    """Return the training and test matrices with embeddings as features, and the labels of rows.
+
+    The embeddings are halved, as PECOS does.
+    """
+    data, plain, _ = matrices(folder)
+    kinds = {}
+    halved = {name: 0.5 * np.load(folder / f"{name}.npy") for name in ("train", "test")}
+    halved["train"] = halved["train"][:n_rows]
+    plain["train"] = plain["train"][:n_rows]
+    parts = {name: sp.csr_matrix(E, dtype=np.float32) for name, E in halved.items()}
+    kinds["tf-idf and embeddings"] = {
+        name: sp.hstack([plain[name], E], format="csr") for name, E in parts.items()
+    }
+    kinds["embeddings only"] = parts
+    return data, kinds, halved["train"].shape[1]
+
+
+def as_features(folder, n_rows):
+    """Return the lines of the table of embeddings as features, dense and as sparse columns."""
+    data, kinds, n_dense = feature_matrices(folder, n_rows)
+    Y = data.Y_train[:n_rows]
+    lines = [
+        "| X | weights | fit, CPU s | rank, CPU µs per row | one row, µs | P@1 | P@3 | P@5 | MB |",
+        "| --- | --- " + "| ---: " * 7 + "|",
+    ]
+    for kind, parts in kinds.items():
+        ways = {
+            "sparse": {"dense_columns": 0},
+            "dense": {"dense_columns": n_dense},
+            "dense, float16": {"dense_columns": n_dense, "weight_dtype": "float16"},
+        }
+        found = {way: [] for way in ways}
+        for seed in SEEDS:  # interleaved, so that other processes affect all ways alike
+            for way, params in ways.items():
+                found[way].append(_measure(parts, Y, data.Y_test, seed, params))
+        medians = {way: np.median(values, axis=0) for way, values in found.items()}
+        for way, values in medians.items():
+            seconds, us, one, p1, p3, p5, mb = values
+            ratios = medians["sparse"] / values
+            speed = [
+                f"{value:.{digits}f} ({ratio:.1f}x)"
+                for value, digits, ratio in zip((seconds, us, one), (1, 0, 0), ratios, strict=False)
+            ]
+            cells = [kind, way, *speed, f"{p1:.1f}", f"{p3:.1f}", f"{p5:.1f}", f"{mb:.1f}"]
+            lines.append(f"| {' | '.join(cells)} |")
+            print(lines[-1], flush=True)
+    return lines
+
+
+def _measure(parts, Y, Y_test, seed, params):
+    """Return the CPU seconds of fit, CPU microseconds per row, precisions and megabytes."""
+    clf = XRLinearClassifier(
+        dense_use="features",
+        n_neighbors=None,
+        prune_threshold=0.03,
+        random_state=seed,
+        n_jobs=1,
+        **params,
+    )
+    start = time.process_time()
+    clf.fit(parts["train"], Y)
+    seconds = time.process_time() - start
+    clf.rank(parts["test"][:100], 5)
+    p, us = precisions(clf, parts["test"], Y_test)
+    rows = [parts["test"][i] for i in range(500)]
+    start = time.process_time()
+    for row in rows:
+        clf.rank(row, 5)
+    one = 1e6 * (time.process_time() - start) / len(rows)
+    return seconds, us, one, *p, clf._fitted.rankers[0].nbytes / 1e6
+
+
+def _with_section(text, title, lines):
+    """Return a page with the table of a section replaced. The text around the table stays."""
+    parts = text.split("\n## ")
+    for i, part in enumerate(parts):
+        if not part.startswith(title):
+            continue
+        kept = part.rstrip("\n").split("\n")
+        rows = [number for number, line in enumerate(kept) if line.startswith("|")]
+        kept[rows[0] : rows[-1] + 1] = lines
+        parts[i] = "\n".join(kept) + "\n"
+    return "\n## ".join(parts)
+
+
 def main():
     """Measure, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--embeddings", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "EMBEDDINGS.md")
+    parser.add_argument("--only", choices=["neighbors", "features"])
+    parser.add_argument("--rows", type=int, default=None)
     options = parser.parse_args()
-    data, plain, dense = matrices(options.embeddings)
-    text = options.out.read_text().split("\n## ")[0].rstrip("\n")
-    text += "\n\n## Settings\n\n" + "\n".join(compare(data, plain, dense))
-    text += "\n\n## Weight of the dense neighbors\n\n" + "\n".join(by_weight(data, dense))
-    options.out.write_text(text + "\n")
+    text = options.out.read_text()
+    if options.only != "features":
+        data, plain, dense = matrices(options.embeddings)
+        text = _with_section(text, "Settings", compare(data, plain, dense))
+        text = _with_section(text, "Weight of the dense neighbors", by_weight(data, dense))
+    if options.only != "neighbors":
+        lines = as_features(options.embeddings, options.rows)
+        text = _with_section(text, "Embeddings as features", lines)
+    options.out.write_text(text)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Compiled layers: the rankers of one level of the tree, as arrays in the format of the search."""
 
+import numbers
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
@@ -7,7 +8,19 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from ._arrays import AppendableArray, indptr_of
-from ._library import BYTE, FLOAT, INT, LONG, check, check_array, check_offsets, ffi, lib, pointer
+from ._library import (
+    BYTE,
+    FLOAT,
+    INT,
+    LONG,
+    MAX_INT,
+    check,
+    check_array,
+    check_offsets,
+    ffi,
+    lib,
+    pointer,
+)
 
 CHUNK_WIDTH = lib.SKX_CHUNK_WIDTH
 
@@ -17,8 +30,15 @@ WEIGHT_DTYPES = {"float32": lib.SKX_FLOAT32, "float16": lib.SKX_FLOAT16}
 #: The largest finite float16.
 _MAX_FLOAT16 = 65504.0
 
+#: Number of children of a panel of dense weights.
+_PANEL = lib.SKX_PANEL
+
 #: One slot of the index of a chunk: skx_slot in the C header.
 SLOT = np.dtype([("bits", "<u8"), ("base", "<u4"), ("key", "<u4")])
+
+
+#: The dense weights of a chunk without dense features.
+_NO_BYTES = np.empty(0, dtype=BYTE)
 
 
 class SiblingWeights(NamedTuple):
@@ -34,6 +54,9 @@ class SiblingWeights(NamedTuple):
     values : ndarray of float32
         The weights of child c are ``values[col_ptr[c]:col_ptr[c + 1]]``.
     bias : ndarray of float32, shape (n_children,)
+    dense : ndarray of float32, shape (n_children, n_dense), optional
+        The weights of the dense features, which are the last ones of the model. They are not in
+        `features`.
     """
 
     features: np.ndarray
@@ -41,6 +64,12 @@ class SiblingWeights(NamedTuple):
     entries: np.ndarray
     values: np.ndarray
     bias: np.ndarray
+    dense: np.ndarray | None = None
+
+    @property
+    def n_dense(self) -> int:
+        """Number of dense features."""
+        return 0 if self.dense is None else self.dense.shape[1]
 
 
 class Chunk(NamedTuple):
@@ -50,6 +79,8 @@ class Chunk(NamedTuple):
     payload: np.ndarray
     bias: np.ndarray
     weight_dtype: str
+    n_dense: int = 0
+    dense: np.ndarray = _NO_BYTES
 
 
 def compile_chunk(columns: SiblingWeights, n_features: int, weight_dtype: str = "float32") -> Chunk:
@@ -62,6 +93,8 @@ def compile_chunk(columns: SiblingWeights, n_features: int, weight_dtype: str = 
     """
     if weight_dtype == "float16":
         _check_float16(columns.values)
+        _check_float16(columns.dense)
+    n_features -= columns.n_dense
     n_siblings = len(columns.col_ptr) - 1
     struct = ffi.new(
         "skx_sibling_weights *",
@@ -95,10 +128,41 @@ def compile_chunk(columns: SiblingWeights, n_features: int, weight_dtype: str = 
             pointer(payload, BYTE),
         )
     )
-    return Chunk(index, payload, columns.bias, weight_dtype)
+    dense = _NO_BYTES if columns.dense is None else _panels(columns.dense, weight_dtype)
+    return Chunk(index, payload, columns.bias, weight_dtype, columns.n_dense, dense)
 
 
-def _check_float16(values: np.ndarray) -> None:
+def _padded(n: np.ndarray) -> np.ndarray:
+    """Return numbers of children, rounded up to those that a panel has room for."""
+    return (n + 3) // 4 * 4
+
+
+def _panels(dense: np.ndarray, weight_dtype: str) -> np.ndarray:
+    """Return the weights of dense features in the format of a chunk."""
+    n_children, n_dense = dense.shape
+    padded = np.zeros((_padded(n_children), n_dense), dtype=weight_dtype)
+    padded[:n_children] = dense
+    panels = [padded[c : c + _PANEL].T.ravel() for c in range(0, len(padded), _PANEL)]
+    return np.concatenate(panels).view(BYTE)
+
+
+def _from_panels(chunk: Chunk) -> np.ndarray | None:
+    """Undo `_panels`."""
+    if chunk.n_dense == 0:
+        return None
+    n_children = len(chunk.bias)
+    values = chunk.dense.view(chunk.weight_dtype).astype(FLOAT)
+    n_padded = _padded(n_children)
+    dense = np.empty((n_padded, chunk.n_dense), dtype=FLOAT)
+    for c in range(0, n_padded, _PANEL):
+        panel = values[c * chunk.n_dense : (c + _PANEL) * chunk.n_dense]
+        dense[c : c + _PANEL] = panel.reshape(chunk.n_dense, -1).T
+    return dense[:n_children]
+
+
+def _check_float16(values: np.ndarray | None) -> None:
+    if values is None:
+        return
     largest = np.abs(values).max(initial=0)
     if largest > _MAX_FLOAT16:
         raise ValueError(
@@ -108,7 +172,7 @@ def _check_float16(values: np.ndarray) -> None:
 
 
 def read_chunk(chunk: Chunk, n_features: int, threshold: float = 0.0) -> SiblingWeights:
-    """Return the weights of a chunk, without those below a threshold.
+    """Return the weights of a chunk, without those below a threshold. Dense ones all stay.
 
     Raises
     ------
@@ -132,9 +196,10 @@ def read_chunk(chunk: Chunk, n_features: int, threshold: float = 0.0) -> Sibling
             pointer(values, FLOAT),
             ffi.NULL,
             0,
+            ffi.NULL,
         ],
     )
-    check(lib.skx_chunk_read(struct, n_features, threshold, out))
+    check(lib.skx_chunk_read(struct, n_features - chunk.n_dense, threshold, out))
     kept = col_ptr[-1]
     return SiblingWeights(
         features[: out.n_features].copy(),
@@ -142,6 +207,7 @@ def read_chunk(chunk: Chunk, n_features: int, threshold: float = 0.0) -> Sibling
         entries[:kept].copy(),
         values[:kept].copy(),
         chunk.bias,
+        _from_panels(chunk),
     )
 
 
@@ -163,6 +229,9 @@ def divide_into_chunks(weights: Sequence[SiblingWeights]) -> list[SiblingWeights
     pointers = indptr_of(np.concatenate([np.diff(part.col_ptr) for part in weights]))
     values = np.concatenate([part.values for part in weights])
     bias = np.concatenate([part.bias for part in weights])
+    dense = None
+    if weights[0].dense is not None:
+        dense = np.concatenate([part.dense for part in weights])
     groups = []
     for first in range(0, len(bias), CHUNK_WIDTH):
         col_ptr = pointers[first : first + CHUNK_WIDTH + 1]
@@ -174,13 +243,14 @@ def divide_into_chunks(weights: Sequence[SiblingWeights]) -> list[SiblingWeights
                 entries[part],
                 values[part],
                 bias[first : first + CHUNK_WIDTH],
+                None if dense is None else dense[first : first + CHUNK_WIDTH],
             )
         )
     return groups
 
 
 def prune_chunk(chunk: Chunk, n_features: int, threshold: float) -> Chunk:
-    """Drop the weights below a threshold. Biases stay.
+    """Drop the weights below a threshold. Biases and dense weights stay.
 
     Raises
     ------
@@ -195,7 +265,7 @@ def prune_chunk(chunk: Chunk, n_features: int, threshold: float) -> Chunk:
     check(
         lib.skx_chunk_prune(
             struct,
-            n_features,
+            n_features - chunk.n_dense,
             threshold,
             n_slots,
             n_bytes,
@@ -224,7 +294,8 @@ def _checked_chunk(chunk: Chunk, n_features: int) -> tuple[Any, int, int]:
     )
     n_weights = ffi.new("int64_t *")
     n_rows = ffi.new("int64_t *")
-    if lib.skx_chunk_check(struct, n_features, n_weights, n_rows) != lib.SKX_OK:
+    n_sparse = n_features - chunk.n_dense
+    if lib.skx_chunk_check(struct, n_sparse, n_weights, n_rows) != lib.SKX_OK:
         raise ValueError("the saved model is damaged: weights are malformed")
     return struct, n_weights[0], n_rows[0]
 
@@ -250,6 +321,10 @@ class Layer:
     checksums : dict of str to int
         The expected CRC-32 of each mapped array that was not read yet. It is checked when such an
         array is copied.
+    n_dense : int
+        Number of dense features, the last ones of the model.
+    dense : ndarray of uint8
+        Weights of the dense features, chunk by chunk.
     """
 
     child_ptr: np.ndarray
@@ -261,6 +336,8 @@ class Layer:
     bias: np.ndarray
     weight_dtype: str = "float32"
     checksums: dict[str, int] = field(default_factory=dict)
+    n_dense: int = 0
+    dense: np.ndarray = field(default_factory=lambda: _NO_BYTES)
 
     DTYPES: ClassVar[dict[str, np.dtype]] = {
         "child_ptr": LONG,
@@ -272,8 +349,12 @@ class Layer:
         "bias": FLOAT,
     }
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_dense_ptr"}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update({"checksums": {}, **state})  # missing in pickles of earlier releases
+        missing = {"checksums": {}, "n_dense": 0, "dense": _NO_BYTES}  # in earlier pickles
+        vars(self).update({**missing, **state})
         self.check_pointers()
 
     @classmethod
@@ -282,9 +363,13 @@ class Layer:
         index = AppendableArray(SLOT)
         payload = AppendableArray(BYTE)
         bias = AppendableArray(FLOAT)
+        dense = AppendableArray(BYTE)
         weight_dtype = "float32"
+        n_dense = 0
         for chunk in chunks:
             weight_dtype = chunk.weight_dtype
+            n_dense = chunk.n_dense
+            dense.append(chunk.dense)
             index.append(chunk.index)
             payload.append(chunk.payload)
             bias.append(chunk.bias)
@@ -297,6 +382,8 @@ class Layer:
             payload=payload.take(),
             bias=bias.take(),
             weight_dtype=weight_dtype,
+            n_dense=n_dense,
+            dense=dense.take(),
         )
 
     @property
@@ -304,10 +391,36 @@ class Layer:
         """Number of chunks."""
         return len(self.index_ptr) - 1
 
+    @classmethod
+    def dtypes(cls, n_dense: int) -> dict[str, np.dtype]:
+        """Return the dtypes of the arrays of a layer with some number of dense features."""
+        return {**cls.DTYPES, "dense": BYTE} if n_dense else cls.DTYPES
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All arrays that are saved, by name."""
+        return {name: getattr(self, name) for name in self.dtypes(self.n_dense)}
+
     @property
     def nbytes(self) -> int:
         """Bytes in all arrays."""
-        return sum(getattr(self, name).nbytes for name in self.DTYPES)
+        return sum(array.nbytes for array in self.arrays.values())
+
+    @property
+    def dense_ptr(self) -> np.ndarray:
+        """The part of each chunk in `dense`, in bytes, as pointers of int64."""
+        found = vars(self).get("_dense_ptr")
+        if found is None:
+            found = self._make_dense_ptr()
+            vars(self)["_dense_ptr"] = found
+        return found
+
+    def _make_dense_ptr(self) -> np.ndarray:
+        n_chunks = np.diff(self.chunk_ptr)
+        node = np.repeat(np.arange(len(n_chunks)), n_chunks)
+        before = CHUNK_WIDTH * (np.arange(self.n_chunks) - self.chunk_ptr[:-1][node])
+        widths = np.minimum(np.diff(self.child_ptr)[node] - before, CHUNK_WIDTH)
+        return indptr_of(_padded(widths) * (self.n_dense * WEIGHT_DTYPES[self.weight_dtype]))
 
     def children_of_chunk(self, c: int) -> tuple[int, int]:
         """Return the range (begin, end) of the children of chunk c."""
@@ -323,6 +436,8 @@ class Layer:
             self.payload[self.payload_ptr[c] : self.payload_ptr[c + 1]],
             self.bias[begin:end],
             self.weight_dtype,
+            self.n_dense,
+            self.dense[self.dense_ptr[c] : self.dense_ptr[c + 1]] if self.n_dense else _NO_BYTES,
         )
 
     def columns(self, c: int, n_features: int, threshold: float = 0.0) -> SiblingWeights:
@@ -330,7 +445,7 @@ class Layer:
         return read_chunk(self.chunk(c), n_features, threshold)
 
     def child(self, child: int, n_features: int) -> SiblingWeights:
-        """Return the weights of one child, as SiblingWeights of one column.
+        """Return the weights of one child, as SiblingWeights of one column without dense features.
 
         Raises
         ------
@@ -343,11 +458,16 @@ class Layer:
         column = child - self.children_of_chunk(c)[0]
         part = slice(columns.col_ptr[column], columns.col_ptr[column + 1])
         features = columns.features[columns.entries[part]]
+        values = columns.values[part]
+        if columns.dense is not None:
+            which = np.flatnonzero(columns.dense[column]).astype(INT)
+            features = np.concatenate((features, which + INT.type(n_features - self.n_dense)))
+            values = np.concatenate((values, columns.dense[column, which]))
         return SiblingWeights(
             features,
             np.array([0, len(features)], dtype=LONG),
             np.arange(len(features), dtype=INT),
-            columns.values[part],
+            values,
             self.bias[child : child + 1],
         )
 
@@ -355,6 +475,8 @@ class Layer:
         self, n_features: int, threshold: float, bias_scale: float, weight_dtype: str = "float32"
     ) -> "Layer":
         """Return the layer without weights below a threshold, with weights of the given dtype.
+
+        The weights of dense features all stay.
 
         A bias is dropped if its weight, which is the bias divided by ``bias_scale``, is below the
         threshold.
@@ -374,6 +496,11 @@ class Layer:
     def check(self, n_features: int) -> None:
         """Raise a ValueError if an array has another dtype, or the layer is malformed."""
         self.check_pointers()
+        if not 0 <= self.n_dense <= n_features:
+            raise ValueError(f"the layer has {self.n_dense} dense features of {n_features}")
+        if not np.isfinite(self.dense.view(self.weight_dtype)).all():
+            raise ValueError("the layer's dense weights contain NaN or infinity")
+        n_features -= self.n_dense
         where = ffi.new("int64_t *")
         view = LayerView(self)
         n_slots = len(self.index)
@@ -391,7 +518,7 @@ class Layer:
         ValueError
             If an array has another dtype, or pointers contradict each other.
         """
-        for name, dtype in self.DTYPES.items():
+        for name, dtype in self.dtypes(True).items():
             check_array(getattr(self, name), dtype, name)
         if self.weight_dtype not in WEIGHT_DTYPES:
             raise ValueError(f"weight_dtype is {self.weight_dtype!r:.80}")
@@ -406,6 +533,12 @@ class Layer:
         chunk_ptr = chunk_pointers(self.child_ptr)
         if chunk_ptr[-1] != self.n_chunks or not np.array_equal(self.chunk_ptr, chunk_ptr):
             raise ValueError("the layer's chunk_ptr does not give every node its chunks")
+        if not isinstance(self.n_dense, numbers.Integral) or not 0 <= self.n_dense <= MAX_INT:
+            raise ValueError(f"the layer's n_dense is {self.n_dense!r:.80}")
+        # A product of int64 numbers could overflow.
+        n_values = int(_padded(np.diff(self.child_ptr)).sum()) * int(self.n_dense)
+        if len(self.dense) != n_values * WEIGHT_DTYPES[self.weight_dtype]:
+            raise ValueError("the layer's dense weights have another length than its children ask")
 
 
 class LayerView:
@@ -420,6 +553,8 @@ class LayerView:
             pointer(layer.index, SLOT, "skx_slot[]"),
             pointer(layer.payload, BYTE),
             pointer(layer.bias, FLOAT),
+            pointer(layer.dense_ptr, LONG) if layer.n_dense else ffi.NULL,
+            pointer(layer.dense, BYTE),
         ]
         self.struct = ffi.new(
             "skx_layer *",

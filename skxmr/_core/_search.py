@@ -80,7 +80,15 @@ class ModelView:
         self._slot_label = pointer(slot_label, INT)
         self.struct = ffi.new(
             "skx_model *",
-            [n_features, len(layers), self._array, self._slot_label, n_labels, max_copies],
+            [
+                n_features,
+                len(layers),
+                self._array,
+                self._slot_label,
+                n_labels,
+                max_copies,
+                layers[0].n_dense,
+            ],
         )
 
 

@@ -30,6 +30,8 @@ class TrainParams(NamedTuple):
     tol: float
     max_iter: int
     threshold: float
+    #: Number of last features with dense weights.
+    n_dense: int = 0
 
 
 class NodeExamples(NamedTuple):
@@ -84,6 +86,7 @@ def train_columns(
         The largest number of passes of the solver.
     """
     width = len(problem.positive_ptr) - 1
+    n_dense = params.n_dense
     bound = _feature_bound(view, source[problem.examples])
     capacity = max(16 * bound, min(width * bound, _SCRATCH_WEIGHTS))
     features = np.empty(bound, dtype=INT)
@@ -99,6 +102,7 @@ def train_columns(
         begin = done[0]
         col_ptr = np.empty(width - begin + 1, dtype=LONG)
         bias = np.empty(width - begin, dtype=FLOAT)
+        dense = np.empty((width - begin, n_dense), dtype=FLOAT) if n_dense else None
         out = ffi.new(
             "skx_weight_buffers *",
             [
@@ -110,6 +114,7 @@ def train_columns(
                 pointer(values, FLOAT),
                 pointer(bias, FLOAT),
                 0,
+                ffi.NULL if dense is None else pointer(dense.reshape(-1), FLOAT),
             ],
         )
         check(
@@ -121,7 +126,8 @@ def train_columns(
         )
         n = done[0] - begin
         used = col_ptr[n]
-        parts.append((col_ptr[: n + 1], entries[:used].copy(), values[:used].copy(), bias[:n]))
+        weights = (entries[:used].copy(), values[:used].copy(), bias[:n])
+        parts.append((col_ptr[: n + 1], *weights, None if dense is None else dense[:n]))
         n_iter = max(n_iter, passes[0])
     return _join_parts(features[: out.n_features].copy(), parts), n_iter
 
@@ -159,6 +165,7 @@ def _params_struct(params: TrainParams, seed: int) -> Any:
             params.threshold,
             seed,
             cancel_pointer(),
+            params.n_dense,
         ],
     )
 
@@ -169,4 +176,5 @@ def _join_parts(features: np.ndarray, parts: list[tuple[np.ndarray, ...]]) -> Si
         return SiblingWeights(features, *parts[0])
     counts = np.concatenate([np.diff(part[0]) for part in parts])
     entries, values, bias = (np.concatenate([part[i] for part in parts]) for i in (1, 2, 3))
-    return SiblingWeights(features, indptr_of(counts), entries, values, bias)
+    dense = None if parts[0][4] is None else np.concatenate([part[4] for part in parts])
+    return SiblingWeights(features, indptr_of(counts), entries, values, bias, dense)

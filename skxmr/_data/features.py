@@ -52,6 +52,11 @@ class DenseColumns(NamedTuple):
         return self.n_sparse if self.n_dense and self.use == "neighbors" else self.n_features
 
     @property
+    def n_dense_in_trees(self):
+        """Number of dense columns that the trees and rankers use. They are the last ones."""
+        return 0 if self.use == "neighbors" else self.n_dense
+
+    @property
     def are_embeddings(self):
         """Whether neighbors are found by the dense columns, apart from the others."""
         return self.n_dense > 0 and self.use != "features"

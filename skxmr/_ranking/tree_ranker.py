@@ -81,10 +81,14 @@ class TreeRanker(CView, Ranker):
         n_nodes = [len(layer.child_ptr) - 1 for layer in self.layers]
         if [*n_nodes, len(self.slot_label)] != [1, *self.widths]:
             raise ValueError("the sizes of the model's levels contradict each other")
+        if {layer.n_dense for layer in self.layers} != {self.n_dense}:
+            raise ValueError("the levels of the model have different numbers of dense features")
         for name in ("n_labels", "n_features", "max_copies"):
             value = getattr(self, name)
             if not isinstance(value, numbers.Integral) or not 1 <= value <= MAX_INT:
                 raise ValueError(f"the model's {name} is {value!r:.80}")
+        if self.n_dense > self.n_features:
+            raise ValueError(f"the model has {self.n_dense} dense features of {self.n_features}")
 
     def __getstate__(self):
         state = super().__getstate__()
@@ -112,6 +116,11 @@ class TreeRanker(CView, Ranker):
             by_label[labels] = slots
             return indptr_of(counts), by_label[counts > 0]
         return indptr_of(counts), slots[np.argsort(labels, kind="stable")]
+
+    @property
+    def n_dense(self) -> int:
+        """Number of last features whose weights are stored as a dense block."""
+        return self.layers[0].n_dense if self.layers else 0
 
     @property
     def trees(self) -> tuple:

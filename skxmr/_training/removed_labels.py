@@ -84,4 +84,5 @@ def _columns_of(weights, kept):
         entries.astype(np.int32),
         weights.values[which],
         weights.bias[kept],
+        None if weights.dense is None else weights.dense[kept],
     )

@@ -36,8 +36,11 @@ FORMAT = "skxmr model"
 #: parameter needs a new version.
 VERSION = 6
 
-#: Latest version of the format. Models with dense columns, or parameters of them, have it.
-LATEST = 7
+#: Version of models with dense columns, or parameters of them.
+DENSE_COLUMNS = 7
+
+#: Latest version of the format. Models with dense weights have it.
+LATEST = 8
 
 #: Oldest version that is read. Manifests of version 4 have no checksum and may lack parameters.
 _OLDEST = 4

@@ -76,8 +76,9 @@ class XRLinearClassifier(ExtensibleRanking):
     max_iter : int, default=100
         Maximum number of passes of the solver over the rows of a node.
     prune_threshold : float, default=0.1
-        Weights with a smaller absolute value are removed after training. Takes effect in fit. With
-        `memory`, a fit with another threshold does not train again.
+        Weights with a smaller absolute value are removed after training, except those of dense
+        columns. Takes effect in fit. With `memory`, a fit with another threshold does not train
+        again.
     weight_dtype : {"float32", "float16"}, default="float32"
         Type of the stored weights. Half precision takes a fifth to a third less memory. The
         ranking differs only for labels whose scores are nearly equal. Takes effect in fit, as
@@ -127,8 +128,9 @@ class XRLinearClassifier(ExtensibleRanking):
         What the dense columns are used for. With "neighbors", the training rows with the most
         similar dense columns contribute their labels to the scores, and the tree, the rankers and
         the other neighbors use only the other columns. With "features", the dense columns are used
-        as all other columns are. With "both", they are features of the tree and the rankers, and
-        neighbors are found by them. Ignored without dense columns.
+        as all other columns are, and their weights are stored as a block, without pruning. With
+        "both", they are features of the tree and the rankers, and neighbors are found by them.
+        Ignored without dense columns.
     n_dense_neighbors : int, "auto" or None, default=50
         Number of nearest training rows by the cosine similarity of the dense columns. The model
         then contains the dense columns of all training rows, in one byte per value. With "auto",

@@ -118,7 +118,7 @@ def _learn(classifier, data, targets, n_rows, columns, trainer):
         estimated = estimated_phases(classifier, data.examples, indexer_of(classifier))
     with progress.reporting("fitting", estimated, classifier.verbose):
         chosen = _choose(classifier, data, targets, n_rows, columns, trainer)
-        trained = train_all(classifier, data, columns.n_in_trees, trainer)
+        trained = train_all(classifier, data, columns, trainer)
     classes = targets().classes
     if classes is None:
         classes = np.arange(targets().indicator.shape[1])
@@ -157,7 +157,7 @@ def _choose(classifier, data, targets, n_rows, columns, trainer):
     needs_threshold = is_auto(classifier.threshold) and targets().container != "classes"
     if not (needs_weighting or needs_dense or needs_threshold):
         return chosen
-    train = partial(ranker_of_examples, classifier, data, columns.n_in_trees, trainer)
+    train = partial(ranker_of_examples, classifier, data, columns, trainer)
     what = "nearest neighbors" if needs_weighting or needs_dense else "the threshold"
     with progress.part(f"to tune {what}"):
         held_out = hold_out(data.examples, n_rows, train, columns, data.embedded)

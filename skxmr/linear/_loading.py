@@ -167,7 +167,14 @@ def _read_tree(reader, t, n_features, n_labels):
     weight_dtype = reader.field(spec, "weight_dtype", str)
     if n_levels < 1:
         reader.fail(f"{n_levels} levels")
-    layers = [_read_layer(reader, f"tree.{t}.layer.{i}", weight_dtype) for i in range(n_levels)]
+    n_dense = 0
+    if "n_dense" in spec:
+        n_dense = reader.field(spec, "n_dense", int)
+        if not 1 <= n_dense <= n_features:
+            reader.fail(f"{n_dense} dense features of {n_features}")
+    layers = [
+        _read_layer(reader, f"tree.{t}.layer.{i}", weight_dtype, n_dense) for i in range(n_levels)
+    ]
     slot_label = reader.array(f"tree.{t}.slot_label", np.dtype(np.int32))
     if not (1 <= n_labels <= len(slot_label) and 1 <= max_copies <= len(slot_label)):
         reader.fail(f"{n_labels} labels, {max_copies} copies, {len(slot_label)} slots")
@@ -272,13 +279,13 @@ def _read_embeddings(reader, columns, n_labels):
     return embeddings
 
 
-def _read_layer(reader, prefix, weight_dtype):
+def _read_layer(reader, prefix, weight_dtype, n_dense):
     arrays = {
         name: reader.array(f"{prefix}.{name}", dtype, small=name.endswith("_ptr"))
-        for name, dtype in Layer.DTYPES.items()
+        for name, dtype in Layer.dtypes(n_dense).items()
     }
     checksums = reader.unverified(f"{prefix}.", arrays)
-    layer = Layer(**arrays, weight_dtype=weight_dtype, checksums=checksums)
+    layer = Layer(**arrays, weight_dtype=weight_dtype, checksums=checksums, n_dense=n_dense)
     layer.check_pointers()
     return layer
 

@@ -201,8 +201,8 @@ def _found_by_indexer(classifier, positives, targets, placement):
 
 def _extend(classifier, t, random_state, examples, positives, targets, found, placement):
     """Give the new labels to tree t; return the tree, its ranker and the number of passes."""
-    params = train_params(classifier, classifier.prune_threshold)
     ranker = classifier._fitted.rankers[t]
+    params = train_params(classifier, classifier.prune_threshold, ranker.n_dense)
     tree = classifier._fitted.trees[t]
     if found is None:
         found = assign_by_search(

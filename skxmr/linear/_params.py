@@ -192,8 +192,11 @@ def is_auto(value):
     return isinstance(value, str) and value == "auto"
 
 
-def train_params(classifier, threshold):
-    """Return the parameters of the solver. Weights below the threshold are not kept."""
+def train_params(classifier, threshold, n_dense):
+    """Return the parameters of the solver.
+
+    Weights below the threshold are not kept, except those of the n_dense last features.
+    """
     # One type per number: a memory tells 1 from 1.0.
     return TrainParams(
         classifier.loss,
@@ -202,6 +205,7 @@ def train_params(classifier, threshold):
         float(classifier.tol),
         int(classifier.max_iter),
         float(threshold),
+        n_dense,
     )
 
 

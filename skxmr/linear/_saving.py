@@ -6,9 +6,8 @@ import warnings
 
 import numpy as np
 
-from .._core import Layer
 from .._saving.labels import pack_labels
-from .._utils.folder import LATEST, VERSION
+from .._utils.folder import DENSE_COLUMNS, LATEST, VERSION
 from ..indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from ..tree import LabelTree
 from ._params import check_params
@@ -22,7 +21,7 @@ KEYS = frozenset(
     "trees neighbors has_neighbor_rows n_rows_given threshold classes feature_names "
     "dense_columns dense_use dense_neighbors has_embeddings n_embedded_given".split()
 )
-TREE_KEYS = frozenset(["n_levels", "max_copies", "weight_dtype"])
+TREE_KEYS = frozenset(["n_levels", "max_copies", "weight_dtype", "n_dense"])
 
 #: Parameters that are missing where all of them have their defaults and no column is dense.
 DENSE_PARAMETERS = (
@@ -137,7 +136,7 @@ def _pack_dense_columns(arrays, checksums, estimator, params):
     if embeddings is not None:
         _pack_rows(arrays, checksums, embeddings, embedding_file)
     return {
-        "version": LATEST,
+        "version": LATEST if any(ranker.n_dense for ranker in fitted.rankers) else DENSE_COLUMNS,
         "dense_columns": int(fitted.n_dense_columns),
         "dense_use": estimator.dense_use if fitted.columns is None else fitted.columns.use,
         "dense_neighbors": None if embeddings is None else list(fitted.dense_weighting),
@@ -152,13 +151,14 @@ def _pack_tree(arrays, checksums, t, ranker):
     checksums |= {f"tree.{t}.{name}": crc for name, crc in ranker.checksums.items()}
     for level, layer in enumerate(ranker.layers):
         prefix = f"tree.{t}.layer.{level}"
-        arrays |= {f"{prefix}.{name}": getattr(layer, name) for name in Layer.DTYPES}
+        arrays |= {f"{prefix}.{name}": array for name, array in layer.arrays.items()}
         checksums |= {f"{prefix}.{name}": crc for name, crc in layer.checksums.items()}
-    return {
+    spec = {
         "n_levels": len(ranker.layers),
         "max_copies": int(ranker.max_copies),
         "weight_dtype": ranker.layers[0].weight_dtype,
     }
+    return {**spec, "n_dense": int(ranker.n_dense)} if ranker.n_dense else spec
 
 
 def _pack_indexer(arrays, tree, first):

@@ -20,27 +20,28 @@ def indexer_of(classifier):
     return DEFAULT_INDEXER if classifier.indexer is None else classifier.indexer
 
 
-def train_all(classifier, data, n_features, trainer):
+def train_all(classifier, data, columns, trainer):
     """Train every tree."""
     n_trees = int(classifier.n_trees)
     seeds = tree_seeds(classifier.random_state, n_trees)
     if n_trees == 1:
-        return [train_tree(classifier, data, n_features, trainer, seeds[0])]
+        return [train_tree(classifier, data, columns, trainer, seeds[0])]
     trained = []
     for t, seed in enumerate(seeds):
         with progress.part(tree_name(t, n_trees)):
-            trained.append(train_tree(classifier, data, n_features, trainer, seed))
+            trained.append(train_tree(classifier, data, columns, trainer, seed))
     return trained
 
 
-def ranker_of_examples(classifier, data, n_features, trainer, examples):
+def ranker_of_examples(classifier, data, columns, trainer, examples):
     """Train one tree on some of the examples, and return its ranker."""
     part = TrainingData(partial(data.with_examples, examples))
     seed = classifier.random_state
-    return train_tree(classifier, part, n_features, trainer, seed).ranker(n_features)
+    trained = train_tree(classifier, part, columns, trainer, seed)
+    return trained.ranker(columns.n_in_trees)
 
 
-def train_tree(classifier, data, n_features, trainer, random_state):
+def train_tree(classifier, data, columns, trainer, random_state):
     """Train one tree, disentangle its labels if that is asked for, and prune its weights."""
     has_memory = classifier.memory is not None
     needs_search = needs_matcher(classifier.negative_sampling)
@@ -48,7 +49,7 @@ def train_tree(classifier, data, n_features, trainer, random_state):
     weight_dtype = "float32" if has_memory or needs_search else classifier.weight_dtype
     options = TrainingOptions(
         classifier.label_embedding,
-        train_params(classifier, threshold),
+        train_params(classifier, threshold, columns.n_dense_in_trees),
         sampling_of(classifier.negative_sampling, classifier.training_beam_width),
         weight_dtype,
         random_state,
@@ -73,7 +74,10 @@ def train_tree(classifier, data, n_features, trainer, random_state):
         return trained
     pruned = [
         layer.prune(
-            n_features, classifier.prune_threshold, classifier.bias, classifier.weight_dtype
+            columns.n_in_trees,
+            classifier.prune_threshold,
+            classifier.bias,
+            classifier.weight_dtype,
         )
         for layer in trained.layers
     ]

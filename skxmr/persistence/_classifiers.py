@@ -4,7 +4,7 @@ import numpy as np
 
 from .._saving.kinds import EstimatorKind, Kind, register
 from .._utils.estimators import snapshot
-from .._utils.folder import LATEST
+from .._utils.folder import DENSE_COLUMNS
 from ..indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from ..linear import XRLinearClassifier
 from ..linear._loading import read_classifier
@@ -33,7 +33,7 @@ class ClassifierKind(Kind):
         if "_fitted" not in vars(model):
             params = part.params(model)
             defaults = XRLinearClassifier().get_params(deep=False)
-            later = {} if without_dense_defaults(params, defaults) else {"version": LATEST}
+            later = {} if without_dense_defaults(params, defaults) else {"version": DENSE_COLUMNS}
             return {"params": params, "fitted": False, **later}
         indexer = model.indexer
         is_separate = getattr(indexer, "vectorizer", None) is not None

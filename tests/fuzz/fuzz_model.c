@@ -145,7 +145,7 @@ static void prune_chunk(const skx_chunk *chunk, int64_t n_features, float thresh
     float *values = own(&in, (size_t)weights * 4);
     skx_slot *index = own(&in, (size_t)chunk->n_slots * sizeof *index);
     uint8_t *payload = own(&in, (size_t)chunk->n_bytes);
-    skx_weight_buffers out = {rows, weights, features, ptr, entries, values, NULL, 0};
+    skx_weight_buffers out = {rows, weights, features, ptr, entries, values, NULL, 0, NULL};
     int status = skx_chunk_prune(chunk, n_features, threshold, &n_slots, &n_bytes, index, payload);
     if (status != SKX_ECAPACITY && succeeded(status)) {
         CLAIM(skx_chunk_read(chunk, n_features, threshold, &out) == SKX_OK);
@@ -179,8 +179,8 @@ static void copy_chunk(const skx_layer *layer, int64_t c, int64_t width, int64_t
     int32_t *f2 = own(&in, (size_t)rows * 4);
     float *values = own(&in, (size_t)weights * 4), *v2 = own(&in, (size_t)weights * 4);
     int64_t *ptr = own(&in, (size_t)(width + 1) * 8), *p2 = own(&in, (size_t)(width + 1) * 8);
-    skx_weight_buffers out = {rows, weights, features, ptr, entries, values, NULL, 0};
-    skx_weight_buffers again = {rows, weights, f2, p2, e2, v2, NULL, 0};
+    skx_weight_buffers out = {rows, weights, features, ptr, entries, values, NULL, 0, NULL};
+    skx_weight_buffers again = {rows, weights, f2, p2, e2, v2, NULL, 0, NULL};
     CLAIM(skx_chunk_read(&chunk, n_features, 0.0f, &out) == SKX_OK);
     int64_t local = out.n_features;
     skx_sibling_weights columns = {width, local, features, ptr, entries, values};
@@ -354,7 +354,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     int32_t *slot_label = own(&in, (size_t)n_children * sizeof *slot_label);
     for (int64_t s = 0; s < n_children; s++) slot_label[s] = (int8_t)take_byte(&in) + 20;
     if (n_children > 0) damage(&in, slot_label, n_children * 4);
-    skx_model model = {n_features, n_layers, layers, slot_label, take_between(&in, 1, 200), take_between(&in, 1, 3)};
+    skx_model model = {n_features, n_layers, layers, slot_label, take_between(&in, 1, 200), take_between(&in, 1, 3), 0};
     if (made) {
         search(&in, &model);
         search_row(&in, &model);

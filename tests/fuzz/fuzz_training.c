@@ -67,19 +67,22 @@ static void train(input *in, const skx_kernels *kernels, const skx_csr *x)
                                0.1f,
                                take_byte(in) % 2 ? 0.1f : 0.0f,
                                take_byte(in),
-                               &cancel};
+                               &cancel,
+                               node.n_children % 3 == 0 ? x->n_cols / 2 : 0};
     cancel = take_byte(in) == 255;
     int64_t feature_capacity = take_between(in, 0, 70), capacity = take_between(in, 0, 400), done, first = 0;
     int32_t *features = own(in, (size_t)feature_capacity * 4), *entries = own(in, (size_t)capacity * 4);
     float *values = own(in, (size_t)capacity * 4), *bias = own(in, (size_t)node.n_children * 4);
     int64_t *ptr = own(in, (size_t)(node.n_children + 1) * 8);
-    skx_weight_buffers out = {feature_capacity, capacity, features, ptr, entries, values, bias, 0};
+    float *dense = own(in, (size_t)(node.n_children * params.n_dense) * 4);
+    skx_weight_buffers out = {feature_capacity, capacity, features, ptr, entries, values, bias, 0, dense};
     while (first < node.n_children) {
         int status = skx_train_node(kernels, x, &node, &params, first, &out, &done, &n_iter);
         if (status == SKX_ECAPACITY || status == SKX_EFINITE || status == SKX_ECANCELLED || !succeeded(status)) return;
         CLAIM(done > first && done <= node.n_children);
         for (int64_t p = 0; p < ptr[done - first]; p++) CLAIM(isfinite(values[p]) && values[p] != 0.0f);
         for (int64_t c = 0; c < done - first; c++) CLAIM(isfinite(bias[c]));
+        for (int64_t i = 0; i < (done - first) * params.n_dense; i++) CLAIM(isfinite(dense[i]));
         skx_sibling_weights columns = {done - first, out.n_features, features, ptr, entries, values};
         compile(&columns, x->n_cols, take_byte(in) & 1 ? SKX_FLOAT16 : SKX_FLOAT32);
         first = done;

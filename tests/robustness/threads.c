@@ -57,7 +57,7 @@ static skx_layer make_layer(int64_t n_nodes)
         index_ptr[p + 1] = index_ptr[p] + slots;
         payload_ptr[p + 1] = payload_ptr[p] + bytes;
     }
-    return (skx_layer){n_nodes, n_nodes, SKX_FLOAT32, ptr, chunks, index_ptr, payload_ptr, index, payload, bias};
+    return (skx_layer){n_nodes, n_nodes, SKX_FLOAT32, ptr, chunks, index_ptr, payload_ptr, index, payload, bias, NULL, NULL};
 }
 
 static skx_csr make_rows(void)
@@ -115,7 +115,7 @@ int main(void)
     skx_layer layers[2] = {make_layer(1), make_layer(N_CHILDREN)};
     pthread_t threads[N_THREADS];
     for (int32_t i = 0; i < N_SLOTS; i++) slot_label[i] = i;
-    s.model = (skx_model){N_FEATURES, 2, layers, slot_label, N_SLOTS, 1};
+    s.model = (skx_model){N_FEATURES, 2, layers, slot_label, N_SLOTS, 1, 0};
     s.x = make_rows();
     if (skx_kernels_find("", &kernels)) return 2;
     if (skx_rank(kernels, &s.model, &s.x, NULL, NULL, &PARAMS, 0, N_ROWS, s.labels, s.scores)) return 2;

@@ -61,7 +61,8 @@ def without_empty_features(columns):
 def assert_same_columns(a, b):
     for name in SiblingWeights._fields:
         x, y = getattr(a, name), getattr(b, name)
-        assert x.dtype == y.dtype, name
+        assert (x is None) == (y is None), name
+        assert x is None or x.dtype == y.dtype, name
         np.testing.assert_array_equal(x, y, err_msg=name)
 
 

@@ -2,6 +2,7 @@ import os
 import pickle
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -52,9 +53,10 @@ def compute(models, X, positive):
         for name in POST_PROCESSORS
     }
     rows, columns = np.arange(n, dtype=np.int32), {}
-    for loss in ("squared_hinge", "log_loss"):
-        params = TrainParams(loss, 1.0, 1.0, 1e-4, 1000, 0.0)
-        columns[loss], _ = train_columns(view, node_problem(positive), rows, None, params, 1)
+    for loss, n_dense in product(("squared_hinge", "log_loss"), (0, 37)):
+        params = TrainParams(loss, 1.0, 1.0, 1e-4, 1000, 0.0, n_dense)
+        found, _ = train_columns(view, node_problem(positive), rows, None, params, 1)
+        columns[loss, n_dense] = found
     options = {"spherical": False, "max_iter": 50, "seed": 0}
     clusters = {b: kmeans(view, rows, 5, balanced=b, **options)[0] for b in (True, False)}
     scores = {name: scores_of_children(name) for name in POST_PROCESSORS}
@@ -83,6 +85,7 @@ def make_case():
     X = random_csr(rng, 40, 90, density=0.15)
     model = random_model(rng, tree, 90)
     models = {kind: model.compile(kind) for kind in ("float32", "float16")}
+    models |= {f"{kind}, dense": model.compile(kind, n_dense=37) for kind in list(models)}
     return models, X, rng.random((40, 20)) < 0.3
 
 
@@ -151,11 +154,11 @@ def results(request, tmp_path_factory):
     return there[1:], compute(*case)[1:]
 
 
-@pytest.mark.parametrize("weight_dtype", ["float32", "float16"])
+@pytest.mark.parametrize("kind", ["float32", "float16", "float32, dense", "float16, dense"])
 @pytest.mark.parametrize("post_processor", list(POST_PROCESSORS))
-def test_every_instruction_set_ranks_alike(results, post_processor, weight_dtype):
+def test_every_instruction_set_ranks_alike(results, post_processor, kind):
     # To the last bit: the search is compiled without fused multiply-adds.
-    there, here = (result[0][weight_dtype, post_processor] for result in results)
+    there, here = (result[0][kind, post_processor] for result in results)
     np.testing.assert_array_equal(there[0], here[0])
     np.testing.assert_array_equal(there[1], here[1])
 
@@ -188,16 +191,17 @@ def test_scores_are_those_of_the_definition(results, post_processor):
     np.testing.assert_allclose(scores, expected, rtol=3e-5, atol=small)
 
 
+@pytest.mark.parametrize("n_dense", [0, 37])
 @pytest.mark.parametrize("loss", ["squared_hinge", "log_loss"])
-def test_every_instruction_set_trains_to_the_same_optimum(results, loss):
-    there, here = (dense_weights(result[1][loss], 90) for result in results)
+def test_every_instruction_set_trains_to_the_same_optimum(results, loss, n_dense):
+    there, here = (dense_weights(result[1][loss, n_dense], 90) for result in results)
     np.testing.assert_allclose(there, here, atol=1e-3)
     _, X, positive = make_case()
     A, cost = with_constant(X, 1.0), np.full(X.shape[0], 1.0)
     for c, column in enumerate(positive.T):
         sign = np.where(column, 1.0, -1.0)
         best = objective(loss, A, sign, cost, solve(loss, A, sign, cost))[0]
-        w = np.append(there[:, c], results[0][1][loss].bias[c]).astype(np.float64)
+        w = np.append(there[:, c], results[0][1][loss, n_dense].bias[c]).astype(np.float64)
         assert objective(loss, A, sign, cost, w)[0] <= best * (1 + 1e-5)
 
 
