@@ -81,6 +81,8 @@ def make_model(args, system, use, seed):
         objective=SYSTEMS[system][0],
         n_epochs=args.epochs,
         learning_rate=args.learning_rate,
+        frozen_layers=args.frozen_layers,
+        batch_size=args.batch_size,
         pretrained_weight=args.pretrained_weight,
         max_length=args.max_length,
         batch_tokens=args.batch_tokens,
@@ -118,6 +120,7 @@ def measure(args, data, system, use, seed):
             {"steps": len(loss), "first": float(loss[:20].mean()), "last": float(loss[-20:].mean())}
             for loss in getattr(model, "losses_", [[]])[0]
         ],
+        "pretrained_weight": getattr(model, "pretrained_weights_", [None])[0],
         "batch_us": 1e6 * rank / len(new),
         "single_ms": 1e3 * float(np.median(single)),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
@@ -148,6 +151,11 @@ def main():
     path.write_text(json.dumps({**results, "left out": left_out}, indent=1))
 
 
+def weight_or_auto(text):
+    """Return a number, or "auto"."""
+    return text if text == "auto" else float(text)
+
+
 def parse():
     """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -163,7 +171,9 @@ def parse():
     parser.add_argument("--minutes", type=float, default=1e6)
     parser.add_argument("--epochs", type=float, default=1.0)
     parser.add_argument("--learning-rate", type=float, default=5e-5)
-    parser.add_argument("--pretrained-weight", type=float, default=0.8)
+    parser.add_argument("--frozen-layers", type=float, default=0.0)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--pretrained-weight", type=weight_or_auto, default="auto")
     parser.add_argument("--max-length", type=int, default=128)
     parser.add_argument("--batch-tokens", type=int, default=2048)
     parser.add_argument("--jobs", type=int, default=1)
