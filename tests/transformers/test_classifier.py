@@ -229,7 +229,7 @@ def test_the_best_weight_is_taken(folder, monkeypatch, best):
     assert tuple(tried) == held_out.WEIGHTS
     assert classifier.pretrained_weights_ == [best]
     before = read_pair(folder)[0].encoder.layer[0].output.dense.weight
-    moved = (classifier.embedders_[0].transform(NEW) - TransformerEmbedder(folder).transform(NEW))
+    moved = classifier.embedders_[0].transform(NEW) - TransformerEmbedder(folder).transform(NEW)
     assert (np.abs(moved).max() == 0) == (best == 1)
     if best < 1:
         after = classifier.embedders_[0].encoder[0].encoder.layer[0].output.dense.weight
