@@ -29,6 +29,7 @@ from skxmr.transformers import XRTransformerClassifier
 #: Objective of each system, and whether the names of labels are additional training rows.
 SYSTEMS = {
     "linear": (None, False),
+    "linear, names": (None, True),
     "frozen": (None, False),
     "frozen, names": (None, True),
     "XR-Transformer": ("tree", False),
@@ -68,12 +69,14 @@ def some_rows(n, most):
 def make_model(args, system, use, seed):
     """Return the classifier of a system."""
     linear = XRLinearClassifier(
+        max_clusters_per_label=args.clusters,
         dense_use=use,
+        n_dense_neighbors=args.dense_neighbors,
         prune_threshold=THRESHOLDS[use],
         random_state=seed,
         n_jobs=args.jobs,
     )
-    if system == "linear":
+    if system.startswith("linear"):
         return make_pipeline(NGramTfidfVectorizer(), linear)
     return XRTransformerClassifier(
         args.encoder,
@@ -81,6 +84,8 @@ def make_model(args, system, use, seed):
         objective=SYSTEMS[system][0],
         n_epochs=args.epochs,
         learning_rate=args.learning_rate,
+        frozen_layers=args.frozen_layers,
+        batch_size=args.batch_size,
         pretrained_weight=args.pretrained_weight,
         max_length=args.max_length,
         batch_tokens=args.batch_tokens,
@@ -97,7 +102,8 @@ def measure(args, data, system, use, seed):
     texts, Y, new, new_Y, names = data
     model = make_model(args, system, use, seed)
     start = time.perf_counter(), time.process_time()
-    given = {"label_text": names} if SYSTEMS[system][1] else {}
+    argument = "label_examples" if system.startswith("linear") else "label_text"
+    given = {argument: names} if SYSTEMS[system][1] else {}
     model.fit(texts, Y, **given)
     fit = time.perf_counter() - start[0], time.process_time() - start[1]
     start = time.perf_counter()
@@ -118,6 +124,7 @@ def measure(args, data, system, use, seed):
             {"steps": len(loss), "first": float(loss[:20].mean()), "last": float(loss[-20:].mean())}
             for loss in getattr(model, "losses_", [[]])[0]
         ],
+        "pretrained_weight": getattr(model, "pretrained_weights_", [None])[0],
         "batch_us": 1e6 * rank / len(new),
         "single_ms": 1e3 * float(np.median(single)),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
@@ -135,7 +142,7 @@ def main():
     left_out = []
     for seed in range(args.seeds):
         for system in args.systems:
-            for use in USES if system != "linear" else USES[:1]:
+            for use in args.uses if not system.startswith("linear") else USES[:1]:
                 key = f"{args.data}, {len(data[0])} rows, seed {seed}: {system}, {use}"
                 if key in results:
                     continue
@@ -146,6 +153,11 @@ def main():
                 print(key, json.dumps(results[key]), flush=True)
                 path.write_text(json.dumps({**results, "left out": left_out}, indent=1))
     path.write_text(json.dumps({**results, "left out": left_out}, indent=1))
+
+
+def number_or_auto(number):
+    """Return a function that reads a number, or "auto"."""
+    return lambda text: text if text == "auto" else number(text)
 
 
 def parse():
@@ -159,11 +171,21 @@ def parse():
     parser.add_argument("--test-rows", type=int)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--systems", nargs="+", default=list(SYSTEMS), choices=SYSTEMS)
+    parser.add_argument("--uses", nargs="+", default=USES, choices=USES)
+    parser.add_argument("--clusters", type=int, default=1, help="max_clusters_per_label")
+    parser.add_argument(
+        "--dense-neighbors",
+        type=number_or_auto(int),
+        default=50,
+        help="n_dense_neighbors; auto chooses their number, weight and power on held-out rows",
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--minutes", type=float, default=1e6)
     parser.add_argument("--epochs", type=float, default=1.0)
     parser.add_argument("--learning-rate", type=float, default=5e-5)
-    parser.add_argument("--pretrained-weight", type=float, default=0.8)
+    parser.add_argument("--frozen-layers", type=float, default=0.0)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--pretrained-weight", type=number_or_auto(float), default="auto")
     parser.add_argument("--max-length", type=int, default=128)
     parser.add_argument("--batch-tokens", type=int, default=2048)
     parser.add_argument("--jobs", type=int, default=1)

@@ -89,9 +89,15 @@ class XRTransformerClassifier(RankingClassifierMixin, BaseEstimator):
         Number of texts per step.
     freeze_word_embeddings : bool, default=True
         Whether the vectors of the tokens stay as they are. This saves time and memory.
-    pretrained_weight : float in [0, 1], default=0.8
+    frozen_layers : float in [0, 1), default=0.0
+        Share of the layers of the encoder, from the input, that stay as they are, together with
+        all that is below them. Gradients are not computed there: with 0.5, a step takes two thirds
+        of the time.
+    pretrained_weight : float in [0, 1] or "auto", default="auto"
         The weights of the encoder are averaged with those before fine-tuning, which get this weight
-        [3]_. 0 means the fine-tuned weights only.
+        [3]_. 0 means the fine-tuned weights only, and 1 the encoder as it was. "auto" leaves a
+        tenth of the texts, and at most 2,000, out of fine-tuning. It chooses 1, 0.8, 0.6 or 0.4 by
+        the nDCG@5 of `classifier` on them.
     pooling, max_length, prefix, batch_tokens
         As in :class:`TransformerEmbedder`.
     device, dtype
@@ -123,6 +129,9 @@ class XRTransformerClassifier(RankingClassifierMixin, BaseEstimator):
         Whether a row can have several labels.
     n_labels_ : int
         Number of labels.
+    pretrained_weights_ : list of float
+        The weight of the weights before fine-tuning, for each encoder. A weight of 1 means that
+        fine-tuning does not improve the ranking of held-out texts.
     seconds_ : list of list of float
         Training time of these levels, for each encoder.
     vectorizer_ : estimator
@@ -167,7 +176,8 @@ class XRTransformerClassifier(RankingClassifierMixin, BaseEstimator):
         max_grad_norm=1.0,
         batch_size=32,
         freeze_word_embeddings=True,
-        pretrained_weight=0.8,
+        frozen_layers=0.0,
+        pretrained_weight="auto",
         pooling="auto",
         max_length=128,
         prefix="",
@@ -194,6 +204,7 @@ class XRTransformerClassifier(RankingClassifierMixin, BaseEstimator):
         self.max_grad_norm = max_grad_norm
         self.batch_size = batch_size
         self.freeze_word_embeddings = freeze_word_embeddings
+        self.frozen_layers = frozen_layers
         self.pretrained_weight = pretrained_weight
         self.pooling = pooling
         self.max_length = max_length
@@ -248,8 +259,10 @@ class XRTransformerClassifier(RankingClassifierMixin, BaseEstimator):
         vectorizer = NGramTfidfVectorizer() if self.vectorizer is None else clone(self.vectorizer)
         X = sp.csr_matrix(vectorizer.fit_transform(texts), dtype=np.float32)
         self.vectorizer_ = vectorizer
-        self.embedders_, self.losses_, self.seconds_ = fine_tuned_embedders(
-            self, texts, X, y, label_text=label_text, label_names=label_names, seed=seed
+        self.embedders_, self.losses_, self.seconds_, self.pretrained_weights_ = (
+            fine_tuned_embedders(
+                self, texts, X, y, label_text=label_text, label_names=label_names, seed=seed
+            )
         )
         self.classifiers_ = [
             self._final_classifier(embedder, texts, X, y, label_text, label_names, seed)
@@ -473,7 +486,11 @@ def check_params(classifier):
     check_real(classifier.max_grad_norm, "max_grad_norm", 0, above=True)
     check_integer(classifier.batch_size, "batch_size", 1)
     check_boolean(classifier.freeze_word_embeddings, "freeze_word_embeddings")
-    check_real(classifier.pretrained_weight, "pretrained_weight", 0, most=1)
+    check_real(classifier.frozen_layers, "frozen_layers", 0, most=1)
+    if classifier.frozen_layers == 1:
+        raise ValueError("frozen_layers must be below 1, got 1; objective=None trains nothing")
+    if classifier.pretrained_weight != "auto":
+        check_real(classifier.pretrained_weight, "pretrained_weight", 0, most=1)
     check_n_jobs(classifier.n_jobs)
     check_seed(classifier.random_state, "random_state")
     check_integer(classifier.verbose, "verbose", 0)

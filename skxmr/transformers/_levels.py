@@ -34,6 +34,11 @@ class Level(NamedTuple):
         """Number of clusters."""
         return self.relevance.shape[1]
 
+    def rows(self, rows):
+        """Return the level of some of the rows."""
+        candidates = None if self.candidates is None else self.candidates[rows]
+        return Level(self.relevance[rows], candidates)
+
 
 def tree_levels(matcher, X, Y, *, width, max_clusters, n_jobs):
     """Return the levels for the objective "tree", in which rows learn from the beam of a matcher.

@@ -11,6 +11,7 @@ from ._checkpoint import open_checkpoints
 from ._embedder import TransformerEmbedder
 from ._encoder import load_encoder
 from ._finetuning import ClusterStage, FineTuning, NameStage, copied, fine_tune
+from ._held_out import chosen_weight, split
 from ._levels import flat_level, tree_levels
 from ._torch import chosen_device, computes_in_bfloat16
 
@@ -20,7 +21,7 @@ _BLOCK = 1 << 13
 #: Parameters that the fine-tuned weights depend on, besides the texts and the labels.
 _AFFECTING = (
     "objective indexer max_clusters training_beam_width n_epochs learning_rate warmup weight_decay "
-    "max_grad_norm batch_size freeze_word_embeddings pooling max_length prefix dtype"
+    "max_grad_norm batch_size freeze_word_embeddings frozen_layers pooling max_length prefix dtype"
 ).split()
 
 #: Parameters of TransformerEmbedder that have the same name here.
@@ -47,6 +48,8 @@ def fine_tuned_embedders(classifier, texts, X, y, *, label_text, label_names, se
         Fitted.
     losses : list of list of ndarray
     seconds : list of list of float
+    weights : list of float
+        The weight of the weights before fine-tuning, for each encoder.
     """
     encoders = classifier.encoder if isinstance(classifier.encoder, list) else [classifier.encoder]
     # All of them are read before any work.
@@ -54,25 +57,42 @@ def fine_tuned_embedders(classifier, texts, X, y, *, label_text, label_names, se
     n = max(int(classifier.n_encoders), len(encoders))
     if classifier.objective is None:
         nothing = [[] for _ in range(n)]
-        return [embedders[i % len(encoders)] for i in range(n)], nothing, nothing
+        return [embedders[i % len(encoders)] for i in range(n)], nothing, nothing, [1.0] * n
     matcher, Y = _matcher(classifier, X, y, label_names, seed)
     names = _names(classifier, matcher, label_text)
     levels = _levels(classifier, matcher, X, Y)
     _check_epochs(classifier.n_epochs, len(levels))
+    kept, held_out = split(classifier, len(texts), seed)
+    levels = [level if level is None else level.rows(kept) for level in levels]
+    kept_texts = [texts[row] for row in kept]
     tuned = []
     losses = []
     seconds = []
+    weights = []
     for number in range(n):
+        source = embedders[number % len(encoders)]
         with progress.part(f"encoder {number + 1} of {n}" if n > 1 else ""):
-            encoder = load_encoder(encoders[number % len(encoders)])
+            encoder = load_encoder(source.encoder)
             trained, of_levels, times = _fine_tuned(
-                classifier, encoder, texts, Y, levels, names, seed, number
+                classifier, encoder, kept_texts, Y[kept], levels, names, seed, number
             )
-        tuned.append(_embedder(classifier, trained).fit(texts[:1]))
-        tuned[-1].truncated_share_ = embedders[number % len(encoders)].truncated_share_
+
+            def averaged(weight, encoder=encoder, trained=trained, source=source):
+                embedder = source
+                if weight < 1:
+                    pair = _averaged(trained, encoder, weight)
+                    embedder = _embedder(classifier, pair).fit(texts[:1])
+                    embedder.truncated_share_ = source.truncated_share_
+                return embedder
+
+            weight = chosen_weight(
+                classifier, averaged, texts, X, Y, label_text, kept, held_out, seed
+            )
+        tuned.append(averaged(weight))
         losses.append(of_levels)
         seconds.append(times)
-    return tuned, losses, seconds
+        weights.append(weight)
+    return tuned, losses, seconds, weights
 
 
 def _embedder(classifier, encoder):
@@ -136,7 +156,7 @@ def _check_epochs(n_epochs, n_levels):
 
 
 def _fine_tuned(classifier, encoder, texts, Y, levels, names, seed, number):
-    """Fine-tune one encoder; return a pair (model, tokenizer), the losses and the seconds."""
+    """Fine-tune a copy of an encoder; return it, the losses and the seconds."""
     device = chosen_device(classifier.device)
     settings = FineTuning(
         learning_rate=float(classifier.learning_rate),
@@ -145,12 +165,12 @@ def _fine_tuned(classifier, encoder, texts, Y, levels, names, seed, number):
         max_grad_norm=float(classifier.max_grad_norm),
         batch_size=int(classifier.batch_size),
         freeze_word_embeddings=bool(classifier.freeze_word_embeddings),
+        frozen_layers=float(classifier.frozen_layers),
         pooling=encoder.pooling(classifier.pooling),
         bfloat16=computes_in_bfloat16(classifier.dtype, device),
     )
     content = [texts, Y, names if classifier.objective == "names" else None]
     key = _key(classifier, encoder, content, seed, number)
-    pretrained = {name: value.clone() for name, value in encoder.model.state_dict().items()}
     trained = copied(encoder)
     tokens = _tokenized(trained, texts, classifier)
     batches = BatchEncoder(
@@ -176,8 +196,7 @@ def _fine_tuned(classifier, encoder, texts, Y, levels, names, seed, number):
             checkpoints=open_checkpoints(classifier.memory, key),
             embed=lambda rows: batches.encode([tokens[row] for row in rows], np.inf),
         )
-    _average(trained.model, pretrained, float(classifier.pretrained_weight))
-    return (trained.model, trained.tokenizer), losses, seconds
+    return trained, losses, seconds
 
 
 def _stages(classifier, encoder, Y, levels, names):
@@ -209,12 +228,14 @@ def _key(classifier, encoder, content, seed, number):
     return caching.key_of(content, params)
 
 
-def _average(model, pretrained, weight):
-    """Average the weights of a model with those before fine-tuning, in place."""
-    if weight == 0:
-        return
-    averaged = {}
-    for name, value in model.state_dict().items():
-        before = pretrained[name].to(value.device)
-        averaged[name] = value.lerp(before, weight) if value.is_floating_point() else value
-    model.load_state_dict(averaged)
+def _averaged(trained, encoder, weight):
+    """Average the weights with those before fine-tuning; return a pair (model, tokenizer)."""
+    model = copied(trained).model
+    if weight > 0:
+        pretrained = encoder.model.state_dict()
+        averaged = {}
+        for name, value in model.state_dict().items():
+            before = pretrained[name].to(value.device)
+            averaged[name] = value.lerp(before, weight) if value.is_floating_point() else value
+        model.load_state_dict(averaged)
+    return model, trained.tokenizer

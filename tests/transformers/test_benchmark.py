@@ -19,11 +19,11 @@ def test_the_benchmark_runs_and_continues(tmp_path):
     encoder = write_encoder(tmp_path / "encoder")
     options = ["--rows", "300", "--test-rows", "50", "--epochs", "0.2", "--device", "cpu"]
     command = [sys.executable, str(SCRIPT), "--encoder", str(encoder), "--work", str(tmp_path)]
-    systems = ["linear", "frozen", "XR-Transformer"]
+    systems = ["linear", "linear, names", "frozen", "XR-Transformer"]
     subprocess.run([*command, *options, "--systems", *systems], check=True)
     results = json.loads((tmp_path / "transformers.json").read_text())
     assert results.pop("left out") == []
-    assert len(results) == 7
+    assert len(results) == 8
     for key, found in results.items():
         assert 0 < found["precision"][0] <= 100, key
         assert len(found["level_seconds"]) <= 3

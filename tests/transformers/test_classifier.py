@@ -28,9 +28,10 @@ from skxmr.transformers import (  # noqa: E402
     TransformerEmbedder,
     XRTransformerClassifier,
 )
+from skxmr.transformers import _held_out as held_out  # noqa: E402
 from skxmr.transformers import _training as training  # noqa: E402
 from skxmr.transformers._ensemble import average_ranks  # noqa: E402
-from skxmr.transformers._finetuning import _rate  # noqa: E402
+from skxmr.transformers._finetuning import _rate, lower_modules  # noqa: E402
 from skxmr.transformers._heads import solve_heads  # noqa: E402
 from skxmr.transformers._levels import Level, flat_level, tree_levels  # noqa: E402
 
@@ -163,6 +164,76 @@ def test_word_embeddings_can_be_frozen(folder, freeze):
     model = classifier.fit(TEXTS, Y).embedders_[0].encoder[0]
     before = read_pair(folder)[0].embeddings.word_embeddings.weight
     assert torch.equal(model.embeddings.word_embeddings.weight, before) == freeze
+
+
+@pytest.mark.parametrize(("share", "n_frozen"), [(0.0, 0), (0.3, 1), (0.5, 1), (0.9, 1)])
+def test_lower_layers_can_be_frozen(folder, share, n_frozen):
+    """Of two layers, at least one is trained."""
+    classifier = make_classifier(folder, frozen_layers=share, n_epochs=0.2).fit(TEXTS, Y)
+    trained = dict(classifier.embedders_[0].encoder[0].named_parameters())
+    for name, before in read_pair(folder)[0].named_parameters():
+        if "pooler" in name or "word_embeddings" in name:
+            continue
+        is_lower = name.startswith("embeddings") or ".layer.0." in name
+        assert torch.equal(trained[name], before) == (is_lower and n_frozen == 1), name
+
+
+def test_layers_of_other_models_are_found():
+    import transformers
+
+    size = {"vocab_size": 30, "num_hidden_layers": 4, "hidden_size": 8, "num_attention_heads": 2}
+    bert = transformers.BertModel(transformers.BertConfig(**size, intermediate_size=8))
+    config = transformers.DistilBertConfig(vocab_size=30, dim=8, n_layers=4, n_heads=2)
+    distilled = transformers.DistilBertModel(config)
+    t5 = transformers.T5EncoderModel(
+        transformers.T5Config(vocab_size=30, d_model=8, d_kv=4, d_ff=8, num_layers=4, num_heads=2)
+    )
+    lower = lower_modules(bert, 0.5)
+    assert [id(m) for m in lower] == [id(bert.embeddings), *map(id, bert.encoder.layer[:2])]
+    lower = lower_modules(distilled, 0.25)
+    assert [id(m) for m in lower] == [id(distilled.embeddings), id(distilled.transformer.layer[0])]
+    lower = lower_modules(t5, 0.25)
+    assert [id(m) for m in lower] == [id(t5.shared), id(t5.encoder.block[0])]
+    assert lower_modules(bert, 0.0) == lower_modules(bert, 0.1) == []
+    bert.encoder.layer = None
+    with pytest.raises(ValueError, match=r"frozen_layers must be 0 for this encoder, got 0.5"):
+        lower_modules(bert, 0.5)
+
+
+def test_the_weight_is_chosen_on_held_out_rows(folder, monkeypatch):
+    """The chosen weight has the largest nDCG of classifiers of other rows on the held-out ones."""
+    monkeypatch.setattr(held_out, "_MOST_FITTED", 60)
+    classifier = make_classifier(folder, pretrained_weight="auto").fit(TEXTS, Y)
+    kept, out = held_out.split(classifier, len(TEXTS), classifier.classifiers_[0].random_state)
+    assert len(out) == 20
+    assert_array_equal(np.sort(np.concatenate([kept, out])), np.arange(len(TEXTS)))
+    (weight,) = classifier.pretrained_weights_
+    assert weight in held_out.WEIGHTS
+    losses = classifier.losses_[0]
+    assert sum(len(of_level) for of_level in losses) < sum(
+        len(of_level) for of_level in make_classifier(folder).fit(TEXTS, Y).losses_[0]
+    )
+
+
+@pytest.mark.parametrize("best", held_out.WEIGHTS)
+def test_the_best_weight_is_taken(folder, monkeypatch, best):
+    tried = []
+
+    def ndcg(truth, ranked, k):
+        assert truth.shape[0] == len(ranked) == 20
+        tried.append(held_out.WEIGHTS[len(tried)])
+        return float(tried[-1] == best)
+
+    monkeypatch.setattr(held_out, "ndcg_at_k", ndcg)
+    classifier = make_classifier(folder, pretrained_weight="auto", n_epochs=0.2).fit(TEXTS, Y)
+    assert tuple(tried) == held_out.WEIGHTS
+    assert classifier.pretrained_weights_ == [best]
+    before = read_pair(folder)[0].encoder.layer[0].output.dense.weight
+    moved = classifier.embedders_[0].transform(NEW) - TransformerEmbedder(folder).transform(NEW)
+    assert (np.abs(moved).max() == 0) == (best == 1)
+    if best < 1:
+        after = classifier.embedders_[0].encoder[0].encoder.layer[0].output.dense.weight
+        assert not torch.equal(after, before)
 
 
 def test_ranks_of_several_encoders_are_averaged(folder):
@@ -418,6 +489,9 @@ def test_exhausted_memory_divides_batches_once(folder, monkeypatch):
         ({"warmup": 2}, ValueError, "warmup must be at most 1, got 2"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
         ({"pretrained_weight": 1.5}, ValueError, "pretrained_weight must be at most 1"),
+        ({"pretrained_weight": "best"}, TypeError, "pretrained_weight must be a number"),
+        ({"frozen_layers": 1}, ValueError, "frozen_layers must be below 1, got 1"),
+        ({"frozen_layers": -0.1}, ValueError, "frozen_layers must be finite and at least 0"),
         ({"classifier": 3}, TypeError, "classifier must be an XRLinearClassifier or None, got 3"),
         ({"vectorizer": "tfidf"}, TypeError, "vectorizer must be an estimator or None"),
         ({"device": "tpu"}, ValueError, "device must be one of"),
