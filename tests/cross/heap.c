@@ -22,8 +22,8 @@ typedef struct {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int heap_fd = -1;
-static uintptr_t unused;         /* the memory from here on was never used */
-static void *freed[N_CLASSES];   /* lists, linked through the first word of the memory */
+static uintptr_t unused;       /* the memory from here on was never used */
+static void *freed[N_CLASSES]; /* lists, linked through the first word of the memory */
 
 int shared_heap_fd(void) { return heap_fd; }
 
@@ -46,8 +46,8 @@ static int open_heap(void)
 {
     heap_fd = memfd_create("heap", 0);
     if (heap_fd < 0 || ftruncate(heap_fd, HEAP_SIZE) != 0) return 0;
-    void *heap = mmap((void *)HEAP_BEGIN, HEAP_SIZE, PROT_READ | PROT_WRITE,
-                      MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_NORESERVE, heap_fd, 0);
+    void *heap =
+        mmap((void *)HEAP_BEGIN, HEAP_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_NORESERVE, heap_fd, 0);
     unused = HEAP_BEGIN;
     return heap == (void *)HEAP_BEGIN;
 }

@@ -43,7 +43,6 @@ def build_library(folder, compiler, processor):
 def write_calls(path):
     """Write the C function that calls each function of the core by its number."""
     from remote import functions_of
-
     from skxmr._native import ffi, lib
 
     def argument(ctype, i):
@@ -96,9 +95,9 @@ def run_tests(folder, server, machine, arguments):
         "SKXMR_SERVER_MACHINE": machine,
     }
     options = ["-q", "-p", "remote", "-p", "no:cacheprovider", "-n", "0"]
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", *options, *arguments], env=environment
-    ).returncode
+    # -P: not the skxmr of the working directory, which may have no extension.
+    command = [sys.executable, "-P", "-m", "pytest", *options, *arguments]
+    return subprocess.run(command, env=environment).returncode
 
 
 def replay_corpora(compiler, runner):
