@@ -369,7 +369,7 @@ typedef struct {
     int64_t max_copies; /* the largest number of slots with the same label, at least 1; if wrong, too few labels may be found */
 } skx_model;
 
-/* The score of a child, from its margin v and the score of its parent. */
+/* The score of a child, from its margin v and the score of its parent. The last bit of SKX_LOG_SIGMOID depends on the C library. */
 enum skx_post_processor {
     SKX_NOOP = 0,        /* v */
     SKX_SIGMOID = 1,     /* 1 / (1 + exp(-v)), times the score of the parent */

@@ -114,10 +114,14 @@ def replay_corpora(compiler, runner):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--compiler", required=True)
-    parser.add_argument("--processor", default=platform.machine(), help="as CMake names it")
+    parser.add_argument(
+        "--processor",
+        default=platform.machine(),
+        help="as CMake names it; only that of x86 has more than one instruction set",
+    )
     parser.add_argument("--runner", default="", help="the command that runs its programs here")
     parser.add_argument("--fuzz", action="store_true", help="replay the inputs of the fuzzers")
-    parser.add_argument("tests", nargs="*", help="arguments of pytest; none: no tests")
+    parser.add_argument("tests", nargs=argparse.REMAINDER, help="of pytest; none: no tests")
     args = parser.parse_args()
     runner = shlex.split(args.runner)
     if args.fuzz:
@@ -128,7 +132,8 @@ def main():
         folder = Path(scratch)
         library = build_library(folder / "library", args.compiler, args.processor)
         server = [*runner, build_server(folder, args.compiler, library)]
-        return run_tests(folder, server, args.processor, args.tests)
+        machine = args.processor if runner else platform.machine()
+        return run_tests(folder, server, machine, args.tests)
 
 
 if __name__ == "__main__":
