@@ -378,7 +378,7 @@ typedef struct {
     int64_t n_dense;    /* number of last features that are dense in all layers, at most n_features */
 } skx_model;
 
-/* The score of a child, from its margin v and the score of its parent. */
+/* The score of a child, from its margin v and the score of its parent. The last bit of SKX_LOG_SIGMOID depends on the C library. */
 enum skx_post_processor {
     SKX_NOOP = 0,        /* v */
     SKX_SIGMOID = 1,     /* 1 / (1 + exp(-v)), times the score of the parent */

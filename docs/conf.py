@@ -74,9 +74,12 @@ os.environ["TQDM_DISABLE"] = "1"
 # Arguments of the examples. With these, each takes seconds and writes only to a scratch folder.
 _SCRATCH = tempfile.mkdtemp(prefix="skxmr-docs-")
 _ARGUMENTS = {
-    "product_retrieval.py": ["--rows", "5000", "--plot", f"{_SCRATCH}/retrieval.png"],
+    "product_retrieval.py": [
+        *["--titles", "20000", "--rows", "3000"],
+        *["--plot", f"{_SCRATCH}/retrieval.png"],
+    ],
     "seeing_the_model.py": [_SCRATCH],
-    "query_completion.py": ["--rows", "20000", "--plot", f"{_SCRATCH}/completion.png"],
+    "query_completion.py": ["--rows", "10000", "--plot", f"{_SCRATCH}/completion.png"],
 }
 #: Shown but not run: they require machines, data or minutes that a build does not have.
 _NOT_RUN = ("annif_backend", "dask_cluster", "recommendation_history")

@@ -7,10 +7,11 @@ It then searches pruning thresholds and beam widths with all features, and plots
 
 .. code-block:: sh
 
-    python examples/product_retrieval.py [--data FOLDER] [--rows N] [--plot FILE] [--n-jobs N]
+    python examples/product_retrieval.py [--data FOLDER] [--titles N] [--rows N] [--plot FILE]
+        [--n-jobs N]
 
-Without a folder, it uses the sample of skxmr. The search uses N random training rows, if there are
-more.
+Without a folder, it uses the sample of skxmr. --titles N uses N random training rows and N / 5 test
+rows. The search uses at most as many training rows as --rows.
 """
 
 import argparse
@@ -221,12 +222,17 @@ def main():
     """Run the experiment."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder of the full data; by default the bundled sample")
+    parser.add_argument("--titles", type=int, help="maximum training rows; by default all")
     parser.add_argument("--rows", type=int, default=100_000, help="maximum rows of the search")
     parser.add_argument("--plot", default="product_retrieval.png", help="file of the plot")
     parser.add_argument("--n-jobs", type=int, default=2)
     args = parser.parse_args()
 
     data = load_catalogue_subjects(args.data)
+    if args.titles is not None:
+        data.text_train, data.Y_train = some_rows(data, args.titles)
+        n_test = args.titles // 5
+        data.text_test, data.Y_test = data.text_test[:n_test], data.Y_test[:n_test]
     n_rows, n_labels = data.Y_train.shape
     print(f"{n_rows:,} training titles, {len(data.text_test):,} test titles, {n_labels:,} labels")
     compare_features(data, args.n_jobs)

@@ -12,7 +12,8 @@ compares weights of popularity, and matches besides prefixes: words, and typing 
 
     python examples/query_completion.py [--data FOLDER] [--rows N] [--plot FILE] [--n-jobs N]
 
-Without a folder, it uses the sample of skxmr. --rows is the number of random records for training.
+Without a folder, it uses the sample of skxmr. --rows N uses N random training records and N / 5
+test records.
 """
 
 import argparse
@@ -355,14 +356,15 @@ def main():
 
     data = load_catalogue_subjects(args.data)
     rng = np.random.default_rng(0)
-    Y_train = data.Y_train
+    Y_train, Y_test = data.Y_train, data.Y_test
     if args.rows is not None:
         Y_train = Y_train[rng.permutation(Y_train.shape[0])[: args.rows]]
+        Y_test = Y_test[: args.rows // 5]
     # Names that differ only in case or spaces are one query.
     first_forms = {}
     stripped = [" ".join(name.split()) for name in data.label_names]
     names = np.array([first_forms.setdefault(n.casefold(), n) for n in stripped], dtype=object)
-    pairs = [sessions(Y, names, n, rng) for Y, n in ((Y_train, 4), (data.Y_test, 1))]
+    pairs = [sessions(Y, names, n, rng) for Y, n in ((Y_train, 4), (Y_test, 1))]
     train, test = (training_pairs(p, kind="pairs", random_state=0) for p in pairs)
     print(f"{len(train[1]):,} training pairs of queries, {len(test[1]):,} test pairs")
     results, fitted = compare(train, test, args.n_jobs)

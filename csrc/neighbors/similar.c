@@ -27,12 +27,15 @@ static void query_allocate(query_embedding *q, int64_t n_dims, skx_arena *arena)
     q->steps = skx_arena_zeros(arena, q->stride, sizeof *q->steps);
 }
 
+/* The larger number. GCC 12 for arm64 fails with an internal error if these loops call fmax. */
+static double larger(double a, double b) { return a < b ? b : a; }
+
 /* Round to steps. @return false if all values are 0. */
 static bool round_query(query_embedding *q)
 {
     double largest = 0.0;
     int64_t square = 0;
-    for (int64_t i = 0; i < q->n_dims; i++) largest = fmax(largest, fabs((double)q->values[i]));
+    for (int64_t i = 0; i < q->n_dims; i++) largest = larger(largest, fabs((double)q->values[i]));
     if (!(largest > 0.0)) return false;
     int64_t most = INT32_MAX / (128 * q->n_dims);
     double factor = (double)(most < INT16_MAX ? most : INT16_MAX) / largest;
@@ -138,7 +141,7 @@ static float pack_row(const int32_t *indices, const float *data, int64_t n, int6
 {
     double largest = 0.0;
     int64_t square = 0;
-    for (int64_t i = 0; i < n; i++) largest = fmax(largest, fabs((double)data[i]));
+    for (int64_t i = 0; i < n; i++) largest = larger(largest, fabs((double)data[i]));
     if (!(largest > 0.0)) return 0.0f;
     for (int64_t i = 0; i < n; i++) {
         long step = lrint((double)data[i] / largest * 127.0);

@@ -157,8 +157,19 @@ def keep(build, name, corpus, most_bytes):
     pack(corpus_of(name), sorted(kept, key=lambda content: (len(content), content)))
 
 
-def replay(compiler, flags, isas, names):
+def replay(compiler, flags, isas, names, runner=()):
     """Run the corpora through a build by any compiler, also with failing allocations.
+
+    Parameters
+    ----------
+    compiler : str
+    flags : list of str
+    isas : dict
+        As of `Build`.
+    names : list of str
+        The fuzzers.
+    runner : sequence of str
+        The command that runs programs of the compiler, if they are for another processor.
 
     Returns
     -------
@@ -175,7 +186,7 @@ def replay(compiler, flags, isas, names):
         build = Build(Path(folder), compiler, flags, isas)
         for name in names:
             program = build.program(name, f"fuzz_{name}.c", "replay.c")
-            run = [str(program), str(corpus_of(name))]
+            run = [*runner, str(program), str(corpus_of(name))]
             done = subprocess.run(run, check=True, capture_output=True, text=True)
             reports[name] = done.stdout.strip()
     return reports

@@ -30,6 +30,11 @@ from skxmr._core._library import ffi, lib
 from skxmr._data.examples import distinct_examples
 from skxmr._ranking.neighbors import make_embedding_rows
 from skxmr._ranking.post_processors import POST_PROCESSORS
+from skxmr.embeddings import pifa
+from skxmr.recommenders import ItemToItemRecommender
+from skxmr.text import NGramTfidfVectorizer
+
+SAVED = Path(__file__).parents[1] / "data" / "saved"
 
 # What each instruction set computes, in a process of its own and here.
 SCRIPT = """
@@ -60,7 +65,7 @@ def compute(models, X, positive):
     options = {"spherical": False, "max_iter": 50, "seed": 0}
     clusters = {b: kmeans(view, rows, 5, balanced=b, **options)[0] for b in (True, False)}
     scores = {name: scores_of_children(name) for name in POST_PROCESSORS}
-    return ISA, rankings, columns, clusters, scores, similar_rows()
+    return ISA, rankings, columns, clusters, scores, similar_rows(), without_training()
 
 
 def similar_rows():
@@ -74,6 +79,27 @@ def similar_rows():
         examples = distinct_examples(sp.csr_matrix(E), sp.csr_matrix(np.eye(300, dtype="f4")))
         rows = make_embedding_rows(examples, n_dims)
         found += rows.find(CSRView(sp.csr_matrix(E[:40])), 0, 40, None, 20, 1)
+    return found
+
+
+def without_training():
+    """Rankings of saved models with neighbors, features of texts and of labels, related items."""
+    with np.load(SAVED / "expected.npz") as file:
+        X = sp.csr_matrix(file["X"])
+    models = [
+        pickle.loads((SAVED / f"{name}.pickle").read_bytes()) for name in ("sparse", "hybrid")
+    ]
+    found = [part for clf in models for part in clf.rank(X, 5)]
+    rng = np.random.default_rng(0)
+    words = "oak elm ash élan birch beech alder aspen larch".split()
+    texts = [" ".join(rng.choice(words, n)) for n in rng.integers(1, 9, 200)]
+    vectorizer = NGramTfidfVectorizer(["word", "char_wb"], [(1, 2), (2, 4)], sublinear_tf=True)
+    F = vectorizer.fit_transform(texts)
+    Y = sp.csr_matrix((rng.random((200, 30)) < 0.1).astype(np.float32))
+    for matrix in (F, pifa(F, Y)):
+        found += [matrix.indptr, matrix.indices, matrix.data]
+    for relatedness in ("cosine", "log_likelihood", "corrected"):
+        found += list(ItemToItemRecommender(relatedness).fit(Y).rank(Y, 5))
     return found
 
 
@@ -213,6 +239,11 @@ def test_every_instruction_set_clusters_alike(results, balanced):
 
 def test_every_instruction_set_finds_the_same_embeddings(results):
     for there, here in zip(*(result[4] for result in results), strict=True):
+        np.testing.assert_array_equal(there, here)
+
+
+def test_what_is_not_trained_is_the_same_on_every_instruction_set(results):
+    for there, here in zip(*(result[5] for result in results), strict=True):
         np.testing.assert_array_equal(there, here)
 
 
