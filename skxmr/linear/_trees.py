@@ -73,7 +73,11 @@ def train_tree(classifier, data, n_features, trainer, random_state):
         return trained
     pruned = [
         layer.prune(
-            n_features, classifier.prune_threshold, classifier.bias, classifier.weight_dtype
+            n_features,
+            classifier.prune_threshold,
+            classifier.bias,
+            classifier.weight_dtype,
+            trainer.make_array,
         )
         for layer in trained.layers
     ]
