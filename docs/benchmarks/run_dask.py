@@ -37,7 +37,7 @@ def same(left, right):
         [
             *(
                 getattr(layer, name)
-                for layer in clf._fitted.models[0].layers
+                for layer in clf._fitted.rankers[0].layers
                 for name in layer.DTYPES
             ),
             *clf._fitted.neighbors.arrays.values(),
@@ -80,7 +80,7 @@ def main():
             print("workers at their peak:", _megabytes(client), flush=True)
             ranked = timed("rank, dask", lambda: there.rank(X_test))
         print("workers at their peak:", _megabytes(client), flush=True)
-    model = (there._fitted.models[0].nbytes + there._fitted.neighbors.nbytes) / 2**20
+    model = (there._fitted.rankers[0].nbytes + there._fitted.neighbors.nbytes) / 2**20
     print(f"this process at its peak: {memory():.0f} MB; model and training rows {model:.0f} MB")
     here = timed("fit, one process", lambda: XRLinearClassifier(random_state=0).fit(X, Y))
     agree = np.array_equal(here.rank(X_test)[1], ranked[1])

@@ -1,7 +1,7 @@
 """Compiled layers: the rankers of one level of the tree, as arrays in the format of the search."""
 
 import numbers
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -358,12 +358,20 @@ class Layer:
         self.check_pointers()
 
     @classmethod
-    def from_chunks(cls, child_ptr: np.ndarray, chunks: Iterable[Chunk]) -> "Layer":
-        """Join the chunks of a level, in order. An iterator is read chunk by chunk."""
-        index = AppendableArray(SLOT)
-        payload = AppendableArray(BYTE)
+    def from_chunks(
+        cls,
+        child_ptr: np.ndarray,
+        chunks: Iterable[Chunk],
+        make_array: Callable[[np.dtype], Any] = AppendableArray,
+    ) -> "Layer":
+        """Join the chunks of a level, in order. An iterator is read chunk by chunk.
+
+        `make_array` makes the arrays that are as large as the weights.
+        """
+        index = make_array(SLOT)
+        payload = make_array(BYTE)
         bias = AppendableArray(FLOAT)
-        dense = AppendableArray(BYTE)
+        dense = make_array(BYTE)
         weight_dtype = "float32"
         n_dense = 0
         for chunk in chunks:
@@ -472,7 +480,12 @@ class Layer:
         )
 
     def prune(
-        self, n_features: int, threshold: float, bias_scale: float, weight_dtype: str = "float32"
+        self,
+        n_features: int,
+        threshold: float,
+        bias_scale: float,
+        weight_dtype: str = "float32",
+        make_array: Callable[[np.dtype], Any] = AppendableArray,
     ) -> "Layer":
         """Return the layer without weights below a threshold, with weights of the given dtype.
 
@@ -491,7 +504,7 @@ class Layer:
             columns = read_chunk(chunk, n_features, threshold)
             return compile_chunk(columns._replace(bias=bias), n_features, weight_dtype)
 
-        return Layer.from_chunks(self.child_ptr, map(pruned, range(self.n_chunks)))
+        return Layer.from_chunks(self.child_ptr, map(pruned, range(self.n_chunks)), make_array)
 
     def check(self, n_features: int) -> None:
         """Raise a ValueError if an array has another dtype, or the layer is malformed."""

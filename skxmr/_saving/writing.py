@@ -18,7 +18,7 @@ SINGLE = "XRLinearClassifier"
 _NOT_SAVED = ("memory", "random_state")
 
 
-def save_model(model, folder, cls=None):
+def save_model(model, folder, cls=None, stored=None):
     """Save a fitted model as a folder. See `skxmr.save`.
 
     Parameters
@@ -27,8 +27,10 @@ def save_model(model, folder, cls=None):
     folder : str or path
     cls : type, optional
         Class as which the model is saved, one that its own class is derived from.
+    stored : ArrayFiles, optional
+        Files that have some of its arrays.
     """
-    write_folder(folder, *_described(model, cls or type(model)))
+    write_folder(folder, *_described(model, cls or type(model)), stored)
 
 
 def _described(model, cls):

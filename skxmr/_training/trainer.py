@@ -7,6 +7,7 @@ import scipy.sparse as sp
 
 from .._core import (
     CHUNK_WIDTH,
+    AppendableArray,
     Layer,
     NodeExamples,
     chunk_pointers,
@@ -33,7 +34,15 @@ _TEACHER = Sampling("tfn", None)
 
 
 def train_layers(
-    examples, tree, params, *, sampling=_TEACHER, weight_dtype="float32", seed=0, n_jobs=None
+    examples,
+    tree,
+    params,
+    *,
+    sampling=_TEACHER,
+    weight_dtype="float32",
+    seed=0,
+    n_jobs=None,
+    make_array=AppendableArray,
 ):
     """Train one linear ranker per tree node and compile them into layers.
 
@@ -53,6 +62,8 @@ def train_layers(
         Must be "float32" if there is a matcher.
     seed : int
     n_jobs : int, optional
+    make_array : callable, optional
+        Makes the arrays of the layers that are as large as the weights.
 
     Returns
     -------
@@ -84,7 +95,7 @@ def train_layers(
             node_examples[level] = negatives.with_matched(levels[level], matched, scheme, n)
         part = cost / sum(estimated)
         trained, n_iter = _train_stage(
-            examples, tree, stage, levels, node_examples, solver, part, n_jobs
+            examples, tree, stage, levels, node_examples, solver, part, n_jobs, make_array
         )
         layers += trained
         n_iters.append(n_iter)
@@ -139,7 +150,7 @@ def train_leaf_chunks(
         return list(_compiled(results, n_iters)), max(n_iters)
 
 
-def _train_stage(examples, tree, stage, levels, node_examples, solver, part, n_jobs):
+def _train_stage(examples, tree, stage, levels, node_examples, solver, part, n_jobs, make_array):
     """Train levels that do not depend on one another, with one pool for all their chunks.
 
     The chunks return in order. Each is added to its layer at once, so that memory never holds it
@@ -150,7 +161,9 @@ def _train_stage(examples, tree, stage, levels, node_examples, solver, part, n_j
     with _pool(examples, chunks, levels, node_examples, solver, part, n_jobs) as results:
         trained = _compiled(results, n_iters)
         layers = [
-            Layer.from_chunks(pointers, islice(trained, int(chunk_pointers(pointers)[-1])))
+            Layer.from_chunks(
+                pointers, islice(trained, int(chunk_pointers(pointers)[-1])), make_array
+            )
             for pointers in (tree.child_ptr[level] for level in stage)
         ]
     return layers, max(n_iters)

@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import has_fit_parameter
 
-from .._core import TrainParams
+from .._core import AppendableArray, TrainParams
 from .._data.label_embeddings import embed_examples
 from .._ranking.tree_ranker import TreeRanker
 from .._utils import caching
@@ -73,11 +73,20 @@ class TreeTrainer:
     ----------
     memory : joblib.Memory
     n_jobs : int or None
+    files : ArrayFiles, optional
+        Where the weights are written to. The fitted indexers are not kept then, as they can be as
+        large as X. The memory must store nothing.
     """
 
-    def __init__(self, memory, n_jobs):
+    def __init__(self, memory, n_jobs, files=None):
         self.memory = memory
         self.n_jobs = n_jobs
+        self.files = files
+
+    @property
+    def make_array(self):
+        """Makes the arrays that are as large as the weights."""
+        return AppendableArray if self.files is None else self.files.appendable
 
     def train(self, data, indexer, options):
         """Build a tree and train its layers.
@@ -93,7 +102,9 @@ class TreeTrainer:
         trained : TrainedTree
         """
         if not caching.remembers(self.memory):
-            return _index_and_train(None, data, indexer, options, n_jobs=self.n_jobs)
+            return _index_and_train(
+                None, data, indexer, options, n_jobs=self.n_jobs, files=self.files
+            )
         train = caching.cache(self.memory, _index_and_train, ["data", "n_jobs"])
         return train(data.key, data, indexer, options, n_jobs=self.n_jobs)
 
@@ -102,7 +113,7 @@ class TreeTrainer:
         return data.key if caching.remembers(self.memory) else None
 
 
-def _index_and_train(data_key, data, indexer, options, *, n_jobs):
+def _index_and_train(data_key, data, indexer, options, *, n_jobs, files=None):
     """Build the tree and train its layers; the function that a memory caches.
 
     The seeds are drawn here, so that the memory finds the result for a `random_state` of None.
@@ -114,6 +125,8 @@ def _index_and_train(data_key, data, indexer, options, *, n_jobs):
     else:
         indexer = clone_with(indexer, random_state=draw_seed(random_state), n_jobs=n_jobs)
         tree = _index(data, indexer, options.label_embedding, n_jobs)
+        if files is not None:
+            indexer = None
     _check_tree(tree, data.examples.Y.shape[1])
     layers, n_iter = train_layers(
         data.examples,
@@ -123,6 +136,7 @@ def _index_and_train(data_key, data, indexer, options, *, n_jobs):
         weight_dtype=options.weight_dtype,
         seed=draw_seed(random_state),
         n_jobs=n_jobs,
+        make_array=AppendableArray if files is None else files.appendable,
     )
     return TrainedTree(indexer, tree, layers, n_iter)
 

@@ -90,7 +90,7 @@ def check_folder(folder):
     return Path(name)
 
 
-def write_folder(folder, content, arrays, expected, files=None):
+def write_folder(folder, content, arrays, expected, files=None, stored=None):
     """Write a model folder. A model in this folder is replaced.
 
     Parameters
@@ -105,6 +105,8 @@ def write_folder(folder, content, arrays, expected, files=None):
         Expected checksums of some of the arrays.
     files : dict of str to bytes, optional
         Other files, by their names.
+    stored : ArrayFiles, optional
+        Files that have some of the arrays. They are linked instead of copied, if possible.
 
     Raises
     ------
@@ -119,10 +121,36 @@ def write_folder(folder, content, arrays, expected, files=None):
     _canonical(content)  # raises an error for values that JSON cannot hold, before any writing
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive(folder, _FOLDER_FLAGS):
-        _replace_model(folder, content, arrays, expected, files or {})
+        _replace_model(folder, content, arrays, expected, files or {}, stored)
 
 
-def _replace_model(folder, content, arrays, expected, files):
+@contextmanager
+def scratch_folder(folder):
+    """Make a folder for the arrays of a model that is not complete, and remove it at the end.
+
+    The next save removes it if the process is killed.
+
+    Parameters
+    ----------
+    folder : path
+        Folder of the model. Created if it does not exist.
+    """
+    folder = check_folder(folder)
+    _check_target(folder)
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    scratch = folder / f"arrays-{secrets.token_hex(8)}.tmp"
+    scratch.mkdir()
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        if is_new:
+            with suppress(OSError):  # it has a model
+                folder.rmdir()
+
+
+def _replace_model(folder, content, arrays, expected, files, stored):
     name = f"arrays-{secrets.token_hex(8)}"
     scratch = folder / f"{name}.tmp"
     manifest = folder / f"{MANIFEST}.{secrets.token_hex(8)}.tmp"
@@ -130,7 +158,11 @@ def _replace_model(folder, content, arrays, expected, files):
         scratch.mkdir()
         specs = {}
         for key, array in arrays.items():
-            specs[key] = _write_array(scratch, key, array)
+            file = None if stored is None else stored.find(array)
+            if file is None:
+                specs[key] = _write_array(scratch, key, array)
+            else:
+                specs[key] = _link_array(scratch, key, file)
             found = specs[key]["crc32"]
             if found != expected.get(key, found):
                 raise ValueError(
@@ -173,6 +205,15 @@ def _write_array(scratch, key, array):
         file.flush()
         os.fsync(file.fileno())
     return {"shape": list(array.shape), "crc32": checksum(array)}
+
+
+def _link_array(scratch, key, file):
+    """Link the file of an array, or copy the array if the file system has no links."""
+    try:
+        os.link(file.path, scratch / f"{key}.npy")
+    except OSError:
+        return _write_array(scratch, key, file.array)
+    return {"shape": list(file.array.shape), "crc32": file.checksum}
 
 
 def _write_file(scratch, name, data):

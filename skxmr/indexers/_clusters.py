@@ -5,6 +5,7 @@ The functions read the parameters of a KMeansIndexer or a TrieHybridIndexer, the
 """
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
 
@@ -33,7 +34,10 @@ def check_clustering_params(indexer):
 
 def scaled(Z, indexer):
     """Return the rows of Z scaled to unit norm if the indexer is spherical, and Z otherwise."""
-    return normalize(Z) if indexer.spherical else Z
+    if not indexer.spherical:
+        return Z
+    copy = sp.csr_matrix((Z.data.copy(), Z.indices, Z.indptr), shape=Z.shape)
+    return normalize(copy, copy=False)  # a full copy would have the indices, too
 
 
 def begin_clustering(Z, indexer):

@@ -10,6 +10,7 @@ from .._utils.matrices import pair_to_csr
 from .._utils.suggestions import suggesting, suggestion
 from ._extension import ExtensibleRanking
 from ._fit import fitted_state
+from ._fit_in_folder import fitted_in_folder
 from ._fitted import FittedAttribute, converted_state, names_of_features
 from ._inputs import FitInput, LabelLimits
 from ._params import check_params
@@ -350,6 +351,7 @@ class XRLinearClassifier(ExtensibleRanking):
         relevance=None,
         negatives=None,
         label_names=None,
+        folder=None,
     ):
         """Build the label tree and train its rankers.
 
@@ -384,6 +386,10 @@ class XRLinearClassifier(ExtensibleRanking):
         label_names : sequence of str, length n_labels, optional
             Names of the columns of an indicator matrix. They become `classes_`. Different labels
             may have the same name.
+        folder : str or path, optional
+            The model is saved in this folder, as by `save`. Its weights are written there while
+            they are trained and never take memory as a whole. Afterwards, the arrays of the fitted
+            model are mapped from the folder.
 
         Returns
         -------
@@ -393,6 +399,8 @@ class XRLinearClassifier(ExtensibleRanking):
         ------
         ValueError, TypeError
             If a parameter or an input is not as documented. The message names it.
+        FileExistsError
+            If `folder` is a file.
         """
         check_params(self)
         given = FitInput(
@@ -407,7 +415,10 @@ class XRLinearClassifier(ExtensibleRanking):
         with change_lock(self):
             fresh = snapshot(self)
             vars(fresh).pop("_fitted", None)
-            self._fitted = fitted_state(fresh, X, y, given)
+            if folder is None:
+                self._fitted = fitted_state(fresh, X, y, given)
+            else:
+                self._fitted = fitted_in_folder(fresh, X, y, given, folder)
         return self
 
     @suggesting

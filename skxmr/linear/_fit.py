@@ -30,7 +30,7 @@ _DEFAULT_N_NEIGHBORS = 20
 _DEFAULT_N_DENSE_NEIGHBORS = 50
 
 
-def fitted_state(classifier, X, y, given):
+def fitted_state(classifier, X, y, given, files=None):
     """Fit to X and y.
 
     Parameters
@@ -40,6 +40,8 @@ def fitted_state(classifier, X, y, given):
         `feature_names_in_` are set on it.
     X, y : as fit takes them
     given : FitInput
+    files : ArrayFiles, optional
+        Where the weights are written to while they are trained.
 
     Returns
     -------
@@ -54,7 +56,7 @@ def fitted_state(classifier, X, y, given):
     targets = cache(partial(encode_targets, y, named.names, named.container))
     data = TrainingData(partial(prepare, classifier, X, targets, given, columns), keys.data)
     memory = caching.open_memory(classifier.memory)
-    trainer = TreeTrainer(memory, classifier.n_jobs)
+    trainer = TreeTrainer(memory, classifier.n_jobs, files)
     if keys.result is None:
         learned = _learn(classifier, data, targets, X.shape[0], columns, trainer)
     else:

@@ -78,6 +78,7 @@ def train_tree(classifier, data, columns, trainer, random_state):
             classifier.prune_threshold,
             classifier.bias,
             classifier.weight_dtype,
+            trainer.make_array,
         )
         for layer in trained.layers
     ]
