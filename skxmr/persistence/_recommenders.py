@@ -202,12 +202,17 @@ def _pack_linear(recommender, part):
 
 
 def _unpack_linear(recommender, part):
+    kept = _kept_items(recommender, part)
+    recommender.kept_ = kept
+    recommender.coef_ = _array(part, "coef_", _FLOAT, len(kept), len(kept))
+
+
+def _kept_items(recommender, part):
     kept = part.array("kept_", _LONG)
     in_range = len(kept) == 0 or 0 <= kept.min() <= kept.max() < recommender.n_labels_
     if not in_range or (np.diff(kept) <= 0).any():
         part.fail("kept_ does not hold increasing items")
-    recommender.kept_ = kept
-    recommender.coef_ = _array(part, "coef_", _FLOAT, len(kept), len(kept))
+    return kept
 
 
 def _pack_factors(recommender, part):
@@ -226,6 +231,7 @@ def _unpack_factors(recommender, part):
 
 
 def _pack_autoencoder(recommender, part):
+    part.arrays["kept_"] = recommender.kept_.astype(np.int64)
     for i, (weight, bias) in enumerate(
         zip(recommender.coefs_, recommender.intercepts_, strict=True)
     ):
@@ -241,7 +247,8 @@ def _pack_autoencoder(recommender, part):
 
 def _unpack_autoencoder(recommender, part):
     n_items = recommender.n_labels_
-    sizes = [n_items, *recommender.hidden_layer_sizes, n_items]
+    recommender.kept_ = _kept_items(recommender, part)
+    sizes = [n_items, *recommender.hidden_layer_sizes, len(recommender.kept_)]
     recommender.coefs_ = []
     recommender.intercepts_ = []
     for i, (n_in, n_out) in enumerate(pairwise(sizes)):

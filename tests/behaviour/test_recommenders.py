@@ -494,7 +494,7 @@ def test_gradients_of_the_autoencoder_equal_differences():
     rows = sp.csr_matrix(rng.rand(5, 6).astype(np.float32))
     y = sp.csr_matrix((rng.rand(5, 6) < 0.4).astype(np.float32))
     weights = rng.rand(5).astype(np.float32)
-    network = _Network(params, 6, rng)
+    network = _Network(params, 6, 6, rng)
     network.weights = [w.astype(np.float64) for w in network.weights]
     taken = []
     network._update = taken.append
