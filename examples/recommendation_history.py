@@ -69,10 +69,10 @@ def cut_offs(last, n, every=DAYS):
 class Split:
     """What is known at a cutoff, and the rows to test."""
 
-    def __init__(self, log, cutoff, n_windows):
+    def __init__(self, log, cutoff, n_windows, every=7):
         known = log.take(log.times < cutoff)
         latest = cutoff - np.timedelta64(DAYS, "D")
-        self.windows = temporal_examples(known, cut_offs(latest, n_windows, 7))
+        self.windows = temporal_examples(known, cut_offs(latest, n_windows, every))
         # All users, also those who bought nothing in the last window, or for the first time.
         self.histories = temporal_examples(known, [latest], min_history=0, min_targets=0)
         self.test = temporal_examples(log, [cutoff])

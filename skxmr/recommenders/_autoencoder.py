@@ -17,7 +17,7 @@ from ._row_weights import check_half_life, window_weights
 from ._times import days_of
 
 #: Default numbers of epochs.
-_ORDERED_EPOCHS, _UNORDERED_EPOCHS = 5, 30
+_ORDERED_EPOCHS, _UNORDERED_EPOCHS = 6, 30
 
 #: Decay rates and the constant of Adam.
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
@@ -56,7 +56,7 @@ class AutoencoderRecommender(BaseRecommender):
     batch_size : int, default=128
         Rows per step.
     n_epochs : int, default=None
-        Number of passes over the rows. None: 5 if `ordered`, otherwise 30.
+        Number of passes over the rows. None: 6 if `ordered`, otherwise 30.
     min_support : int, default=1
         Fewest rows that have an item as a target. The network has no output for rarer items, which
         are ranked last. A larger value makes fit faster.
