@@ -213,7 +213,7 @@ def own_methods(films):
         lambda: make_next_item_recommender(
             half_life=365, window_half_life=60, beam_width=64, random_state=0, n_jobs=1
         ),
-        [("7D", 0.4), ("14D", 0.7)],
+        [("7D", 0.4), ("7D", 0.7), ("14D", 0.7)],
     )
     return found
 
