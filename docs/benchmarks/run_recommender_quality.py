@@ -182,6 +182,7 @@ def own_methods(films):
         ordered=True,
         window_half_life=30 if films else 60,
         min_support=10 if films else 3,
+        n_epochs=4 if films else 6,
         random_state=0,
     )
     plain = {
@@ -205,15 +206,15 @@ def own_methods(films):
     }
     found["autoencoder, time-ordered"] = partial(
         with_priors,
-        lambda: with_recency(60 if films else 365, network()),
+        lambda: with_recency(365, network()),
         [("7D", 1.0), ("7D", 0.7)] if films else [("14D", 1.0), ("7D", 0.7)],
     )
     found["XRLinearClassifier, time-ordered"] = partial(
         with_priors,
         lambda: make_next_item_recommender(
-            half_life=365, window_half_life=60, beam_width=64, random_state=0, n_jobs=1
+            half_life=365, window_half_life=60, C=2, beam_width=64, random_state=0, n_jobs=1
         ),
-        [("7D", 0.4), ("7D", 0.7), ("14D", 0.7)],
+        [("14D", 0.4), ("7D", 0.7)],
     )
     return found
 
