@@ -35,7 +35,7 @@ from skxmr.recommenders import (
 )
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
-from recommendation_history import Split, read_log, with_recency
+from recommendation_history import Split, log_file, read_log, with_recency
 
 K = 6
 
@@ -256,7 +256,7 @@ def main():
     parser.add_argument("--every", type=int, default=7, help="days between training windows")
     parser.add_argument("--films", action="store_true", help="settings for MovieTweetings")
     arguments = parser.parse_args()
-    log = read_log(arguments.folder)
+    log = read_log(log_file(arguments.folder))
     rankings = {}
     seconds = {}
     truth = []
