@@ -10,7 +10,7 @@ from ._recency import Recency
 
 def make_next_item_recommender(
     *,
-    half_life="90D",
+    half_life="365D",
     window_half_life=None,
     prior_shift=0.0,
     prior_window="7D",
@@ -26,7 +26,7 @@ def make_next_item_recommender(
 
     Parameters
     ----------
-    half_life : str, number or timedelta, default="90D"
+    half_life : str, number or timedelta, default="365D"
         Half-life of the weights of the history.
     window_half_life : str, number or timedelta, default=None
         Rows whose targets are older by this have half of the weight. It needs `target_times` in

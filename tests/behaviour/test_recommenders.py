@@ -446,7 +446,7 @@ def test_weights_of_windows_reach_the_classifier_and_the_shift():
     recent = np.asarray(recent.sum(axis=0)).ravel() + 0.5
     expected = np.log(recent / recent.sum()) - np.log(shares / shares.sum())
     assert_allclose(recommender.log_shift_, expected, rtol=1e-4, atol=1e-5)
-    rows = Recency("90D").fit_transform(X)
+    rows = Recency("365D").fit_transform(X)
     plain = clone(recommender.estimator.steps[-1][1])
     plain.fit(Normalizer().fit_transform(rows), Y, sample_weight=weights)
     assert_allclose(
