@@ -57,6 +57,9 @@ from skxmr.recommenders import (
 
 DAYS = 14
 
+#: Days after which a training window has half of the weight.
+WINDOW_HALF_LIFE = 60
+
 
 #: The ideas in the order of the story, and the methods of each.
 STORY = {
@@ -127,10 +130,10 @@ def cut_offs(last, n, every=DAYS):
 class Split:
     """What is known at a cutoff, and the rows to test."""
 
-    def __init__(self, log, cutoff, n_windows):
+    def __init__(self, log, cutoff, n_windows, every=7):
         known = log.take(log.times < cutoff)
         latest = cutoff - np.timedelta64(DAYS, "D")
-        self.windows = temporal_examples(known, cut_offs(latest, n_windows, 7))
+        self.windows = temporal_examples(known, cut_offs(latest, n_windows, every))
         # All users, also those who bought nothing in the last window, or for the first time.
         self.histories = temporal_examples(known, [latest], min_history=0, min_targets=0)
         self.test = temporal_examples(log, [cutoff])
@@ -153,7 +156,6 @@ def with_recency(half_life, model):
 
 def all_methods(n_epochs):
     """Return, for each method, whether it learns from windows, and the models to choose from."""
-    network = {"n_epochs": n_epochs, "batch_size": 128, "random_state": 0}
     return {
         "popular, 14 days": (False, [MostPopularRecommender("14D")]),
         "popular, 7 days": (False, [MostPopularRecommender("7D")]),
@@ -211,19 +213,27 @@ def all_methods(n_epochs):
         ),
         "autoencoder, within histories": (
             False,
-            [AutoencoderRecommender(**network)],
+            [AutoencoderRecommender(n_epochs=n_epochs, random_state=0)],
         ),
         "autoencoder, time-ordered": (
             True,
             [
                 with_recency(
-                    60, AutoencoderRecommender(ordered=True, window_half_life=60, **network)
+                    365,
+                    AutoencoderRecommender(
+                        ordered=True, window_half_life=WINDOW_HALF_LIFE, random_state=0
+                    ),
                 )
             ],
         ),
         "XRLinearClassifier, time-ordered": (
             True,
-            [make_next_item_recommender(half_life=h, random_state=0) for h in (30, 90)],
+            [
+                make_next_item_recommender(
+                    half_life=h, window_half_life=WINDOW_HALF_LIFE, random_state=0
+                )
+                for h in (90, 365)
+            ],
         ),
     }
 
@@ -254,7 +264,9 @@ def variants(fitted, split):
     meta = {"users": data.users, "target_times": data.target_times}
     for name in SHIFTED:
         models = [
-            PriorShift(FrozenEstimator(fitted[name]), strength=s).fit(data.X, data.y, **meta)
+            PriorShift(
+                FrozenEstimator(fitted[name]), strength=s, window_half_life=WINDOW_HALF_LIFE
+            ).fit(data.X, data.y, **meta)
             for s in STRENGTHS
         ]
         yield f"{name} + prior", models
@@ -501,7 +513,7 @@ def read_arguments():
         type=positive,
         default=15,
         metavar="N",
-        help="epochs of the autoencoders; default: %(default)s",
+        help="epochs of the autoencoder within histories; default: %(default)s",
     )
     add(
         "--last",

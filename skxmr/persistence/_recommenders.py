@@ -24,6 +24,7 @@ from ..recommenders import (
 from ._attributes import FIELDS, pack_attributes, unpack_attributes
 
 _FLOAT = np.dtype(np.float32)
+_DOUBLE = np.dtype(np.float64)
 _LONG = np.dtype(np.int64)
 _COMMON = ("n_items", "names")
 
@@ -49,7 +50,7 @@ def register_all():
         AutoencoderRecommender, _pack_autoencoder, _unpack_autoencoder, ("loss_curve_", "has_shift")
     )
     _register(PriorShift, _pack_shift, _unpack_shift, ["estimator_"])
-    _register(BlendedRecommender, _pack_blend, _unpack_blend, ["estimators_"])
+    _register(BlendedRecommender, _pack_blend, _unpack_blend, ["estimators_", "is_tuned"])
 
 
 def _register(cls, pack, unpack, fields=()):
@@ -202,12 +203,17 @@ def _pack_linear(recommender, part):
 
 
 def _unpack_linear(recommender, part):
+    kept = _kept_items(recommender, part)
+    recommender.kept_ = kept
+    recommender.coef_ = _array(part, "coef_", _FLOAT, len(kept), len(kept))
+
+
+def _kept_items(recommender, part):
     kept = part.array("kept_", _LONG)
     in_range = len(kept) == 0 or 0 <= kept.min() <= kept.max() < recommender.n_labels_
     if not in_range or (np.diff(kept) <= 0).any():
         part.fail("kept_ does not hold increasing items")
-    recommender.kept_ = kept
-    recommender.coef_ = _array(part, "coef_", _FLOAT, len(kept), len(kept))
+    return kept
 
 
 def _pack_factors(recommender, part):
@@ -226,6 +232,7 @@ def _unpack_factors(recommender, part):
 
 
 def _pack_autoencoder(recommender, part):
+    part.arrays["kept_"] = recommender.kept_.astype(np.int64)
     for i, (weight, bias) in enumerate(
         zip(recommender.coefs_, recommender.intercepts_, strict=True)
     ):
@@ -241,7 +248,8 @@ def _pack_autoencoder(recommender, part):
 
 def _unpack_autoencoder(recommender, part):
     n_items = recommender.n_labels_
-    sizes = [n_items, *recommender.hidden_layer_sizes, n_items]
+    recommender.kept_ = _kept_items(recommender, part)
+    sizes = [n_items, *recommender.hidden_layer_sizes, len(recommender.kept_)]
     recommender.coefs_ = []
     recommender.intercepts_ = []
     for i, (n_in, n_out) in enumerate(pairwise(sizes)):
@@ -267,7 +275,10 @@ def _pack_blend(recommender, part):
         part.model(estimator, f"estimators_[{i}]")
         for i, estimator in enumerate(recommender.estimators_)
     ]
-    return {"estimators_": models}
+    part.arrays["weights_"] = recommender.weights_
+    if hasattr(recommender, "hit_rates_"):
+        part.arrays["hit_rates_"] = recommender.hit_rates_
+    return {"estimators_": models, "is_tuned": hasattr(recommender, "hit_rates_")}
 
 
 def _unpack_blend(recommender, part):
@@ -275,3 +286,6 @@ def _unpack_blend(recommender, part):
     if len(indices) != len(recommender.estimators):
         part.fail(f"{len(indices)} estimators, expected {len(recommender.estimators)}")
     recommender.estimators_ = [part.model_at(index) for index in indices]
+    recommender.weights_ = _array(part, "weights_", _DOUBLE, len(indices))
+    if part.get("is_tuned", bool):
+        recommender.hit_rates_ = _array(part, "hit_rates_", _DOUBLE, len(indices) + 1)

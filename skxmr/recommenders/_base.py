@@ -69,9 +69,12 @@ class BaseRecommender(ABC, BaseEstimator):
         -------
         self : object
         """
+        return self._fit(X, y, users, target_times)
+
+    def _fit(self, X, y, users, target_times, cutoffs=None):
         self._check_params()
         with fitted_in_one_step(self) as fresh:
-            training = check_training(fresh, X, y, users, target_times)
+            training = check_training(fresh, X, y, users, target_times, cutoffs)
             fresh.n_labels_ = training.X.shape[1]
             names = getattr(fresh, "feature_names_in_", None)
             fresh.classes_ = np.arange(fresh.n_labels_) if names is None else names

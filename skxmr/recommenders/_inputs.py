@@ -11,6 +11,7 @@ from .._utils.matrices import canonical_csr, check_indicator, check_sparse_struc
 from .._utils.pairs import row_of_entries
 from .._utils.targets import target_array
 from ._examples import AgeMatrix
+from ._times import seconds_of
 
 
 class Training(NamedTuple):
@@ -25,12 +26,25 @@ class Training(NamedTuple):
     times : ndarray of float64, shape (y.nnz,), or None
         Days of the targets.
     users : ndarray of shape (n,), or None
+    cutoffs : ndarray of float64, shape (n,), or None
+        Seconds since 1970.
     """
 
     X: sp.csr_matrix
     y: sp.csr_matrix | None
     times: np.ndarray | None
     users: np.ndarray | None
+    cutoffs: np.ndarray | None = None
+
+    def take(self, rows):
+        """Return some of the rows, by number. There must be a y."""
+        times = self.times
+        if times is not None:
+            times = sp.csr_matrix((times, self.y.indices, self.y.indptr), self.y.shape)[rows].data
+        users, cutoffs = (
+            values if values is None else values[rows] for values in (self.users, self.cutoffs)
+        )
+        return Training(self.X[rows], self.y[rows], times, users, cutoffs)
 
 
 def check_histories(estimator, X, *, reset):
@@ -57,7 +71,7 @@ def check_histories(estimator, X, *, reset):
     return X
 
 
-def check_training(estimator, X, y, users, target_times):
+def check_training(estimator, X, y, users, target_times, cutoffs=None):
     """Validate the input of fit."""
     X = check_histories(estimator, X, reset=True)
     n_rows, n_items = X.shape
@@ -68,7 +82,11 @@ def check_training(estimator, X, y, users, target_times):
         times = _check_times(target_times, y)
     if users is not None:
         users = check_users(users, n_rows)
-    return Training(X, y, times, users)
+    if cutoffs is not None:
+        cutoffs = seconds_of(cutoffs, "cutoffs")
+        if cutoffs.shape != (n_rows,):
+            raise ValueError(f"cutoffs must have shape {(n_rows,)}, got {cutoffs.shape}")
+    return Training(X, y, times, users, cutoffs)
 
 
 def check_users(users, n_rows):

@@ -9,7 +9,14 @@ from ._recency import Recency
 
 
 def make_next_item_recommender(
-    *, half_life="90D", prior_shift=0.0, prior_window="7D", repeat=False, n_jobs=None, **params
+    *,
+    half_life="365D",
+    window_half_life=None,
+    prior_shift=0.0,
+    prior_window="7D",
+    repeat=False,
+    n_jobs=None,
+    **params,
 ):
     """Make a recommender that predicts the next items by extreme multi-label classification.
 
@@ -19,8 +26,11 @@ def make_next_item_recommender(
 
     Parameters
     ----------
-    half_life : str, number or timedelta, default="90D"
+    half_life : str, number or timedelta, default="365D"
         Half-life of the weights of the history.
+    window_half_life : str, number or timedelta, default=None
+        Rows whose targets are older by this have half of the weight. It needs `target_times` in
+        fit.
     prior_shift : float, default=0
         `strength` of :class:`PriorShift`. Above 0, fit needs `target_times`.
     prior_window : str, number or timedelta, default="7D"
@@ -50,5 +60,10 @@ def make_next_item_recommender(
     classifier = XRLinearClassifier(**{**defaults, "n_jobs": n_jobs, **params})
     pipeline = make_pipeline(Recency(half_life), Normalizer(), classifier)
     return PriorShift(
-        pipeline, strength=prior_shift, window=prior_window, repeat=repeat, n_jobs=n_jobs
+        pipeline,
+        strength=prior_shift,
+        window=prior_window,
+        window_half_life=window_half_life,
+        repeat=repeat,
+        n_jobs=n_jobs,
     )

@@ -14,13 +14,15 @@ def check_days(value, name):
     days_of(value, name)
 
 
-def log_shift(training, days):
+def log_shift(training, days, weights=None):
     """Return the logarithm of the share of each item in the last days, over its share in all rows.
 
     Parameters
     ----------
     training : Training
     days : float
+    weights : ndarray of shape (n,), optional
+        Weights of the rows in training, for the second share.
 
     Returns
     -------
@@ -28,8 +30,14 @@ def log_shift(training, days):
     """
     if training.times is None:
         raise ValueError("a prior shift needs target_times in fit, got None")
-    shares = []
-    for counts in (recent_counts(training, days), recent_counts(training)):
-        smoothed = counts.astype(np.float64) + _SMOOTHING
-        shares.append(smoothed / smoothed.sum())
-    return (np.log(shares[0]) - np.log(shares[1])).astype(np.float32)
+    recent = recent_counts(training, days)
+    trained = recent_counts(training)
+    if weights is not None:
+        trained = training.y.T @ weights
+    return (log_shares(recent) - log_shares(trained)).astype(np.float32)
+
+
+def log_shares(counts):
+    """Return the logarithms of the shares of counts, after smoothing."""
+    smoothed = counts.astype(np.float64) + _SMOOTHING
+    return np.log(smoothed) - np.log(smoothed.sum())

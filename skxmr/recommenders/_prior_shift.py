@@ -7,6 +7,7 @@ from .._core import CSRView
 from .._utils.params import check_integer, check_option, check_real
 from ._base import BaseRecommender, rank_rows
 from ._prior import check_days, log_shift
+from ._row_weights import check_half_life, window_weights
 from ._times import days_of
 from ._wrapping import fit_estimator, scores_of
 
@@ -29,6 +30,10 @@ class PriorShift(BaseRecommender):
         0 changes no ranking.
     window : str, number or timedelta, default="7D"
         The last days; a number is days.
+    window_half_life : str, number or timedelta, default=None
+        Rows whose targets are older by this have half of the weight, in q and, as `sample_weight`,
+        in the fit of the estimator if it takes them. A recommender that has a `window_half_life` of
+        its own needs the same value. None: all weights are 1.
     scale : {"auto", "probability", "logarithm", "margin"}, default="auto"
         What scores are. The logarithm of probabilities is taken first. "auto" is "probability" if
         no score is below 0 or above 1, and otherwise "logarithm". "margin" is treated as
@@ -69,6 +74,7 @@ class PriorShift(BaseRecommender):
     _checks = {
         "strength": lambda value, name: check_real(value, name, 0),
         "window": check_days,
+        "window_half_life": check_half_life,
         "scale": lambda value, name: check_option(value, name, _SCALES),
         "n_candidates": lambda value, name: check_integer(value, name, 1),
     }
@@ -79,6 +85,7 @@ class PriorShift(BaseRecommender):
         *,
         strength=1.0,
         window="7D",
+        window_half_life=None,
         scale="auto",
         n_candidates=500,
         repeat=False,
@@ -87,6 +94,7 @@ class PriorShift(BaseRecommender):
         self.estimator = estimator
         self.strength = strength
         self.window = window
+        self.window_half_life = window_half_life
         self.scale = scale
         self.n_candidates = n_candidates
         self.repeat = repeat
@@ -98,11 +106,14 @@ class PriorShift(BaseRecommender):
         if not hasattr(self.estimator, "fit"):
             raise TypeError(f"estimator must be an estimator with fit, got {self.estimator!r:.80}")
         days = days_of(self.window, "window")
+        weights = None
+        if self.window_half_life is not None:
+            weights = window_weights(training, self.window_half_life)
         if self.strength:
-            self.log_shift_ = log_shift(training, days)
+            self.log_shift_ = log_shift(training, days, weights)
         else:
             self.log_shift_ = np.zeros(training.X.shape[1], dtype=np.float32)
-        self.estimator_ = fit_estimator(clone(self.estimator), training, training.y)
+        self.estimator_ = fit_estimator(clone(self.estimator), training, training.y, weights)
 
     def _dense_scores(self, X, limits=None):
         scores = scores_of(self.estimator_, X, self.n_labels_, int(self.n_candidates), limits)

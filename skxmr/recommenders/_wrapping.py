@@ -9,9 +9,14 @@ from .._ranking.wrapped import best_scores, unwrapped
 from ._base import BaseRecommender
 
 
-def fit_estimator(estimator, training, y):
-    """Fit an estimator. Its last step gets users and target_times if it takes them."""
-    given = {"users": training.users, "target_times": None}
+def fit_estimator(estimator, training, y, weights=None):
+    """Fit an estimator. Its last step gets what is known about the rows, if it takes it."""
+    given = {
+        "users": training.users,
+        "target_times": None,
+        "cutoffs": training.cutoffs,
+        "sample_weight": weights,
+    }
     if training.times is not None:
         parts = (training.times, y.indices, y.indptr)
         given["target_times"] = sp.csr_matrix(parts, shape=y.shape)

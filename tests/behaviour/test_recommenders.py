@@ -11,6 +11,7 @@ from purchases import random_examples, random_histories
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
+from sklearn.preprocessing import Normalizer
 
 import skxmr
 from skxmr.metrics import hit_rate_at_k, make_ranking_scorer
@@ -393,6 +394,93 @@ def test_a_blend_is_a_sum_of_scaled_scores():
     assert clone(blend).set_params(popular__window=3).estimators[0][1].window == 3
 
 
+def test_tuned_weights_are_not_below_the_best_part(tmp_path):
+    parts = [*POPULAR_AND_RELATED, ("users", UserToUserRecommender(20))]
+    blend = BlendedRecommender(parts, weights="tuned")
+    blend.fit(X, Y, cutoffs=CUTOFFS, **META)
+    assert blend.weights_.shape == (3,)
+    assert blend.hit_rates_[-1] >= blend.hit_rates_[:-1].max()
+    assert_allclose(blend.hit_rates_[0], held_out_hit_rate(parts[0][1]))
+    given = BlendedRecommender(parts, weights=blend.weights_).fit(X, Y, **META)
+    assert_allclose(held_out_hit_rate(given), blend.hit_rates_[-1])
+    assert_array_equal(given.rank(X, 5).labels, blend.rank(X, 5).labels)
+    skxmr.save(blend, tmp_path / "blend")
+    loaded = skxmr.load(tmp_path / "blend")
+    assert_array_equal(loaded.weights_, blend.weights_)
+    assert_array_equal(loaded.hit_rates_, blend.hit_rates_)
+    assert_array_equal(loaded.rank(X, 5).labels, blend.rank(X, 5).labels)
+
+
+def held_out_hit_rate(recommender):
+    """Return the hit rate at 6 in the last two windows, each after a fit to closed windows."""
+    hits = []
+    for train, test in CutoffSplit(2).split(X, Y, CUTOFFS):
+        known = {name: values[train] for name, values in META.items()}
+        again = clone(recommender).fit(X[train], Y[train], **known)
+        tops = again.rank(X[test], 6).labels
+        hits += [bool(set(top) & set(Y[row].indices)) for top, row in zip(tops, test, strict=True)]
+    return np.mean(hits)
+
+
+@pytest.mark.parametrize(
+    ("params", "given", "message"),
+    [
+        ({"weights": "best"}, {}, "weights must be numbers, None or 'tuned', got 'best'"),
+        ({"weights": "tuned"}, {}, "cutoffs must be given if weights='tuned', got None"),
+        ({"weights": "tuned"}, {"cutoffs": CUTOFFS[:3]}, "cutoffs must have shape"),
+        ({"n_held_out": 0}, {}, "n_held_out must be at least 1, got 0"),
+    ],
+)
+def test_tuning_needs_cutoffs(params, given, message):
+    with pytest.raises(ValueError, match=message):
+        BlendedRecommender(POPULAR_AND_RELATED, **params).fit(X, Y, **META, **given)
+
+
+def test_weights_of_windows_reach_the_classifier_and_the_shift():
+    recommender = make_next_item_recommender(prior_shift=1, window_half_life=10, random_state=0)
+    recommender.fit(X, Y, **META)
+    last = np.asarray(DATA.target_times.max(axis=1).todense()).ravel()
+    weights = 2.0 ** ((last - last.max()) / 10)
+    shares = Y.T @ weights + 0.5
+    recent = Y.multiply(DATA.target_times > last.max() - 7)
+    recent = np.asarray(recent.sum(axis=0)).ravel() + 0.5
+    expected = np.log(recent / recent.sum()) - np.log(shares / shares.sum())
+    assert_allclose(recommender.log_shift_, expected, rtol=1e-4, atol=1e-5)
+    rows = Recency("365D").fit_transform(X)
+    plain = clone(recommender.estimator.steps[-1][1])
+    plain.fit(Normalizer().fit_transform(rows), Y, sample_weight=weights)
+    assert_allclose(
+        recommender.estimator_.decision_function(X).toarray(),
+        plain.decision_function(Normalizer().fit_transform(rows)).toarray(),
+        rtol=1e-5,
+    )
+    with pytest.raises(ValueError, match="window_half_life needs target_times"):
+        recommender.fit(X, Y)
+
+
+def test_items_without_support_are_ranked_last():
+    counts = np.bincount(Y.indices, minlength=Y.shape[1])
+    least = int(np.median(counts))
+    recommender = AutoencoderRecommender((8,), ordered=True, min_support=least, random_state=0)
+    recommender.fit(X, Y, **META)
+    assert_array_equal(recommender.kept_, np.flatnonzero(counts >= least))
+    assert recommender.coefs_[-1].shape == (8, len(recommender.kept_))
+    scores = recommender.decision_function(X[:5])
+    left_out = np.setdiff1d(np.arange(Y.shape[1]), recommender.kept_)
+    assert len(left_out)
+    assert scores[:, left_out].max() < scores[:, recommender.kept_].min()
+    with pytest.raises(ValueError, match="min_support must be at most"):
+        recommender.set_params(min_support=10**6).fit(X, Y)
+
+
+def test_the_autoencoder_begins_with_the_shares_of_the_items():
+    recommender = AutoencoderRecommender(ordered=True, n_epochs=1, learning_rate=1e-12)
+    recommender.fit(X, Y)
+    counts = np.bincount(Y.indices, minlength=Y.shape[1])[recommender.kept_]
+    shares = (counts + 0.5) / (counts + 0.5).sum()
+    assert_allclose(recommender.intercepts_[-1], np.log(shares), rtol=1e-4)
+
+
 def test_the_order_of_time_is_a_grid_of_one_line():
     search = GridSearchCV(
         make_pipeline(Recency(), LinearAutoencoderRecommender(20.0)),
@@ -494,7 +582,7 @@ def test_gradients_of_the_autoencoder_equal_differences():
     rows = sp.csr_matrix(rng.rand(5, 6).astype(np.float32))
     y = sp.csr_matrix((rng.rand(5, 6) < 0.4).astype(np.float32))
     weights = rng.rand(5).astype(np.float32)
-    network = _Network(params, 6, rng)
+    network = _Network(params, 6, 6, rng)
     network.weights = [w.astype(np.float64) for w in network.weights]
     taken = []
     network._update = taken.append

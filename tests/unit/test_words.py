@@ -10,6 +10,7 @@ SUFFIXES = {".py", ".c", ".h", ".md", ".rst", ".txt"}
 
 #: Files with names that earlier versions used, which must stay readable.
 COMPATIBLE = {
+    "docs/benchmarks/run_recommender_quality.py",  # a module of a peer
     "docs/benchmarks/run_recommenders.py",  # a module of a peer
     "docs/changelog.md",
     "examples/recommendation_history.py",  # a module of a peer
