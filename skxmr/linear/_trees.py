@@ -1,10 +1,7 @@
 """Training of the trees of XRLinearClassifier by its parameters."""
 
-from functools import partial
-
 import numpy as np
 
-from .._data.training_data import TrainingData
 from .._training import matching
 from .._training.disentangle import disentangle, round_name
 from .._training.negatives import needs_matcher, sampling_of
@@ -33,11 +30,10 @@ def train_all(classifier, data, n_features, trainer):
     return trained
 
 
-def ranker_of_examples(classifier, data, n_features, trainer, examples):
-    """Train one tree on some of the examples, and return its ranker."""
-    part = TrainingData(partial(data.with_examples, examples))
+def ranker_of(classifier, data, n_features, trainer):
+    """Train one tree, and return its ranker."""
     seed = classifier.random_state
-    return train_tree(classifier, part, n_features, trainer, seed).ranker(n_features)
+    return train_tree(classifier, data, n_features, trainer, seed).ranker(n_features)
 
 
 def train_tree(classifier, data, n_features, trainer, random_state):
