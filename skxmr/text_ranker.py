@@ -221,8 +221,8 @@ def make_text_ranker(
     """Make a ranker of labels for texts, with settings that rank well on most texts.
 
     The features are tf-idf weights of all words, with logarithms of the counts. The first words of
-    a text count more. The names of labels are used as training data if that ranks better. The settings were chosen on held-out training
-    rows of three data sets; see :doc:`/guide/text`.
+    a text count more. The names of labels are used as training data if that ranks better. The
+    settings were chosen on held-out training rows of three data sets; see :doc:`/guide/text`.
 
     Parameters
     ----------
