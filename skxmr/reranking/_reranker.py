@@ -7,20 +7,17 @@ from scipy import sparse
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils import check_random_state, gen_batches
 
-from ._core import indptr_of
-from ._meta.base import RankerWrapper
-from ._meta.held_out import fitted_to
-from ._meta.name_matches import NameMatches
-from ._ranking.wrapped import best_scores, names_of_labels, unwrapped
-from ._utils.cloning import clone_with, draw_seed
-from ._utils.estimators import consistent, fitted_in_one_step, snapshot
-from ._utils.pairs import is_true, top_k
-from ._utils.params import check_boolean, check_integer, check_real, check_seed
-from ._utils.targets import known_truth
-from ._utils.texts import check_texts
-from .linear import XRLinearClassifier
-
-__all__ = ["TextReranker"]
+from .._core import indptr_of
+from .._meta.base import RankerWrapper
+from .._meta.held_out import fitted_to
+from .._ranking.wrapped import names_of_labels
+from .._utils.cloning import clone_with, draw_seed
+from .._utils.estimators import consistent, fitted_in_one_step
+from .._utils.pairs import is_true, top_k
+from .._utils.params import check_boolean, check_integer, check_real, check_seed
+from .._utils.targets import known_truth
+from .._utils.texts import check_texts
+from ._candidates import Candidates
 
 #: Most rows that are held out.
 _MOST_HELD_OUT = 10_000
@@ -28,14 +25,8 @@ _MOST_HELD_OUT = 10_000
 #: Fewest rows that are held out, with fewest pairs of either kind.
 _FEWEST = 30
 
-#: Labels whose names occur in a text are candidates as well: this many of them.
-_N_MATCHED = 15
-
 #: Number of rows that are ranked at once.
 _BLOCK = 2000
-
-#: Rank of labels that a ranker does not rank among the candidates.
-_NO_RANK = 1000
 
 
 class TextReranker(RankerWrapper):
@@ -166,7 +157,7 @@ class TextReranker(RankerWrapper):
         self._take_estimator(fitted_to(self.estimator, X, y, others, fit_params, seed))
         truth = known_truth(self, y)
         n_rows = np.asarray(truth[others].sum(axis=0)).ravel()
-        self._candidates = _Candidates(names_of_labels(self), n_rows, int(self.n_candidates))
+        self._candidates = Candidates(names_of_labels(self), n_rows, int(self.n_candidates))
         self._fit_final_estimator([X[i] for i in held], truth[held], seed)
         if self.refit:
             rows = np.arange(len(X))
@@ -259,92 +250,3 @@ class TextReranker(RankerWrapper):
     @property
     def _unreached_score(self):
         return 0.0
-
-
-class _Candidates:
-    """Candidates of texts, and what is known about them.
-
-    Parameters
-    ----------
-    names : ndarray of str, shape (n_labels,)
-    n_rows : ndarray of float, shape (n_labels,)
-        Number of training rows of each label.
-    n_ranked : int
-        Number of labels ranked first that are candidates.
-    """
-
-    def __init__(self, names, n_rows, n_ranked):
-        if names is None or np.asarray(names).dtype.kind not in "UO":
-            raise ValueError(
-                "y must have names of labels, such as lists of names, or label_names must be given "
-                "to fit"
-            )
-        self.names = np.asarray(names)
-        self.n_rows = n_rows
-        self.n_ranked = min(n_ranked, len(n_rows))
-        self.matches = NameMatches([str(name) for name in self.names])
-
-    def __reduce__(self):
-        return _Candidates, (self.names, self.n_rows, self.n_ranked)
-
-    def of(self, estimator, texts):
-        """Return candidates of texts by a fitted ranker.
-
-        Returns
-        -------
-        rows, labels : ndarray of int, shape (n_pairs,)
-            In increasing order.
-        features : ndarray of float32, shape (n_pairs, n_features)
-        """
-        n_labels = len(self.n_rows)
-        last, X = unwrapped(estimator, texts)
-        rankings = [best_scores(r, X, self.n_ranked, n_labels) for r in _rankers(last)]
-        order = (1 + np.minimum(self.matches.n_words, 4)) * np.log1p(self.n_rows)
-        matched = self.matches.candidates(texts, order, min(_N_MATCHED, n_labels))
-        listed = [labels for labels, _ in rankings]
-        pairs = _distinct_pairs([*listed[:1], matched], n_labels)
-        rows, labels = np.divmod(pairs, n_labels)
-        features = [np.log1p(self.n_rows[labels])]
-        for ranking in rankings:
-            features += _scores_and_ranks(ranking, rows, labels, n_labels)
-        features += self.matches.features(texts, rows, labels)
-        return rows, labels, np.column_stack(features).astype(np.float32)
-
-
-def _rankers(last):
-    """Return a ranker, and the same with its trees and with its nearest neighbors only."""
-    if not isinstance(last, XRLinearClassifier) or last.neighbors_ is None:
-        return [last]
-    if last.n_neighbors is None or last.post_processor == "noop":
-        return [last]
-    trees, neighbors = snapshot(last), snapshot(last)
-    trees.n_neighbors = None
-    neighbors.neighbor_weight = 1.0
-    if last.n_neighbors == "auto":
-        neighbors.n_neighbors, neighbors.neighbor_power, _ = last.neighbors_
-    return [last, trees, neighbors]
-
-
-def _distinct_pairs(lists, n_labels):
-    """Return the distinct pairs of a row and one of its labels, as row * n_labels + label."""
-    labels = np.concatenate(lists, axis=1).astype(np.int64)
-    rows = np.broadcast_to(np.arange(len(labels))[:, np.newaxis], labels.shape)
-    listed = labels >= 0
-    return np.unique(rows[listed] * n_labels + labels[listed])
-
-
-def _scores_and_ranks(ranking, rows, labels, n_labels):
-    """Return the score and the rank of each pair, and the ratio of the score to the best one."""
-    ranked, scores = ranking
-    order = np.broadcast_to(np.arange(ranked.shape[1]), ranked.shape)
-    listed = ranked >= 0
-    keys = np.nonzero(listed)[0] * n_labels + ranked[listed]
-    sorting = np.argsort(keys)
-    place = np.searchsorted(keys, rows * n_labels + labels, sorter=sorting)
-    place = sorting[np.minimum(place, len(keys) - 1)]
-    known = keys[place] == rows * n_labels + labels
-    score = np.where(known, scores[listed][place], np.nan)
-    rank = np.where(known, order[listed][place], _NO_RANK)
-    best = np.where(np.isfinite(scores[:, 0]), scores[:, 0], np.nan)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return score, rank, score / best[rows]
