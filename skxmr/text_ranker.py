@@ -216,22 +216,22 @@ def _single_tree(classifier):
 
 
 def make_text_ranker(
-    *, use_label_texts="auto", lead_weight=8.0, n_jobs=None, random_state=None, **params
+    *, use_label_texts="auto", lead_weight=1.0, n_jobs=None, random_state=None, **params
 ):
     """Make a ranker of labels for texts, with settings that rank well on most texts.
 
-    The features are tf-idf weights of all words, with logarithms of the counts. The first words of
-    a text count more. The names of labels are used as training data if that ranks better. The
-    settings were chosen on held-out training rows of three data sets; see :doc:`/guide/text`.
+    The features are tf-idf weights of all words, with logarithms of the counts. The names of labels
+    are used as training data if that ranks better. The settings were chosen on held-out training
+    rows of three data sets; see :doc:`/guide/text`.
 
     Parameters
     ----------
     use_label_texts : {"auto", True, False}, default="auto"
         Whether to learn from the names or texts of labels; see :class:`TextRanker`.
-    lead_weight : float, default=8.0
+    lead_weight : float, default=1.0
         How many times each of the first 12 words of a text counts; see
-        :class:`skxmr.text.NGramTfidfVectorizer`. Titles and summaries come first in most texts. 1
-        means that all words count alike.
+        :class:`skxmr.text.NGramTfidfVectorizer`. Use 8 for texts that begin with a title, such as
+        library records with abstracts.
     n_jobs : int, default=None
         Number of jobs, as in joblib. Results do not depend on it.
     random_state : int, RandomState instance or None, default=None

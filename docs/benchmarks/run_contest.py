@@ -19,8 +19,8 @@ from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import f1_at_k, ndcg_at_k, precision_at_k
 
 N_VALIDATION = 4000
-PLAIN = {"lead_weight": 1.0, "use_label_texts": True}
-NAMES = {"use_label_texts": True}
+PLAIN = {"use_label_texts": True}
+NAMES = {"use_label_texts": True, "lead_weight": 8}
 CLUSTERS = {"max_clusters_per_label": 2}
 
 
