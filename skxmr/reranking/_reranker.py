@@ -76,7 +76,7 @@ class TextReranker(RankerWrapper):
     n_labels_ : int
         Number of labels.
     multilabel_ : bool
-        Whether y has several labels per row.
+        Always True.
 
     See Also
     --------
@@ -93,10 +93,11 @@ class TextReranker(RankerWrapper):
     >>> from skxmr.datasets import load_catalogue_subjects
     >>> data = load_catalogue_subjects()
     >>> texts, Y = data.text_train[::40], data.Y_train[::40]
-    >>> ranker = TextReranker(make_text_ranker(use_label_texts=True), random_state=0)
+    >>> ranker = TextReranker(make_text_ranker(use_label_texts=True), refit=False, random_state=0)
     >>> _ = ranker.fit(texts, Y, label_names=data.label_names)
-    >>> ranker.rank(["Organ music in northern Germany"], k=1).names
-    [['organ music']]
+    >>> labels, probabilities = ranker.rank(["Organ music in northern Germany"], k=3)
+    >>> "organ" in str(ranker.classes_[labels[0, 0]])
+    True
     """
 
     def __init__(
@@ -125,8 +126,9 @@ class TextReranker(RankerWrapper):
         ----------
         X : sequence of str
             Training texts.
-        y : {array-like, sparse matrix} of shape (n_texts, n_labels) or (n_texts,)
-            The labels of each text; see :meth:`skxmr.XRLinearClassifier.fit`.
+        y : {array-like, sparse matrix} of shape (n_texts, n_labels), or sequence of lists
+            The labels of each text; see :meth:`skxmr.XRLinearClassifier.fit`. One class per text
+            is not supported.
         **fit_params
             Passed to all fits of the estimator, such as `label_names` or `label_examples` as a
             mapping. They must not have one value per row.
@@ -150,13 +152,17 @@ class TextReranker(RankerWrapper):
 
     def _fit(self, X, y, fit_params):
         y = self._take_targets(X, y)
+        if not self.multilabel_:
+            raise ValueError(
+                "y must be lists of labels or an indicator matrix, got one class per row"
+            )
         fit_params = self._with_names(fit_params)
         rng = check_random_state(self.random_state)
         seed = draw_seed(rng)
         held, others = self._split(len(X), rng)
         self._take_estimator(fitted_to(self.estimator, X, y, others, fit_params, seed))
         truth = known_truth(self, y)
-        n_rows = np.asarray(truth[others].sum(axis=0)).ravel()
+        n_rows = np.asarray(truth[others].sum(axis=0, dtype=np.float64)).ravel()
         self._candidates = Candidates(names_of_labels(self), n_rows, int(self.n_candidates))
         self._fit_final_estimator([X[i] for i in held], truth[held], seed)
         if self.refit:

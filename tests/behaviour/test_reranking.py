@@ -167,6 +167,8 @@ def test_wrong_parameters_are_named(name, bad):
 def test_wrong_data():
     with pytest.raises(ValueError, match="label_names"):
         reranker().fit(TITLES, MATRIX)
+    with pytest.raises(ValueError, match="one class per row"):
+        reranker().fit(TITLES, [row[0] for row in SUBJECTS])
     with pytest.raises(ValueError, match="300 texts"):
         reranker().fit(TITLES[:50], SUBJECTS[:50])
     with pytest.raises(TypeError, match="X must"):
