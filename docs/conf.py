@@ -29,7 +29,8 @@ extensions = [
 exclude_patterns = ["benchmarks/shortfalls.md", "benchmarks/results", "examples/*.ipynb"]
 templates_path = ["_templates"]
 default_role = "literal"
-suppress_warnings = ["config.cache"]
+# The folders of web servers, which are no examples of the gallery, have files of the same names.
+suppress_warnings = ["config.cache", "sphinx_gallery.duplicate_filename"]
 
 html_theme = "furo"
 html_title = f"skxmr {release}"
@@ -108,7 +109,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "examples",
     "filename_pattern": rf"/(?!{'|'.join(_NOT_RUN)})[^/]*\.py$",
-    "ignore_pattern": r"completion_app",
+    "ignore_pattern": r"(completion|shop)_app",
     "reset_argv": "conf.example_arguments",
     "within_subsection_order": "conf.example_order",
     "abort_on_example_error": True,

@@ -1,26 +1,12 @@
 import asyncio
-import shutil
-import socket
-import threading
 import time
 from urllib.parse import parse_qs
 
 import pytest
 from completion_app import FOLLOWS, MARKUP, load, make_completer
+from pages import NEEDS_BROWSER, Page, served, started_browser, webdriver
 
-pytest.importorskip("starlette", reason="starlette is not installed")
-uvicorn = pytest.importorskip("uvicorn", reason="uvicorn is not installed")
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-errors = pytest.importorskip("selenium.common")
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-CHROMEDRIVER = shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not (CHROMIUM and CHROMEDRIVER), reason="chromium and chromedriver are not both installed"
-    ),
-]
+pytestmark = NEEDS_BROWSER
 
 
 class Slowed:
@@ -37,16 +23,12 @@ class Slowed:
         await self.app(scope, receive, send)
 
 
-class Page:
-    """The page as somebody sees it who has a keyboard."""
+class CompletionPage(Page):
+    """The page, once it has suggestions."""
 
     def __init__(self, browser, url):
-        self.browser = browser
-        browser.get(url)
+        super().__init__(browser, url)
         self.wait(self.options)
-
-    def type(self, *keys):
-        self.browser.switch_to.active_element.send_keys(*keys)
 
     def complete(self, typed):
         """Type, and wait for the answer to all that is in the box."""
@@ -61,79 +43,38 @@ class Page:
     def options(self):
         return self.texts("[role=option]")
 
-    def texts(self, selector):
-        """What is to be read in each element that can be seen."""
-        return [each.text for each in self.find(selector) if each.is_displayed()]
-
-    def find(self, selector):
-        return self.browser.find_elements("css selector", selector)
-
-    def box(self, attribute):
-        return self.find("#query")[0].get_attribute(attribute)
-
-    def active(self):
-        """The text of the option that the box declares active."""
-        return self.texts(f"#{self.box('aria-activedescendant') or 'none'}[aria-selected=true]")
-
-    def wait_for(self, selector, *texts):
-        """Wait until this is what is to be read."""
-        self.wait(lambda: self.texts(selector) == list(texts))
-
-    def wait(self, condition):
-        deadline = time.monotonic() + 10
-        while not self._holds(condition):
-            assert time.monotonic() < deadline, (self.options(), self.texts("main"))
-            time.sleep(0.01)
-
-    def _holds(self, condition):
-        try:
-            return condition()
-        except errors.StaleElementReferenceException:  # replaced while it was read
-            return False
-
 
 @pytest.fixture(scope="module")
-def served():
+def running():
     """The application, and where it is served."""
     app = Slowed(load("app").create_app(make_completer()))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        yield app, f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+    with served(app) as url:
+        yield app, url
 
 
 @pytest.fixture(scope="module")
 def browser():
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(CHROMEDRIVER))
-    yield browser
-    browser.quit()
+    with started_browser() as browser:
+        yield browser
 
 
 @pytest.fixture
-def page(browser, served):
-    app, url = served
+def page(browser, running):
+    app, url = running
     app.seconds.clear()
-    page = Page(browser, url)
+    page = CompletionPage(browser, url)
     app.asked.clear()
     yield page
     assert browser.get_log("browser") == []
 
 
-def test_every_keystroke_completes_what_is_typed(page, served):
+def test_every_keystroke_completes_what_is_typed(page, running):
     assert page.box("aria-expanded") == "true"
     for letter in "Cat":
         page.complete(letter)
     assert sorted(page.options()) == ["cat", "catalogue", "cathedral", "cats and dogs"]
     assert sorted(page.texts("[role=option] b")) == ["alogue", "hedral", "s and dogs"]
-    assert served[0].asked == ["C", "Ca", "Cat"]
+    assert running[0].asked == ["C", "Ca", "Cat"]
     assert page.texts("#time")[0].endswith(("µs", "ms"))
 
 
@@ -244,19 +185,19 @@ def test_markup_is_text(page):
     assert page.find("[onmouseover], main i") == []
 
 
-def test_a_late_answer_does_not_replace_a_newer_one(page, served):
-    served[0].seconds["c"] = 0.5
+def test_a_late_answer_does_not_replace_a_newer_one(page, running):
+    running[0].seconds["c"] = 0.5
     page.type("c")
-    page.wait(lambda: "c" in served[0].asked)
+    page.wait(lambda: "c" in running[0].asked)
     page.complete("ath")
     time.sleep(0.7)
     assert page.texts("[data-match=prefix]") == ["cathedral"]
 
 
-def test_a_late_answer_does_not_open_a_closed_list(page, served):
-    served[0].seconds["c"] = 0.5
+def test_a_late_answer_does_not_open_a_closed_list(page, running):
+    running[0].seconds["c"] = 0.5
     page.type("c")
-    page.wait(lambda: "c" in served[0].asked)
+    page.wait(lambda: "c" in running[0].asked)
     page.type(webdriver.Keys.ESCAPE)
     time.sleep(0.7)
     assert page.options() == []
@@ -271,12 +212,9 @@ def test_a_failure_is_told(page):
 
 @pytest.mark.parametrize("width", [320, 1200])
 def test_nothing_is_wider_than_the_screen(page, width):
-    metrics = {"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": width < 600}
-    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    page.widths(width)
     page.type("x" * 100, webdriver.Keys.ENTER, "y z" * 30)
     page.wait(lambda: page.texts("#heading")[0].startswith("No completion"))
-    shown, whole = page.browser.execute_script(
-        "const page = document.documentElement; return [page.clientWidth, page.scrollWidth]"
-    )
-    page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    assert (shown, whole) == (width, width)
+    widths = page.widths(width)
+    page.restore_width()
+    assert widths == [width, width]
