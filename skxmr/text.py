@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._core import ANALYZERS, NORMS, Learner, NGramBlock, NGramModel, NGramWeights, joined_rows
 from ._utils import parallel
 from ._utils.estimators import consistent, fitted_in_one_step
-from ._utils.params import check_boolean, check_integer, check_n_jobs, check_option
+from ._utils.params import check_boolean, check_integer, check_n_jobs, check_option, check_real
 from ._utils.text_batches import (
     BATCH_CHARACTERS,
     BATCH_TEXTS,
@@ -81,6 +81,13 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         Whether an occurrence counts 1 / (1 + position) instead of 1. Positions start at 0, among
         the n-grams of the text with the same n, so the first one counts most. Must not be combined
         with `binary`.
+    lead_weight : float, default=1.0
+        Weight of the beginning of a text, such as the title of a record or the summary line of a
+        description: each of the first `lead_length` n-grams counts `lead_weight` times. At least 1.
+        The positions of the n-grams of each n are counted separately. Normalized texts that are
+        not longer than `lead_length` hardly change.
+    lead_length : int, default=12
+        Number of n-grams of the beginning.
     sublinear_tf : bool, default=False
         Whether counts are replaced by 1 + log(count). Must not be combined with
         `position_weighted`, whose counts can be below 1.
@@ -152,6 +159,8 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         max_features=None,
         binary=False,
         position_weighted=False,
+        lead_weight=1.0,
+        lead_length=12,
         sublinear_tf=False,
         use_idf=True,
         smooth_idf=True,
@@ -171,6 +180,8 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         self.max_features = max_features
         self.binary = binary
         self.position_weighted = position_weighted
+        self.lead_weight = lead_weight
+        self.lead_length = lead_length
         self.sublinear_tf = sublinear_tf
         self.use_idf = use_idf
         self.smooth_idf = smooth_idf
@@ -408,6 +419,8 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
         _check_share(self.max_df, "max_df")
         if self.max_features is not None:
             check_integer(self.max_features, "max_features", 1)
+        check_real(self.lead_weight, "lead_weight", 1)
+        check_integer(self.lead_length, "lead_length", 1)
         for name in _BOOLEANS:
             check_boolean(getattr(self, name), name)
         for name in ("binary", "sublinear_tf"):
@@ -430,6 +443,8 @@ class NGramTfidfVectorizer(TransformerMixin, BaseEstimator, auto_wrap_output_key
                 self.end_mark,
                 occurrence,
                 stop_words,
+                int(self.lead_length) if self.lead_weight > 1 else 0,
+                float(self.lead_weight),
             )
             for analyzer, (min_n, max_n) in zip(analyzers, ranges, strict=True)
         ]

@@ -215,7 +215,9 @@ def _single_tree(classifier):
     return model
 
 
-def make_text_ranker(*, use_label_texts="auto", n_jobs=None, random_state=None, **params):
+def make_text_ranker(
+    *, use_label_texts="auto", lead_weight=1.0, n_jobs=None, random_state=None, **params
+):
     """Make a ranker of labels for texts, with settings that rank well on most texts.
 
     The features are tf-idf weights of all words, with logarithms of the counts. The names of labels
@@ -226,6 +228,10 @@ def make_text_ranker(*, use_label_texts="auto", n_jobs=None, random_state=None, 
     ----------
     use_label_texts : {"auto", True, False}, default="auto"
         Whether to learn from the names or texts of labels; see :class:`TextRanker`.
+    lead_weight : float, default=1.0
+        How many times each of the first 12 words of a text counts; see
+        :class:`skxmr.text.NGramTfidfVectorizer`. Use 8 for texts that begin with a title, such as
+        library records with abstracts.
     n_jobs : int, default=None
         Number of jobs, as in joblib. Results do not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -251,7 +257,7 @@ def make_text_ranker(*, use_label_texts="auto", n_jobs=None, random_state=None, 
     >>> ranker.label_texts_.used
     True
     """
-    vectorizer = NGramTfidfVectorizer(sublinear_tf=True, n_jobs=n_jobs)
+    vectorizer = NGramTfidfVectorizer(sublinear_tf=True, lead_weight=lead_weight, n_jobs=n_jobs)
     classifier = XRLinearClassifier(n_jobs=n_jobs, random_state=random_state, **params)
     steps = [("vectorizer", vectorizer), ("classifier", classifier)]
     return TextRanker(steps, use_label_texts=use_label_texts)

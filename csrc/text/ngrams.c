@@ -174,7 +174,8 @@ static int end_row(counter *c)
 
 static inline double weight_of(const skx_ngram_params *params, uint32_t position)
 {
-    return params->occurrence == SKX_COUNT_BY_POSITION ? 1.0 / (1.0 + position) : 1.0;
+    double weight = params->occurrence == SKX_COUNT_BY_POSITION ? 1.0 / (1.0 + position) : 1.0;
+    return position < params->lead_length ? weight * params->lead_weight : weight;
 }
 
 /* The value of an occurrence that is not the first one in its text. */

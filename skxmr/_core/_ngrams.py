@@ -69,6 +69,8 @@ class NGramBlock(NamedTuple):
     end_mark: str
     occurrence: str
     stop_words: tuple[str, ...]
+    lead_length: int = 0  # missing in models of earlier releases
+    lead_weight: float = 1.0
 
     def check(self) -> None:
         """Raise a ValueError if a field is not valid, as in a damaged pickle."""
@@ -77,7 +79,14 @@ class NGramBlock(NamedTuple):
         numbers_valid = all(type(n) is int for n in numbers) and 1 <= self.min_n <= self.max_n
         words = (self.end_mark, *self.stop_words)
         words_valid = all(isinstance(word, str) and word for word in words)
-        if not (options_valid and numbers_valid and words_valid and len(self.end_mark) == 1):
+        lead_valid = type(self.lead_length) is int and 1 <= self.lead_weight < np.inf
+        if not (
+            options_valid
+            and numbers_valid
+            and words_valid
+            and lead_valid
+            and len(self.end_mark) == 1
+        ):
             raise ValueError(f"the vocabulary is not made of n-grams: {self!r:.200}")
 
     def fields(self, stop_words: Any) -> list:
@@ -92,6 +101,8 @@ class NGramBlock(NamedTuple):
             stop_words,
             len(mark),
             list(mark),
+            min(self.lead_length, 2 * MAX_TEXT_BYTES),
+            self.lead_weight,
             pointer(_kinds(), BYTE),
         ]
 

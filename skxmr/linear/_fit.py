@@ -11,7 +11,7 @@ from .._ranking.base import SearchOptions
 from .._ranking.ensemble import EnsembleCache, NeighborWeighting
 from .._ranking.neighbors import make_embedding_rows, make_neighbor_rows
 from .._ranking.post_processors import POST_PROCESSORS, without_logarithm
-from .._training.held_out import hold_out
+from .._training.held_out import LARGE, hold_out
 from .._training.trees import TreeTrainer
 from .._training.tune_neighbors import choose_dense_weighting, choose_weighting
 from .._training.tune_threshold import choose_threshold
@@ -23,7 +23,7 @@ from ._fitted import FittedState, Names
 from ._inputs import prepare
 from ._params import given_dense_weighting, given_weighting, is_auto
 from ._progress import estimated_phases
-from ._trees import indexer_of, ranker_of_examples, train_all
+from ._trees import indexer_of, ranker_of, train_all
 
 #: Numbers of neighbors if there are too few rows to choose them.
 _DEFAULT_N_NEIGHBORS = 20
@@ -119,8 +119,9 @@ def _learn(classifier, data, targets, n_rows, columns, trainer):
     if classifier.verbose:
         estimated = estimated_phases(classifier, data.examples, indexer_of(classifier))
     with progress.reporting("fitting", estimated, classifier.verbose):
-        chosen = _choose(classifier, data, targets, n_rows, columns, trainer)
-        trained = train_all(classifier, data, columns, trainer)
+        training = _Training(classifier, data, n_rows, columns, trainer)
+        chosen = _choose(classifier, training, targets, columns)
+        trained = training.result()
     classes = targets().classes
     if classes is None:
         classes = np.arange(targets().indicator.shape[1])
@@ -145,7 +146,53 @@ class _Chosen(NamedTuple):
     threshold: float | None = None
 
 
-def _choose(classifier, data, targets, n_rows, columns, trainer):
+class _Training:
+    """The training of a fit, which leaves examples out if parameters are chosen on these.
+
+    With few rows, one tree is trained for the choice, and all trees are then trained on all rows.
+    With many, the trees are trained once, without the examples held out.
+    """
+
+    def __init__(self, classifier, data, n_rows, columns, trainer):
+        self._classifier = classifier
+        self._data = data
+        self._n_rows = n_rows
+        self._columns = columns
+        self._trainer = trainer
+        self._trained = None
+
+    def hold_out(self, what):
+        """Return the HeldOut for the choice of `what`, or None if there are too few rows."""
+        if self._n_rows >= LARGE:
+            return self._held_out(self._train_finally)
+        with progress.part(f"to tune {what}"):
+            return self._held_out(self._train_once)
+
+    def result(self):
+        """Return the Trained of each tree."""
+        if self._trained is None:
+            self._trained = self._train_all(self._data)
+        return self._trained
+
+    def _held_out(self, train):
+        data = self._data
+        return hold_out(data.examples, self._n_rows, train, self._columns, data.embedded)
+
+    def _train_once(self, examples):
+        return [ranker_of(self._classifier, self._part(examples), self._columns, self._trainer)]
+
+    def _train_finally(self, examples):
+        self._trained = self._train_all(self._part(examples))
+        return [trained.ranker(self._columns.n_in_trees) for trained in self._trained]
+
+    def _part(self, examples):
+        return TrainingData(partial(self._data.with_examples, examples))
+
+    def _train_all(self, data):
+        return train_all(self._classifier, data, self._columns, self._trainer)
+
+
+def _choose(classifier, training, targets, columns):
     """Return the settings of the neighbors and the threshold that are "auto".
 
     Settings that are given are returned as they are. A threshold that is given is not returned. It
@@ -159,10 +206,8 @@ def _choose(classifier, data, targets, n_rows, columns, trainer):
     needs_threshold = is_auto(classifier.threshold) and targets().container != "classes"
     if not (needs_weighting or needs_dense or needs_threshold):
         return chosen
-    train = partial(ranker_of_examples, classifier, data, columns, trainer)
     what = "nearest neighbors" if needs_weighting or needs_dense else "the threshold"
-    with progress.part(f"to tune {what}"):
-        held_out = hold_out(data.examples, n_rows, train, columns, data.embedded)
+    held_out = training.hold_out(what)
     if needs_weighting:
         chosen = chosen._replace(weighting=_choose_weighting(classifier, held_out))
     if needs_dense:

@@ -1,10 +1,7 @@
 """Training of the trees of XRLinearClassifier by its parameters."""
 
-from functools import partial
-
 import numpy as np
 
-from .._data.training_data import TrainingData
 from .._training import matching
 from .._training.disentangle import disentangle, round_name
 from .._training.negatives import needs_matcher, sampling_of
@@ -33,12 +30,10 @@ def train_all(classifier, data, columns, trainer):
     return trained
 
 
-def ranker_of_examples(classifier, data, columns, trainer, examples):
-    """Train one tree on some of the examples, and return its ranker."""
-    part = TrainingData(partial(data.with_examples, examples))
+def ranker_of(classifier, data, columns, trainer):
+    """Train one tree, and return its ranker."""
     seed = classifier.random_state
-    trained = train_tree(classifier, part, columns, trainer, seed)
-    return trained.ranker(columns.n_in_trees)
+    return train_tree(classifier, data, columns, trainer, seed).ranker(columns.n_in_trees)
 
 
 def train_tree(classifier, data, columns, trainer, random_state):

@@ -286,14 +286,15 @@ def ngrams_of(text, analyzer, low, high, mark):
         yield found
 
 
-def reference(texts, analyzer, ngram_range, *, mark="#", position_weighted=False):
+def reference(texts, analyzer, ngram_range, *, mark="#", position_weighted=False, lead=(1.0, 0)):
     """L2-normalized tf-idf of lower-cased texts: names and a dense matrix."""
     rows = []
     for text in texts:
         row = Counter()
         for found in ngrams_of(text.lower(), analyzer, *ngram_range, mark):
             for position, name in enumerate(found):
-                row[name] += 1 / (1 + position) if position_weighted else 1
+                weight = lead[0] if position < lead[1] else 1
+                row[name] += weight / (1 + position) if position_weighted else weight
         rows.append(row)
     names = sorted(set().union(*rows))
     df = [sum(name in row for row in rows) for name in names]
@@ -353,6 +354,38 @@ def test_position_weights_by_hand():
     ours = NGramTfidfVectorizer("word", (1, 2), **options).fit(["to be or to be"])
     assert ours.get_feature_names_out().tolist() == names
     assert_allclose(X.toarray()[0], weights, rtol=1e-6)
+
+
+@pytest.mark.parametrize("analyzer", ["word", "char", "char_wb", "char_end"])
+@pytest.mark.parametrize("position_weighted", [True, False])
+@pytest.mark.parametrize("lead", [(2.5, 1), (3.0, 4), (7.0, 10**9)])
+def test_ngrams_of_the_lead_count_more(analyzer, position_weighted, lead):
+    options = {"position_weighted": position_weighted, "lead": lead}
+    names, expected = reference(TEXTS, analyzer, (1, 3), **options)
+    weight, length = lead
+    ours = NGramTfidfVectorizer(
+        analyzer,
+        (1, 3),
+        position_weighted=position_weighted,
+        lead_weight=weight,
+        lead_length=length,
+        min_token_length=2,
+    )
+    assert_equal_matrices(ours.fit_transform(TEXTS), expected)
+    assert ours.get_feature_names_out().tolist() == names
+    assert_equal_matrices(ours.transform(TEXTS), expected)
+    indices, values = ours.transform_one(TEXTS[2])
+    assert_allclose(values, expected[2][indices], rtol=1e-5)
+
+
+def test_lead_by_hand():
+    options = {"use_idf": False, "norm": None, "lead_weight": 4, "lead_length": 2}
+    text = ["to be or to be"]
+    assert_allclose(NGramTfidfVectorizer(**options).fit_transform(text).toarray(), [[5, 1, 5]])
+    logs = NGramTfidfVectorizer(sublinear_tf=True, **options).fit_transform(text).toarray()
+    assert_allclose(logs, [[1 + math.log(5), 1, 1 + math.log(5)]], rtol=1e-6)
+    once = NGramTfidfVectorizer(binary=True, **options).fit_transform(text).toarray()
+    assert_allclose(once, [[4, 1, 4]])
 
 
 # ---- an estimator like others ----
@@ -643,6 +676,8 @@ WRONG = {
     "max_df": [0, -1, 1.5, np.nan, None],
     "max_features": [0, -3, 1.0, "all"],
     "position_weighted": [None, 2],
+    "lead_weight": [0.5, np.nan, np.inf, "2", None],
+    "lead_length": [0, 2.5, None],
     "sublinear_tf": [None],
     "use_idf": ["no"],
     "smooth_idf": [None],

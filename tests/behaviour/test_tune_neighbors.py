@@ -77,7 +77,7 @@ def test_the_choice_is_the_best_of_all_on_the_rows_held_out(monkeypatch):
 
     def train(kept):
         chosen.append(kept)
-        return clf.fit(kept.X[kept.source], kept.Y)._fitted.rankers[0]
+        return clf.fit(kept.X[kept.source], kept.Y)._fitted.rankers
 
     real = skxmr._training.tune_neighbors.ndcg_at_k
     monkeypatch.setattr(
@@ -120,6 +120,75 @@ def test_few_rows_leave_the_parameters_as_they_are():
     X, Y = example(40)
     clf = classifier(n_neighbors="auto", neighbor_power=2.0, neighbor_weight=0.1).fit(X, Y)
     assert clf.neighbors_ == (20, 2.0, 0.1)
+
+
+# ---- many rows: trained once, without the rows held out ----
+
+
+def many(n=20_000):
+    """Two labels per row at most; many words, and the rows of a word have its label."""
+    rng = np.random.default_rng(5)
+    word = rng.integers(0, 40, n)
+    own = sp.csr_matrix((np.ones(n), (np.arange(n), word)), (n, 40))
+    noise = sp.random(n, 60, 0.05, "csr", random_state=5)
+    noise[:, 0] = rng.random((n, 1))  # no two rows are equal
+    Y = sp.csr_matrix((rng.random((n, 41)) < 0.02).astype(np.float32))
+    Y += sp.csr_matrix((np.ones(n), (np.arange(n), word)), (n, 41))
+    Y.data[:] = 1
+    return sp.hstack((own, noise), format="csr").astype(np.float32), Y.tocsr()
+
+
+@pytest.mark.parametrize("params", [{}, {"n_trees": 2}, {"threshold": "auto", "n_jobs": 2}])
+def test_many_rows_are_trained_on_once_and_all_are_neighbors(params, monkeypatch):
+    X, Y = many()
+    trained = []
+    real = skxmr.linear._fit.train_all
+
+    def train_all(classifier, data, *rest):
+        trained.append(data.examples.source)
+        return real(classifier, data, *rest)
+
+    monkeypatch.setattr("skxmr.linear._fit.train_all", train_all)
+    monkeypatch.delattr("skxmr.linear._fit.ranker_of")  # it would train a second time
+    clf = classifier(n_neighbors="auto", **params).fit(X, Y)
+    (rows,) = trained
+    n_examples = len(distinct_examples(X, Y).source)
+    assert n_examples * 0.98 <= len(rows) < n_examples
+    if clf.neighbors_ is not None:
+        assert clf._fitted.neighbors.n_rows == n_examples
+    assert (clf.threshold_ is None) == ("threshold" not in params)
+    kept = np.sort(rows)
+    n, power, weight = clf.neighbors_ or (None, 3.0, 0.2)
+    by_hand = classifier(n_neighbors=n, neighbor_power=power, neighbor_weight=weight)
+    by_hand.set_params(n_trees=params.get("n_trees", 1)).fit(X[kept], Y[kept])
+    for a, b in zip(clf._fitted.rankers, by_hand._fitted.rankers, strict=True):
+        for first, second in zip(a.layers, b.layers, strict=True):
+            for name in first.DTYPES:
+                assert_array_equal(getattr(first, name), getattr(second, name))
+
+
+def test_no_label_loses_its_only_rows():
+    X, Y = many()
+    examples = distinct_examples(X, Y)
+    alone = sp.lil_matrix((Y.shape[0], 400), dtype=np.float32)
+    real = np.sort(examples.source[::50])
+    alone[real[:380], np.arange(380)] = 1  # their only rows would be held out
+    examples = distinct_examples(X, sp.hstack((Y, alone.tocsr()), format="csr"))
+    held, kept = skxmr._training.held_out._split(examples, X.shape[0])
+    assert 0 < len(held) <= 400
+    assert_array_equal(np.sort(np.r_[held, kept]), np.arange(len(examples.source)))
+    n_rows = np.asarray(examples.Y.sum(axis=0)).ravel()
+    n_kept = np.asarray(examples.Y[kept].sum(axis=0)).ravel()
+    assert_array_equal(n_kept > 0, n_rows > 0)
+
+
+def test_the_order_of_many_rows_does_not_change_the_model():
+    X, Y = many()
+    order = np.random.default_rng(3).permutation(X.shape[0])
+    a = classifier(n_neighbors="auto").fit(X, Y)
+    b = classifier(n_neighbors="auto").fit(X[order], Y[order])
+    assert a.neighbors_ == b.neighbors_
+    assert_array_equal(a.rank(X[:500], 5)[1], b.rank(X[:500], 5)[1])
 
 
 # ---- neighbors and post-processors ----

@@ -272,6 +272,8 @@ static skx_ngram_params take_params(input *in, const skx_terms *stop_words)
                           stop_words,
                           wide ? 4 : 1,
                           {0},
+                          take_between(in, 0, 4),
+                          1 + take_byte(in) % 3,
                           kinds()};
     p.max_n = p.min_n + take_between(in, 0, 4);
     memcpy(p.mark, marks[wide], 4);
