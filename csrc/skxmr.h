@@ -702,8 +702,8 @@ enum skx_relatedness {
 };
 
 /* Rows of users that counts are made from. An item of row u of the histories is followed by the items of row u of targets, which
- * may be the same matrix; then an item does not follow itself. The targets have positions instead of items: if frequent items
- * have low positions, most counts stay in the cache. */
+ * may be the same matrix; then an item does not follow itself. The targets have positions instead of items, in the order of
+ * decreasing n_followers: most counts stay in the cache, and the rarest items are compared first. */
 typedef struct {
     int64_t n_rows;
     int64_t n_items;
@@ -714,7 +714,7 @@ typedef struct {
     const int32_t *item_of;     /* of each position */
     const int32_t *position_of; /* of each item */
     const int64_t *n_with;      /* of each item, the number of histories that have it */
-    const int64_t *n_followers; /* of each position, the number of rows of targets that have it */
+    const int64_t *n_followers; /* of each position, the number of rows of targets that have it; not increasing */
     const float *row_weight;    /* SKX_WEIGHTED: of each row */
     const float *factor;        /* SKX_WEIGHTED: of each item */
     const float *other_factor;  /* SKX_WEIGHTED: of each position */

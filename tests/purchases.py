@@ -38,27 +38,32 @@ def binary_matrices(draw, max_rows=12, max_columns=8):
     return np.array(draw(bits), dtype=np.float64).reshape(n_rows, n_columns)
 
 
-def reference_relatedness(X, Y, measure, shrinkage):
-    """Scores of all pairs in float64; an item is not related to itself if Y is None."""
+def reference_relatedness(X, Y, measure, shrinkage, items=None):
+    """Scores in float64, with a row for each item; an item is not related to itself if Y is None.
+
+    `items` are the rows to return; by default, all.
+    """
     same = Y is None
     targets = X if same else Y
     n_rows, n_items = X.shape
-    both = X.T @ targets
     with_item = X.sum(axis=0)
     followers = targets.sum(axis=0)
-    scores = np.zeros((n_items, n_items))
-    for i in range(n_items):
-        for j in range(n_items):
-            N = both[i, j]
-            if N == 0 or (same and i == j):
+    n_targets = targets.sum()
+    items = range(n_items) if items is None else items
+    scores = np.zeros((len(items), n_items))
+    for row, i in enumerate(items):
+        both = X[:, i] @ targets
+        others = targets[X[:, i] > 0].sum(axis=1) - (1 if same else 0)
+        for j in np.flatnonzero(both):
+            N = both[j]
+            if same and i == j:
                 continue
             n = with_item[i]
             m = followers[j]
             if measure == "corrected":
-                P = m / targets.sum()
-                others = targets[X[:, i] > 0].sum(axis=1) - (1 if same else 0)
+                P = m / n_targets
                 E = (1 - (1 - P) ** others).sum()
-                scores[i, j] = (N - E) / np.sqrt(E + shrinkage) if E + shrinkage > 0 else 0
+                scores[row, j] = (N - E) / np.sqrt(E + shrinkage) if E + shrinkage > 0 else 0
                 continue
             value = {
                 "difference": N / n - m / n_rows,
@@ -67,7 +72,7 @@ def reference_relatedness(X, Y, measure, shrinkage):
                 "lift": N * n_rows / (n * m),
                 "log_likelihood": g_squared(N, n, m, n_rows),
             }[measure]
-            scores[i, j] = value * N / (N + shrinkage)
+            scores[row, j] = value * N / (N + shrinkage)
     return np.maximum(scores, 0)
 
 

@@ -51,6 +51,16 @@ static inline void selector_push(selector *s, uint64_t key)
     if (s->n == 2 * s->k) skx_selector_shrink(s);
 }
 
+/* The same as selector_push, faster for a small k; all keys of a selector are pushed by the same function. */
+static inline void selector_insert(selector *s, uint64_t key)
+{
+    if (key <= s->threshold) return;
+    int64_t i = s->n < s->k ? s->n++ : s->k - 1;
+    for (; i > 0 && s->keys[i - 1] < key; i--) s->keys[i] = s->keys[i - 1];
+    s->keys[i] = key;
+    if (s->n == s->k) s->threshold = s->keys[s->k - 1];
+}
+
 /* Sort the best keys in descending order: keys[0 .. n). */
 void skx_selector_finish(selector *s);
 

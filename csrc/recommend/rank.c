@@ -71,6 +71,16 @@ static bool add_related(const skx_item_model *model, const skx_csr *x, int64_t r
     return has_history;
 }
 
+enum { FEW = 16 }; /* ranked items that are kept in order */
+
+static inline void push(selector *best, uint64_t key)
+{
+    if (best->k <= FEW)
+        selector_insert(best, key);
+    else
+        selector_push(best, key);
+}
+
 /* Push items by popularity alone. With a history, items that are touched are left to it. */
 static void push_popular(const skx_item_model *model, const skx_recommend_params *p, const skx_item_scratch *s, float weight,
                          selector *best)
@@ -79,7 +89,7 @@ static void push_popular(const skx_item_model *model, const skx_recommend_params
     for (int64_t i = 0; i < model->n_items && n < p->k; i++) {
         int32_t item = model->popular_order[i];
         if (item < 0 || item >= model->n_items || (s->state[item] & TOUCHED) || !may_rank(p, s->state[item])) continue;
-        selector_push(best, key_make(weight * model->popular[item], item));
+        push(best, key_make(weight * model->popular[item], item));
         n++;
     }
 }
@@ -96,7 +106,7 @@ static void rank_row(const skx_item_model *model, const skx_csr *x, const skx_re
             int32_t item = s->touched[i];
             float score = s->sum[item];
             if (model->popular_weight > 0.0f) score += model->popular_weight * model->popular[item];
-            if (may_rank(p, s->state[item])) selector_push(best, key_make(score, item));
+            if (may_rank(p, s->state[item])) push(best, key_make(score, item));
         }
         if (model->popular_weight > 0.0f) push_popular(model, p, s, model->popular_weight, best);
     }

@@ -7,32 +7,76 @@
 #include <math.h>
 #include <string.h>
 
-/* The positions of the items that follow one item. */
+/* The positions of the items that follow one item, and the number of rows of each. */
 typedef struct {
-    uint32_t *count;  /* of each position; zeros between two items */
-    double *sum;      /* SKX_WEIGHTED: sum of the weights of the rows */
-    int32_t *touched; /* positions with a count */
-    int64_t n_touched;
+    uint32_t *count;   /* of each position; zeros between two items */
+    uint8_t *few;      /* the same, of items with at most FEW rows */
+    double *sum;       /* SKX_WEIGHTED: sum of the weights of the rows */
+    int32_t *position; /* positions with a count */
+    uint32_t *both;    /* counts of these positions */
+    int64_t n;
 } follower_counts;
 
-enum { AHEAD = 6 }; /* rows between the prefetch of a row and its use */
+enum {
+    AHEAD = 6, /* rows between the prefetch of a row and its use */
+    FEW = UINT8_MAX
+};
 
-static void count_followers(const skx_purchases *p, int32_t item, bool same, follower_counts *f)
+static void prefetch_rows(const skx_purchases *p, int64_t b, int64_t end)
+{
+    if (b + 2 * AHEAD < end) __builtin_prefetch(p->target_ptr + p->row[b + 2 * AHEAD]);
+    if (b + AHEAD < end) __builtin_prefetch(p->target + p->target_ptr[p->row[b + AHEAD]]);
+}
+
+/* Count the followers of an item, and list them. */
+static void list_followers(const skx_purchases *p, int32_t item, bool same, follower_counts *f)
 {
     int64_t n = 0, end = p->row_ptr[item + 1];
     uint32_t *count = f->count;
-    int32_t *touched = f->touched;
     for (int64_t b = p->row_ptr[item]; b < end; b++) {
-        if (b + 2 * AHEAD < end) __builtin_prefetch(p->target_ptr + p->row[b + 2 * AHEAD]);
-        if (b + AHEAD < end) __builtin_prefetch(p->target + p->target_ptr[p->row[b + AHEAD]]);
+        prefetch_rows(p, b, end);
         const int32_t *last = p->target + p->target_ptr[p->row[b] + 1];
         for (const int32_t *t = p->target + p->target_ptr[p->row[b]]; t < last; t++) {
-            touched[n] = *t;
+            f->position[n] = *t;
             n += count[*t]++ == 0;
         }
     }
-    f->n_touched = n;
+    f->n = n;
     if (same && n) count[p->position_of[item]] = 0;
+    for (int64_t i = 0; i < n; i++) f->both[i] = count[f->position[i]];
+}
+
+/* The same, for at most FEW rows; only positions with two rows or more are listed. */
+static void list_repeated(const skx_purchases *p, int32_t item, bool same, follower_counts *f)
+{
+    int64_t n = 0, end = p->row_ptr[item + 1];
+    uint8_t *few = f->few;
+    for (int64_t b = p->row_ptr[item]; b < end; b++) {
+        prefetch_rows(p, b, end);
+        const int32_t *last = p->target + p->target_ptr[p->row[b] + 1];
+        for (const int32_t *t = p->target + p->target_ptr[p->row[b]]; t < last; t++) {
+            uint8_t before = few[*t];
+            f->position[n] = *t;
+            n += before == 1;
+            few[*t] = (uint8_t)(before + 1);
+        }
+    }
+    f->n = n;
+    if (same && end > p->row_ptr[item]) few[p->position_of[item]] = 0;
+    for (int64_t i = 0; i < n; i++) f->both[i] = few[f->position[i]];
+}
+
+/* Count the followers of an item without a list. */
+static void count_followers(const skx_purchases *p, int32_t item, bool same, follower_counts *f)
+{
+    int64_t end = p->row_ptr[item + 1];
+    uint32_t *count = f->count;
+    for (int64_t b = p->row_ptr[item]; b < end; b++) {
+        prefetch_rows(p, b, end);
+        const int32_t *last = p->target + p->target_ptr[p->row[b] + 1];
+        for (const int32_t *t = p->target + p->target_ptr[p->row[b]]; t < last; t++) count[*t]++;
+    }
+    if (same) count[p->position_of[item]] = 0;
 }
 
 /* Add up the weights of the rows in addition to their count. */
@@ -45,11 +89,11 @@ static void sum_weights(const skx_purchases *p, int32_t item, follower_counts *f
     }
 }
 
-static void clear(follower_counts *f)
+static void clear_listed(follower_counts *f)
 {
-    for (int64_t i = 0; i < f->n_touched; i++) f->count[f->touched[i]] = 0;
+    for (int64_t i = 0; i < f->n; i++) f->count[f->position[i]] = 0;
     if (f->sum)
-        for (int64_t i = 0; i < f->n_touched; i++) f->sum[f->touched[i]] = 0.0;
+        for (int64_t i = 0; i < f->n; i++) f->sum[f->position[i]] = 0.0;
 }
 
 static double x_log_x(double x) { return x > 0.0 ? x * log(x) : 0.0; }
@@ -85,18 +129,28 @@ typedef struct {
     double *at_node; /* SKX_CORRECTED: expected counts at the nodes, */
     float *below;    /* and the same, rounded down */
     float *inverse;  /* SKX_COSINE: 1 / sqrt of the count of each position, rounded up */
-    float *bound;    /* of each touched position */
+    float *bound;    /* of each listed follower, or of each position */
 } comparison;
+
+enum { NODES = 16 }; /* that are summed at once, in registers */
 
 /* Compute the expected count of an item that has the share of each node. */
 static void expect_at_nodes(comparison *c)
 {
     const skx_purchases *p = c->p;
-    int64_t n_nodes = c->e->n_nodes;
-    memset(c->at_node, 0, (size_t)n_nodes * sizeof *c->at_node);
-    for (int64_t b = p->row_ptr[c->item]; b < p->row_ptr[c->item + 1]; b++) {
-        const double *row = c->e->table + c->e->row_size[p->row[b]] * n_nodes;
-        for (int64_t g = 0; g < n_nodes; g++) c->at_node[g] += row[g];
+    int64_t n_nodes = c->e->n_nodes, begin = 0;
+    for (; begin + NODES <= n_nodes; begin += NODES) {
+        double sum[NODES] = {0};
+        for (int64_t b = p->row_ptr[c->item]; b < p->row_ptr[c->item + 1]; b++) {
+            const double *row = c->e->table + c->e->row_size[p->row[b]] * n_nodes + begin;
+            for (int64_t g = 0; g < NODES; g++) sum[g] += row[g];
+        }
+        memcpy(c->at_node + begin, sum, sizeof sum);
+    }
+    for (int64_t g = begin; g < n_nodes; g++) {
+        c->at_node[g] = 0.0;
+        for (int64_t b = p->row_ptr[c->item]; b < p->row_ptr[c->item + 1]; b++)
+            c->at_node[g] += c->e->table[c->e->row_size[p->row[b]] * n_nodes + g];
     }
     for (int64_t g = 0; g < n_nodes; g++) c->below[g] = (float)c->at_node[g] * (1.0f - 1e-5f);
 }
@@ -107,12 +161,12 @@ static double expected(const skx_expectation *e, const double *at_node, int32_t 
     return w[0] * node[0] + w[1] * node[1] + w[2] * node[2] + w[3] * node[3] + w[4] * node[4] + w[5] * node[5];
 }
 
-/* @return the score of a pair. */
-static double score_of(const comparison *c, const follower_counts *f, int32_t other)
+/* @return the score of an item and the item at a position, which have some rows in common. */
+static double score_of(const comparison *c, const follower_counts *f, int32_t other, uint32_t count)
 {
     const skx_purchases *p = c->p;
-    double both = (double)f->count[other], shrinkage = c->params->shrinkage;
-    if (f->count[other] < (uint64_t)c->params->n_least) return 0.0;
+    double both = (double)count, shrinkage = c->params->shrinkage;
+    if (count < (uint64_t)c->params->n_least) return 0.0;
     if (c->params->relatedness == SKX_CORRECTED) {
         double mean = expected(c->e, c->at_node, other);
         return (both - mean) / sqrt(mean + shrinkage);
@@ -123,92 +177,216 @@ static double score_of(const comparison *c, const follower_counts *f, int32_t ot
     return measure(p, c->params->relatedness, (double)p->n_with[c->item], other, both) * damped;
 }
 
+/* Some followers of an item. */
+typedef struct {
+    int64_t n;
+    const int32_t *position; /* NULL: 0, 1, 2, ... */
+    const uint32_t *both;    /* number of rows of each */
+} followers;
+
+static inline int32_t position_at(const followers *l, int64_t i) { return l->position ? l->position[i] : (int32_t)i; }
+
 /* The expected count is a concave function of the share, so that the chord between two nodes is below it, and a score with the
  * chord is above the score. The bounds are those of the squares of scores. */
-static void bound_corrected(const comparison *c, const follower_counts *f)
+static inline float bound_corrected(uint32_t both, float chord, float shrinkage)
+{
+    float difference = (float)(int32_t)both - chord;
+    difference = difference > 0.0f ? difference : 0.0f;
+    return difference * difference / (chord + shrinkage) * (1.0f + 1e-5f);
+}
+
+static void bound_listed(const comparison *c, const followers *l)
 {
     float shrinkage = (float)c->params->shrinkage;
-    for (int64_t i = 0; i < f->n_touched; i++) {
-        skx_share share = c->e->share[f->touched[i]];
+    for (int64_t i = 0; i < l->n; i++) {
+        skx_share share = c->e->share[l->position[i]];
         const float *node = c->below + share.cell;
-        float chord = node[0] + (node[1] - node[0]) * share.fraction;
-        float difference = (float)f->count[f->touched[i]] - chord;
-        difference = difference > 0.0f ? difference : 0.0f;
-        c->bound[i] = difference * difference / (chord + shrinkage) * (1.0f + 1e-5f);
+        c->bound[i] = bound_corrected(l->both[i], node[0] + (node[1] - node[0]) * share.fraction, shrinkage);
     }
 }
 
-static void bound_cosines(const comparison *c, const follower_counts *f)
+/* The same for all positions, of which many in succession lie between the same nodes. */
+static void bound_all(const comparison *c, const followers *l)
+{
+    float shrinkage = (float)c->params->shrinkage;
+    const skx_share *share = c->e->share;
+    for (int64_t begin = 0, end; begin < l->n; begin = end) {
+        float low = c->below[share[begin].cell], rise = c->below[share[begin].cell + 1] - low;
+        for (end = begin + 1; end < l->n && share[end].cell == share[begin].cell;) end++;
+        for (int64_t i = begin; i < end; i++)
+            c->bound[i] = bound_corrected(l->both[i], low + rise * share[i].fraction, shrinkage);
+    }
+}
+
+static void bound_cosines(const comparison *c, const followers *l)
 {
     float own = (float)(1.0 / sqrt((double)c->p->n_with[c->item])) * (1.0f + 1e-5f);
-    for (int64_t i = 0; i < f->n_touched; i++) c->bound[i] = (float)f->count[f->touched[i]] * c->inverse[f->touched[i]] * own;
+    if (l->position)
+        for (int64_t i = 0; i < l->n; i++) c->bound[i] = (float)(int32_t)l->both[i] * c->inverse[l->position[i]] * own;
+    else
+        for (int64_t i = 0; i < l->n; i++) c->bound[i] = (float)(int32_t)l->both[i] * c->inverse[i] * own;
 }
 
-/* Upper bounds of the scores of all pairs. */
-static void bound_scores(const comparison *c, const follower_counts *f)
+static void bound_others(const comparison *c, const follower_counts *f, const followers *l)
+{
+    for (int64_t i = 0; i < l->n; i++) {
+        double score = l->both[i] > 0 ? score_of(c, f, position_at(l, i), l->both[i]) : 0.0;
+        c->bound[i] = score > 0.0 ? (float)score * (1.0f + 1e-5f) : 0.0f;
+    }
+}
+
+/* Upper bounds of the scores of followers. */
+static void bound_scores(const comparison *c, const follower_counts *f, const followers *l)
+{
+    if (c->params->relatedness == SKX_CORRECTED && l->position)
+        bound_listed(c, l);
+    else if (c->params->relatedness == SKX_CORRECTED)
+        bound_all(c, l);
+    else if (c->params->relatedness == SKX_COSINE)
+        bound_cosines(c, l);
+    else
+        bound_others(c, f, l);
+}
+
+enum { BLOCK = 16 };
+
+/* @return whether a block of followers has a bound of at least this. */
+static bool block_reaches(const float *bound, float least)
+{
+    int reaches = 0;
+    for (int i = 0; i < BLOCK; i++) reaches |= bound[i] >= least;
+    return reaches != 0;
+}
+
+/* @return the first follower from begin on in a block that has a bound of at least this. */
+static int64_t next_block(const comparison *c, const followers *l, int64_t begin, float least)
+{
+    while (begin + BLOCK <= l->n && !block_reaches(c->bound + begin, least)) begin += BLOCK;
+    return begin;
+}
+
+/* Find the followers with the highest bounds. */
+static void select_bounds(const comparison *c, const followers *l, selector *highest)
+{
+    float least = 0.0f;
+    for (int64_t begin = 0; (begin = next_block(c, l, begin, least)) < l->n; begin += BLOCK) {
+        int64_t end = begin + BLOCK < l->n ? begin + BLOCK : l->n;
+        for (int64_t i = begin; i < end; i++)
+            if (c->bound[i] > 0.0f) selector_push(highest, key_make(c->bound[i], (int32_t)i));
+        if (highest->threshold) least = key_score(highest->threshold);
+    }
+    if (highest->n >= highest->k) skx_selector_shrink(highest);
+}
+
+static void push(const comparison *c, const follower_counts *f, int32_t other, uint32_t both, selector *best)
+{
+    double score = score_of(c, f, other, both);
+    if (score > 0.0) selector_push(best, key_make((float)score, c->p->item_of[other]));
+}
+
+static void prefetch_position(const comparison *c, int32_t other)
 {
     if (c->params->relatedness == SKX_CORRECTED) {
-        bound_corrected(c, f);
-    } else if (c->params->relatedness == SKX_COSINE) {
-        bound_cosines(c, f);
+        __builtin_prefetch(c->e->weight + 6 * (int64_t)other);
+        __builtin_prefetch(c->e->weight + 6 * (int64_t)other + 5);
     } else {
-        for (int64_t i = 0; i < f->n_touched; i++) {
-            double score = score_of(c, f, f->touched[i]);
-            c->bound[i] = score > 0.0 ? (float)score * (1.0f + 1e-5f) : 0.0f;
+        __builtin_prefetch(c->p->n_followers + other);
+    }
+    __builtin_prefetch(c->p->item_of + other);
+}
+
+/* Push the followers with the highest scores. Those with the highest bounds are scored, and then those whose bounds are lower but
+ * reach the scores. */
+static void push_best(const comparison *c, const follower_counts *f, const followers *l, selector *highest, selector *best)
+{
+    bound_scores(c, f, l);
+    select_bounds(c, l, highest);
+    for (int64_t j = 0; j < highest->n; j++) prefetch_position(c, position_at(l, key_id(highest->keys[j])));
+    for (int64_t j = 0; j < highest->n; j++) {
+        int32_t i = key_id(highest->keys[j]);
+        push(c, f, position_at(l, i), l->both[i], best);
+    }
+    if (highest->n < highest->k) return;
+    if (best->n >= best->k) skx_selector_shrink(best);
+    float least = best->threshold ? key_score(best->threshold) : 0.0f;
+    if (c->params->relatedness == SKX_CORRECTED) least *= least;
+    for (int64_t begin = 0; (begin = next_block(c, l, begin, least)) < l->n; begin += BLOCK) {
+        int64_t end = begin + BLOCK < l->n ? begin + BLOCK : l->n;
+        for (int64_t i = begin; i < end; i++)
+            if (c->bound[i] >= least && c->bound[i] > 0.0f && key_make(c->bound[i], (int32_t)i) < highest->threshold)
+                push(c, f, position_at(l, i), l->both[i], best);
+    }
+}
+
+/* @return whether no item that is at least as frequent as the one at a position has, with one row, a score that reaches the
+ * threshold. Scores fall with the frequency, apart from rounding. */
+static bool falls_below(const comparison *c, const follower_counts *f, int32_t other, const selector *best)
+{
+    double upper;
+    if (c->params->relatedness == SKX_CORRECTED) {
+        double mean = expected(c->e, c->at_node, other) * (1.0 - 1e-5);
+        upper = (1.0 - mean) / sqrt(mean + c->params->shrinkage);
+    } else {
+        upper = score_of(c, f, other, 1) * (1.0 + 1e-5);
+    }
+    return upper <= 0.0 || upper * (1.0 + 1e-5) < (double)key_score(best->threshold);
+}
+
+/* @return the highest position below end that has one row, or -1. */
+static int64_t single_before(const uint8_t *few, int64_t end)
+{
+    while (end > 0) {
+        uint64_t counts = 0;
+        if (end >= 8) memcpy(&counts, few + end - 8, 8);
+        if (end >= 8 && !(counts & 0x0101010101010101u)) {
+            end -= 8;
+        } else if (few[--end] == 1) {
+            return end;
         }
     }
+    return -1;
 }
 
-static uint32_t bits_of(float value)
+/* Find the best followers of an item with few rows. Of the followers with one row, the rarest are compared with the others, and
+ * then more of them, until they are too frequent. */
+static void select_among_few(const comparison *c, follower_counts *f, selector *highest, selector *best)
 {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-enum { BUCKET_SHIFT = 20, N_BUCKETS = 1 << (31 - BUCKET_SHIFT), SAMPLED = 512 };
-
-/* @return a number that, judged by a sample of the bounds, somewhat more than k of them reach; or 0. */
-static float edge_of(const float *bound, int64_t n, int64_t k)
-{
-    uint16_t size[N_BUCKETS] = {0};
-    int64_t step = n / SAMPLED + 1, bucket = N_BUCKETS, reached = 0;
-    if (n <= 4 * k) return 0.0f;
-    for (int64_t i = 0; i < n; i += step) size[bits_of(bound[i]) >> BUCKET_SHIFT]++;
-    while (bucket > 0 && reached * step < 2 * k + 2 * step) reached += size[--bucket];
-    uint32_t bits = (uint32_t)bucket << BUCKET_SHIFT;
-    float edge;
-    memcpy(&edge, &bits, sizeof edge);
-    return edge;
-}
-
-/* Push the pairs whose bound lies in [least, above). */
-static void push_between(const comparison *c, const follower_counts *f, float least, float above, selector *best)
-{
-    for (int64_t i = 0; i < f->n_touched; i++) {
-        if (!(c->bound[i] >= least) || c->bound[i] >= above) continue;
-        double score = score_of(c, f, f->touched[i]);
-        if (score > 0.0) selector_push(best, key_make((float)score, c->p->item_of[f->touched[i]]));
+    int64_t at = c->p->n_items, n_singles = c->params->n_least > 1 ? 0 : best->k;
+    while (n_singles > 0 && (at = single_before(f->few, at)) >= 0) {
+        f->position[f->n] = (int32_t)at;
+        f->both[f->n++] = 1;
+        n_singles--;
+    }
+    push_best(c, f, &(followers){f->n, f->position, f->both}, highest, best);
+    if (c->params->n_least > 1) return;
+    while (at > 0 && (at = single_before(f->few, at)) >= 0) {
+        if (best->threshold && falls_below(c, f, (int32_t)at, best)) return;
+        push(c, f, (int32_t)at, 1, best);
     }
 }
 
-/* Find the pairs with the highest scores. Only scores whose bounds are high are computed; then those that may be among the best
- * in spite of lower bounds, which are all if the edge was too high. */
-static void select_best(const comparison *c, const follower_counts *f, selector *best)
+/* Find the best followers of an item. */
+static void select_followers(const comparison *c, follower_counts *f, selector *highest, selector *best)
 {
-    bound_scores(c, f);
-    float edge = edge_of(c->bound, f->n_touched, best->k), least = 0.0f;
-    push_between(c, f, edge, INFINITY, best);
-    if (edge <= 0.0f) return;
-    if (best->n > best->k) skx_selector_shrink(best);
-    if (best->n == best->k) {
-        uint64_t lowest = best->keys[0];
-        for (int64_t i = 1; i < best->n; i++)
-            if (best->keys[i] < lowest) lowest = best->keys[i];
-        least = key_score(lowest);
-        if (c->params->relatedness == SKX_CORRECTED) least *= least;
+    const skx_purchases *p = c->p;
+    bool same = c->params->same != 0, weighted = c->params->relatedness == SKX_WEIGHTED;
+    int64_t n_rows = p->row_ptr[c->item + 1] - p->row_ptr[c->item], n_items = p->n_items, n_targets = 0;
+    for (int64_t b = p->row_ptr[c->item]; b < p->row_ptr[c->item + 1]; b++)
+        n_targets += p->target_ptr[p->row[b] + 1] - p->target_ptr[p->row[b]];
+    if (weighted || n_targets < n_items / (n_rows <= FEW ? 128 : 4)) {
+        list_followers(p, c->item, same, f);
+        if (weighted) sum_weights(p, c->item, f);
+        push_best(c, f, &(followers){f->n, f->position, f->both}, highest, best);
+        clear_listed(f);
+    } else if (n_rows <= FEW && n_targets < n_items) {
+        list_repeated(p, c->item, same, f);
+        select_among_few(c, f, highest, best);
+        memset(f->few, 0, (size_t)n_items);
+    } else {
+        count_followers(p, c->item, same, f);
+        push_best(c, f, &(followers){n_items, NULL, f->count}, highest, best);
+        memset(f->count, 0, (size_t)n_items * sizeof *f->count);
     }
-    if (least < edge) push_between(c, f, least, edge, best);
 }
 
 static bool append(const selector *best, int64_t *n, skx_csr_buffers *out)
@@ -224,7 +402,9 @@ static bool append(const selector *best, int64_t *n, skx_csr_buffers *out)
 static void follower_counts_allocate(follower_counts *f, int64_t n_items, bool weighted, skx_arena *arena)
 {
     f->count = skx_arena_zeros(arena, n_items, sizeof *f->count);
-    f->touched = skx_arena_take(arena, n_items + 1, sizeof *f->touched);
+    f->few = skx_arena_zeros(arena, n_items + 8, sizeof *f->few);
+    f->position = skx_arena_take(arena, n_items + 1, sizeof *f->position);
+    f->both = skx_arena_take(arena, n_items, sizeof *f->both);
     f->sum = weighted ? skx_arena_zeros(arena, n_items, sizeof *f->sum) : NULL;
 }
 
@@ -237,7 +417,7 @@ static void comparison_allocate(comparison *c, skx_arena *arena)
     c->bound = skx_arena_take(arena, n_items, sizeof *c->bound);
     c->inverse = skx_arena_take(arena, kind == SKX_COSINE ? n_items : 0, sizeof *c->inverse);
     for (int64_t i = 0; kind == SKX_COSINE && !arena->failed && i < n_items; i++)
-        c->inverse[i] = (float)(1.0 / sqrt((double)c->p->n_followers[i])) * (1.0f + 1e-6f);
+        c->inverse[i] = (float)(1.0 / sqrt((double)c->p->n_followers[i] + !c->p->n_followers[i])) * (1.0f + 1e-6f);
 }
 
 int skx_related(const skx_purchases *purchases, const skx_expectation *expectation, const skx_related_params *params,
@@ -252,18 +432,16 @@ int skx_related(const skx_purchases *purchases, const skx_expectation *expectati
     follower_counts_allocate(&f, purchases->n_items, kind == SKX_WEIGHTED, &arena);
     comparison_allocate(&c, &arena);
     uint64_t *keys = skx_arena_take(&arena, 2 * params->n_related, sizeof *keys);
+    uint64_t *bounds = skx_arena_take(&arena, 2 * params->n_related, sizeof *bounds);
     int status = arena.failed ? SKX_ENOMEM : SKX_OK;
     int64_t written = 0;
     out->indptr[0] = 0;
     for (int64_t i = 0; i < n && status == SKX_OK; i++) {
         if (skx_cancelled(params->cancel)) status = SKX_ECANCELLED;
-        selector best = selector_make(keys, params->n_related);
+        selector best = selector_make(keys, params->n_related), highest = selector_make(bounds, params->n_related);
         c.item = items[i];
-        count_followers(purchases, c.item, params->same != 0, &f);
-        if (kind == SKX_WEIGHTED) sum_weights(purchases, c.item, &f);
-        if (kind == SKX_CORRECTED && f.n_touched > 0) expect_at_nodes(&c);
-        select_best(&c, &f, &best);
-        clear(&f);
+        if (kind == SKX_CORRECTED) expect_at_nodes(&c);
+        select_followers(&c, &f, &highest, &best);
         skx_selector_finish(&best);
         if (status == SKX_OK && !append(&best, &written, out)) status = SKX_ECAPACITY;
         out->indptr[i + 1] = written;
@@ -283,17 +461,16 @@ int skx_cooccurrences(const skx_purchases *purchases, int same, const int32_t *c
     out->indptr[0] = 0;
     for (int64_t item = begin; item < end && status == SKX_OK; item++) {
         if (skx_cancelled(cancel)) status = SKX_ECANCELLED;
-        count_followers(purchases, (int32_t)item, same != 0, &f);
-        for (int64_t i = 0; i < f.n_touched; i++) {
-            int32_t other = f.touched[i];
-            if (f.count[other] == 0) continue;
+        list_followers(purchases, (int32_t)item, same != 0, &f);
+        for (int64_t i = 0; i < f.n; i++) {
+            if (f.both[i] == 0) continue;
             if (n < out->capacity) {
-                out->indices[n] = purchases->item_of[other];
-                out->data[n] = (float)f.count[other];
+                out->indices[n] = purchases->item_of[f.position[i]];
+                out->data[n] = (float)f.both[i];
             }
             n++;
         }
-        clear(&f);
+        clear_listed(&f);
         out->indptr[item - begin + 1] = n;
     }
     skx_arena_free(&arena);

@@ -1,11 +1,16 @@
-"""Speed of item-to-item recommendations, beside implicit, in one process and one thread.
+"""Speed and memory of item-to-item recommendations, beside implicit.
 
 Install implicit==0.7.3 first.
-Fits and rankings of the two libraries alternate. The figures are medians of CPU times.
+Fits and rankings of the two libraries alternate in one process and one thread. The figures are
+medians of CPU times. The peak memory is that of a new process for each library. `--large` measures
+ten times as many purchases with skxmr alone, in two threads.
 """
 
 import argparse
 import json
+import resource
+import subprocess
+import sys
 import time
 import warnings
 from functools import partial
@@ -108,6 +113,84 @@ def rank_times(X, K, repeats, n_rows=2000, n_single=300):
     }
 
 
+def megabytes():
+    """Return the peak memory of this process."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def measure_memory(arguments):
+    """Print the peak memory of this process before and after a fit."""
+    X = random_purchases(arguments.purchases, arguments.users, arguments.items)
+    library, relatedness, K = arguments.memory_of.split(",")
+    if library == "implicit":
+        from implicit.nearest_neighbours import CosineRecommender
+
+    before = megabytes()
+    if library == "implicit":
+        fit_implicit(CosineRecommender, int(K), X)
+    else:
+        fit_skxmr(relatedness, int(K), X)
+    print(json.dumps({"before": before, "after": megabytes()}))
+
+
+def peak_memory(arguments, K):
+    """Return the megabytes of new processes before and after a fit."""
+    sizes = [f"--{name}={getattr(arguments, name)}" for name in ("purchases", "users", "items")]
+    results = {}
+    for fit in ("implicit,cosine", "skxmr,cosine", "skxmr,corrected"):
+        command = [sys.executable, __file__, *sizes, f"--memory-of={fit},{K}"]
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        results[fit.replace(",", " ")] = json.loads(output)
+    return results
+
+
+def measure_large(arguments, n_added=10_000):
+    """Print the seconds and the memory of a fit with many purchases, and of an update."""
+    rng = np.random.default_rng(2)
+    X = random_purchases(10 * arguments.purchases, arguments.users, arguments.items)
+    order = rng.permutation(X.nnz)
+    coo = X.tocoo()
+    parts = [
+        sp.csr_matrix((coo.data[part], (coo.row[part], coo.col[part])), X.shape)
+        for part in (order[n_added:], order[:n_added])
+    ]
+    users = np.arange(X.shape[0])
+    results = {"purchases": X.nnz, "megabytes before": megabytes()}
+    recommender = ItemToItemRecommender(max_history=X.shape[1], n_jobs=2)
+    calls = {
+        "fit": lambda: recommender.fit(parts[0], users=users),
+        "partial_fit": lambda: recommender.partial_fit(parts[1], users=users),
+    }
+    for name, call in calls.items():
+        wall = time.perf_counter()
+        cpu = time.process_time()
+        call()
+        results[name] = {
+            "seconds": time.perf_counter() - wall,
+            "CPU seconds": time.process_time() - cpu,
+            "megabytes": megabytes(),
+        }
+    whole = ItemToItemRecommender(max_history=X.shape[1], n_jobs=2).fit(X, users=users)
+    results["partial_fit equals fit"] = all(
+        np.array_equal(array, whole._model.arrays[name])
+        for name, array in recommender._model.arrays.items()
+    )
+    print(json.dumps(results, indent=2))
+
+
+def measure_speed(arguments):
+    """Print the times of both libraries."""
+    X = random_purchases(arguments.purchases, arguments.users, arguments.items)
+    results = {"purchases": X.nnz, "pairs counted": int((np.diff(X.indptr) ** 2.0).sum())}
+    for K in (20, 50):
+        results[f"K={K}"] = {
+            "fit seconds": fit_times(X, K, arguments.repeats),
+            "microseconds per user": rank_times(X, K, arguments.repeats),
+            "peak megabytes": peak_memory(arguments, K),
+        }
+    print(json.dumps(results, indent=2))
+
+
 def main():
     """Measure and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -115,15 +198,15 @@ def main():
     parser.add_argument("--users", type=int, default=100_000)
     parser.add_argument("--items", type=int, default=50_000)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--large", action="store_true")
+    parser.add_argument("--memory-of", metavar="LIBRARY,MEASURE,K")
     arguments = parser.parse_args()
-    X = random_purchases(arguments.purchases, arguments.users, arguments.items)
-    results = {"purchases": X.nnz, "pairs counted": int((np.diff(X.indptr) ** 2.0).sum())}
-    for K in (20, 50):
-        results[f"K={K}"] = {
-            "fit seconds": fit_times(X, K, arguments.repeats),
-            "microseconds per user": rank_times(X, K, arguments.repeats),
-        }
-    print(json.dumps(results, indent=2))
+    if arguments.memory_of:
+        measure_memory(arguments)
+    elif arguments.large:
+        measure_large(arguments)
+    else:
+        measure_speed(arguments)
 
 
 if __name__ == "__main__":

@@ -226,9 +226,32 @@ def cooccurrences(purchases: Purchases, begin: int, end: int) -> sp.csr_matrix:
     return out.matrix(purchases.n_items)
 
 
-class _Scratch(NamedTuple):
-    struct: Any
-    owners: tuple
+class _Output(NamedTuple):
+    """Arrays for the ranking of one row, and pointers to them."""
+
+    k: int
+    labels: np.ndarray
+    scores: np.ndarray
+    labels_pointer: Any
+    scores_pointer: Any
+
+
+def _output_of(k: int) -> _Output:
+    labels = np.empty((1, k), INT)
+    scores = np.empty((1, k), FLOAT)
+    return _Output(k, labels, scores, pointer(labels, INT), pointer(scores, FLOAT))
+
+
+class _Scratch:
+    """Arrays that a call works in, for one thread at a time."""
+
+    __slots__ = ("output", "owners", "struct")
+
+    def __init__(self, n_items: int):
+        arrays = np.zeros(n_items, FLOAT), np.zeros(n_items, BYTE), np.empty(n_items + 1, INT)
+        self.owners = tuple(pointer(array, array.dtype) for array in arrays)
+        self.struct = ffi.new("skx_item_scratch *", self.owners)
+        self.output = _output_of(1)
 
 
 class ItemModel(CView):
@@ -288,12 +311,6 @@ class ItemModel(CView):
         # Threads take scratch arrays from the pool and give them back.
         return CStruct(struct, (buffers, []))
 
-    def _make_scratch(self) -> _Scratch:
-        n = self.n_items
-        arrays = np.zeros(n, FLOAT), np.zeros(n, BYTE), np.empty(n + 1, INT)
-        buffers = tuple(pointer(array, array.dtype) for array in arrays)
-        return _Scratch(ffi.new("skx_item_scratch *", buffers), buffers)
-
     def recommend(
         self,
         view: CSRView,
@@ -336,26 +353,30 @@ class ItemModel(CView):
         ranking : tuple of ndarray
             None if the entries are not those of a canonical row of weights.
         """
-        if indices.dtype != INT or values.dtype != FLOAT:
+        n = len(values)
+        if indices.dtype != INT or values.dtype != FLOAT or len(indices) != n:
             return None
-        labels = np.empty((1, k), INT)
-        scores = np.empty((1, k), FLOAT)
         model = self._c_view()
         scratch = self._take_scratch(model)
+        output = scratch.output
+        if output.k != k:
+            output = scratch.output = _output_of(k)
         status = _recommend_row(
             model.struct,
             _from_buffer(_INTS, indices),
             _from_buffer(_FLOATS, values),
-            len(values),
+            n,
             k,
             exclude_stored,
             scratch.struct,
-            _from_buffer(_INTS, labels),
-            _from_buffer(_FLOATS, scores),
+            output.labels_pointer,
+            output.scores_pointer,
         )
-        model.owners[1].append(scratch)
         if status == _OK:
-            return labels, scores
+            ranking = output.labels.copy(), output.scores.copy()
+            model.owners[1].append(scratch)
+            return ranking
+        model.owners[1].append(scratch)
         if status == lib.SKX_ENOMEM:
             check(status)
         return None
@@ -365,7 +386,7 @@ class ItemModel(CView):
         try:
             return model.owners[1].pop()
         except IndexError:
-            return self._make_scratch()
+            return _Scratch(self.n_items)
 
 
 def dense_top_k(

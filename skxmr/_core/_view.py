@@ -18,6 +18,8 @@ class CView(ABC):
     use by another thread stays alive. Subclasses implement `_make_view` and `nbytes`.
     """
 
+    _view: Any
+
     @property
     @abstractmethod
     def nbytes(self) -> int:
@@ -40,7 +42,7 @@ class CView(ABC):
 
     def _c_view(self) -> Any:
         """Return the view; any number of threads may call this at once."""
-        view = vars(self).get("_view")
-        if view is None:
-            view = vars(self).setdefault("_view", self._make_view())
-        return view
+        try:
+            return self._view
+        except AttributeError:
+            return vars(self).setdefault("_view", self._make_view())

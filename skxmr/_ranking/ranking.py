@@ -60,8 +60,10 @@ class Ranking(_LabelsAndScores):
     def __new__(cls, labels, scores, classes=None, library=None):
         # The base class would do the same and take longer, which counts for single rows.
         ranking = tuple.__new__(cls, (labels, scores))
-        ranking._classes = classes
-        ranking._library = library
+        if classes is not None:
+            ranking._classes = classes
+        if library is not None:
+            ranking._library = library
         return ranking
 
     @property

@@ -51,7 +51,7 @@ def single_row(X, n_features):
         indices = X.indices
         values = X.data
         indptr = X.indptr
-        if X.shape != (1, n_features) or indptr[0] != 0 or indptr[1] != len(values):
+        if X.shape != (1, n_features) or indptr.tolist() != [0, len(values)]:
             return None
     elif kind is tuple and len(X) == 2:
         indices, values = X
@@ -60,10 +60,8 @@ def single_row(X, n_features):
     else:
         ready = kind is np.ndarray and X.shape == (1, n_features) and X.dtype == np.float32
         return X if ready and X.flags.c_contiguous else None
-    if indices.ndim != 1 or values.ndim != 1:
-        return None
-    ready = indices.flags.c_contiguous and values.flags.c_contiguous
-    return (indices, values) if ready else None
+    # One-dimensional arrays without gaps between elements of 4 bytes.
+    return (indices, values) if indices.strides == values.strides == (4,) else None
 
 
 def pair_to_csr(pair, n_features):

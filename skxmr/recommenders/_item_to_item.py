@@ -26,7 +26,6 @@ from .._utils.matrices import single_row
 from .._utils.pairs import row_of_entries
 from .._utils.params import check_boolean, check_integer, check_real
 from ._base import BaseRecommender
-from ._examples import AgeMatrix
 from ._inputs import binary, check_histories, check_users, latest_rows, whole_histories
 
 #: Targets counted by one task, unless a single item has more.
@@ -313,18 +312,20 @@ class ItemToItemRecommender(BaseRecommender):
 
     def _rank_one(self, X, k, exclude):
         """Rank a single row if it needs no more checks than C makes. Otherwise return None."""
-        attributes = vars(self)
-        model = attributes.get("_model")
-        if model is None or "feature_names_in_" in attributes or type(k) is not int:
+        attributes = self.__dict__
+        if "_model" not in attributes or "feature_names_in_" in attributes or type(k) is not int:
             return None
-        n_items = model.n_items
+        n_items = self.n_labels_
         if not 1 <= k <= n_items or exclude not in ("auto", "seen"):
             return None
         row = single_row(X, n_items)
-        if type(row) is not tuple or type(X) is AgeMatrix:
+        if type(row) is not tuple:  # the type AgeMatrix is left to the slow path as well
             return None
-        ranking = model.recommend_row(*row, k, exclude == "seen" or not self.repeat)
-        return None if ranking is None else Ranking(*ranking)
+        indices, values = row
+        ranking = self._model.recommend_row(
+            indices, values, k, exclude == "seen" or not self.repeat
+        )
+        return None if ranking is None else Ranking._make(ranking)
 
     def _rank(self, X, k, limits):
         view = CSRView(X)

@@ -70,6 +70,29 @@ def power_law_histories(n_users, n_items, seed=0):
     return sp.csr_matrix(matrix)
 
 
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("n_items", [40, 300, 2000])
+def test_few_and_many_counts_for_an_item_equal_the_reference(measure, n_items):
+    # The counts of an item are listed, in bytes, or dense, depending on n_items and its buyers.
+    # Items 0 and 1 have about 300 and 540 buyers, more than a byte counts.
+    rng = np.random.default_rng(n_items)
+    popular = rng.random((600, 2)) < [0.5, 0.9]
+    rare = rng.random((600, n_items - 2)) < 7 / n_items
+    X = np.hstack([popular, rare]).astype(np.float32)
+    counts = X.sum(axis=0)
+    used = np.unique([0, *np.argsort(-counts)[2:5], *np.flatnonzero(counts == 1)[:2]])
+    for min_support in (1, 2):
+        recommender = ItemToItemRecommender(
+            measure, shrinkage=1, n_related=10, min_support=min_support, n_jobs=1
+        ).fit(sp.csr_matrix(X))
+        expected = reference_relatedness(X.astype(float), None, measure, 1, used)
+        both = X[:, used].T @ X
+        expected[both < min_support] = 0
+        best = -np.sort(-expected, axis=1)[:, :10]
+        _, scores = recommender.related(used, 10)
+        assert_allclose(np.where(np.isfinite(scores), scores, 0), best, rtol=2e-5, atol=1e-5)
+
+
 def test_corrected_relatedness_by_hand():
     # Items 0 and 1 have three buyers in common, who have 1, 1 and 2 other items. There are 9
     # purchases, 4 of item 1: P = 4/9.
@@ -179,6 +202,8 @@ def test_a_single_row_is_ranked_as_in_a_batch():
         ([-1], [1], r"indices in \[0, 30\)"),
         ([0], [np.nan], "NaN"),
         ([0], [-1], "at least 0"),
+        ([0], [1, 1], "equal length"),
+        ([0, 1], [1], "equal length"),
     ],
 )
 def test_a_bad_single_row_is_an_error(indices, values, message):
