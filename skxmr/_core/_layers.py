@@ -133,7 +133,7 @@ def compile_chunk(columns: SiblingWeights, n_features: int, weight_dtype: str = 
 
 
 def _padded(n: np.ndarray) -> np.ndarray:
-    """Return numbers of children, rounded up to those that a panel has room for."""
+    """Return numbers of children, rounded up to the capacity of their rows in a panel."""
     return (n + 3) // 4 * 4
 
 
