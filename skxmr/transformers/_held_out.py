@@ -57,7 +57,8 @@ def chosen_weight(classifier, averaged, texts, X, Y, label_text, kept, held_out,
         return float(classifier.pretrained_weight)
     if len(held_out) == 0:
         return WEIGHTS[0]
-    rng = np.random.default_rng(0 if seed is None else seed)
+    # [seed, 0] and seed are the same stream, which fine-tuning draws its rows from.
+    rng = np.random.default_rng([0 if seed is None else seed, 1 << 31])
     fitted = np.sort(rng.permutation(kept)[:_MOST_FITTED])
     best = -np.inf, None
     with progress.reporting("choosing pretrained_weight", {"weights": 1.0}, classifier.verbose):

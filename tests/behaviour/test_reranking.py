@@ -171,7 +171,7 @@ def test_wrong_data():
         reranker().fit(TITLES, [row[0] for row in SUBJECTS])
     with pytest.raises(ValueError, match="300 texts"):
         reranker().fit(TITLES[:50], SUBJECTS[:50])
-    with pytest.raises(TypeError, match="X must"):
+    with pytest.raises(ValueError, match="X must"):
         reranker().fit(MATRIX, SUBJECTS)
     with pytest.raises(TypeError, match="X must"):
         fitted().rank("one text")
