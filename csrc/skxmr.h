@@ -459,10 +459,7 @@ int skx_rank_row(const skx_kernels *kernels, const skx_model *model, const int32
  *
  * Or, if n_dims is positive, row r is an embedding: vector[r * stride .. r * stride + n_dims), where the stride is n_dims rounded
  * up to a multiple of SKX_EMBEDDING_LINE, and the bytes up to the stride are 0. Its cosine with a vector of norm 1 is their
- * product times scale[r]. There are no words then.
- *
- * An index lets a search read only the entries of rows with a feature of the query. It is optional, does not change what is found,
- * and is written by skx_neighbor_index_write. It holds the members of each label, which are at most SKX_MAX_MEMBERS. */
+ * product times scale[r]. There are no words then. */
 typedef struct {
     int64_t n_rows;
     int64_t n_words;
@@ -479,27 +476,9 @@ typedef struct {
     int64_t first_dim; /* the column of the first dimension in matrices of queries */
     const float *scale;
     const int8_t *vector;
-    const int64_t *index_ptr; /* (n_labels + 1), or NULL */
-    const uint32_t *index;
-    int feature_bits; /* features of queries are below 2^feature_bits */
 } skx_neighbor_rows;
 
 enum skx_embedding_limits { SKX_EMBEDDING_LINE = 64, SKX_MAX_DIMS = 65536 };
-
-enum skx_index_limits {
-    SKX_MAX_MEMBERS = 256, /* rows of a label that are compared with a query. Of more, this many at equal distances */
-    SKX_MAX_FEATURE_BITS = 24
-};
-
-/* Compute where the parts of an index begin, index_ptr[n_labels + 1], for features below 2^feature_bits. Its last element is the
- * number of words of the index.
- * @return SKX_OK; SKX_ECAPACITY if a part is too large; or SKX_EARG if a size of rows is negative, the rows are embeddings, or
- *         feature_bits is out of range. */
-int skx_neighbor_index_measure(const skx_neighbor_rows *rows, int feature_bits, int64_t *index_ptr);
-
-/* Write the index of the same rows.
- * @return SKX_OK; or SKX_EARG, as skx_neighbor_index_measure. */
-int skx_neighbor_index_write(const skx_neighbor_rows *rows, int feature_bits, const int64_t *index_ptr, uint32_t *index);
 
 /* @return the bytes of an embedding of n_dims dimensions. */
 int64_t skx_embedding_stride(int64_t n_dims);
@@ -516,8 +495,7 @@ typedef struct {
 
 /* Find the rows most similar to each query begin <= i < end among those that have one of its labels
  * labels[(i - begin) * n_listed .. (i - begin + 1) * n_listed); -1 is no label. Each label contributes at most an equal part of
- * n_candidates, taken at equal distances from its members; the unused parts of earlier labels are divided among later ones. The
- * members are SKX_MAX_MEMBERS of its postings, at equal distances, or all if they are fewer.
+ * n_candidates, taken at equal distances from its postings; the unused parts of earlier labels are divided among later ones.
  * The similarity is the cosine; only rows with a positive one are found. neighbor and similarity are
  * (end - begin, n_neighbors), most similar first, ties by lower row, padded with -1 and 0.
  * @return SKX_OK; SKX_ENOMEM; or SKX_EARG if params or the range are out of range, a size of rows is negative, or the rows are
@@ -525,7 +503,7 @@ typedef struct {
 int skx_find_neighbors(const skx_neighbor_rows *rows, const skx_csr *queries, const skx_neighbor_params *params, int64_t begin,
                        int64_t end, int64_t n_listed, const int32_t *labels, int32_t *neighbor, float *similarity);
 
-/* The same for rows that are embeddings. All postings of a label are its members. The embedding of a query is made of its nonzeros from column rows->first_dim on. If labels is NULL, all rows are compared with every query. The result is the same for every kernel table.
+/* The same for rows that are embeddings. The embedding of a query is made of its nonzeros from column rows->first_dim on. If labels is NULL, all rows are compared with every query. The result is the same for every kernel table.
  * @return as skx_find_neighbors; SKX_EARG if the rows are not embeddings; or SKX_EINDEX if a query has a
  *         later column. */
 int skx_find_similar(const skx_kernels *kernels, const skx_neighbor_rows *rows, const skx_csr *queries,

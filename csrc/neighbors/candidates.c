@@ -23,59 +23,66 @@ int64_t skx_embedding_stride(int64_t n_dims)
     return (n_dims + SKX_EMBEDDING_LINE - 1) / SKX_EMBEDDING_LINE * SKX_EMBEDDING_LINE;
 }
 
-span skx_postings_of(const skx_neighbor_rows *rows, int32_t label)
-{
-    return label < 0 || label >= rows->n_labels ? (span){0, 0} : span_of(rows->posting_ptr, label, rows->n_entries);
-}
-
-skx_candidates skx_candidates_of(const skx_neighbor_rows *rows, int64_t n_candidates, int64_t max_members)
+skx_candidates skx_candidates_of(const skx_neighbor_rows *rows, int64_t n_candidates)
 {
     int64_t max_candidates = n_candidates < rows->n_rows ? n_candidates : rows->n_rows;
-    return (skx_candidates){
-        .rows = rows, .n_candidates = n_candidates, .max_candidates = max_candidates, .max_members = max_members};
+    return (skx_candidates){.rows = rows, .n_candidates = n_candidates, .max_candidates = max_candidates};
 }
 
-void skx_candidates_allocate(skx_candidates *c, int64_t n_listed, skx_arena *arena)
+void skx_candidates_allocate(skx_candidates *c, skx_arena *arena)
 {
-    c->parts = skx_arena_take(arena, n_listed, sizeof *c->parts);
     c->seen = skx_arena_take(arena, skx_power_above(2 * c->max_candidates), sizeof *c->seen);
     c->found = skx_arena_take(arena, c->max_candidates, sizeof *c->found);
 }
 
 static void empty_seen(skx_candidates *c, int64_t n)
 {
-    int64_t size = skx_power_above(2 * (n < c->max_candidates ? n : c->max_candidates));
+    int64_t size = skx_power_above(2 * n);
     c->seen_mask = size - 1;
     memset(c->seen, 0xff, (size_t)size * sizeof *c->seen);
 }
 
-int64_t skx_candidates_divide(skx_candidates *c, const int32_t *labels, int64_t n_listed)
+/* Add a row to the set. @return whether it is new. */
+static bool add_seen(skx_candidates *c, int32_t row)
 {
-    int64_t n_parts = 0, left = c->n_candidates;
+    int64_t at = (int64_t)((uint64_t)(uint32_t)row * UINT64_C(0x9e3779b97f4a7c15) >> 32) & c->seen_mask;
+    for (; c->seen[at] >= 0; at = (at + 1) & c->seen_mask)
+        if (c->seen[at] == row) return false;
+    c->seen[at] = row;
+    return true;
+}
+
+static span postings_of(const skx_neighbor_rows *rows, int32_t label)
+{
+    return label < 0 || label >= rows->n_labels ? (span){0, 0} : span_of(rows->posting_ptr, label, rows->n_entries);
+}
+
+/* Empty the set of rows for the postings of the labels. @return the number of labels with postings. */
+static int64_t begin_collection(skx_candidates *c, const int32_t *labels, int64_t n_listed)
+{
+    int64_t n = 0, n_with_postings = 0;
     for (int64_t i = 0; i < n_listed; i++) {
-        span s = skx_postings_of(c->rows, labels[i]);
-        int64_t n_members = s.end - s.begin < c->max_members ? s.end - s.begin : c->max_members;
-        if (n_members > 0) c->parts[n_parts++] = (skx_label_rows){labels[i], s, n_members, n_members};
+        span s = postings_of(c->rows, labels[i]);
+        n += n < c->max_candidates ? s.end - s.begin : 0;
+        n_with_postings += s.end > s.begin;
     }
-    int64_t n_used = 0;
-    for (; n_used < n_parts && left > 0; n_used++) {
-        skx_label_rows *part = &c->parts[n_used];
-        int64_t quota = (left - 1) / (n_parts - n_used) + 1;
-        if (part->n_compared > quota) part->n_compared = quota;
-        left -= part->n_compared;
-    }
-    empty_seen(c, c->n_candidates - left);
-    return n_used;
+    empty_seen(c, n < c->max_candidates ? n : c->max_candidates);
+    return n_with_postings;
 }
 
 int64_t skx_candidates_collect(skx_candidates *c, const int32_t *labels, int64_t n_listed)
 {
-    int64_t n = 0, n_parts = skx_candidates_divide(c, labels, n_listed);
-    for (int64_t i = 0; i < n_parts; i++) {
-        const skx_label_rows *p = &c->parts[i];
-        for (int64_t j = 0; j < p->n_compared; j++) {
-            int32_t row = skx_member(c->rows, p->postings, skx_spread(j, p->n_compared, p->n_members), p->n_members);
-            if (row >= 0 && skx_add_seen(c, row)) c->found[n++] = row;
+    const skx_neighbor_rows *rows = c->rows;
+    int64_t left = c->n_candidates, n = 0, n_labels_left = begin_collection(c, labels, n_listed);
+    for (int64_t i = 0; i < n_listed && left > 0; i++) {
+        span s = postings_of(rows, labels[i]);
+        int64_t n_postings = s.end - s.begin;
+        if (n_postings == 0) continue;
+        int64_t quota = (left - 1) / n_labels_left-- + 1, m = n_postings < quota ? n_postings : quota;
+        left -= m;
+        for (int64_t j = 0; j < m; j++) {
+            int32_t row = rows->posting[s.begin + (m == n_postings ? j : (int64_t)((double)j / (double)m * (double)n_postings))];
+            if (row >= 0 && row < rows->n_rows && add_seen(c, row)) c->found[n++] = row;
         }
     }
     return n;

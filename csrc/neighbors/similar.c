@@ -106,13 +106,13 @@ typedef struct {
 } finder;
 
 static finder finder_make(const skx_kernels *kernels, const skx_neighbor_rows *rows, const skx_neighbor_params *params, bool all,
-                          int64_t n_listed, skx_arena *arena)
+                          skx_arena *arena)
 {
     finder f = {.kernels = kernels, .all = all, .k = params->n_neighbors};
-    f.candidates = skx_candidates_of(rows, params->n_candidates, INT64_MAX);
+    f.candidates = skx_candidates_of(rows, params->n_candidates);
     query_allocate(&f.query, rows->n_dims, arena);
     f.keys = skx_arena_take(arena, 2 * f.k, sizeof *f.keys);
-    if (!all) skx_candidates_allocate(&f.candidates, n_listed, arena);
+    if (!all) skx_candidates_allocate(&f.candidates, arena);
     return f;
 }
 
@@ -172,7 +172,7 @@ int skx_find_similar(const skx_kernels *kernels, const skx_neighbor_rows *rows, 
     if (begin < 0 || begin > end || end > queries->n_rows) return SKX_EARG;
     int64_t k = params->n_neighbors;
     skx_arena arena = {0};
-    finder f = finder_make(kernels, rows, params, labels == NULL, n_listed, &arena);
+    finder f = finder_make(kernels, rows, params, labels == NULL, &arena);
     int status = arena.failed ? SKX_ENOMEM : SKX_OK;
     for (int64_t i = begin; i < end && status == SKX_OK; i++) {
         int64_t last = queries->indptr[i + 1], out = (i - begin) * k;
@@ -193,7 +193,7 @@ int skx_find_similar_to_row(const skx_kernels *kernels, const skx_neighbor_list 
     const skx_neighbor_params params = {list->n_neighbors, all ? 1 : list->n_candidates};
     if (!arguments_valid(list->rows, &params)) return SKX_EARG;
     skx_arena arena = {0};
-    finder f = finder_make(kernels, list->rows, &params, all, n_listed, &arena);
+    finder f = finder_make(kernels, list->rows, &params, all, &arena);
     int status = SKX_ENOMEM;
     if (!arena.failed)
         status = find_one(&f, row->indices + row->n_sparse, row->data + row->n_sparse, row->n - row->n_sparse, n_listed, labels,

@@ -1,7 +1,6 @@
 """Training rows among which nearest neighbors are found, in C."""
 
 from abc import abstractmethod
-from threading import Lock
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,13 +10,6 @@ from ._arrays import indptr_of
 from ._library import FLOAT, INT, LONG, WORD, check, check_array, ffi, lib, pointer
 from ._sparse import CSRView, csr_fault
 from ._view import CStruct, CView
-
-
-#: Largest index of NeighborRows, in words of four bytes. Rows without an index are found more slowly.
-_MAX_INDEX_WORDS = 2**28
-
-#: An index is written by one thread; the others wait for it.
-_index_lock = Lock()
 
 
 class StoredRows(CView):
@@ -214,22 +206,6 @@ class NeighborRows(StoredRows):
 
     ROW_DTYPES: ClassVar[dict[str, np.dtype]] = {"word_ptr": LONG, "words": WORD}
 
-    def _c_view(self) -> CStruct:
-        if "_view" in vars(self):
-            return super()._c_view()
-        with _index_lock:
-            return super()._c_view()
-
-    def _make_view(self) -> CStruct:
-        view = super()._make_view()
-        index = _make_index(view.struct, self.n_labels, self.n_features)
-        if index is None:
-            return view
-        pointers = pointer(index[0], LONG), pointer(index[1], WORD)
-        view.struct.feature_bits = _feature_bits(self.n_features)
-        view.struct.index_ptr, view.struct.index = pointers
-        return CStruct(view.struct, (*view.owners, pointers))
-
     def _rows_fit(self, length: dict[str, int]) -> bool:
         return length["word_ptr"] == length["weight"] + 1
 
@@ -298,31 +274,6 @@ class NeighborRows(StoredRows):
         struct.n_words = len(self.arrays["words"])
         struct.word_ptr = pointers["word_ptr"]
         struct.word = pointers["words"]
-
-
-def _feature_bits(n_features: int) -> int:
-    return max(n_features - 1, 0).bit_length()
-
-
-def _make_index(
-    rows: Any, n_labels: int, n_features: int
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Make the index of an `skx_neighbor_rows`, or None if it would be too large."""
-    bits = _feature_bits(n_features)
-    if bits > lib.SKX_MAX_FEATURE_BITS:
-        return None
-    index_ptr = np.empty(n_labels + 1, LONG)
-    status = lib.skx_neighbor_index_measure(rows, bits, pointer(index_ptr, LONG))
-    if status == lib.SKX_ECAPACITY:
-        return None
-    check(status)
-    if index_ptr[-1] > _MAX_INDEX_WORDS:
-        return None
-    index = np.empty(int(index_ptr[-1]), WORD)
-    check(
-        lib.skx_neighbor_index_write(rows, bits, pointer(index_ptr, LONG), pointer(index, WORD))
-    )
-    return index_ptr, index
 
 
 def pack_rows(X: sp.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
