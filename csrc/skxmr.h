@@ -634,8 +634,8 @@ typedef struct {
     const skx_terms *stop_words; /* SKX_WORD: words that are skipped, or NULL */
     int32_t mark_length;         /* 1 .. 4 bytes, one character */
     uint8_t mark[4];
-    int64_t lead_length; /* the value of an occurrence is multiplied by lead_weight if its position is below lead_length */
-    double lead_weight;  /* above 0 */
+    int64_t lead_length;  /* the value of an occurrence is multiplied by lead_weight if its position is below lead_length */
+    double lead_weight;   /* above 0 */
     const uint8_t *kinds; /* the enum skx_character_kind of each code point, SKX_CODE_POINTS elements */
 } skx_ngram_params;
 

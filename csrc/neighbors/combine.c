@@ -7,44 +7,85 @@
 #include "skxmr.h"
 
 #include <math.h>
-#include <stdlib.h> /* qsort */
+#include <stdlib.h>
+#include <string.h>
 
-/* The score that a ranking or a neighbor gives a label. */
+/* The score of a label, from the contributions so far. They are added in their order. */
 typedef struct {
     int32_t label;
-    int32_t source; /* sums are made in this order, so that they do not depend on the sorting algorithm */
-    float score;
-    bool alone; /* not added to the others, but replaces their sum if it is larger */
-} contribution;
+    bool any_added;
+    bool any_alone;
+    float alone; /* largest contribution that is not added to the others, but replaces their sum if it is larger */
+    float sum;
+    double log_of_sum;
+} label_score;
 
+/* The scores of all labels with contributions, and a hash table of them by label. */
 typedef struct {
-    contribution *all;
+    label_score *all;
     int64_t n;
     int64_t capacity;
+    int32_t *slot; /* numbers of scores; -1 where unused. Twice the capacity */
+    bool logarithms;
 } contributions;
 
-static int compare(const void *left, const void *right)
+static void empty(contributions *c)
 {
-    const contribution *a = left, *b = right;
-    if (a->label != b->label) return a->label < b->label ? -1 : 1;
-    return (a->source > b->source) - (a->source < b->source);
+    c->n = 0;
+    if (c->slot) memset(c->slot, 0xff, 2 * (size_t)c->capacity * sizeof *c->slot);
+}
+
+/* @return the slot of a label, or an unused one. */
+static int64_t slot_of(const contributions *c, int32_t label)
+{
+    int64_t mask = 2 * c->capacity - 1;
+    int64_t at = (int64_t)((uint64_t)(uint32_t)label * UINT64_C(0x9e3779b97f4a7c15) >> 32) & mask;
+    while (c->slot[at] >= 0 && c->all[c->slot[at]].label != label) at = (at + 1) & mask;
+    return at;
 }
 
 /* Make the capacity at least n. @return SKX_OK, or SKX_ENOMEM. */
 static int reserve(contributions *c, int64_t n)
 {
     if (n <= c->capacity) return SKX_OK;
-    contribution *all = realloc(c->all, (size_t)(2 * n) * sizeof *all);
-    if (!all) return SKX_ENOMEM;
-    c->all = all;
-    c->capacity = 2 * n;
+    int64_t capacity = skx_power_above(n);
+    label_score *all = realloc(c->all, (size_t)capacity * sizeof *all);
+    if (all) c->all = all;
+    int32_t *slot = all ? realloc(c->slot, 2 * (size_t)capacity * sizeof *slot) : NULL;
+    if (!slot) return SKX_ENOMEM;
+    c->slot = slot;
+    c->capacity = capacity;
+    memset(slot, 0xff, 2 * (size_t)capacity * sizeof *slot);
+    for (int64_t i = 0; i < c->n; i++) slot[slot_of(c, all[i].label)] = (int32_t)i;
     return SKX_OK;
 }
 
+/* @return log(exp(a) + exp(b)); exactly a if b is minus infinity. */
+static double log_sum(double a, double b)
+{
+    double most = a > b ? a : b, least = a > b ? b : a;
+    return least > -INFINITY ? most + log1p(exp(least - most)) : most;
+}
+
+/* Add a contribution of a ranking or a neighbor to a label. */
 static void contribute(contributions *c, int32_t label, float score, bool alone)
 {
-    c->all[c->n] = (contribution){label, (int32_t)c->n, score, alone};
-    c->n++;
+    int64_t slot = slot_of(c, label);
+    if (c->slot[slot] < 0) {
+        c->slot[slot] = (int32_t)c->n;
+        c->all[c->n++] = (label_score){.label = label, .alone = -INFINITY, .log_of_sum = -INFINITY};
+    }
+    label_score *s = &c->all[c->slot[slot]];
+    if (alone) {
+        if (!s->any_alone || !(s->alone >= score)) s->alone = score;
+        s->any_alone = true;
+    } else {
+        if (c->logarithms)
+            s->log_of_sum = log_sum(s->log_of_sum, (double)score);
+        else
+            s->sum += score;
+        s->any_added = true;
+    }
 }
 
 /* Compute how much each neighbor of a row counts: its weight times its similarity, relative to that of the first one, to the
@@ -101,43 +142,18 @@ static int add_neighbors(const skx_neighbor_list *list, const skx_combine_params
     return SKX_OK;
 }
 
-/* @return log(exp(a) + exp(b)); exactly a if b is minus infinity. */
-static double log_sum(double a, double b)
+static float total(const label_score *s, bool logarithms)
 {
-    double most = a > b ? a : b, least = a > b ? b : a;
-    return least > -INFINITY ? most + log1p(exp(least - most)) : most;
+    float added = logarithms ? (float)s->log_of_sum : s->sum;
+    return s->any_alone && (!s->any_added || s->alone > added) ? s->alone : added;
 }
 
-/* @return the score of a label, from its contributions [begin, end). */
-static float joined_score(const contribution *begin, const contribution *end, bool logarithms)
-{
-    float sum = 0.0f, alone = -INFINITY;
-    double log_of_sum = -INFINITY;
-    bool any_added = false, any_alone = false;
-    for (const contribution *c = begin; c < end; c++) {
-        if (c->alone) {
-            if (!any_alone || !(alone >= c->score)) alone = c->score;
-            any_alone = true;
-        } else {
-            any_added = true;
-            if (logarithms)
-                log_of_sum = log_sum(log_of_sum, (double)c->score);
-            else
-                sum += c->score;
-        }
-    }
-    float added = logarithms ? (float)log_of_sum : sum;
-    return any_alone && (!any_added || alone > added) ? alone : added;
-}
-
-/* Combine the contributions of each label, and keep the best labels. */
+/* Keep the best labels. */
 static void keep_best(const contributions *c, const skx_combine_params *p, selector *best)
 {
-    qsort(c->all, (size_t)c->n, sizeof *c->all, compare);
-    for (const contribution *begin = c->all, *end; begin < c->all + c->n; begin = end) {
-        for (end = begin + 1; end < c->all + c->n && end->label == begin->label; end++) {}
-        float score = joined_score(begin, end, p->logarithms != 0);
-        if (score >= p->floor) selector_push(best, key_make(score, begin->label));
+    for (int64_t i = 0; i < c->n; i++) {
+        float score = total(&c->all[i], c->logarithms);
+        if (score >= p->floor) selector_push(best, key_make(score, c->all[i].label));
     }
     skx_selector_finish(best);
 }
@@ -170,14 +186,14 @@ int skx_combine(const skx_neighbor_list *neighbors, int64_t n_neighbor_lists, co
     if (!lists_valid(neighbors, n_neighbor_lists) || !arguments_valid(params, n_rows, n_listed)) return SKX_EARG;
     int64_t k = params->k, length = n_listed / params->n_lists;
     skx_arena arena = {0};
-    contributions c = {0};
+    contributions c = {.logarithms = params->logarithms != 0};
     double *weights = skx_arena_take(&arena, most_neighbors(neighbors, n_neighbor_lists), sizeof *weights);
     uint64_t *keys = skx_arena_take(&arena, 2 * k, sizeof *keys);
     int status = arena.failed ? SKX_ENOMEM : reserve(&c, n_listed + 1);
     for (int64_t i = 0; i < n_rows && status == SKX_OK; i++) {
         const int32_t *listed = rankings->labels + i * n_listed;
         const float *listed_scores = rankings->scores + i * n_listed;
-        c.n = 0;
+        empty(&c);
         for (int64_t j = 0; j < n_listed; j++)
             if (listed[j] >= 0) contribute(&c, listed[j], listed_scores[j], j % length >= params->n_head);
         for (int64_t l = 0; l < n_neighbor_lists && status == SKX_OK; l++)
@@ -187,6 +203,7 @@ int skx_combine(const skx_neighbor_list *neighbors, int64_t n_neighbor_lists, co
         skx_selector_write(&best, k, labels + i * k, scores + i * k);
     }
     free(c.all);
+    free(c.slot);
     skx_arena_free(&arena);
     return status;
 }
