@@ -16,7 +16,6 @@ from . import (
     pipeline,
     propensity,
     recommenders,
-    reranking,
     text,
     transformers,
 )
@@ -28,7 +27,6 @@ from .indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from .linear import XRLinearClassifier
 from .persistence import load, save
 from .propensity import PropensityReranker
-from .reranking import TextReranker
 from .text_ranker import TextRanker, make_text_ranker
 from .tree import LabelTree
 
@@ -42,7 +40,6 @@ __all__ = [
     "Ranking",
     "SessionQueryCompleter",
     "TextRanker",
-    "TextReranker",
     "TrieHybridIndexer",
     "TrieIndexer",
     "XRLinearClassifier",
@@ -61,7 +58,6 @@ __all__ = [
     "propensity",
     "rank",
     "recommenders",
-    "reranking",
     "save",
     "text",
     "transformers",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skxmr import TextReranker, make_text_ranker
+from skxmr import make_text_ranker
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import f1_at_k, ndcg_at_k, precision_at_k
 
@@ -28,20 +28,10 @@ def ranker(**params):
     return make_text_ranker(n_jobs=1, random_state=0, **params)
 
 
-def reranker(*, refit=True, **params):
-    return TextReranker(ranker(**params), refit=refit, random_state=0)
-
-
 SETTINGS = {
     "names": lambda: ranker(**PLAIN),
     "names, lead": lambda: ranker(**NAMES),
     "names, lead, 2 clusters": lambda: ranker(**NAMES, **CLUSTERS),
-    "names, lead, reranked": lambda: reranker(**NAMES),
-    "names, lead, reranked, trained once": lambda: reranker(refit=False, **NAMES),
-    "names, lead, 2 clusters, reranked": lambda: reranker(**NAMES, **CLUSTERS),
-    "names, lead, 2 clusters, reranked, trained once": lambda: reranker(
-        refit=False, **NAMES, **CLUSTERS
-    ),
 }
 
 
@@ -64,10 +54,7 @@ def measure(make, data, validate):
     ranking = model.rank(texts_test, 10)
     found = {"fit_cpu_s": fitted - start}
     found["batch_us"] = 1e6 * (time.process_time() - fitted) / len(texts_test)
-    found |= quality(Y_test, ranking)
-    if isinstance(model, TextReranker):
-        found["before"] = quality(Y_test, model.estimator_.rank(texts_test, 10))
-    return found
+    return found | quality(Y_test, ranking)
 
 
 def quality(Y, ranking):

@@ -1,11 +1,13 @@
 """Kinds of models that can be saved, by their classes."""
 
+import inspect
 from abc import ABC, abstractmethod
 
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from .._utils.estimators import snapshot
+from .._utils.folder import LATEST
 
 _by_class = {}
 _by_name = {}
@@ -81,20 +83,30 @@ class EstimatorKind(Kind):
         ``unpack(estimator, part)`` sets the fitted state of a new estimator from a PartReader.
     fields : iterable of str
         Names of the fields that `pack` returns.
+    added : tuple of str
+        Parameters that earlier versions of the format lack. They are left out if all of them have
+        their defaults.
     **options
         Other parameters of Kind.
     """
 
-    def __init__(self, cls, pack=None, unpack=None, fields=(), **options):
+    def __init__(self, cls, pack=None, unpack=None, fields=(), added=(), **options):
         super().__init__(cls, **options)
         self._pack = pack
         self._unpack = unpack
         self._fields = frozenset(["params", "fitted", *fields])
+        self._added = added
 
     def describe(self, model, part):
         """Return the fields of an estimator."""
         model = snapshot(model)
         fields = {"params": part.params(model)}
+        defaults = inspect.signature(self.cls).parameters
+        if all(getattr(model, name) == defaults[name].default for name in self._added):
+            for name in self._added:
+                del fields["params"][name]
+        else:
+            fields["version"] = LATEST
         if self._pack is not None:
             fields["fitted"] = _is_fitted(model)
         if fields.get("fitted"):
@@ -104,7 +116,7 @@ class EstimatorKind(Kind):
     def rebuild(self, part):
         """Return the estimator that was described."""
         part.check_fields(self._fields)
-        model = self.cls(**part.params(self.cls))
+        model = self.cls(**part.params(self.cls, self._added))
         if self._unpack is not None and part.get("fitted", bool):
             self._unpack(model, part)
         return model

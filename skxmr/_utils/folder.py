@@ -39,7 +39,8 @@ VERSION = 6
 #: Version of models with dense columns, or parameters of them.
 DENSE_COLUMNS = 7
 
-#: Latest version of the format. Models with dense weights have it.
+#: Latest version of the format. Models with dense weights have it, and vectorizers with a larger
+#: weight of the first words.
 LATEST = 8
 
 #: Oldest version that is read. Manifests of version 4 have no checksum and may lack parameters.

@@ -17,7 +17,8 @@ _PLAIN = (bool, int, float, str, list, tuple, set, frozenset, dict)
 def register_all():
     """Enter the kind of this module."""
     fields = ("encoding", "blocks", "weights", "has_idf")
-    register(EstimatorKind(NGramTfidfVectorizer, _pack, _unpack, fields))
+    added = ("lead_weight", "lead_length")
+    register(EstimatorKind(NGramTfidfVectorizer, _pack, _unpack, fields, added))
     package = "sklearn.feature_extraction.text"
     for cls in (CountVectorizer, TfidfVectorizer):
         register(VectorizerKind(cls, name=f"{package}.{cls.__name__}"))

@@ -4,15 +4,12 @@ import numpy as np
 from sklearn import __version__
 from sklearn.isotonic import IsotonicRegression
 
-from .._ranking.wrapped import names_of_labels
 from .._saving.kinds import EstimatorKind, register
 from .._utils.params import check_option
 from ..calibration import CalibratedRanker
 from ..calibration._maps import SigmoidMap
 from ..linear._loading import CONTAINERS
 from ..propensity import PropensityReranker
-from ..reranking import TextReranker
-from ..reranking._candidates import Candidates
 
 _TARGETS = ("estimator", "container", "n_labels", "classes")
 _THRESHOLDS = ("X_thresholds_", "y_thresholds_")
@@ -25,8 +22,6 @@ def register_all():
     register(EstimatorKind(CalibratedRanker, _pack_calibrated, _unpack_calibrated, calibrated))
     reranker = ("scale_", *_TARGETS)
     register(EstimatorKind(PropensityReranker, _pack_reranker, _unpack_reranker, reranker))
-    text = ("final_estimator", "n_ranked", *_TARGETS)
-    register(EstimatorKind(TextReranker, _pack_text_reranker, _unpack_text_reranker, text))
     sigmoid = ("slope", "intercept", "takes_odds")
     register(EstimatorKind(SigmoidMap, _pack_sigmoid, _unpack_sigmoid, sigmoid, is_part=True))
     name = "sklearn.isotonic.IsotonicRegression"
@@ -60,28 +55,6 @@ def _unpack_reranker(reranker, part):
         part.fail(f"{len(reranker.propensities_)} propensities, {reranker.n_labels_} labels")
     reranker.scale_ = part.get("scale_", str)
     check_option(reranker.scale_, "scale_", ("ratio", "log"))
-
-
-def _pack_text_reranker(reranker, part):
-    candidates = reranker._candidates
-    part.arrays["n_rows"] = candidates.n_rows
-    return {
-        "final_estimator": part.model(reranker.final_estimator_, "final_estimator_"),
-        "n_ranked": candidates.n_ranked,
-        **_pack_wrapper(reranker, part),
-    }
-
-
-def _unpack_text_reranker(reranker, part):
-    _unpack_wrapper(reranker, part)
-    n_rows = part.array("n_rows", np.dtype(np.float64))
-    n_ranked = part.get("n_ranked", int)
-    if len(n_rows) != reranker.n_labels_ or not 1 <= n_ranked <= len(n_rows):
-        part.fail(f"{len(n_rows)} numbers of rows, {reranker.n_labels_} labels")
-    if not (np.isfinite(n_rows).all() and (n_rows >= 0).all()):
-        part.fail("the numbers of rows are not valid")
-    reranker._candidates = Candidates(names_of_labels(reranker), n_rows, n_ranked)
-    reranker.final_estimator_ = part.model("final_estimator")
 
 
 def _pack_wrapper(wrapper, part):

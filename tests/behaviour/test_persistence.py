@@ -40,7 +40,7 @@ from sklearn.utils.validation import check_is_fitted
 import skxmr
 from skxmr import KMeansIndexer, LabelTree, TrieHybridIndexer, TrieIndexer, XRLinearClassifier
 from skxmr._saving import reading
-from skxmr._utils.folder import seal
+from skxmr._utils.folder import LATEST, seal
 
 try:
     import fcntl
@@ -697,7 +697,7 @@ def test_scorers_wrappers_and_explanations_of_version_0_1_are_read():
 def later_manifests(manifest):
     """What a later version might write."""
     params, first = manifest["params"], manifest["trees"][0]
-    yield {**manifest, "version": 8}
+    yield {**manifest, "version": LATEST + 1}
     yield {**manifest, "version": 10**30}
     yield {**manifest, "brand_new": 1}
     yield {**manifest, "class": "XRTransformer"}
