@@ -86,7 +86,7 @@ class TreeTrainer:
     @property
     def make_array(self):
         """Makes the arrays that are as large as the weights."""
-        return AppendableArray if self.files is None else self.files.appendable
+        return _array_maker(self.files)
 
     def train(self, data, indexer, options):
         """Build a tree and train its layers.
@@ -113,6 +113,11 @@ class TreeTrainer:
         return data.key if caching.remembers(self.memory) else None
 
 
+def _array_maker(files):
+    """Return what makes the arrays that are as large as the weights."""
+    return AppendableArray if files is None else files.appendable
+
+
 def _index_and_train(data_key, data, indexer, options, *, n_jobs, files=None):
     """Build the tree and train its layers; the function that a memory caches.
 
@@ -136,7 +141,7 @@ def _index_and_train(data_key, data, indexer, options, *, n_jobs, files=None):
         weight_dtype=options.weight_dtype,
         seed=draw_seed(random_state),
         n_jobs=n_jobs,
-        make_array=AppendableArray if files is None else files.appendable,
+        make_array=_array_maker(files),
     )
     return TrainedTree(indexer, tree, layers, n_iter)
 

@@ -420,7 +420,7 @@ class XRLinearClassifier(ExtensibleRanking):
             if folder is None:
                 self._fitted = fitted_state(fresh, X, y, given)
             else:
-                self._fitted = fitted_in_folder(fresh, X, y, given, folder)
+                self._fitted = fitted_in_folder(fresh, X, y, given, folder, XRLinearClassifier)
         return self
 
     @suggesting

@@ -7,7 +7,7 @@ from .._utils.folder import scratch_folder
 from ._fit import fitted_state
 
 
-def fitted_in_folder(classifier, X, y, given, folder):
+def fitted_in_folder(classifier, X, y, given, folder, cls):
     """Fit to X and y, and save the model.
 
     Parameters
@@ -15,6 +15,8 @@ def fitted_in_folder(classifier, X, y, given, folder):
     classifier, X, y, given
         See `fitted_state`.
     folder : str or path
+    cls : type
+        Class as which the model is saved.
 
     Returns
     -------
@@ -25,5 +27,5 @@ def fitted_in_folder(classifier, X, y, given, folder):
         raise ValueError(f"folder must be None with a memory, got {str(folder)!r}")
     with scratch_folder(folder) as scratch, array_files(scratch) as files:
         classifier._fitted = fitted_state(classifier, X, y, given, files)
-        save_model(classifier, folder, type(classifier), files)
+        save_model(classifier, folder, cls, files)
     return load_model(folder, mmap=True, verify=False, trusted=())._fitted

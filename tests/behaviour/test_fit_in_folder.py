@@ -88,6 +88,16 @@ def test_a_failure_keeps_the_model_before(topics, tmp_path, monkeypatch):
     np.testing.assert_array_equal(load(tmp_path).rank(X).scores, before.scores)
 
 
+def test_a_subclass_is_saved_as_its_base(topics, tmp_path):
+    class Derived(XRLinearClassifier):
+        pass
+
+    X, Y = topics
+    clf = Derived(random_state=0).fit(X, Y, folder=tmp_path)
+    assert type(load(tmp_path)) is XRLinearClassifier
+    np.testing.assert_array_equal(load(tmp_path).rank(X).scores, clf.rank(X).scores)
+
+
 def test_in_a_pipeline(topics, tmp_path):
     X, Y = topics
     pipeline = make_pipeline(Normalizer(), XRLinearClassifier(random_state=0))
