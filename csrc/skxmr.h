@@ -68,6 +68,16 @@ int skx_kernels_find(const char *name, const skx_kernels **out);
 /* @return the name of a table. */
 const char *skx_kernels_name(const skx_kernels *kernels);
 
+/* ---- hashes ----------------------------------------------------------------------------------------------------------- */
+
+enum skx_hash_limits { SKX_COMPRESSED_BLOCK = 1024 /* bytes */ };
+
+/* Compress each block of SKX_COMPRESSED_BLOCK bytes of data, the last one padded by zeros, to two words of out. key has a word for
+ * each 8 bytes of a block. For words drawn at random, the probability that two different blocks are compressed to the same
+ * words is at most 2^-64, whatever the blocks are.
+ * @return SKX_OK. */
+int skx_compress(const uint8_t *data, int64_t n_bytes, const uint64_t *key, uint64_t *out);
+
 /* ---- sparse matrices ---------------------------------------------------------------------------------------------- */
 
 /* Compressed sparse rows: row i holds indices[indptr[i] .. indptr[i+1]). */

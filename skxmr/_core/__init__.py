@@ -5,6 +5,7 @@ from ._cancel import CancelFlag, stop_if_cancelled
 from ._clustering import kmeans
 from ._combination import LabelRestrictionView, NeighborList, RowCombiner, combine
 from ._embeddings import MAX_DIMS, EmbeddingRows, pack_embeddings
+from ._hashing import digest
 from ._layers import (
     CHUNK_WIDTH,
     WEIGHT_DTYPES,
@@ -148,6 +149,7 @@ __all__ = [
     "csr_split",
     "csr_top_k",
     "csr_transpose",
+    "digest",
     "dense_top_k",
     "divide_into_chunks",
     "find_prefixes",
