@@ -503,15 +503,27 @@ typedef struct {
     int64_t n_candidates; /* at least 1: the largest number of rows that are compared with a query */
 } skx_neighbor_params;
 
+/* The results of earlier searches for the same queries among the same rows, so that another search with mostly the same labels
+ * compares few rows. Query i - begin has the labels whose rows were all compared with it, padded with -1, and keys of the most
+ * similar of these rows, padded with 0. All are padding at first. */
+typedef struct {
+    int64_t n_labels; /* of each query, at least n_listed */
+    int64_t n_keys;   /* of each query, at least n_neighbors */
+    int32_t *label;
+    uint64_t *key;
+} skx_neighbor_memo;
+
 /* Find the rows most similar to each query begin <= i < end among those that have one of its labels
  * labels[(i - begin) * n_listed .. (i - begin + 1) * n_listed); -1 is no label. Each label contributes at most an equal part of
  * n_candidates, taken at equal distances from its postings; the unused parts of earlier labels are divided among later ones.
  * The similarity is the cosine; only rows with a positive one are found. neighbor and similarity are
- * (end - begin, n_neighbors), most similar first, ties by lower row, padded with -1 and 0.
- * @return SKX_OK; SKX_ENOMEM; or SKX_EARG if params or the range are out of range, a size of rows is negative, or the rows are
- *         embeddings. */
+ * (end - begin, n_neighbors), most similar first, ties by lower row, padded with -1 and 0. memo may be NULL; it is not used for
+ * queries whose labels have more than n_candidates rows. It does not change the result.
+ * @return SKX_OK; SKX_ENOMEM; or SKX_EARG if params, the range or the sizes of memo are out of range, a size of rows is negative,
+ *         or the rows are embeddings. */
 int skx_find_neighbors(const skx_neighbor_rows *rows, const skx_csr *queries, const skx_neighbor_params *params, int64_t begin,
-                       int64_t end, int64_t n_listed, const int32_t *labels, int32_t *neighbor, float *similarity);
+                       int64_t end, int64_t n_listed, const int32_t *labels, skx_neighbor_memo *memo, int32_t *neighbor,
+                       float *similarity);
 
 /* The same for rows that are embeddings. The embedding of a query is made of its nonzeros from column rows->first_dim on. If labels is NULL, all rows are compared with every query. The result is the same for every kernel table.
  * @return as skx_find_neighbors; SKX_EARG if the rows are not embeddings; or SKX_EINDEX if a query has a

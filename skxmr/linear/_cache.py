@@ -112,5 +112,5 @@ def keys_of(classifier, given, columns):
 
 @cache
 def _library_version():
-    """Return the version of skxmr. Reading it from its metadata takes as long as hashing the rows."""
+    """Return the version of skxmr. Reading its metadata takes as long as hashing the rows."""
     return version("skxmr")

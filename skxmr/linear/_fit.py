@@ -71,6 +71,7 @@ def fitted_state(classifier, X, y, given, files=None):
     if weighting is not None:  # the same rows for every threshold and type of weights
         make = partial(_neighbor_rows, data, columns)
         neighbors = caching.recall(memory, keys.data, keys.data, make)
+        neighbors.key = keys.data
     dense_weighting = None
     embeddings = None
     if columns.are_embeddings:

@@ -2,6 +2,7 @@
 
 import pickle
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import groupby
 
@@ -19,7 +20,7 @@ from strategies import csr_matrices, examples
 
 import skxmr
 from skxmr import KMeansIndexer, SessionQueryCompleter, XRLinearClassifier
-from skxmr._core import CSRView, NeighborList, NeighborRows, _voters, combine
+from skxmr._core import CSRView, NeighborList, NeighborRows, _neighbor_memo, _voters, combine
 from skxmr._data.examples import distinct_examples
 from skxmr._ranking.ensemble import EnsembleCache
 from skxmr._ranking.neighbors import make_neighbor_rows
@@ -94,6 +95,54 @@ def test_neighbors_are_those_of_the_reference(corpus, n_neighbors, data):
         clear = [row for row, s in expected if s > expected[-1][1] + 1e-5]
         assert set(clear) <= {row for row, _ in found}
         assert (similarity[i][rows[i] < 0] == 0).all()
+
+
+@pytest.mark.parametrize("most", [10**6, 150])
+def test_repeated_searches_find_the_same_neighbors(most):
+    """Labels exceed the memo's, and rows exceed its list, so that parts of it are made anew."""
+    rng = np.random.default_rng(0)
+    X = sp.random(600, 30, 0.3, "csr", np.float32, rng)
+    Y = sp.random(600, 60, 0.05, "csr", np.float32, rng, lambda n: np.ones(n))
+    neighbor_rows = make_neighbor_rows(distinct_examples(X, Y))
+    queries = CSRView(sp.random(20, 30, 0.3, "csr", np.float32, rng))
+    labels = np.array([rng.permutation(60)[:12] for _ in range(20)], dtype=np.int32)
+    for repeat in range(30):
+        changed = rng.random(labels.shape) < 0.15
+        labels = np.where(changed, rng.integers(-1, 60, labels.shape), labels).astype(np.int32)
+        n_neighbors = (3, 3, 7)[repeat % 3]
+        neighbor_rows.key = None
+        expected = neighbor_rows.find(queries, 5, 20, labels[5:], n_neighbors, most)
+        neighbor_rows.key = f"repeated {most}"
+        found = neighbor_rows.find(queries, 5, 20, labels[5:], n_neighbors, most)
+        assert_array_equal(found[0], expected[0])
+        assert_array_equal(found[1], expected[1])
+
+
+def test_threads_may_repeat_a_search_at_once():
+    rng = np.random.default_rng(0)
+    X = sp.random(600, 30, 0.3, "csr", np.float32, rng)
+    Y = sp.random(600, 60, 0.05, "csr", np.float32, rng, lambda n: np.ones(n))
+    neighbor_rows = make_neighbor_rows(distinct_examples(X, Y))
+    lists = [np.array([rng.permutation(60)[:12]] * 600, dtype=np.int32) for _ in range(8)]
+    find = partial(neighbor_rows.find, CSRView(X), 0, 600, n_neighbors=5, n_candidates=10**6)
+    expected = [find(labels=labels) for labels in lists]
+    neighbor_rows.key = "threads"
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda labels: find(labels=labels), lists))
+    assert_array_equal([rows for rows, _ in found], [rows for rows, _ in expected])
+    assert_array_equal([s for _, s in found], [s for _, s in expected])
+
+
+def test_results_of_searches_are_kept_within_a_limit(monkeypatch):
+    memos = _neighbor_memo.NeighborMemos()
+    monkeypatch.setattr(_neighbor_memo, "_MOST_BYTES", 3 * 10 * (4 * 12 + 8 * 47))
+    view = CSRView(sp.csr_matrix(np.eye(40, dtype=np.float32)))
+    made = [memos.find("rows", view, 10 * i, 10 * i + 10, 2, 3) for i in range(3)]
+    assert memos.find("rows", view, 0, 10, 2, 3) is made[0]
+    assert memos.find("others", view, 0, 10, 2, 3) not in made  # replaces the oldest, made[1]
+    assert memos.find("rows", view, 20, 30, 2, 3) is made[2]
+    assert memos.find("rows", view, 10, 20, 2, 3) is not made[1]
+    assert memos.find("rows", view, 0, 40, 2, 3) is None
 
 
 def test_no_more_rows_are_compared_than_allowed():
