@@ -58,7 +58,7 @@ class NeighborMemos:
         memo : _Memo or None
             Its lock must be held while it is used.
         """
-        # Most searches of a grid need no more labels and rows than these; see the benchmarks.
+        # 25 candidates reach 34 labels of a row on average (docs/benchmarks/SEARCH.md).
         n_labels = 2 * n_listed + 8
         n_keys = n_neighbors + 44
         n_bytes = (end - begin) * (n_labels * INT.itemsize + n_keys * _KEY.itemsize)

@@ -1,6 +1,7 @@
 """Training rows among which nearest neighbors are found, in C."""
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -261,7 +262,9 @@ class NeighborRows(StoredRows):
         return neighbors, similarity
 
     @contextmanager
-    def _memo(self, view: CSRView, begin: int, end: int, n_listed: int, n_neighbors: int):
+    def _memo(
+        self, view: CSRView, begin: int, end: int, n_listed: int, n_neighbors: int
+    ) -> Iterator[Any]:
         """Hold the results of earlier searches; NULL without any, or if a thread uses them."""
         memo = None
         if self.key is not None:

@@ -189,6 +189,20 @@ def test_results_are_kept_while_the_memory_has_them(noted):
     assert_same_model(third, first)
 
 
+def test_fits_with_one_result_share_nothing_that_may_be_changed(noted):
+    clf, _ = noted
+    X, Y = rows_and_labels()
+    y = Y.toarray().argmax(axis=1).astype(str).astype(object)
+    fits = [clone(clf).set_params(beam_width=b).fit(X, y) for b in (2, 3, 4)]
+    fits[1].indexer_.set_params(branching=99)
+    assert fits[2].indexer_.branching != 99
+    expected = fits[2].classes_.copy()
+    if fits[1].classes_.flags.writeable:
+        fits[1].classes_[:] = "changed"
+    assert_array_equal(fits[2].classes_, expected)
+    assert_array_equal(clone(clf).fit(X, y).classes_, expected)
+
+
 def test_a_search_over_neighbors_ranks_as_without_a_memory(noted):
     clf, _ = noted
     X, Y = rows_and_labels()
