@@ -7,7 +7,7 @@ from itertools import groupby
 
 import numpy as np
 import pytest
-from datasets import random_labels
+from datasets import catalogue_sample, random_labels
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -24,7 +24,6 @@ from skxmr._data.examples import distinct_examples
 from skxmr._ranking.ensemble import EnsembleCache
 from skxmr._ranking.neighbors import make_neighbor_rows
 from skxmr._utils.targets import known_truth
-from skxmr.datasets import load_catalogue_subjects
 from skxmr.linear import LabelOrder
 from skxmr.metrics import precision_at_k
 from skxmr.text import NGramTfidfVectorizer
@@ -577,7 +576,7 @@ def test_a_completer_uses_no_neighbors():
 
 @pytest.mark.slow
 def test_trees_and_neighbors_rank_a_catalogue_better():
-    data = load_catalogue_subjects()
+    data = catalogue_sample()
     vectorizer = NGramTfidfVectorizer(min_df=3)
     X, X_test = vectorizer.fit_transform(data.text_train), vectorizer.transform(data.text_test)
     clf = XRLinearClassifier(random_state=0, n_jobs=2, n_trees=3, n_neighbors=20)
