@@ -7,7 +7,7 @@ from hypothesis import settings
 
 # Deadlines measure the machine; in CI the same examples are drawn every time.
 settings.register_profile("all", deadline=None)
-settings.register_profile("quick", deadline=None, max_examples=25)
+settings.register_profile("quick", deadline=None, max_examples=15)
 settings.register_profile("ci", deadline=None, derandomize=True)
 
 

@@ -206,7 +206,7 @@ def test_every_kind_of_model(params):
         with_jobs = clf.set_params(n_jobs=2).rank(X, 4, **limits)
         clf.set_params(n_jobs=None)
         assert_same_ranking(with_jobs, found)
-        for i in range(0, N_ROWS, 10):
+        for i in range(0, N_ROWS, 25):
             one = {n: v[[i]] if sp.issparse(v) else v for n, v in limits.items()}
             for row in (X[i], (X[i].indices, X[i].data), X[i].toarray()):
                 for _ in range(2):  # the second time without checks

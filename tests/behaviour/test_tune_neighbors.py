@@ -138,7 +138,7 @@ def many(n=20_000):
     return sp.hstack((own, noise), format="csr").astype(np.float32), Y.tocsr()
 
 
-@pytest.mark.parametrize("params", [{}, {"n_trees": 2}, {"threshold": "auto", "n_jobs": 2}])
+@pytest.mark.parametrize("params", [{}, {"n_trees": 2, "threshold": "auto", "n_jobs": 2}])
 def test_many_rows_are_trained_on_once_and_all_are_neighbors(params, monkeypatch):
     X, Y = many()
     trained = []
