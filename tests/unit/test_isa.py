@@ -169,15 +169,19 @@ def results(request, tmp_path_factory):
     if not runs_here(isa):
         pytest.skip(f"this processor does not run {isa}")
     folder, case = tmp_path_factory.mktemp(isa), make_case()
+    here = compute(*case)
+    # tests/cross/run.py replaces the core of this process, but not of others.
+    if isa == here[0] and "SKXMR_SERVER" not in os.environ:
+        return here[1:], here[1:]
     (folder / "case").write_bytes(pickle.dumps(case))
-    here = Path(__file__).parent
-    paths = f"{here}{os.pathsep}{here.parent}"
+    tests = Path(__file__).parent
+    paths = f"{tests}{os.pathsep}{tests.parent}"
     script = ["-c", SCRIPT, paths, folder / "case", folder / "result"]
     done = run_python(isa, *script)
     assert done.returncode == 0, done.stderr
     there = pickle.loads((folder / "result").read_bytes())
     assert there[0] == isa
-    return there[1:], compute(*case)[1:]
+    return there[1:], here[1:]
 
 
 @pytest.mark.parametrize("kind", ["float32", "float16", "float32, dense", "float16, dense"])
