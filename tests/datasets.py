@@ -1,4 +1,6 @@
-"""Small data sets, and classifiers fitted to them, that tests share."""
+"""Data sets, and classifiers fitted to them, that tests share."""
+
+from functools import cache
 
 import numpy as np
 from scipy import sparse as sp
@@ -101,9 +103,22 @@ def fitted_classifier(kind="one tree", folder=None, **params):
     return skxmr.load(folder, mmap=True)
 
 
+@cache
+def catalogue_sample():
+    """The bundled sample, which tests may not change. To read it takes seconds."""
+    data = load_catalogue_subjects()
+    for Y in (data.Y_train, data.Y_test):
+        for array in (Y.data, Y.indices, Y.indptr):
+            array.setflags(write=False)
+    data.label_names.setflags(write=False)
+    data.label_ids.setflags(write=False)
+    data.text_train, data.text_test = tuple(data.text_train), tuple(data.text_test)
+    return data
+
+
 def titles_with_labels(n_rows=200, n_labels=20):
     """Titles of the bundled sample, and the names of the most frequent labels of each."""
-    data = load_catalogue_subjects()
+    data = catalogue_sample()
     Y = data.Y_train.tocsc()
     frequent = np.argsort(-np.diff(Y.indptr), kind="stable")[:n_labels]
     Y = Y[:, frequent].tocsr()

@@ -243,7 +243,7 @@ def parameters():
 
 @pytest.mark.parametrize(("case", "name"), list(parameters()))
 def test_a_parameter_of_a_wrong_type_is_named_and_leaves_the_earlier_fit(case, name):
-    fitted = case.fitted()
+    fitted = copy.deepcopy(shared_fit(case))
     expected = results(case, fitted)
     right = fitted.get_params(deep=False)[name]
     fitted.set_params(**{name: Wrong()})
