@@ -15,6 +15,7 @@ typedef struct {
     int32_t *position; /* positions with a count */
     uint32_t *both;    /* counts of these positions */
     int64_t n;
+    enum { LISTED, BYTES, DENSE } kind; /* where the counts are: those of listed positions, in few, or in count */
 } follower_counts;
 
 enum {
@@ -365,7 +366,7 @@ static void select_among_few(const comparison *c, follower_counts *f, selector *
     }
 }
 
-/* Find the best followers of an item. */
+/* Find the best followers of an item. Their counts remain until clear_counts. */
 static void select_followers(const comparison *c, follower_counts *f, selector *highest, selector *best)
 {
     const skx_purchases *p = c->p;
@@ -374,29 +375,63 @@ static void select_followers(const comparison *c, follower_counts *f, selector *
     for (int64_t b = p->row_ptr[c->item]; b < p->row_ptr[c->item + 1]; b++)
         n_targets += p->target_ptr[p->row[b] + 1] - p->target_ptr[p->row[b]];
     if (weighted || n_targets < n_items / (n_rows <= FEW ? 128 : 4)) {
+        f->kind = LISTED;
         list_followers(p, c->item, same, f);
         if (weighted) sum_weights(p, c->item, f);
         push_best(c, f, &(followers){f->n, f->position, f->both}, highest, best);
-        clear_listed(f);
     } else if (n_rows <= FEW && n_targets < n_items) {
+        f->kind = BYTES;
         list_repeated(p, c->item, same, f);
         select_among_few(c, f, highest, best);
-        memset(f->few, 0, (size_t)n_items);
     } else {
+        f->kind = DENSE;
         count_followers(p, c->item, same, f);
         push_best(c, f, &(followers){n_items, NULL, f->count}, highest, best);
-        memset(f->count, 0, (size_t)n_items * sizeof *f->count);
     }
 }
 
-static bool append(const selector *best, int64_t *n, skx_csr_buffers *out)
+static void clear_counts(follower_counts *f, int64_t n_items)
 {
-    if (*n + best->n > out->capacity) return false;
-    for (int64_t j = 0; j < best->n; j++, ++*n) {
-        out->indices[*n] = key_id(best->keys[j]);
-        out->data[*n] = key_score(best->keys[j]);
+    if (f->kind == LISTED) clear_listed(f);
+    if (f->kind == BYTES) memset(f->few, 0, (size_t)n_items);
+    if (f->kind == DENSE) memset(f->count, 0, (size_t)n_items * sizeof *f->count);
+}
+
+static uint32_t count_of(const follower_counts *f, int32_t position)
+{
+    return f->kind == BYTES ? f->few[position] : f->count[position];
+}
+
+/* The output of one item. */
+typedef struct {
+    skx_csr_buffers *out;
+    skx_related_support *support; /* or NULL */
+    int64_t written;              /* entries before it */
+    int64_t row;
+} related_row;
+
+/* Write the best followers. Keys of others are not above the bound, or were dropped because the selector was full. */
+static int write_best(const skx_purchases *p, const follower_counts *f, const selector *best, uint64_t bound, related_row *w)
+{
+    skx_related_support *s = w->support;
+    int64_t n = s && best->n > s->n_needed ? s->n_needed : best->n;
+    if (w->written + n > w->out->capacity) return SKX_ECAPACITY;
+    for (int64_t j = 0; j < n; j++, w->written++) {
+        w->out->indices[w->written] = key_id(best->keys[j]);
+        w->out->data[w->written] = key_score(best->keys[j]);
     }
-    return true;
+    w->out->indptr[w->row + 1] = w->written;
+    if (s) {
+        s->ptr[w->row + 1] = s->ptr[w->row] + best->n;
+        for (int64_t j = 0, e = s->ptr[w->row]; j < best->n; j++, e++) {
+            s->other[e] = key_id(best->keys[j]);
+            s->both[e] = count_of(f, p->position_of[s->other[e]]);
+        }
+        uint64_t least = best->n == best->k ? best->keys[best->n - 1] : 0;
+        s->bound[w->row] = least > bound ? least : bound;
+    }
+    w->row++;
+    return SKX_OK;
 }
 
 static void follower_counts_allocate(follower_counts *f, int64_t n_items, bool weighted, skx_arena *arena)
@@ -420,22 +455,29 @@ static void comparison_allocate(comparison *c, skx_arena *arena)
         c->inverse[i] = (float)(1.0 / sqrt((double)c->p->n_followers[i] + !c->p->n_followers[i])) * (1.0f + 1e-6f);
 }
 
-int skx_related(const skx_purchases *purchases, const skx_expectation *expectation, const skx_related_params *params,
-                const int32_t *items, int64_t n, skx_csr_buffers *out)
+static int check_params(const skx_expectation *expectation, const skx_related_params *params)
 {
     int kind = params->relatedness;
     if (params->n_related < 1 || params->n_least < 1 || kind < SKX_CORRECTED || kind > SKX_WEIGHTED) return SKX_EARG;
-    if (kind == SKX_CORRECTED && (!expectation || expectation->n_nodes < 6)) return SKX_EARG;
+    return kind == SKX_CORRECTED && (!expectation || expectation->n_nodes < 6) ? SKX_EARG : SKX_OK;
+}
+
+int skx_related(const skx_purchases *purchases, const skx_expectation *expectation, const skx_related_params *params,
+                const int32_t *items, int64_t n, skx_csr_buffers *out, skx_related_support *support)
+{
+    int kind = params->relatedness, status = check_params(expectation, params);
+    if (status != SKX_OK) return status;
     skx_arena arena = {0};
     follower_counts f = {0};
     comparison c = {.p = purchases, .e = expectation, .params = params};
+    related_row row = {.out = out, .support = support};
     follower_counts_allocate(&f, purchases->n_items, kind == SKX_WEIGHTED, &arena);
     comparison_allocate(&c, &arena);
     uint64_t *keys = skx_arena_take(&arena, 2 * params->n_related, sizeof *keys);
     uint64_t *bounds = skx_arena_take(&arena, 2 * params->n_related, sizeof *bounds);
-    int status = arena.failed ? SKX_ENOMEM : SKX_OK;
-    int64_t written = 0;
+    status = arena.failed ? SKX_ENOMEM : SKX_OK;
     out->indptr[0] = 0;
+    if (support) support->ptr[0] = 0;
     for (int64_t i = 0; i < n && status == SKX_OK; i++) {
         if (skx_cancelled(params->cancel)) status = SKX_ECANCELLED;
         selector best = selector_make(keys, params->n_related), highest = selector_make(bounds, params->n_related);
@@ -443,8 +485,84 @@ int skx_related(const skx_purchases *purchases, const skx_expectation *expectati
         if (kind == SKX_CORRECTED) expect_at_nodes(&c);
         select_followers(&c, &f, &highest, &best);
         skx_selector_finish(&best);
-        if (status == SKX_OK && !append(&best, &written, out)) status = SKX_ECAPACITY;
-        out->indptr[i + 1] = written;
+        if (status == SKX_OK) status = write_best(purchases, &f, &best, 0, &row);
+        clear_counts(&f, purchases->n_items);
+    }
+    skx_arena_free(&arena);
+    return status;
+}
+
+/* List the kept followers of an item and those of changed pairs, with their counts. */
+static void list_candidates(const comparison *c, const skx_related_changes *changes, follower_counts *f)
+{
+    const skx_pair_counts *pairs[] = {changes->changed, changes->mirrored};
+    int32_t own = c->p->position_of[c->item];
+    f->kind = LISTED;
+    f->n = 0;
+    for (int half = 0; half < 2; half++)
+        for (int64_t e = pairs[half]->ptr[own]; e < pairs[half]->ptr[own + 1]; e++) {
+            f->position[f->n++] = pairs[half]->other[e];
+            f->count[pairs[half]->other[e]] = pairs[half]->both[e];
+        }
+    for (int64_t e = changes->kept->ptr[c->item]; e < changes->kept->ptr[c->item + 1]; e++) {
+        int32_t position = c->p->position_of[changes->kept->other[e]];
+        if (f->count[position]) continue; /* that of a changed pair is newer */
+        f->position[f->n++] = position;
+        f->count[position] = changes->kept->both[e];
+    }
+    for (int64_t i = 0; i < f->n; i++) f->both[i] = f->count[f->position[i]];
+}
+
+static uint64_t key_above(double score) { return score > 0.0 ? key_make((float)(score * (1.0 + 1e-6)), 0) : 0; }
+
+/* @return an upper bound of the keys of pairs that are not kept and of which the count has not changed. Their scores rise at most
+ * because the shares of items fall as other items are bought, or because rows are added. */
+static uint64_t bound_unchanged(const comparison *c, const skx_related_changes *changes)
+{
+    uint64_t before = changes->bound[c->item];
+    double score = before ? (double)key_score(before) : 0.0;
+    double n_rows = (double)c->p->n_rows, old_rows = (double)changes->n_rows;
+    if (c->params->relatedness == SKX_LIFT && n_rows > old_rows) return key_above(score * (n_rows / old_rows));
+    if (c->params->relatedness == SKX_DIFFERENCE && n_rows > old_rows)
+        return key_above(score + (double)changes->most_followers * (1.0 / old_rows - 1.0 / n_rows) * (1.0 + 1e-6));
+    if (c->params->relatedness != SKX_CORRECTED) return before;
+    /* The count is at most E + score * sqrt(E + s), and E has become ratio * E or more. The score for this count and ratio * E grows
+     * with E, which is largest for the most frequent item. If E is below 1, pairs with a score of 0 have no rows in common. */
+    double ratio = changes->share_ratio, shrinkage = c->params->shrinkage;
+    double most = expected(c->e, c->at_node, 0) * (1.0 + 1e-6) / (ratio * ratio); /* twice: for errors of interpolation */
+    if (!before && most < 1.0) return 0;
+    return key_above(((1.0 - ratio) * most + score * sqrt(most + shrinkage)) / sqrt(ratio * most + shrinkage));
+}
+
+int skx_update_related(const skx_purchases *purchases, const skx_expectation *expectation, const skx_related_params *params,
+                       const skx_related_changes *changes, int64_t begin, int64_t end, skx_csr_buffers *out,
+                       skx_related_support *support, uint8_t *is_certain)
+{
+    int status = check_params(expectation, params);
+    if (status != SKX_OK) return status;
+    if (support->n_needed < 1 || support->n_needed > params->n_related || params->relatedness > SKX_LIFT) return SKX_EARG;
+    skx_arena arena = {0};
+    follower_counts f = {0};
+    comparison c = {.p = purchases, .e = expectation, .params = params};
+    related_row row = {.out = out, .support = support};
+    follower_counts_allocate(&f, purchases->n_items, false, &arena);
+    comparison_allocate(&c, &arena);
+    uint64_t *keys = skx_arena_take(&arena, 2 * params->n_related, sizeof *keys);
+    uint64_t *bounds = skx_arena_take(&arena, 2 * params->n_related, sizeof *bounds);
+    status = arena.failed ? SKX_ENOMEM : SKX_OK;
+    out->indptr[0] = support->ptr[0] = 0;
+    for (int64_t item = begin; item < end && status == SKX_OK; item++) {
+        if (skx_cancelled(params->cancel)) status = SKX_ECANCELLED;
+        selector best = selector_make(keys, params->n_related), highest = selector_make(bounds, params->n_related);
+        c.item = (int32_t)item;
+        if (params->relatedness == SKX_CORRECTED) expect_at_nodes(&c);
+        list_candidates(&c, changes, &f);
+        push_best(&c, &f, &(followers){f.n, f.position, f.both}, &highest, &best);
+        skx_selector_finish(&best);
+        uint64_t bound = bound_unchanged(&c, changes);
+        is_certain[item - begin] = best.n < support->n_needed ? bound == 0 : best.keys[support->n_needed - 1] > bound;
+        if (status == SKX_OK) status = write_best(purchases, &f, &best, bound, &row);
+        clear_counts(&f, purchases->n_items);
     }
     skx_arena_free(&arena);
     return status;

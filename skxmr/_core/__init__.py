@@ -29,16 +29,20 @@ from ._ngrams import (
     NGramWeights,
     joined_rows,
 )
-from ._recommend import (
+from ._recommend import ItemModel, als_solve, bpr_epoch, dense_top_k
+from ._related import (
     RELATEDNESS,
     Expectation,
-    ItemModel,
+    Measure,
+    PairCounts,
     Purchases,
-    als_solve,
-    bpr_epoch,
+    Related,
+    RelatedChanges,
+    changed_pairs,
     cooccurrences,
-    dense_top_k,
+    count_pairs,
     find_related,
+    update_related,
 )
 from ._restriction import NumberSets, RestrictionView, SortedPositions
 from ._search import (
@@ -112,6 +116,7 @@ __all__ = [
     "LabelRestrictionView",
     "Layer",
     "Learner",
+    "Measure",
     "ModelView",
     "NGramBlock",
     "NGramModel",
@@ -120,7 +125,10 @@ __all__ = [
     "NeighborRows",
     "NodeExamples",
     "NumberSets",
+    "PairCounts",
     "Purchases",
+    "Related",
+    "RelatedChanges",
     "RestrictionView",
     "RowCombiner",
     "RowSearch",
@@ -135,12 +143,14 @@ __all__ = [
     "aligned_empty",
     "als_solve",
     "bpr_epoch",
+    "changed_pairs",
     "check_array",
     "check_offsets",
     "chunk_pointers",
     "combine",
     "compile_chunk",
     "cooccurrences",
+    "count_pairs",
     "csr_check",
     "csr_group_sum",
     "csr_hash_rows",
@@ -163,4 +173,5 @@ __all__ = [
     "sort_texts",
     "stop_if_cancelled",
     "train_columns",
+    "update_related",
 ]

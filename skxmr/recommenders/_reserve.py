@@ -1,0 +1,204 @@
+"""Related items that are kept for the next partial_fit, which then counts only some pairs again.
+
+After purchases are added, the pairs of the new items with the other items of their users are
+counted again. Other pairs have the same counts as before, and scores that rise little, if at all,
+with upper bounds from the core. The related items of an item are therefore among those that were
+kept and those of the changed pairs, unless the bound of the others reaches the lowest of them. The
+pairs of such an item are counted again.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .._core import (
+    Measure,
+    PairCounts,
+    Related,
+    RelatedChanges,
+    changed_pairs,
+    count_pairs,
+    indptr_of,
+    update_related,
+)
+from ._relatedness import joined
+
+#: Measures for which the scores of pairs with the same count have bounds.
+BOUNDED = ("corrected", "difference", "cosine", "jaccard", "lift")
+
+#: Items that are kept for each related item.
+_KEPT_PER_RELATED = 2
+
+#: Counting a pair again takes as long as the counts of that many pairs in a fit.
+_CHANGE_COST = 16
+
+
+class Reserve(NamedTuple):
+    """What an update needs to know of the state before it.
+
+    Attributes
+    ----------
+    kept : PairCounts
+        Of each item, the items related to it, and others.
+    bounds : ndarray of uint64, shape (n_items,)
+        Upper bounds of all other pairs.
+    measure : Measure
+    max_history : int
+        Parameters of the recommender.
+    n_rows, n_targets : int
+        Number of users and of purchases.
+    most_followers : int
+        Largest number of users of an item.
+    error : float
+        Largest relative error of an expected number.
+    """
+
+    kept: PairCounts
+    bounds: np.ndarray
+    measure: Measure
+    max_history: int
+    n_rows: int
+    n_targets: int
+    most_followers: int
+    error: float
+
+    @classmethod
+    def of(cls, counted, related):
+        """Return what is kept of the related items of all items."""
+        purchases = counted.purchases
+        error = 0.0 if counted.expectation is None else counted.expectation.largest_error()
+        return cls(
+            related.kept,
+            related.bounds,
+            counted.measure,
+            counted.max_history,
+            purchases.n_rows,
+            int(purchases.target_ptr[-1]),
+            int(purchases.n_followers.max(initial=0)),
+            error,
+        )
+
+
+def counted_with_reserve(counted):
+    """Count all pairs.
+
+    Returns
+    -------
+    related : Related
+    reserve : Reserve
+    """
+    related = counted.related(n_kept=_n_kept(counted))
+    return related, Reserve.of(counted, related)
+
+
+def _n_kept(counted):
+    return min(_KEPT_PER_RELATED * counted.measure.n_related, max(1, counted.purchases.n_items))
+
+
+def updated(reserve, counted, rows, items):
+    """Update the related items after purchases were added.
+
+    Parameters
+    ----------
+    reserve : Reserve
+    counted : Counted
+        With the new purchases.
+    rows, items : ndarray of int32
+        The new purchases.
+
+    Returns
+    -------
+    related : Related or None
+        None if all pairs must be counted again.
+    reserve : Reserve
+    """
+    purchases = counted.purchases
+    lengths = np.diff(purchases.target_ptr)
+    n_changed = lengths[rows].sum()
+    same = (reserve.measure, reserve.max_history) == (counted.measure, counted.max_history)
+    if not same or _CHANGE_COST * n_changed > (lengths**2).sum():
+        return None
+    ratio = _share_ratio(reserve, counted)
+    if ratio <= 0:
+        return None
+    changed = _recounted(counted, rows, items)
+    changes = RelatedChanges(
+        reserve.kept,
+        changed,
+        changed.transposed(),
+        reserve.bounds,
+        ratio,
+        reserve.n_rows,
+        reserve.most_followers,
+    )
+    costs = 400 + purchases.n_with
+    parts, certain = zip(*counted.in_ranges(_update_range, costs, changes), strict=True)
+    related = joined(parts)
+    uncertain = np.flatnonzero(~np.concatenate(certain)).astype(np.int32)
+    if len(uncertain):
+        again = counted.related(uncertain, _n_kept(counted))
+        related = _replaced(related, uncertain, again)
+    return related, Reserve.of(counted, related)
+
+
+def _share_ratio(reserve, counted):
+    """Return the lowest ratio of the new and the old expected number of users of a pair.
+
+    The share of an item in all purchases falls at most as much as these increase. The expected
+    number is a concave function of the share, 0 at 0, so that it falls at most by the same ratio,
+    apart from errors of the interpolation.
+    """
+    if counted.expectation is None:
+        return 1.0
+    error = counted.expectation.largest_error()
+    n_targets = max(1, int(counted.purchases.target_ptr[-1]))
+    return reserve.n_targets / n_targets * (1 - error) / (1 + reserve.error)
+
+
+def _recounted(counted, rows, items):
+    """Count the pairs that the new purchases change."""
+    ptr, other = changed_pairs(counted.purchases, rows, items)
+    both = np.empty(len(other), dtype=np.uint32)
+    counted.in_ranges(_count_range, np.diff(ptr) + 1, ptr, other, both)
+    return PairCounts(ptr, other, both)
+
+
+def _count_range(counted, begin, end, ptr, other, both):
+    count_pairs(counted.purchases, ptr, other, begin, end, both)
+
+
+def _update_range(counted, begin, end, changes):
+    measure = counted.measure._replace(n_related=_n_kept(counted))
+    n_needed = counted.measure.n_related
+    return update_related(
+        counted.purchases, counted.expectation, measure, n_needed, changes, begin, end
+    )
+
+
+def _replaced(related, items, again):
+    """Replace the related items of some items."""
+    lengths = related.lengths.copy()
+    lengths[items] = again.lengths
+    old, new = indptr_of(related.lengths), indptr_of(again.lengths)
+    pairs = zip(related[1:3], again[1:3], strict=True)
+    arrays = [_replaced_rows(array, old, items, part, new) for array, part in pairs]
+    kept = related.kept, again.kept
+    n_kept = np.diff(kept[0].ptr)
+    n_kept[items] = np.diff(kept[1].ptr)
+    counts = [
+        _replaced_rows(array, kept[0].ptr, items, part, kept[1].ptr)
+        for array, part in zip(kept[0][1:], kept[1][1:], strict=True)
+    ]
+    bounds = related.bounds.copy()
+    bounds[items] = again.bounds
+    return Related(lengths, *arrays, PairCounts(indptr_of(n_kept), *counts), bounds)
+
+
+def _replaced_rows(array, ptr, rows, new, new_ptr):
+    """Replace some rows of ragged arrays, given by pointers."""
+    pieces = []
+    end = 0
+    for i, row in enumerate(rows.tolist()):
+        pieces += [array[end : ptr[row]], new[new_ptr[i] : new_ptr[i + 1]]]
+        end = ptr[row + 1]
+    return np.concatenate([*pieces, array[end:]])
