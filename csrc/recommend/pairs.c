@@ -18,6 +18,29 @@ static void visit_pairs(const skx_purchases *p, const skx_new_entries *added, in
     }
 }
 
+/* Add the pairs of a new entry of a row. Two new entries of the row are a pair of the one with the lower position. */
+static void add_frequent(const skx_purchases *p, int32_t row, int32_t item, const uint8_t *is_new, skx_frequent_pairs *frequent)
+{
+    int64_t own = frequent->index[item];
+    if (own < 0) return;
+    for (int64_t t = p->target_ptr[row]; t < p->target_ptr[row + 1]; t++) {
+        int64_t second = frequent->index[p->item_of[p->target[t]]];
+        if (second < 0 || second == own || (is_new[p->target[t]] && p->target[t] < p->position_of[item])) continue;
+        frequent->both[own * frequent->n_items + second]++;
+        frequent->both[second * frequent->n_items + own]++;
+    }
+}
+
+static void add_all_frequent(const skx_purchases *p, const skx_new_entries *added, uint8_t *is_new, skx_frequent_pairs *frequent)
+{
+    for (int64_t begin = 0, end; begin < added->n; begin = end) {
+        for (end = begin; end < added->n && added->row[end] == added->row[begin]; end++)
+            is_new[p->position_of[added->item[end]]] = 1;
+        for (int64_t e = begin; e < end; e++) add_frequent(p, added->row[e], added->item[e], is_new, frequent);
+        for (int64_t e = begin; e < end; e++) is_new[p->position_of[added->item[e]]] = 0;
+    }
+}
+
 /* Drop repeated pairs of the same owner. */
 static void drop_repeated(int64_t n_items, int64_t *pair_ptr, int32_t *other, uint8_t *seen)
 {
@@ -36,7 +59,7 @@ static void drop_repeated(int64_t n_items, int64_t *pair_ptr, int32_t *other, ui
 }
 
 int skx_changed_pairs(const skx_purchases *purchases, const skx_new_entries *added, int64_t *pair_ptr, int64_t capacity,
-                      int32_t *other)
+                      int32_t *other, skx_frequent_pairs *frequent)
 {
     skx_arena arena = {0};
     int64_t n_items = purchases->n_items;
@@ -55,6 +78,7 @@ int skx_changed_pairs(const skx_purchases *purchases, const skx_new_entries *add
     if (status == SKX_OK) {
         visit_pairs(purchases, added, cursor, other);
         drop_repeated(n_items, pair_ptr, other, seen);
+        add_all_frequent(purchases, added, seen, frequent);
     }
     skx_arena_free(&arena);
     return status;
@@ -67,8 +91,8 @@ static uint32_t count_members(const uint64_t *set, const int32_t *row, const int
     return count;
 }
 
-int skx_count_pairs(const skx_purchases *purchases, const int64_t *pair_ptr, const int32_t *other, const int32_t *cancel,
-                    int64_t begin, int64_t end, uint32_t *both)
+int skx_count_pairs(const skx_purchases *purchases, const int64_t *pair_ptr, const int32_t *other,
+                    const skx_frequent_pairs *frequent, const int32_t *cancel, int64_t begin, int64_t end, uint32_t *both)
 {
     const skx_purchases *p = purchases;
     skx_arena arena = {0};
@@ -78,11 +102,16 @@ int skx_count_pairs(const skx_purchases *purchases, const int64_t *pair_ptr, con
         if (skx_cancelled(cancel)) status = SKX_ECANCELLED;
         if (pair_ptr[owner] == pair_ptr[owner + 1]) continue;
         int32_t item = p->item_of[owner];
+        int64_t row = frequent->index[item];
         for (int64_t b = p->row_ptr[item]; b < p->row_ptr[item + 1]; b++)
             set[p->row[b] >> 6] |= UINT64_C(1) << (p->row[b] & 63);
         for (int64_t e = pair_ptr[owner]; e < pair_ptr[owner + 1]; e++) {
             int32_t second = p->item_of[other[e]];
-            both[e] = count_members(set, p->row + p->row_ptr[second], p->row + p->row_ptr[second + 1]);
+            int64_t column = frequent->index[second];
+            if (row >= 0 && column >= 0)
+                both[e] = frequent->both[row * frequent->n_items + column];
+            else
+                both[e] = count_members(set, p->row + p->row_ptr[second], p->row + p->row_ptr[second + 1]);
         }
         for (int64_t b = p->row_ptr[item]; b < p->row_ptr[item + 1]; b++) set[p->row[b] >> 6] = 0;
     }

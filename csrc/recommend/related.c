@@ -405,33 +405,44 @@ static uint32_t count_of(const follower_counts *f, int32_t position)
 /* The output of one item. */
 typedef struct {
     skx_csr_buffers *out;
-    skx_related_support *support; /* or NULL */
-    int64_t written;              /* entries before it */
+    int64_t written; /* entries before it */
     int64_t row;
 } related_row;
 
-/* Write the best followers. Keys of others are not above the bound, or were dropped because the selector was full. */
-static int write_best(const skx_purchases *p, const follower_counts *f, const selector *best, uint64_t bound, related_row *w)
+/* Write the first best followers. */
+static int write_best(const selector *best, int64_t n_needed, related_row *w)
 {
-    skx_related_support *s = w->support;
-    int64_t n = s && best->n > s->n_needed ? s->n_needed : best->n;
+    int64_t n = best->n < n_needed ? best->n : n_needed;
     if (w->written + n > w->out->capacity) return SKX_ECAPACITY;
     for (int64_t j = 0; j < n; j++, w->written++) {
         w->out->indices[w->written] = key_id(best->keys[j]);
         w->out->data[w->written] = key_score(best->keys[j]);
     }
-    w->out->indptr[w->row + 1] = w->written;
-    if (s) {
-        s->ptr[w->row + 1] = s->ptr[w->row] + best->n;
-        for (int64_t j = 0, e = s->ptr[w->row]; j < best->n; j++, e++) {
-            s->other[e] = key_id(best->keys[j]);
-            s->both[e] = count_of(f, p->position_of[s->other[e]]);
-        }
-        uint64_t least = best->n == best->k ? best->keys[best->n - 1] : 0;
-        s->bound[w->row] = least > bound ? least : bound;
-    }
-    w->row++;
+    w->out->indptr[++w->row] = w->written;
     return SKX_OK;
+}
+
+static void keep(const skx_purchases *p, const follower_counts *f, int32_t position, skx_related_support *s, int64_t *end)
+{
+    s->other[*end] = p->item_of[position];
+    s->both[(*end)++] = count_of(f, position);
+}
+
+/* Keep all best followers. The keys of others are not above the bound, or were dropped because the selector was full. */
+static void keep_best(const skx_purchases *p, const follower_counts *f, const selector *best, uint64_t bound, int64_t row,
+                      skx_related_support *s)
+{
+    int64_t end = s->ptr[row];
+    for (int64_t j = 0; j < best->n; j++) keep(p, f, p->position_of[key_id(best->keys[j])], s, &end);
+    s->ptr[row + 1] = end;
+    uint64_t least = best->n == best->k ? best->keys[best->n - 1] : 0;
+    s->bound[row] = least > bound ? least : bound;
+}
+
+static void write_frequent(const skx_purchases *p, const follower_counts *f, int32_t item, skx_frequent_pairs *frequent)
+{
+    int64_t row = p->position_of[item], n = frequent->n_items;
+    for (int64_t other = 0; row < n && other < n; other++) frequent->both[row * n + other] = count_of(f, (int32_t)other);
 }
 
 static void follower_counts_allocate(follower_counts *f, int64_t n_items, bool weighted, skx_arena *arena)
@@ -470,7 +481,7 @@ int skx_related(const skx_purchases *purchases, const skx_expectation *expectati
     skx_arena arena = {0};
     follower_counts f = {0};
     comparison c = {.p = purchases, .e = expectation, .params = params};
-    related_row row = {.out = out, .support = support};
+    related_row row = {.out = out};
     follower_counts_allocate(&f, purchases->n_items, kind == SKX_WEIGHTED, &arena);
     comparison_allocate(&c, &arena);
     uint64_t *keys = skx_arena_take(&arena, 2 * params->n_related, sizeof *keys);
@@ -485,7 +496,9 @@ int skx_related(const skx_purchases *purchases, const skx_expectation *expectati
         if (kind == SKX_CORRECTED) expect_at_nodes(&c);
         select_followers(&c, &f, &highest, &best);
         skx_selector_finish(&best);
-        if (status == SKX_OK) status = write_best(purchases, &f, &best, 0, &row);
+        if (status == SKX_OK) status = write_best(&best, support ? support->n_needed : best.n, &row);
+        if (support && status == SKX_OK) keep_best(purchases, &f, &best, 0, i, support);
+        if (support && support->frequent) write_frequent(purchases, &f, c.item, support->frequent);
         clear_counts(&f, purchases->n_items);
     }
     skx_arena_free(&arena);
@@ -527,11 +540,32 @@ static uint64_t bound_unchanged(const comparison *c, const skx_related_changes *
         return key_above(score + (double)changes->most_followers * (1.0 / old_rows - 1.0 / n_rows) * (1.0 + 1e-6));
     if (c->params->relatedness != SKX_CORRECTED) return before;
     /* The count is at most E + score * sqrt(E + s), and E has become ratio * E or more. The score for this count and ratio * E grows
-     * with E, which is largest for the most frequent item. If E is below 1, pairs with a score of 0 have no rows in common. */
-    double ratio = changes->share_ratio, shrinkage = c->params->shrinkage;
-    double most = expected(c->e, c->at_node, 0) * (1.0 + 1e-6) / (ratio * ratio); /* twice: for errors of interpolation */
-    if (!before && most < 1.0) return 0;
-    return key_above(((1.0 - ratio) * most + score * sqrt(most + shrinkage)) / sqrt(ratio * most + shrinkage));
+     * with E, which is largest for the most frequent item of a group. If E is below 1, pairs with a score of 0 have no rows in
+     * common. */
+    double shrinkage = c->params->shrinkage, highest = 0.0;
+    for (int64_t g = 0; g < changes->n_groups; g++) {
+        double ratio = changes->group_ratio[g];
+        double most = expected(c->e, c->at_node, changes->group_begin[g]) * (1.0 + 1e-6) / (ratio * ratio);
+        double above = ((1.0 - ratio) * most + score * sqrt(most + shrinkage)) / sqrt(ratio * most + shrinkage);
+        if ((before || most >= 1.0) && above > highest) highest = above;
+    }
+    return key_above(highest);
+}
+
+/* Keep the candidates with the highest bounds of scores, which are squares. */
+static void keep_corrected(const comparison *c, const follower_counts *f, uint64_t *order, uint64_t bound, int64_t row,
+                           skx_related_support *s)
+{
+    int64_t n = 0, end = s->ptr[row], n_related = c->params->n_related;
+    float dropped = 0.0f;
+    for (int64_t i = 0; i < f->n; i++)
+        if (c->bound[i] > 0.0f) order[n++] = key_make(c->bound[i], (int32_t)i);
+    if (n > n_related) skx_keys_select(order, n, n_related);
+    for (int64_t j = 0; j < n && j < n_related; j++) keep(c->p, f, f->position[key_id(order[j])], s, &end);
+    for (int64_t j = n_related; j < n; j++) dropped = key_score(order[j]) > dropped ? key_score(order[j]) : dropped;
+    s->ptr[row + 1] = end;
+    uint64_t least = key_above(sqrt((double)dropped));
+    s->bound[row] = least > bound ? least : bound;
 }
 
 int skx_update_related(const skx_purchases *purchases, const skx_expectation *expectation, const skx_related_params *params,
@@ -544,16 +578,19 @@ int skx_update_related(const skx_purchases *purchases, const skx_expectation *ex
     skx_arena arena = {0};
     follower_counts f = {0};
     comparison c = {.p = purchases, .e = expectation, .params = params};
-    related_row row = {.out = out, .support = support};
+    related_row row = {.out = out};
     follower_counts_allocate(&f, purchases->n_items, false, &arena);
     comparison_allocate(&c, &arena);
-    uint64_t *keys = skx_arena_take(&arena, 2 * params->n_related, sizeof *keys);
-    uint64_t *bounds = skx_arena_take(&arena, 2 * params->n_related, sizeof *bounds);
+    /* Only those that are needed are compared exactly if that is slow. */
+    int64_t n_compared = params->relatedness == SKX_CORRECTED ? support->n_needed : params->n_related;
+    uint64_t *keys = skx_arena_take(&arena, 2 * n_compared, sizeof *keys);
+    uint64_t *bounds = skx_arena_take(&arena, 2 * n_compared, sizeof *bounds);
+    uint64_t *order = skx_arena_take(&arena, purchases->n_items, sizeof *order);
     status = arena.failed ? SKX_ENOMEM : SKX_OK;
     out->indptr[0] = support->ptr[0] = 0;
     for (int64_t item = begin; item < end && status == SKX_OK; item++) {
         if (skx_cancelled(params->cancel)) status = SKX_ECANCELLED;
-        selector best = selector_make(keys, params->n_related), highest = selector_make(bounds, params->n_related);
+        selector best = selector_make(keys, n_compared), highest = selector_make(bounds, n_compared);
         c.item = (int32_t)item;
         if (params->relatedness == SKX_CORRECTED) expect_at_nodes(&c);
         list_candidates(&c, changes, &f);
@@ -561,7 +598,11 @@ int skx_update_related(const skx_purchases *purchases, const skx_expectation *ex
         skx_selector_finish(&best);
         uint64_t bound = bound_unchanged(&c, changes);
         is_certain[item - begin] = best.n < support->n_needed ? bound == 0 : best.keys[support->n_needed - 1] > bound;
-        if (status == SKX_OK) status = write_best(purchases, &f, &best, bound, &row);
+        if (status == SKX_OK) status = write_best(&best, support->n_needed, &row);
+        if (params->relatedness == SKX_CORRECTED)
+            keep_corrected(&c, &f, order, bound, item - begin, support);
+        else
+            keep_best(purchases, &f, &best, bound, item - begin, support);
         clear_counts(&f, purchases->n_items);
     }
     skx_arena_free(&arena);

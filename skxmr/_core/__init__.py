@@ -33,6 +33,7 @@ from ._recommend import ItemModel, als_solve, bpr_epoch, dense_top_k
 from ._related import (
     RELATEDNESS,
     Expectation,
+    FrequentPairs,
     Measure,
     PairCounts,
     Purchases,
@@ -111,6 +112,7 @@ __all__ = [
     "Chunk",
     "EmbeddingRows",
     "Expectation",
+    "FrequentPairs",
     "Frontier",
     "ItemModel",
     "LabelRestrictionView",

@@ -224,6 +224,25 @@ class PairCounts(NamedTuple):
         return ffi.new("skx_pair_counts *", buffers), buffers
 
 
+class FrequentPairs(NamedTuple):
+    """Numbers of rows with two frequent items, see `skx_frequent_pairs`."""
+
+    index: np.ndarray
+    both: np.ndarray
+
+    @classmethod
+    def of_first_positions(cls, purchases: Purchases, n: int) -> "FrequentPairs":
+        """Return pairs of the n most frequent items, with counts of 0."""
+        index = np.full(purchases.n_items, -1, INT)
+        index[purchases.item_of[:n]] = np.arange(n, dtype=INT)
+        return cls(index, np.zeros((n, n), WORD))
+
+    def view(self) -> tuple[Any, Any]:
+        """Return the struct, and the buffers that must outlive it."""
+        buffers = pointer(self.index, INT), pointer(self.both, WORD)
+        return ffi.new("skx_frequent_pairs *", [len(self.both), *buffers]), buffers
+
+
 class Related(NamedTuple):
     """Related items of some items.
 
@@ -255,9 +274,16 @@ class _RelatedBuffers:
     measure : Measure
     n_needed : int or None
         None: only the output is written, with all related items.
+    frequent : FrequentPairs or None
     """
 
-    def __init__(self, n: int, measure: Measure, n_needed: int | None):
+    def __init__(
+        self,
+        n: int,
+        measure: Measure,
+        n_needed: int | None,
+        frequent: FrequentPairs | None = None,
+    ):
         capacity = n * measure.n_related
         self._csr = CSRBuffers(n, capacity if n_needed is None else n * n_needed)
         self.out = self._csr.struct
@@ -267,8 +293,10 @@ class _RelatedBuffers:
             arrays = np.empty(n + 1, LONG), np.empty(capacity, INT), np.empty(capacity, WORD)
             self._kept = PairCounts(*arrays)
             self._bounds = np.empty(n, KEY)
-            self._owners = [pointer(a, a.dtype) for a in (*self._kept, self._bounds)]
-            self.support = ffi.new("skx_related_support *", [n_needed, *self._owners])
+            pointers = [pointer(a, a.dtype) for a in (*self._kept, self._bounds)]
+            counts, owners = (ffi.NULL, None) if frequent is None else frequent.view()
+            self.support = ffi.new("skx_related_support *", [n_needed, *pointers, counts])
+            self._owners = pointers, counts, owners
 
     def related(self) -> Related:
         """Return what was written."""
@@ -289,6 +317,7 @@ def find_related(
     items: np.ndarray,
     measure: Measure,
     n_needed: int | None = None,
+    frequent: FrequentPairs | None = None,
 ) -> Related:
     """Find the most related items of some items.
 
@@ -301,8 +330,10 @@ def find_related(
     measure : Measure
     n_needed : int, optional
         Number of related items in the result besides `kept`.
+    frequent : FrequentPairs, optional
+        Counts to fill.
     """
-    buffers = _RelatedBuffers(len(items), measure, n_needed)
+    buffers = _RelatedBuffers(len(items), measure, n_needed, frequent)
     check(
         lib.skx_related(
             purchases.struct,
@@ -318,7 +349,7 @@ def find_related(
 
 
 def changed_pairs(
-    purchases: Purchases, rows: np.ndarray, items: np.ndarray
+    purchases: Purchases, rows: np.ndarray, items: np.ndarray, frequent: FrequentPairs
 ) -> tuple[np.ndarray, np.ndarray]:
     """List the pairs of positions that have a row in common since entries were added.
 
@@ -327,7 +358,9 @@ def changed_pairs(
     purchases : Purchases
         With the new entries.
     rows, items : ndarray of int32
-        The new entries.
+        The new entries, sorted by row.
+    frequent : FrequentPairs
+        Counts to update.
 
     Returns
     -------
@@ -339,17 +372,27 @@ def changed_pairs(
     lengths = np.diff(purchases.target_ptr)
     other = np.empty(int(lengths[rows].sum()), INT)
     added = ffi.new("skx_new_entries *", [len(rows), pointer(rows, INT), pointer(items, INT)])
-    pointers = pointer(ptr, LONG), len(other), pointer(other, INT)
+    counts, owners = frequent.view()
+    pointers = pointer(ptr, LONG), len(other), pointer(other, INT), counts
     check(lib.skx_changed_pairs(purchases.struct, added, *pointers))
+    del owners
     return ptr, other[: ptr[-1]].copy()
 
 
 def count_pairs(
-    purchases: Purchases, ptr: np.ndarray, other: np.ndarray, begin: int, end: int, both: np.ndarray
+    purchases: Purchases,
+    ptr: np.ndarray,
+    other: np.ndarray,
+    frequent: FrequentPairs,
+    begin: int,
+    end: int,
+    both: np.ndarray,
 ) -> None:
     """Write the number of rows of each pair at the positions begin <= i < end to `both`."""
-    pointers = pointer(ptr, LONG), pointer(other, INT), cancel_pointer()
+    counts, owners = frequent.view()
+    pointers = pointer(ptr, LONG), pointer(other, INT), counts, cancel_pointer()
     status = lib.skx_count_pairs(purchases.struct, *pointers, begin, end, pointer(both, WORD))
+    del owners
     check(status)
 
 
@@ -360,9 +403,10 @@ class RelatedChanges(NamedTuple):
     changed: PairCounts
     mirrored: PairCounts
     bounds: np.ndarray
-    share_ratio: float
     n_rows: int
     most_followers: int
+    group_begin: np.ndarray
+    group_ratio: np.ndarray
 
 
 def update_related(
@@ -384,8 +428,14 @@ def update_related(
     """
     pairs = changes.kept, changes.changed, changes.mirrored
     views = [counts.view() for counts in pairs]
-    bounds = pointer(changes.bounds, KEY)
-    struct = ffi.new("skx_related_changes *", [*(view for view, _ in views), bounds, *changes[4:]])
+    owners = [
+        pointer(changes.bounds, KEY),
+        pointer(changes.group_begin, INT),
+        pointer(changes.group_ratio, DOUBLE),
+    ]
+    numbers = changes.n_rows, changes.most_followers, len(changes.group_begin)
+    fields = [*(view for view, _ in views), owners[0], *numbers, *owners[1:]]
+    struct = ffi.new("skx_related_changes *", fields)
     buffers = _RelatedBuffers(end - begin, measure, n_needed)
     is_certain = np.empty(end - begin, BYTE)
     check(

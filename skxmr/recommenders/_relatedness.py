@@ -67,7 +67,7 @@ class Counted:
             others = np.diff(target_ptr) - (1 if targets is None else 0)
             self.expectation = Expectation(np.maximum(others, 0), self.purchases)
 
-    def related(self, items=None, n_kept=None):
+    def related(self, items=None, n_kept=None, frequent=None):
         """Return the related items of each item.
 
         Parameters
@@ -76,6 +76,8 @@ class Counted:
             Default: all items.
         n_kept : int, optional
             Number of related items that the result has in addition, with their counts.
+        frequent : FrequentPairs, optional
+            Counts to fill.
 
         Returns
         -------
@@ -84,7 +86,7 @@ class Counted:
         costs = self.purchases.costs() + 1
         if items is None:
             items = np.arange(self.purchases.n_items, dtype=np.int32)
-        parts = self.in_ranges(_find_range, costs[items], items, n_kept)
+        parts = self.in_ranges(_find_range, costs[items], items, n_kept, frequent)
         return joined(parts)
 
     def in_ranges(self, task, costs, *args):
@@ -110,7 +112,7 @@ def joined(parts):
     return Related(*arrays, PairCounts(ptr, others, both), np.concatenate(bounds))
 
 
-def _find_range(counted, begin, end, items, n_kept):
+def _find_range(counted, begin, end, items, n_kept, frequent):
     measure = counted.measure
     if callable(counted.relatedness):
         return _call_measure(counted, items[begin:end])
@@ -118,7 +120,9 @@ def _find_range(counted, begin, end, items, n_kept):
     if n_kept is not None:
         n_needed = measure.n_related
         measure = measure._replace(n_related=n_kept)
-    return find_related(counted.purchases, counted.expectation, items[begin:end], measure, n_needed)
+    return find_related(
+        counted.purchases, counted.expectation, items[begin:end], measure, n_needed, frequent
+    )
 
 
 def _call_measure(counted, items):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._core import (
+    FrequentPairs,
     Measure,
     PairCounts,
     Related,
@@ -29,6 +30,12 @@ BOUNDED = ("corrected", "difference", "cosine", "jaccard", "lift")
 #: Items that are kept for each related item.
 _KEPT_PER_RELATED = 2
 
+#: Items of which all counts are kept.
+_N_FREQUENT = 4096
+
+#: Groups of items by popularity, of which each has a bound.
+_N_GROUPS = 64
+
 #: Counting a pair again takes as long as the counts of that many pairs in a fit.
 _CHANGE_COST = 16
 
@@ -42,41 +49,44 @@ class Reserve(NamedTuple):
         Of each item, the items related to it, and others.
     bounds : ndarray of uint64, shape (n_items,)
         Upper bounds of all other pairs.
+    frequent : FrequentPairs
     measure : Measure
     max_history : int
         Parameters of the recommender.
-    n_rows, n_targets : int
-        Number of users and of purchases.
-    most_followers : int
-        Largest number of users of an item.
+    n_rows : int
+        Number of users.
+    n_followers : ndarray of int64, shape (n_items,)
+        Number of users of each item.
     error : float
         Largest relative error of an expected number.
     """
 
     kept: PairCounts
     bounds: np.ndarray
+    frequent: FrequentPairs
     measure: Measure
     max_history: int
     n_rows: int
-    n_targets: int
-    most_followers: int
+    n_followers: np.ndarray
     error: float
 
     @classmethod
-    def of(cls, counted, related):
+    def of(cls, counted, related, frequent):
         """Return what is kept of the related items of all items."""
-        purchases = counted.purchases
-        error = 0.0 if counted.expectation is None else counted.expectation.largest_error()
         return cls(
             related.kept,
             related.bounds,
+            frequent,
             counted.measure,
             counted.max_history,
-            purchases.n_rows,
-            int(purchases.target_ptr[-1]),
-            int(purchases.n_followers.max(initial=0)),
-            error,
+            counted.purchases.n_rows,
+            counted.purchases.n_followers,
+            _error(counted),
         )
+
+
+def _error(counted):
+    return 0.0 if counted.expectation is None else counted.expectation.largest_error()
 
 
 def counted_with_reserve(counted):
@@ -87,8 +97,10 @@ def counted_with_reserve(counted):
     related : Related
     reserve : Reserve
     """
-    related = counted.related(n_kept=_n_kept(counted))
-    return related, Reserve.of(counted, related)
+    n_frequent = min(_N_FREQUENT, counted.purchases.n_items)
+    frequent = FrequentPairs.of_first_positions(counted.purchases, n_frequent)
+    related = counted.related(n_kept=_n_kept(counted), frequent=frequent)
+    return related, Reserve.of(counted, related, frequent)
 
 
 def _n_kept(counted):
@@ -118,18 +130,22 @@ def updated(reserve, counted, rows, items):
     same = (reserve.measure, reserve.max_history) == (counted.measure, counted.max_history)
     if not same or _CHANGE_COST * n_changed > (lengths**2).sum():
         return None
-    ratio = _share_ratio(reserve, counted)
-    if ratio <= 0:
+    groups, ratios = _share_ratios(reserve, counted)
+    if not (ratios > 0).all():
         return None
-    changed = _recounted(counted, rows, items)
+    # A later error must leave the counts as they are.
+    frequent = FrequentPairs(reserve.frequent.index, reserve.frequent.both.copy())
+    changed = _recounted(counted, rows, items, frequent)
+    most_followers = int(reserve.n_followers.max(initial=0))
     changes = RelatedChanges(
         reserve.kept,
         changed,
         changed.transposed(),
         reserve.bounds,
-        ratio,
         reserve.n_rows,
-        reserve.most_followers,
+        most_followers,
+        groups,
+        ratios,
     )
     costs = 400 + purchases.n_with
     parts, certain = zip(*counted.in_ranges(_update_range, costs, changes), strict=True)
@@ -138,33 +154,43 @@ def updated(reserve, counted, rows, items):
     if len(uncertain):
         again = counted.related(uncertain, _n_kept(counted))
         related = _replaced(related, uncertain, again)
-    return related, Reserve.of(counted, related)
+    return related, Reserve.of(counted, related, frequent)
 
 
-def _share_ratio(reserve, counted):
+def _share_ratios(reserve, counted):
     """Return the lowest ratio of the new and the old expected number of users of a pair.
 
-    The share of an item in all purchases falls at most as much as these increase. The expected
-    number is a concave function of the share, 0 at 0, so that it falls at most by the same ratio,
-    apart from errors of the interpolation.
+    The expected number is a concave function of the share of an item in all purchases, and 0 at 0,
+    so that it falls at most by the same ratio as the share, apart from errors of the interpolation.
+
+    Returns
+    -------
+    begin : ndarray of int32
+        Positions at which groups of successive items begin.
+    ratios : ndarray of float64
+        The lowest ratio of each group.
     """
-    if counted.expectation is None:
-        return 1.0
-    error = counted.expectation.largest_error()
-    n_targets = max(1, int(counted.purchases.target_ptr[-1]))
-    return reserve.n_targets / n_targets * (1 - error) / (1 + reserve.error)
+    now = counted.purchases.n_followers[counted.purchases.item_of]
+    before = reserve.n_followers[counted.purchases.item_of]
+    # The most frequent items are groups of their own, and the sizes grow like a power.
+    edges = np.unique(len(now) ** (np.arange(_N_GROUPS) / _N_GROUPS)).astype(np.int32) - 1
+    begin = np.unique(edges)
+    growth = np.divide(now, before, out=np.full(len(now), 1e300), where=before > 0)
+    ratios = np.minimum.reduceat(growth, begin) * before.sum() / max(1, now.sum())
+    ratios = ratios * (1 - _error(counted)) / (1 + reserve.error)
+    return begin, np.minimum(ratios, 1.0)
 
 
-def _recounted(counted, rows, items):
+def _recounted(counted, rows, items, frequent):
     """Count the pairs that the new purchases change."""
-    ptr, other = changed_pairs(counted.purchases, rows, items)
+    ptr, other = changed_pairs(counted.purchases, rows, items, frequent)
     both = np.empty(len(other), dtype=np.uint32)
-    counted.in_ranges(_count_range, np.diff(ptr) + 1, ptr, other, both)
+    counted.in_ranges(_count_range, np.diff(ptr) + 1, ptr, other, frequent, both)
     return PairCounts(ptr, other, both)
 
 
-def _count_range(counted, begin, end, ptr, other, both):
-    count_pairs(counted.purchases, ptr, other, begin, end, both)
+def _count_range(counted, begin, end, ptr, other, frequent, both):
+    count_pairs(counted.purchases, ptr, other, frequent, begin, end, both)
 
 
 def _update_range(counted, begin, end, changes):
