@@ -84,6 +84,15 @@ int skx_changed_pairs(const skx_purchases *purchases, const skx_new_entries *add
     return status;
 }
 
+enum { AHEAD = 3, LINES = 8 }; /* pairs between a prefetch and its use, and lines that are prefetched at most */
+
+static void prefetch_rows(const skx_purchases *p, int32_t position)
+{
+    int32_t item = p->item_of[position];
+    const int32_t *row = p->row + p->row_ptr[item], *end = p->row + p->row_ptr[item + 1];
+    for (int line = 0; line < LINES && row < end; line++, row += 16) __builtin_prefetch(row);
+}
+
 static uint32_t count_members(const uint64_t *set, const int32_t *row, const int32_t *end)
 {
     uint32_t count = 0;
@@ -103,9 +112,9 @@ int skx_count_pairs(const skx_purchases *purchases, const int64_t *pair_ptr, con
         if (pair_ptr[owner] == pair_ptr[owner + 1]) continue;
         int32_t item = p->item_of[owner];
         int64_t row = frequent->index[item];
-        for (int64_t b = p->row_ptr[item]; b < p->row_ptr[item + 1]; b++)
-            set[p->row[b] >> 6] |= UINT64_C(1) << (p->row[b] & 63);
+        for (int64_t b = p->row_ptr[item]; b < p->row_ptr[item + 1]; b++) set[p->row[b] >> 6] |= UINT64_C(1) << (p->row[b] & 63);
         for (int64_t e = pair_ptr[owner]; e < pair_ptr[owner + 1]; e++) {
+            if (e + AHEAD < pair_ptr[owner + 1]) prefetch_rows(p, other[e + AHEAD]);
             int32_t second = p->item_of[other[e]];
             int64_t column = frequent->index[second];
             if (row >= 0 && column >= 0)

@@ -1,22 +1,10 @@
 /* Items related to an item: counts over the rows of its buyers, and measures of relatedness. */
-#include "base/arena.h"
+#include "recommend/related.h"
+
 #include "base/cancel.h"
-#include "base/topk.h"
-#include "skxmr.h"
 
 #include <math.h>
 #include <string.h>
-
-/* The positions of the items that follow one item, and the number of rows of each. */
-typedef struct {
-    uint32_t *count;   /* of each position; zeros between two items */
-    uint8_t *few;      /* the same, of items with at most FEW rows */
-    double *sum;       /* SKX_WEIGHTED: sum of the weights of the rows */
-    int32_t *position; /* positions with a count */
-    uint32_t *both;    /* counts of these positions */
-    int64_t n;
-    enum { LISTED, BYTES, DENSE } kind; /* where the counts are: those of listed positions, in few, or in count */
-} follower_counts;
 
 enum {
     AHEAD = 6, /* rows between the prefetch of a row and its use */
@@ -90,7 +78,7 @@ static void sum_weights(const skx_purchases *p, int32_t item, follower_counts *f
     }
 }
 
-static void clear_listed(follower_counts *f)
+void skx_clear_listed(follower_counts *f)
 {
     for (int64_t i = 0; i < f->n; i++) f->count[f->position[i]] = 0;
     if (f->sum)
@@ -121,22 +109,9 @@ static double measure(const skx_purchases *p, int kind, double with, int32_t oth
     }
 }
 
-/* What one item is compared by. */
-typedef struct {
-    const skx_purchases *p;
-    const skx_expectation *e;
-    const skx_related_params *params;
-    int32_t item;
-    double *at_node; /* SKX_CORRECTED: expected counts at the nodes, */
-    float *below;    /* and the same, rounded down */
-    float *inverse;  /* SKX_COSINE: 1 / sqrt of the count of each position, rounded up */
-    float *bound;    /* of each listed follower, or of each position */
-} comparison;
-
 enum { NODES = 16 }; /* that are summed at once, in registers */
 
-/* Compute the expected count of an item that has the share of each node. */
-static void expect_at_nodes(comparison *c)
+void skx_expect_at_nodes(comparison *c)
 {
     const skx_purchases *p = c->p;
     int64_t n_nodes = c->e->n_nodes, begin = 0;
@@ -156,12 +131,6 @@ static void expect_at_nodes(comparison *c)
     for (int64_t g = 0; g < n_nodes; g++) c->below[g] = (float)c->at_node[g] * (1.0f - 1e-5f);
 }
 
-static double expected(const skx_expectation *e, const double *at_node, int32_t other)
-{
-    const double *node = at_node + e->share[other].cell - 2, *w = e->weight + 6 * (int64_t)other;
-    return w[0] * node[0] + w[1] * node[1] + w[2] * node[2] + w[3] * node[3] + w[4] * node[4] + w[5] * node[5];
-}
-
 /* @return the score of an item and the item at a position, which have some rows in common. */
 static double score_of(const comparison *c, const follower_counts *f, int32_t other, uint32_t count)
 {
@@ -177,13 +146,6 @@ static double score_of(const comparison *c, const follower_counts *f, int32_t ot
         return (double)p->factor[c->item] * (double)p->other_factor[other] * f->sum[other] * damped;
     return measure(p, c->params->relatedness, (double)p->n_with[c->item], other, both) * damped;
 }
-
-/* Some followers of an item. */
-typedef struct {
-    int64_t n;
-    const int32_t *position; /* NULL: 0, 1, 2, ... */
-    const uint32_t *both;    /* number of rows of each */
-} followers;
 
 static inline int32_t position_at(const followers *l, int64_t i) { return l->position ? l->position[i] : (int32_t)i; }
 
@@ -296,9 +258,7 @@ static void prefetch_position(const comparison *c, int32_t other)
     __builtin_prefetch(c->p->item_of + other);
 }
 
-/* Push the followers with the highest scores. Those with the highest bounds are scored, and then those whose bounds are lower but
- * reach the scores. */
-static void push_best(const comparison *c, const follower_counts *f, const followers *l, selector *highest, selector *best)
+void skx_push_best(const comparison *c, const follower_counts *f, const followers *l, selector *highest, selector *best)
 {
     bound_scores(c, f, l);
     select_bounds(c, l, highest);
@@ -358,7 +318,7 @@ static void select_among_few(const comparison *c, follower_counts *f, selector *
         f->both[f->n++] = 1;
         n_singles--;
     }
-    push_best(c, f, &(followers){f->n, f->position, f->both}, highest, best);
+    skx_push_best(c, f, &(followers){f->n, f->position, f->both}, highest, best);
     if (c->params->n_least > 1) return;
     while (at > 0 && (at = single_before(f->few, at)) >= 0) {
         if (best->threshold && falls_below(c, f, (int32_t)at, best)) return;
@@ -378,7 +338,7 @@ static void select_followers(const comparison *c, follower_counts *f, selector *
         f->kind = LISTED;
         list_followers(p, c->item, same, f);
         if (weighted) sum_weights(p, c->item, f);
-        push_best(c, f, &(followers){f->n, f->position, f->both}, highest, best);
+        skx_push_best(c, f, &(followers){f->n, f->position, f->both}, highest, best);
     } else if (n_rows <= FEW && n_targets < n_items) {
         f->kind = BYTES;
         list_repeated(p, c->item, same, f);
@@ -386,20 +346,15 @@ static void select_followers(const comparison *c, follower_counts *f, selector *
     } else {
         f->kind = DENSE;
         count_followers(p, c->item, same, f);
-        push_best(c, f, &(followers){n_items, NULL, f->count}, highest, best);
+        skx_push_best(c, f, &(followers){n_items, NULL, f->count}, highest, best);
     }
 }
 
 static void clear_counts(follower_counts *f, int64_t n_items)
 {
-    if (f->kind == LISTED) clear_listed(f);
+    if (f->kind == LISTED) skx_clear_listed(f);
     if (f->kind == BYTES) memset(f->few, 0, (size_t)n_items);
     if (f->kind == DENSE) memset(f->count, 0, (size_t)n_items * sizeof *f->count);
-}
-
-static uint32_t count_of(const follower_counts *f, int32_t position)
-{
-    return f->kind == BYTES ? f->few[position] : f->count[position];
 }
 
 /* The output of one item. */
@@ -445,7 +400,7 @@ static void write_frequent(const skx_purchases *p, const follower_counts *f, int
     for (int64_t other = 0; row < n && other < n; other++) frequent->both[row * n + other] = count_of(f, (int32_t)other);
 }
 
-static void follower_counts_allocate(follower_counts *f, int64_t n_items, bool weighted, skx_arena *arena)
+void skx_follower_counts_allocate(follower_counts *f, int64_t n_items, bool weighted, skx_arena *arena)
 {
     f->count = skx_arena_zeros(arena, n_items, sizeof *f->count);
     f->few = skx_arena_zeros(arena, n_items + 8, sizeof *f->few);
@@ -454,7 +409,7 @@ static void follower_counts_allocate(follower_counts *f, int64_t n_items, bool w
     f->sum = weighted ? skx_arena_zeros(arena, n_items, sizeof *f->sum) : NULL;
 }
 
-static void comparison_allocate(comparison *c, skx_arena *arena)
+void skx_comparison_allocate(comparison *c, skx_arena *arena)
 {
     int kind = c->params->relatedness;
     int64_t n_items = c->p->n_items, n_nodes = kind == SKX_CORRECTED ? c->e->n_nodes : 0;
@@ -466,7 +421,7 @@ static void comparison_allocate(comparison *c, skx_arena *arena)
         c->inverse[i] = (float)(1.0 / sqrt((double)c->p->n_followers[i] + !c->p->n_followers[i])) * (1.0f + 1e-6f);
 }
 
-static int check_params(const skx_expectation *expectation, const skx_related_params *params)
+int skx_check_related(const skx_expectation *expectation, const skx_related_params *params)
 {
     int kind = params->relatedness;
     if (params->n_related < 1 || params->n_least < 1 || kind < SKX_CORRECTED || kind > SKX_WEIGHTED) return SKX_EARG;
@@ -476,14 +431,14 @@ static int check_params(const skx_expectation *expectation, const skx_related_pa
 int skx_related(const skx_purchases *purchases, const skx_expectation *expectation, const skx_related_params *params,
                 const int32_t *items, int64_t n, skx_csr_buffers *out, skx_related_support *support)
 {
-    int kind = params->relatedness, status = check_params(expectation, params);
+    int kind = params->relatedness, status = skx_check_related(expectation, params);
     if (status != SKX_OK) return status;
     skx_arena arena = {0};
     follower_counts f = {0};
     comparison c = {.p = purchases, .e = expectation, .params = params};
     related_row row = {.out = out};
-    follower_counts_allocate(&f, purchases->n_items, kind == SKX_WEIGHTED, &arena);
-    comparison_allocate(&c, &arena);
+    skx_follower_counts_allocate(&f, purchases->n_items, kind == SKX_WEIGHTED, &arena);
+    skx_comparison_allocate(&c, &arena);
     uint64_t *keys = skx_arena_take(&arena, 2 * params->n_related, sizeof *keys);
     uint64_t *bounds = skx_arena_take(&arena, 2 * params->n_related, sizeof *bounds);
     status = arena.failed ? SKX_ENOMEM : SKX_OK;
@@ -493,7 +448,7 @@ int skx_related(const skx_purchases *purchases, const skx_expectation *expectati
         if (skx_cancelled(params->cancel)) status = SKX_ECANCELLED;
         selector best = selector_make(keys, params->n_related), highest = selector_make(bounds, params->n_related);
         c.item = items[i];
-        if (kind == SKX_CORRECTED) expect_at_nodes(&c);
+        if (kind == SKX_CORRECTED) skx_expect_at_nodes(&c);
         select_followers(&c, &f, &highest, &best);
         skx_selector_finish(&best);
         if (status == SKX_OK) status = write_best(&best, support ? support->n_needed : best.n, &row);
@@ -505,116 +460,12 @@ int skx_related(const skx_purchases *purchases, const skx_expectation *expectati
     return status;
 }
 
-/* List the kept followers of an item and those of changed pairs, with their counts. */
-static void list_candidates(const comparison *c, const skx_related_changes *changes, follower_counts *f)
-{
-    const skx_pair_counts *pairs[] = {changes->changed, changes->mirrored};
-    int32_t own = c->p->position_of[c->item];
-    f->kind = LISTED;
-    f->n = 0;
-    for (int half = 0; half < 2; half++)
-        for (int64_t e = pairs[half]->ptr[own]; e < pairs[half]->ptr[own + 1]; e++) {
-            f->position[f->n++] = pairs[half]->other[e];
-            f->count[pairs[half]->other[e]] = pairs[half]->both[e];
-        }
-    for (int64_t e = changes->kept->ptr[c->item]; e < changes->kept->ptr[c->item + 1]; e++) {
-        int32_t position = c->p->position_of[changes->kept->other[e]];
-        if (f->count[position]) continue; /* that of a changed pair is newer */
-        f->position[f->n++] = position;
-        f->count[position] = changes->kept->both[e];
-    }
-    for (int64_t i = 0; i < f->n; i++) f->both[i] = f->count[f->position[i]];
-}
-
-static uint64_t key_above(double score) { return score > 0.0 ? key_make((float)(score * (1.0 + 1e-6)), 0) : 0; }
-
-/* @return an upper bound of the keys of pairs that are not kept and of which the count has not changed. Their scores rise at most
- * because the shares of items fall as other items are bought, or because rows are added. */
-static uint64_t bound_unchanged(const comparison *c, const skx_related_changes *changes)
-{
-    uint64_t before = changes->bound[c->item];
-    double score = before ? (double)key_score(before) : 0.0;
-    double n_rows = (double)c->p->n_rows, old_rows = (double)changes->n_rows;
-    if (c->params->relatedness == SKX_LIFT && n_rows > old_rows) return key_above(score * (n_rows / old_rows));
-    if (c->params->relatedness == SKX_DIFFERENCE && n_rows > old_rows)
-        return key_above(score + (double)changes->most_followers * (1.0 / old_rows - 1.0 / n_rows) * (1.0 + 1e-6));
-    if (c->params->relatedness != SKX_CORRECTED) return before;
-    /* The count is at most E + score * sqrt(E + s), and E has become ratio * E or more. The score for this count and ratio * E grows
-     * with E, which is largest for the most frequent item of a group. If E is below 1, pairs with a score of 0 have no rows in
-     * common. */
-    double shrinkage = c->params->shrinkage, highest = 0.0;
-    for (int64_t g = 0; g < changes->n_groups; g++) {
-        double ratio = changes->group_ratio[g];
-        double most = expected(c->e, c->at_node, changes->group_begin[g]) * (1.0 + 1e-6) / (ratio * ratio);
-        double above = ((1.0 - ratio) * most + score * sqrt(most + shrinkage)) / sqrt(ratio * most + shrinkage);
-        if ((before || most >= 1.0) && above > highest) highest = above;
-    }
-    return key_above(highest);
-}
-
-/* Keep the candidates with the highest bounds of scores, which are squares. */
-static void keep_corrected(const comparison *c, const follower_counts *f, uint64_t *order, uint64_t bound, int64_t row,
-                           skx_related_support *s)
-{
-    int64_t n = 0, end = s->ptr[row], n_related = c->params->n_related;
-    float dropped = 0.0f;
-    for (int64_t i = 0; i < f->n; i++)
-        if (c->bound[i] > 0.0f) order[n++] = key_make(c->bound[i], (int32_t)i);
-    if (n > n_related) skx_keys_select(order, n, n_related);
-    for (int64_t j = 0; j < n && j < n_related; j++) keep(c->p, f, f->position[key_id(order[j])], s, &end);
-    for (int64_t j = n_related; j < n; j++) dropped = key_score(order[j]) > dropped ? key_score(order[j]) : dropped;
-    s->ptr[row + 1] = end;
-    uint64_t least = key_above(sqrt((double)dropped));
-    s->bound[row] = least > bound ? least : bound;
-}
-
-int skx_update_related(const skx_purchases *purchases, const skx_expectation *expectation, const skx_related_params *params,
-                       const skx_related_changes *changes, int64_t begin, int64_t end, skx_csr_buffers *out,
-                       skx_related_support *support, uint8_t *is_certain)
-{
-    int status = check_params(expectation, params);
-    if (status != SKX_OK) return status;
-    if (support->n_needed < 1 || support->n_needed > params->n_related || params->relatedness > SKX_LIFT) return SKX_EARG;
-    skx_arena arena = {0};
-    follower_counts f = {0};
-    comparison c = {.p = purchases, .e = expectation, .params = params};
-    related_row row = {.out = out};
-    follower_counts_allocate(&f, purchases->n_items, false, &arena);
-    comparison_allocate(&c, &arena);
-    /* Only those that are needed are compared exactly if that is slow. */
-    int64_t n_compared = params->relatedness == SKX_CORRECTED ? support->n_needed : params->n_related;
-    uint64_t *keys = skx_arena_take(&arena, 2 * n_compared, sizeof *keys);
-    uint64_t *bounds = skx_arena_take(&arena, 2 * n_compared, sizeof *bounds);
-    uint64_t *order = skx_arena_take(&arena, purchases->n_items, sizeof *order);
-    status = arena.failed ? SKX_ENOMEM : SKX_OK;
-    out->indptr[0] = support->ptr[0] = 0;
-    for (int64_t item = begin; item < end && status == SKX_OK; item++) {
-        if (skx_cancelled(params->cancel)) status = SKX_ECANCELLED;
-        selector best = selector_make(keys, n_compared), highest = selector_make(bounds, n_compared);
-        c.item = (int32_t)item;
-        if (params->relatedness == SKX_CORRECTED) expect_at_nodes(&c);
-        list_candidates(&c, changes, &f);
-        push_best(&c, &f, &(followers){f.n, f.position, f.both}, &highest, &best);
-        skx_selector_finish(&best);
-        uint64_t bound = bound_unchanged(&c, changes);
-        is_certain[item - begin] = best.n < support->n_needed ? bound == 0 : best.keys[support->n_needed - 1] > bound;
-        if (status == SKX_OK) status = write_best(&best, support->n_needed, &row);
-        if (params->relatedness == SKX_CORRECTED)
-            keep_corrected(&c, &f, order, bound, item - begin, support);
-        else
-            keep_best(purchases, &f, &best, bound, item - begin, support);
-        clear_counts(&f, purchases->n_items);
-    }
-    skx_arena_free(&arena);
-    return status;
-}
-
 int skx_cooccurrences(const skx_purchases *purchases, int same, const int32_t *cancel, int64_t begin, int64_t end,
                       skx_csr_buffers *out)
 {
     skx_arena arena = {0};
     follower_counts f = {0};
-    follower_counts_allocate(&f, purchases->n_items, false, &arena);
+    skx_follower_counts_allocate(&f, purchases->n_items, false, &arena);
     int status = arena.failed ? SKX_ENOMEM : SKX_OK;
     int64_t n = 0;
     out->indptr[0] = 0;
@@ -629,7 +480,7 @@ int skx_cooccurrences(const skx_purchases *purchases, int same, const int32_t *c
             }
             n++;
         }
-        clear_listed(&f);
+        skx_clear_listed(&f);
         out->indptr[item - begin + 1] = n;
     }
     skx_arena_free(&arena);

@@ -79,8 +79,8 @@ class Purchases:
         self.n_followers = np.bincount(targets, minlength=self.n_items).astype(LONG)
         # Frequent items come first.
         self.item_of = np.argsort(-self.n_followers, kind="stable").astype(INT)
-        position_of = np.empty(self.n_items, dtype=INT)
-        position_of[self.item_of] = np.arange(self.n_items, dtype=INT)
+        self.position_of = np.empty(self.n_items, dtype=INT)
+        self.position_of[self.item_of] = np.arange(self.n_items, dtype=INT)
         weights = [ffi.NULL] * 3
         if row_weight is not None and factor is not None:
             weights = [pointer(w, FLOAT) for w in (row_weight, factor, factor[self.item_of])]
@@ -88,9 +88,9 @@ class Purchases:
             pointer(row_ptr, LONG),
             pointer(rows, INT),
             pointer(target_ptr, LONG),
-            pointer(position_of[targets], INT),
+            pointer(self.position_of[targets], INT),
             pointer(self.item_of, INT),
-            pointer(position_of, INT),
+            pointer(self.position_of, INT),
             pointer(self.n_with, LONG),
             pointer(self.n_followers[self.item_of], LONG),
             *weights,
@@ -409,6 +409,48 @@ class RelatedChanges(NamedTuple):
     group_ratio: np.ndarray
 
 
+class UpdatedRelated(NamedTuple):
+    """Arrays for the related items after a change, see `skx_updated_related`."""
+
+    ptr: np.ndarray
+    n: np.ndarray
+    items: np.ndarray
+    scores: np.ndarray
+    kept_ptr: np.ndarray
+    n_kept: np.ndarray
+    kept_items: np.ndarray
+    kept_both: np.ndarray
+    bounds: np.ndarray
+    is_certain: np.ndarray
+
+    @classmethod
+    def with_capacity(cls, n_needed: int, n_related: int, n_pairs: np.ndarray) -> "UpdatedRelated":
+        """Return arrays for the related items of all items, given the number of pairs of each."""
+        n = len(n_pairs)
+        arrays: list[np.ndarray] = []
+        for most, dtype in ((n_needed, FLOAT), (n_related, WORD)):
+            ptr = indptr_of(np.minimum(n_pairs, most))
+            arrays += [ptr, np.empty(n, LONG), np.empty(ptr[-1], INT), np.empty(ptr[-1], dtype)]
+        return cls(*arrays, np.empty(n, KEY), np.empty(n, BYTE))
+
+    def related(self) -> Related:
+        """Return the related items."""
+        items = _filled(self.items, self.ptr, self.n)
+        scores = _filled(self.scores, self.ptr, self.n)
+        kept = [_filled(a, self.kept_ptr, self.n_kept) for a in (self.kept_items, self.kept_both)]
+        counts = PairCounts(indptr_of(self.n_kept), *kept)
+        return Related(self.n, items, scores, counts, self.bounds)
+
+
+def _filled(array: np.ndarray, ptr: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Return the first values of each row of a ragged array."""
+    capacity = np.diff(ptr)
+    if np.array_equal(capacity, lengths):
+        return array
+    column = np.arange(len(array)) - np.repeat(ptr[:-1], capacity)
+    return array[column < np.repeat(lengths, capacity)]
+
+
 def update_related(
     purchases: Purchases,
     expectation: Expectation | None,
@@ -417,15 +459,9 @@ def update_related(
     changes: RelatedChanges,
     begin: int,
     end: int,
-) -> tuple[Related, np.ndarray]:
-    """Find the items related to the items begin <= i < end after a change.
-
-    Returns
-    -------
-    related : Related
-    is_certain : ndarray of bool, shape (end - begin,)
-        Whether the best items are certain to be those of `find_related`.
-    """
+    out: UpdatedRelated,
+) -> None:
+    """Write the items related to the items begin <= i < end after a change."""
     pairs = changes.kept, changes.changed, changes.mirrored
     views = [counts.view() for counts in pairs]
     owners = [
@@ -436,8 +472,7 @@ def update_related(
     numbers = changes.n_rows, changes.most_followers, len(changes.group_begin)
     fields = [*(view for view, _ in views), owners[0], *numbers, *owners[1:]]
     struct = ffi.new("skx_related_changes *", fields)
-    buffers = _RelatedBuffers(end - begin, measure, n_needed)
-    is_certain = np.empty(end - begin, BYTE)
+    pointers = [pointer(array, array.dtype) for array in out]
     check(
         lib.skx_update_related(
             purchases.struct,
@@ -446,12 +481,9 @@ def update_related(
             struct,
             begin,
             end,
-            buffers.out,
-            buffers.support,
-            pointer(is_certain, BYTE),
+            ffi.new("skx_updated_related *", [n_needed, *pointers]),
         )
     )
-    return buffers.related(), is_certain.astype(bool)
 
 
 def cooccurrences(purchases: Purchases, begin: int, end: int) -> sp.csr_matrix:

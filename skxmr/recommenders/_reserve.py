@@ -17,12 +17,12 @@ from .._core import (
     PairCounts,
     Related,
     RelatedChanges,
+    UpdatedRelated,
     changed_pairs,
     count_pairs,
     indptr_of,
     update_related,
 )
-from ._relatedness import joined
 
 #: Measures for which the scores of pairs with the same count have bounds.
 BOUNDED = ("corrected", "difference", "cosine", "jaccard", "lift")
@@ -136,25 +136,38 @@ def updated(reserve, counted, rows, items):
     # A later error must leave the counts as they are.
     frequent = FrequentPairs(reserve.frequent.index, reserve.frequent.both.copy())
     changed = _recounted(counted, rows, items, frequent)
-    most_followers = int(reserve.n_followers.max(initial=0))
     changes = RelatedChanges(
         reserve.kept,
         changed,
         changed.transposed(),
         reserve.bounds,
         reserve.n_rows,
-        most_followers,
+        int(reserve.n_followers.max(initial=0)),
         groups,
         ratios,
     )
-    costs = 400 + purchases.n_with
-    parts, certain = zip(*counted.in_ranges(_update_range, costs, changes), strict=True)
-    related = joined(parts)
-    uncertain = np.flatnonzero(~np.concatenate(certain)).astype(np.int32)
-    if len(uncertain):
-        again = counted.related(uncertain, _n_kept(counted))
-        related = _replaced(related, uncertain, again)
+    related = _with_uncertain(counted, _updated(counted, changes))
     return related, Reserve.of(counted, related, frequent)
+
+
+def _updated(counted, changes):
+    """Update the related items of all items."""
+    position = counted.purchases.position_of
+    n_changed = np.diff(changes.changed.ptr) + np.diff(changes.mirrored.ptr)
+    n_pairs = np.diff(changes.kept.ptr) + n_changed[position]
+    sizes = counted.measure.n_related, _n_kept(counted)
+    out = UpdatedRelated.with_capacity(*sizes, n_pairs)
+    counted.in_ranges(_update_range, n_pairs + counted.purchases.n_with, changes, out)
+    return out
+
+
+def _with_uncertain(counted, out):
+    """Count the pairs of the items again of which related items may be missing."""
+    related = out.related()
+    uncertain = np.flatnonzero(out.is_certain == 0).astype(np.int32)
+    if not len(uncertain):
+        return related
+    return _replaced(related, uncertain, counted.related(uncertain, _n_kept(counted)))
 
 
 def _share_ratios(reserve, counted):
@@ -193,12 +206,11 @@ def _count_range(counted, begin, end, ptr, other, frequent, both):
     count_pairs(counted.purchases, ptr, other, frequent, begin, end, both)
 
 
-def _update_range(counted, begin, end, changes):
+def _update_range(counted, begin, end, changes, out):
     measure = counted.measure._replace(n_related=_n_kept(counted))
     n_needed = counted.measure.n_related
-    return update_related(
-        counted.purchases, counted.expectation, measure, n_needed, changes, begin, end
-    )
+    arguments = counted.purchases, counted.expectation, measure, n_needed, changes
+    update_related(*arguments, begin, end, out)
 
 
 def _replaced(related, items, again):
