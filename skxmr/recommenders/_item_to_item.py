@@ -375,12 +375,14 @@ class ItemToItemRecommender(BaseRecommender):
 
     def _contributions(self, X, item):
         arrays = self._model.arrays
+        begin = arrays["related_ptr"][X.indices]
+        lengths = arrays["related_ptr"][X.indices + 1] - begin
+        entry = np.repeat(np.arange(X.nnz), lengths)
+        related = np.arange(len(entry)) + np.repeat(begin - indptr_of(lengths)[:-1], lengths)
+        is_item = arrays["related"][related] == item
         parts = np.zeros(X.nnz)
-        for i, (bought, weight) in enumerate(zip(X.indices, X.data, strict=True)):
-            begin, end = arrays["related_ptr"][bought : bought + 2]
-            found = np.flatnonzero(arrays["related"][begin:end] == item)
-            if len(found):
-                parts[i] = float(weight) * float(arrays["scores"][begin + found[0]])
+        parts[entry[is_item]] = arrays["scores"][related[is_item]]
+        parts *= X.data
         return parts, self._model.popular_weight * float(arrays["popular"][item])
 
 
