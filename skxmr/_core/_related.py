@@ -153,15 +153,17 @@ class Expectation:
         )
         self.struct = ffi.new("skx_expectation *", [n_nodes, len(sizes), *buffers])
         self._owners = buffers
-        self._interpolation = sizes, nodes, table, cell, shares
+        self._interpolation = sizes, nodes, table, cell, shares, weight
+        self._n_rows = len(others)
 
     def largest_error(self) -> float:
         """Return an upper bound of the relative errors of the interpolated expected numbers.
 
         The error of the polynomial through six nodes is at most the product of the distances to the
-        nodes, times the largest sixth derivative of 1 - (1 - P)^c between them, divided by 6!.
+        nodes, times the largest sixth derivative of 1 - (1 - P)^c between them, divided by 6!. The
+        weights of the nodes multiply the errors of the sums over rows.
         """
-        sizes, nodes, table, cell, shares = self._interpolation
+        sizes, nodes, table, cell, shares, weight = self._interpolation
         product = np.prod(np.abs(shares[:, np.newaxis] - nodes[cell[:, np.newaxis] + _AROUND]), 1)
         largest = np.zeros(len(nodes))
         np.maximum.at(largest, cell, product)
@@ -169,7 +171,9 @@ class Expectation:
         c = sizes[sizes >= 6, np.newaxis].astype(np.float64)
         derivative = c**6 * np.exp((c - 6) * np.log1p(-nodes[used - 2]))
         errors = derivative * largest[used] / 720 / table[sizes >= 6][:, used]
-        return float(errors.max(initial=0.0)) + 1e-9
+        rounding = np.abs(weight).sum(axis=1) * nodes[cell + 3] / nodes[cell]
+        epsilon = (self._n_rows + 16) * np.finfo(np.float64).eps
+        return float(errors.max(initial=0.0)) + epsilon * float(rounding.max(initial=1.0))
 
 
 def _lagrange(nodes: np.ndarray, cell: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -16,7 +16,6 @@ from strategies import examples, seeds
 
 import skxmr
 from skxmr._core import Expectation
-from skxmr._core._related import _lagrange
 from skxmr.recommenders import ItemToItemRecommender, _relatedness, _reserve
 
 MEASURES = ["corrected", "difference", "cosine", "jaccard", "lift", "log_likelihood", "bm25"]
@@ -143,8 +142,7 @@ def test_errors_of_interpolation_have_a_bound(power):
     X, _ = first_and_batches()[0]
     counted = ItemToItemRecommender().fit(X)._counted()
     expectation = Expectation(np.diff(X.indptr).astype(np.int64) ** power, counted.purchases)
-    sizes, nodes, table, cell, shares = expectation._interpolation
-    weight = _lagrange(nodes, cell, shares)
+    sizes, _, table, cell, shares, weight = expectation._interpolation
     found = np.einsum("sjn,jn->sj", table[:, cell[:, np.newaxis] + np.arange(-2, 4)], weight)
     exact = -np.expm1(np.multiply.outer(sizes, np.log1p(-shares)))
     error = (np.abs(found - exact) / exact).max()
