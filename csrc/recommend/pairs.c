@@ -4,7 +4,7 @@
 #include "skxmr.h"
 
 /* Visit the pairs of each new entry and the other entries of its row, by the position of the more frequent item: count them in
- * cursor, or write the other positions to the places that the cursors lead to. */
+ * cursor, or write the other positions from the cursors on. */
 static void visit_pairs(const skx_purchases *p, const skx_new_entries *added, int64_t *cursor, int32_t *other)
 {
     for (int64_t e = 0; e < added->n; e++) {

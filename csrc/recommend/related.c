@@ -335,16 +335,16 @@ static void select_followers(const comparison *c, follower_counts *f, selector *
     for (int64_t b = p->row_ptr[c->item]; b < p->row_ptr[c->item + 1]; b++)
         n_targets += p->target_ptr[p->row[b] + 1] - p->target_ptr[p->row[b]];
     if (weighted || n_targets < n_items / (n_rows <= FEW ? 128 : 4)) {
-        f->kind = LISTED;
+        f->kind = OF_LIST;
         list_followers(p, c->item, same, f);
         if (weighted) sum_weights(p, c->item, f);
         skx_push_best(c, f, &(followers){f->n, f->position, f->both}, highest, best);
     } else if (n_rows <= FEW && n_targets < n_items) {
-        f->kind = BYTES;
+        f->kind = IN_BYTES;
         list_repeated(p, c->item, same, f);
         select_among_few(c, f, highest, best);
     } else {
-        f->kind = DENSE;
+        f->kind = IN_ALL;
         count_followers(p, c->item, same, f);
         skx_push_best(c, f, &(followers){n_items, NULL, f->count}, highest, best);
     }
@@ -352,9 +352,9 @@ static void select_followers(const comparison *c, follower_counts *f, selector *
 
 static void clear_counts(follower_counts *f, int64_t n_items)
 {
-    if (f->kind == LISTED) skx_clear_listed(f);
-    if (f->kind == BYTES) memset(f->few, 0, (size_t)n_items);
-    if (f->kind == DENSE) memset(f->count, 0, (size_t)n_items * sizeof *f->count);
+    if (f->kind == OF_LIST) skx_clear_listed(f);
+    if (f->kind == IN_BYTES) memset(f->few, 0, (size_t)n_items);
+    if (f->kind == IN_ALL) memset(f->count, 0, (size_t)n_items * sizeof *f->count);
 }
 
 /* The output of one item. */

@@ -13,12 +13,12 @@ typedef struct {
     int32_t *position; /* positions with a count */
     uint32_t *both;    /* counts of these positions */
     int64_t n;
-    enum { LISTED, BYTES, DENSE } kind; /* where the counts are: those of listed positions, in few, or in count */
+    enum { OF_LIST, IN_BYTES, IN_ALL } kind; /* where the counts are: those of listed positions, in few, or in count */
 } follower_counts;
 
 static inline uint32_t count_of(const follower_counts *f, int32_t position)
 {
-    return f->kind == BYTES ? f->few[position] : f->count[position];
+    return f->kind == IN_BYTES ? f->few[position] : f->count[position];
 }
 
 /* What one item is compared by. */

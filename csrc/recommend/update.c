@@ -7,7 +7,7 @@ static void list_candidates(const comparison *c, const skx_related_changes *chan
 {
     const skx_pair_counts *pairs[] = {changes->changed, changes->mirrored};
     int32_t own = c->p->position_of[c->item];
-    f->kind = LISTED;
+    f->kind = OF_LIST;
     f->n = 0;
     for (int half = 0; half < 2; half++)
         for (int64_t e = pairs[half]->ptr[own]; e < pairs[half]->ptr[own + 1]; e++) {

@@ -87,7 +87,7 @@ def is_checked_row(X, n_items):
         return False
     if not len(values):
         return True
-    is_canonical = 0 <= indices[0] and indices[-1] < n_items and (np.diff(indices) > 0).all()
+    is_canonical = indices[0] >= 0 and indices[-1] < n_items and (np.diff(indices) > 0).all()
     return bool(is_canonical and values.min() >= 0 and values.max() < np.inf)
 
 
