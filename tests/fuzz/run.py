@@ -27,7 +27,15 @@ CORPUS = HERE / "corpus"
 #: Sources that are compiled once per instruction set.
 KERNELS = [
     SOURCES / "kernels" / name
-    for name in ("table.c", "squared_hinge.c", "log_loss.c", "dot.c", "embeddings.c", "scoring.c")
+    for name in (
+        "table.c",
+        "squared_hinge.c",
+        "log_loss.c",
+        "dot.c",
+        "embeddings.c",
+        "scoring.c",
+        "dense_scoring.c",
+    )
 ]
 
 AVX2 = ["-mavx2", "-mfma", "-mbmi", "-mbmi2", "-mpopcnt", "-mlzcnt"]
