@@ -34,6 +34,8 @@ def is_true(truth, rows, labels):
 
 def values_at(matrix, rows, labels):
     """Return the entries of a canonical CSR matrix at pairs of a row and a label, or 0."""
+    if not len(rows):  # SciPy returns a sparse matrix then
+        return np.zeros(0, dtype=matrix.dtype)
     return np.asarray(matrix[rows, labels]).ravel()
 
 

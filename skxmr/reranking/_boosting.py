@@ -57,7 +57,7 @@ class BoostedTrees:
 
     @classmethod
     def fit(cls, features, hits, **params):
-        """Fit trees.
+        """Fit 100 trees. The settings were chosen on held-out rows of two data sets.
 
         Parameters
         ----------
@@ -69,7 +69,11 @@ class BoostedTrees:
             Parameters of the classifier of scikit-learn.
         """
         classifier = HistGradientBoostingClassifier(
-            max_leaf_nodes=N_LEAVES - 1, early_stopping=False, **params
+            learning_rate=0.05,
+            max_iter=100,
+            max_leaf_nodes=N_LEAVES - 1,
+            early_stopping=False,
+            **params,
         )
         # The last bits of sums depend on the number of threads.
         with threadpool_limits(1, user_api="openmp"):

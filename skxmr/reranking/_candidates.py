@@ -11,7 +11,7 @@ from .._ranking.wrapped import best_scores, last_ranker, unwrapped
 from .._utils.estimators import snapshot
 from .._utils.pairs import is_true, ranking_csr, values_at
 from ..linear import XRLinearClassifier
-from ._name_matches import N_FEATURES, NameMatches
+from ._name_matches import N_FEATURES
 
 #: Largest number of candidates of a text because of their names.
 _N_NAMED = 15

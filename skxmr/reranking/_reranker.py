@@ -168,8 +168,8 @@ class TextReranker(RankerWrapper):
         y = self._take_targets(X, y)
         if not self.multilabel_:
             raise ValueError(
-                "y must be lists of labels or an indicator matrix, got one class per text; lists of "
-                "one label each are accepted"
+                "y must be lists of labels or an indicator matrix, got one class per text; use "
+                "lists of one label each"
             )
         self._take_names(y, label_names)
         if _takes_names(self.estimator):
