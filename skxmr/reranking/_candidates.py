@@ -51,10 +51,6 @@ class LabelCounts(NamedTuple):
         n_rows = np.bincount(truth.indices, minlength=n_labels).astype(np.int64)
         return cls(n_rows, n_named, n_confirmed)
 
-    def confirmed_share(self):
-        """Return the share of the texts with the name of a label that have the label, smoothed."""
-        return (self.n_confirmed + 0.5) / (self.n_named + 5)
-
 
 class Candidates:
     """Candidates of texts, and what is known about them.
@@ -74,6 +70,8 @@ class Candidates:
         self.counts = counts
         self.n_ranked = n_ranked
         self.has_neighbors = has_neighbors
+        # Share of the texts with the name of a label that have the label, smoothed.
+        self._confirmed = (counts.n_confirmed + 0.5) / (counts.n_named + 5)
 
     @property
     def n_features(self):
@@ -101,7 +99,7 @@ class Candidates:
         features = [
             np.log1p(self.counts.n_rows[labels]),
             np.log1p(self.counts.n_named[labels]),
-            self.counts.confirmed_share()[labels],
+            self._confirmed[labels],
         ]
         for ranking in rankings:
             features += _scores_and_ranks(ranking, rows, labels, n_labels)
@@ -111,10 +109,10 @@ class Candidates:
     def _named(self, found, n_texts):
         """Return labels whose whole names occur in texts, padded with -1."""
         rows, labels = self.matches.whole_names(found)
-        shares = self.counts.confirmed_share()
-        entries = (shares[labels].astype(np.float32), (rows, labels))
-        matrix = sparse.csr_matrix(entries, shape=(n_texts, len(shares)))
-        return csr_top_k(matrix, min(_N_NAMED, len(shares)))[0]
+        n_labels = len(self._confirmed)
+        entries = (self._confirmed[labels].astype(np.float32), (rows, labels))
+        matrix = sparse.csr_matrix(entries, shape=(n_texts, n_labels))
+        return csr_top_k(matrix, min(_N_NAMED, n_labels))[0]
 
 
 def has_neighbors(estimator):
