@@ -4,6 +4,7 @@ import inspect
 
 import numpy as np
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import check_random_state, gen_batches
 
@@ -69,8 +70,8 @@ class TextReranker(RankerWrapper):
         `predict` returns the labels with a larger probability. None as for
         :class:`~skxmr.XRLinearClassifier`.
     random_state : int, RandomState instance or None, default=None
-        Seed of the choice of the held-out texts and of the model. It also seeds the estimator if
-        its `random_state` is None.
+        Seed of the choice of the held-out texts and of the model. It also seeds the estimator and
+        the estimators inside of it whose `random_state` is None, such as the steps of a pipeline.
 
     Attributes
     ----------
@@ -105,10 +106,10 @@ class TextReranker(RankerWrapper):
     >>> from skxmr.datasets import load_catalogue_subjects
     >>> data = load_catalogue_subjects()
     >>> texts, Y = data.text_train[::40], data.Y_train[::40]
-    >>> ranker = TextReranker(make_text_ranker(use_label_texts=True), refit=False, random_state=0)
-    >>> ranker = ranker.fit(texts, Y, label_names=data.label_names)
-    >>> [names] = ranker.rank(["Organ music in northern Germany"], k=3).names
-    >>> "organs" in names
+    >>> model = TextReranker(make_text_ranker(use_label_texts=True), refit=False, random_state=0)
+    >>> model = model.fit(texts, Y, label_names=data.label_names)
+    >>> test = data.text_test[::5], data.Y_test[::5]
+    >>> model.score(*test) > model.estimator_.score(*test) + 0.02
     True
     """
 
@@ -177,7 +178,8 @@ class TextReranker(RankerWrapper):
         rng = check_random_state(self.random_state)
         seed = draw_seed(rng)
         held, others = self._split(len(X), rng)
-        self._take_estimator(fitted_to(self.estimator, X, y, others, fit_params, seed))
+        estimator = _seeded(self.estimator, seed)
+        self._take_estimator(fitted_to(estimator, X, y, others, fit_params, seed))
         truth = known_truth(self, y)
         matches = NameMatches(self.classes_.tolist())
         counts = LabelCounts.of(matches, take_rows(X, others), truth[others])
@@ -186,7 +188,7 @@ class TextReranker(RankerWrapper):
         self._model = self._fit_model(take_rows(X, held), truth[held], seed)
         if self.refit:
             rows = np.arange(len(X))
-            self._take_estimator(fitted_to(self.estimator, X, y, rows, fit_params, seed))
+            self._take_estimator(fitted_to(estimator, X, y, rows, fit_params, seed))
 
     def _take_names(self, y, label_names):
         """Set `classes_` to the names of the labels, which must be there."""
@@ -275,6 +277,15 @@ class TextReranker(RankerWrapper):
     @property
     def _unreached_score(self):
         return 0.0
+
+
+def _seeded(estimator, seed):
+    """Clone an estimator and seed it and all estimators inside of it that have no seed."""
+    estimator = clone(estimator, safe=False)
+    params = estimator.get_params() if hasattr(estimator, "get_params") else {}
+    seeds = {name for name in params if name.rpartition("__")[2] == "random_state"}
+    unset = [name for name in sorted(seeds) if params[name] is None]
+    return estimator.set_params(**dict.fromkeys(unset, seed)) if unset else estimator
 
 
 def _takes_names(estimator):

@@ -249,6 +249,15 @@ def test_one_or_two_fits():
     assert fitted().estimator_[-1]._fitted.neighbors.n_rows > 290
 
 
+def test_the_steps_of_a_pipeline_are_seeded():
+    first, second = (
+        reranker(make_text_ranker(use_label_texts=False), refit=False).fit(TEXTS, SUBJECTS)
+        for _ in range(2)
+    )
+    assert first.estimator_[-1].random_state is not None
+    assert_same_rankings(first, second)
+
+
 def test_a_frozen_ranker_is_not_fitted_again():
     parts = train_test_split(TEXTS, SUBJECTS, test_size=0.5, random_state=0)
     inner = ranker().fit(parts[0], parts[2])
