@@ -16,12 +16,11 @@ _BLOCK = 1024
 class BoostedTrees:
     """Gradient-boosted trees for two classes, fitted by scikit-learn and evaluated with NumPy.
 
-    The leaves of a tree are the bits of an integer. A node whose condition a row does not fulfil
-    excludes the leaves of its left subtree. The lowest leaf that remains is that of the row. The
-    nodes of a feature with equal outcomes are the same for all rows between two thresholds, so that
-    one lookup per feature and row finds what all trees exclude. This is QuickScorer [1]_ with
-    tables. The result is that of
-    :class:`~sklearn.ensemble.HistGradientBoostingClassifier`, up to rounding.
+    The leaves of a tree are the bits of an integer. A node whose threshold a row exceeds excludes
+    the leaves of its left subtree. The lowest leaf that remains is that of the row, as in
+    QuickScorer [1]_. All rows whose value of a feature is between the same two thresholds exclude
+    the same leaves by this feature. A table of these masks per feature replaces the nodes. The
+    result is that of :class:`~sklearn.ensemble.HistGradientBoostingClassifier`, up to rounding.
 
     Parameters
     ----------

@@ -71,7 +71,7 @@ class Candidates:
         self.n_ranked = n_ranked
         self.has_neighbors = has_neighbors
         # Share of the texts with the name of a label that have the label, smoothed.
-        self._confirmed = (counts.n_confirmed + 0.5) / (counts.n_named + 5)
+        self._confirmed = (counts.n_confirmed + 0.5) / (counts.n_named + 5.0)
 
     @property
     def n_features(self):
