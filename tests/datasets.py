@@ -126,3 +126,27 @@ def titles_with_labels(n_rows=200, n_labels=20):
     names = data.label_names[frequent].astype(str)
     titles = [data.text_train[row] for row in rows]
     return titles, [names[Y[row].indices].tolist() for row in rows]
+
+
+def named_catalogue(n_rows, *, n_labels=90, seed=0):
+    """Made-up texts of ten words and two labels each, whose names are among the words.
+
+    Returns
+    -------
+    texts : list of str
+    labels : list of list of str
+    names : list of str
+        Names of all labels, sorted. They are of one or two words. All seeds have the same.
+    """
+    rng = np.random.default_rng(7)
+    syllables = [a + b for a in "bdgklmnp" for b in "aeio"]
+    words = np.unique(["".join(rng.choice(syllables, 3)) for _ in range(400)])
+    rng.shuffle(words)
+    names = [" ".join(words[2 * i : 2 * i + 1 + i % 2]) for i in range(n_labels)]
+    rng = np.random.default_rng(seed)
+    others = (np.arange(n_rows) + rng.integers(1, n_labels, n_rows)) % n_labels
+    own = [[names[i % n_labels], names[others[i]]] for i in range(n_rows)]
+    texts = [
+        " ".join([*rng.choice(words, 4), *own[i], *rng.choice(words, 4)]) for i in range(n_rows)
+    ]
+    return texts, own, sorted(names)
