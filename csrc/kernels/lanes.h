@@ -1,6 +1,8 @@
 /* 16 lanes as native vectors, and the two passes over a row that all solvers make. Included by the solvers only. */
 #ifndef SKX_LANES_H
 #define SKX_LANES_H
+#include "base/cancel.h"
+#include "base/pages.h"
 #include "kernels/table.h"
 
 typedef struct {
@@ -42,6 +44,13 @@ static inline uint32_t mask_bits(lane_mask a)
     uint32_t bits = 0;
     for (int j = 0; j < SKX_NV; j++) bits |= vi_bits(a.m[j]) << (j * SKX_VL);
     return bits;
+}
+
+/* Call after every SKX_POLL visits. @return whether the solver is cancelled. */
+static inline bool poll_cancelled(const skx_solver_block *b)
+{
+    if (b->n_mapped) skx_pages_drop(b->rows, b->n_mapped);
+    return skx_cancelled(b->cancel);
 }
 
 /* @return the dot products of a row with the weights of all lanes, the constant feature included. Two sums hide the latency.

@@ -67,7 +67,7 @@ static int64_t sweep_dense(const skx_solver_block *b, int64_t active, const lane
     for (int64_t s = 0; s < active; s += SKX_VISITS) {
         uint32_t at[SKX_VISITS];
         int64_t n = active - s < SKX_VISITS ? active - s : SKX_VISITS;
-        if (s % SKX_POLL == 0 && skx_cancelled(b->cancel)) break;
+        if (s % SKX_POLL == 0 && poll_cancelled(b)) break;
         memcpy(at, b->order + s, (size_t)n * sizeof *at);
         visits_prefetch(b, b->order, s, active);
         visits_begin(&visits, b, at, n);
@@ -95,7 +95,7 @@ static int64_t sweep(const skx_solver_block *b, int64_t active, const lanes *shr
     lanes bias_w = lanes_load(b->w + b->n_features * SKX_LANES);
     int64_t kept = 0;
     for (int64_t s = 0; s < active; s++) {
-        if (s % SKX_POLL == 0 && skx_cancelled(b->cancel)) break;
+        if (s % SKX_POLL == 0 && poll_cancelled(b)) break;
         uint32_t at = b->order[s];
         row_prefetch(b, s, active);
         lanes step;

@@ -3,6 +3,7 @@
 #include "base/bitset.h"
 #include "base/huge.h" /* rows are visited in random order */
 #include "sparse/dense.h"
+#include "sparse/mapped.h"
 
 #include <string.h>
 
@@ -14,18 +15,34 @@ static int64_t lines_of(int64_t length, int64_t n_dense)
     return ((int64_t)bytes + SKX_LINE - 1) / SKX_LINE;
 }
 
+static int64_t lines_of_row(const skx_csr *x, int32_t row, int64_t n_dense)
+{
+    return lines_of(dense_begin(x, row, n_dense) - x->indptr[row], n_dense);
+}
+
+int64_t skx_solver_rows_bytes(const skx_csr *x, const int32_t *source, int64_t n, int64_t n_dense)
+{
+    int64_t lines = 0;
+    for (int64_t i = 0; i < n; i++) lines += lines_of_row(x, source[i], n_dense);
+    return lines * SKX_LINE;
+}
+
 /* Decide where each row begins and allocate them. @return SKX_OK, SKX_ENOMEM or SKX_ECAPACITY. */
-static int allocate(const skx_csr *x, const int32_t *source, skx_arena *arena, skx_solver_rows *out)
+static int allocate(const skx_csr *x, const int32_t *source, skx_scratch scratch, skx_arena *arena, skx_solver_rows *out)
 {
     int64_t lines = 0;
     out->at = skx_arena_take(arena, out->n_rows, sizeof *out->at);
     if (!out->at) return SKX_ENOMEM;
     for (int64_t i = 0; i < out->n_rows; i++) {
         out->at[i] = (uint32_t)lines;
-        lines += lines_of(dense_begin(x, source[i], out->n_dense) - x->indptr[source[i]], out->n_dense);
+        lines += lines_of_row(x, source[i], out->n_dense);
         if (lines > UINT32_MAX) return SKX_ECAPACITY;
     }
-    out->rows = skx_arena_own(arena, skx_huge_alloc((size_t)lines * SKX_LINE));
+    out->n_mapped = lines * SKX_LINE <= scratch.n_bytes ? (size_t)lines * SKX_LINE : 0;
+    if (out->n_mapped)
+        out->rows = scratch.at;
+    else
+        out->rows = skx_arena_own(arena, skx_huge_alloc((size_t)lines * SKX_LINE));
     return out->rows ? SKX_OK : SKX_ENOMEM;
 }
 
@@ -34,6 +51,8 @@ static void copy_rows(const skx_csr *x, const int32_t *source, skx_solver_rows *
     for (int64_t i = 0; i < out->n_rows; i++) {
         skx_solver_row *row = skx_solver_rows_at(out, i);
         int64_t from = x->indptr[source[i]];
+        mapped_visit(x, i);
+        skx_solver_rows_visit(out, i);
         row->length = (int32_t)(dense_begin(x, source[i], out->n_dense) - from);
         row->padded = (int32_t)padded(row->length);
         for (int32_t p = 0; p < row->length; p++) {
@@ -79,6 +98,7 @@ static int renumber(skx_solver_rows *out, const bitset *columns)
     out->n_features = bitset_size(columns, ranks);
     for (int64_t i = 0; i < out->n_rows; i++) {
         skx_solver_row *row = skx_solver_rows_at(out, i);
+        skx_solver_rows_visit(out, i);
         for (int32_t p = 0; p < row->length; p++) row->entries[p].feature = bitset_rank(columns, ranks, row->entries[p].feature);
         for (int32_t p = row->length; p < row->padded; p++) row->entries[p] = (skx_entry){(int32_t)out->n_features, 0.0f};
     }
@@ -86,13 +106,13 @@ static int renumber(skx_solver_rows *out, const bitset *columns)
     return SKX_OK;
 }
 
-int skx_solver_rows_gather(const skx_csr *x, const int32_t *source, int64_t n, int64_t n_dense, skx_arena *arena,
-                           skx_solver_rows *out)
+int skx_solver_rows_gather(const skx_csr *x, const int32_t *source, int64_t n, int64_t n_dense, skx_scratch scratch,
+                           skx_arena *arena, skx_solver_rows *out)
 {
     bitset columns = {0, NULL, NULL};
     out->n_rows = n;
     out->n_dense = n_dense;
-    int status = allocate(x, source, arena, out);
+    int status = allocate(x, source, scratch, arena, out);
     if (status == SKX_OK && !bitset_init(&columns, x->n_cols)) status = SKX_ENOMEM;
     if (status == SKX_OK) {
         copy_rows(x, source, out, &columns);

@@ -125,7 +125,7 @@ static skx_csr leading(input *in, const skx_csr *x)
         }
     }
     indptr[x->n_rows] = nnz;
-    return (skx_csr){x->n_rows, x->n_cols, indptr, indices, data};
+    return (skx_csr){x->n_rows, x->n_cols, indptr, indices, data, 0};
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
