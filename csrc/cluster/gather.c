@@ -22,7 +22,7 @@ static void copy_rows(const skx_csr *x, const int32_t *rows, skx_row_subset *out
     for (int64_t i = 0; i < out->n_rows; i++) {
         int64_t begin = x->indptr[rows[i]], end = x->indptr[rows[i] + 1];
         float least = drop_limit(x, begin, end);
-        mapped_visit(x, i);
+        mapped_visit(x, i, MAPPED_SCATTERED);
         skx_row_subset_visit(out, i);
         out->indptr[i] = to;
         for (int64_t p = begin; p < end; p++) {

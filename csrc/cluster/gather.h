@@ -2,7 +2,7 @@
 #ifndef SKX_GATHER_H
 #define SKX_GATHER_H
 #include "base/arena.h"
-#include "base/cancel.h"     /* SKX_POLL */
+#include "base/cancel.h" /* SKX_POLL */
 #include "base/pages.h"
 #include "kernels/kernels.h" /* skx_entry */
 

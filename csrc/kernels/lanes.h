@@ -46,11 +46,19 @@ static inline uint32_t mask_bits(lane_mask a)
     return bits;
 }
 
-/* Call after every SKX_POLL visits. @return whether the solver is cancelled. */
-static inline bool poll_cancelled(const skx_solver_block *b)
+/* Call before every SKX_POLL visits: drops the pages of mapped rows. @return whether the solver is cancelled. */
+static inline bool poll(const skx_solver_block *b)
 {
     if (b->n_mapped) skx_pages_drop(b->rows, b->n_mapped);
     return skx_cancelled(b->cancel);
+}
+
+/* Let the system map the pages of a mapped row for writing, which it does one by one. It would map many around a page that is
+ * only read, and then this page again. */
+static inline void row_touch(skx_solver_row *row)
+{
+    (void)__atomic_fetch_or(&row->positive, 0, __ATOMIC_RELAXED);
+    if (row->padded) (void)__atomic_fetch_or(&row->entries[row->padded - 1].feature, 0, __ATOMIC_RELAXED);
 }
 
 /* @return the dot products of a row with the weights of all lanes, the constant feature included. Two sums hide the latency.

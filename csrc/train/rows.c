@@ -46,13 +46,33 @@ static int allocate(const skx_csr *x, const int32_t *source, skx_scratch scratch
     return out->rows ? SKX_OK : SKX_ENOMEM;
 }
 
-static void copy_rows(const skx_csr *x, const int32_t *source, skx_solver_rows *out, bitset *columns)
+static int compare(const void *a, const void *b)
 {
-    for (int64_t i = 0; i < out->n_rows; i++) {
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
+/* Find the order in which rows are copied: of a mapped matrix in the order of the file, so that each of its pages is read once.
+ * *order is NULL for the order of the rows, and otherwise belongs to the caller. @return SKX_OK, or SKX_ENOMEM. */
+static int copy_order(const skx_csr *x, const int32_t *source, int64_t n, uint64_t **order)
+{
+    *order = NULL;
+    if (!x->mapped) return SKX_OK;
+    *order = malloc((size_t)(n + 1) * sizeof **order);
+    if (!*order) return SKX_ENOMEM;
+    for (int64_t i = 0; i < n; i++) (*order)[i] = (uint64_t)source[i] << 32 | (uint64_t)i;
+    qsort(*order, (size_t)n, sizeof **order, compare);
+    return SKX_OK;
+}
+
+static void copy_rows(const skx_csr *x, const int32_t *source, const uint64_t *order, skx_solver_rows *out, bitset *columns)
+{
+    for (int64_t visit = 0; visit < out->n_rows; visit++) {
+        int64_t i = order ? (int64_t)(order[visit] & UINT32_MAX) : visit;
         skx_solver_row *row = skx_solver_rows_at(out, i);
         int64_t from = x->indptr[source[i]];
-        mapped_visit(x, i);
-        skx_solver_rows_visit(out, i);
+        mapped_visit(x, visit, MAPPED_SCATTERED);
+        skx_solver_rows_visit(out, visit);
         row->length = (int32_t)(dense_begin(x, source[i], out->n_dense) - from);
         row->padded = (int32_t)padded(row->length);
         for (int32_t p = 0; p < row->length; p++) {
@@ -112,12 +132,15 @@ int skx_solver_rows_gather(const skx_csr *x, const int32_t *source, int64_t n, i
     bitset columns = {0, NULL, NULL};
     out->n_rows = n;
     out->n_dense = n_dense;
+    uint64_t *order = NULL;
     int status = allocate(x, source, scratch, arena, out);
+    if (status == SKX_OK) status = copy_order(x, source, n, &order);
     if (status == SKX_OK && !bitset_init(&columns, x->n_cols)) status = SKX_ENOMEM;
     if (status == SKX_OK) {
-        copy_rows(x, source, out, &columns);
+        copy_rows(x, source, order, out, &columns);
         status = renumber(out, &columns);
     }
+    free(order);
     if (status == SKX_OK) status = find_dense(x, source, arena, out);
     if (status == SKX_OK) {
         out->features = skx_arena_take(arena, out->n_features, sizeof *out->features);

@@ -45,6 +45,8 @@ def scratch_fields(scratch: Scratch | None, n_bytes: int) -> Iterator[list[Any]]
     with tempfile.TemporaryFile(dir=scratch.folder) as file:
         _reserve(file, n_bytes)
         mapped = mmap.mmap(file.fileno(), n_bytes)
+    if hasattr(mmap, "MADV_RANDOM"):
+        mapped.madvise(mmap.MADV_RANDOM)
     buffer = ffi.from_buffer("uint8_t[]", mapped, require_writable=True)
     try:
         yield [buffer, n_bytes]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
-from .._core import indptr_of
+from .._core import csr_group_sum, indptr_of
 from .array_files import AppendableFile
 
 #: Approximate number of entries of a block of rows.
@@ -54,13 +54,10 @@ class MappedCSR:
         """Return a copy of some rows, given by a slice or by their numbers, as a csr_matrix."""
         if isinstance(rows, slice):
             rows = np.arange(*rows.indices(self.shape[0]))
-        begin = self.indptr[rows]
-        pointers = indptr_of(self.indptr[rows + 1] - begin)
-        shape = (len(rows), self.shape[1])
-        at = np.arange(pointers[-1]) + np.repeat(begin - pointers[:-1], np.diff(pointers))
-        part = sp.csr_matrix((self.data[at], self.indices[at], pointers), shape=shape)
-        self.drop_pages()
-        return part
+        rows = rows.astype(np.int32)
+        groups = np.arange(len(rows) + 1)  # a row each, so that the sums are the rows
+        ones = np.ones(len(rows), dtype=np.float32)
+        return csr_group_sum(self, groups, rows, ones, 0, len(rows), normalize=False)
 
     def blocks(self, rows):
         """Yield copies of the rows with these numbers, in order, as csr_matrices of limited size."""

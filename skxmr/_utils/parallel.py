@@ -235,7 +235,8 @@ def _by_dask(client, function, tasks, order):
         finally:
             client.cancel(calls)
 
-    yield from _persistently(attempt, order, (CancelledError, CommClosedError))
+    # Arguments cannot be sent while no worker is there, which ends with a TimeoutError.
+    yield from _persistently(attempt, order, (CancelledError, CommClosedError, TimeoutError))
 
 
 def _shared(tasks):

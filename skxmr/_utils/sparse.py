@@ -109,4 +109,11 @@ def _parts(before, n_parts):
 
 
 def _sum_groups(matrix, group_ptr, member, weight, begin, end, normalize):
+    if isinstance(matrix, MappedCSR):
+        # The rows are read once, in the order of the file.
+        span = slice(group_ptr[begin], group_ptr[end])
+        rows, member = np.unique(member[span], return_inverse=True)
+        matrix, member, weight = matrix[rows], member.astype(np.int32), weight[span]
+        group_ptr = group_ptr[begin : end + 1] - group_ptr[begin]
+        begin, end = 0, len(group_ptr) - 1
     return csr_group_sum(matrix, group_ptr, member, weight, begin, end, normalize=normalize)
