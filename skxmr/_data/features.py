@@ -153,10 +153,12 @@ def find_dense_columns(X):
 
 def _count(X, column):
     """Count the entries of a column, in blocks: NumPy makes a copy of each."""
-    return sum(
-        np.count_nonzero(X.indices[begin : begin + _BLOCK] == column)
-        for begin in range(0, X.nnz, _BLOCK)
-    )
+    count = 0
+    for begin in range(0, X.nnz, _BLOCK):
+        count += np.count_nonzero(X.indices[begin : begin + _BLOCK] == column)
+        if isinstance(X, MappedCSR):
+            X.drop_pages()
+    return count
 
 
 def _find_in_canonical(X):

@@ -60,7 +60,7 @@ class MappedCSR:
         return csr_group_sum(self, groups, rows, ones, 0, len(rows), normalize=False)
 
     def blocks(self, rows):
-        """Yield copies of the rows with these numbers, in order, as csr_matrices of limited size."""
+        """Yield copies of the rows with these numbers as csr_matrices of limited size."""
         ends = indptr_of(self.indptr[rows + 1] - self.indptr[rows] + 1)
         edges = np.searchsorted(ends, np.arange(0, ends[-1], _BLOCK_ENTRIES))
         for begin, end in pairwise([*np.unique(edges).tolist(), len(rows)]):

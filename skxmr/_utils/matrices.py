@@ -12,8 +12,8 @@ from .mapped_csr import MappedCSR
 def check_features(estimator, X, *, reset):
     """Validate a feature matrix and return it as canonical float32 CSR with int32 indices.
 
-    A MappedCSR is valid, and returned as it is. The arrays of the caller are never changed: unsorted or duplicate entries are corrected in a
-    copy.
+    A MappedCSR is valid, and returned as it is. The arrays of the caller are never changed:
+    unsorted or duplicate entries are corrected in a copy.
     """
     if reset and isinstance(X, MappedCSR):
         estimator.n_features_in_ = X.shape[1]

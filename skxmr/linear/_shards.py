@@ -46,6 +46,7 @@ def opened(X, y, scratch, n_jobs):
     X : MappedCSR if it was in shards, otherwise the same
     y : csr_matrix if it was in shards, otherwise the same
     """
+    scratch = scratch.absolute()  # workers may have other working directories
     if isinstance(y, Shards):
         y = read_shards(y, scratch, is_indicator=True, keep=False, n_jobs=n_jobs)
     if isinstance(X, Shards):

@@ -140,7 +140,7 @@ def test_scratch_memory(tmp_path):
         buffer[99] = 7
         assert list(tmp_path.iterdir()) == []  # the file has no name
     with (
-        pytest.raises(OSError, match="space|large"),
+        pytest.raises(OSError, match=r"space|large"),
         scratch_fields(Scratch(0, str(tmp_path)), 1 << 60),
     ):
         pass
