@@ -233,7 +233,7 @@ typedef struct {
     float threshold; /* weights with |w| < threshold are dropped, as are zeros */
     uint64_t seed;
     const int32_t *cancel;
-    int64_t n_dense; /* number of last columns of x whose weights are written to the dense ones; 0 for none */
+    int64_t n_dense;     /* number of last columns of x whose weights are written to the dense ones; 0 for none */
     skx_scratch scratch; /* used for the examples of the node if they fit: see skx_train_bytes */
 } skx_train_params;
 

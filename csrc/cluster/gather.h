@@ -15,8 +15,8 @@ typedef struct {
 } skx_row_subset;
 
 /* Row i of the result is row rows[i] of x without entries that hardly contribute to its norm: in label embeddings, at least half
- * of all entries, with a few hundredths of the norm. The scratch memory is used for the entries
- * if they fit. Other arrays belong to the arena.
+ * of all entries, with a few hundredths of the norm. The entries lie in the scratch memory if they fit. Other arrays belong to
+ * the arena.
  * @return SKX_OK, or SKX_ENOMEM. */
 int skx_row_subset_gather(const skx_csr *x, const int32_t *rows, int64_t n, skx_scratch scratch, skx_arena *arena,
                           skx_row_subset *out);

@@ -19,9 +19,9 @@ typedef struct {
 /* @return the bytes of rows source[0 .. n) of x as solver rows. */
 int64_t skx_solver_rows_bytes(const skx_csr *x, const int32_t *source, int64_t n, int64_t n_dense);
 
-/* Copy rows source[0 .. n) of x, with renumbered features. The scratch memory is used if they fit. The last n_dense columns become the dense features, which may
- * remain a part of x. Sets the entries of each row, their numbers and the dense features only. The arrays belong
- * to the arena.
+/* Copy rows source[0 .. n) of x, with renumbered features, to the scratch memory if they fit. The last n_dense columns become the
+ * dense features, which may remain a part of x. Sets the entries of each row, their numbers and the dense features only. Other
+ * arrays belong to the arena.
  * @return SKX_OK; SKX_ENOMEM; or SKX_ECAPACITY where the rows take 2^32 lines or more. */
 int skx_solver_rows_gather(const skx_csr *x, const int32_t *source, int64_t n, int64_t n_dense, skx_scratch scratch,
                            skx_arena *arena, skx_solver_rows *out);

@@ -17,15 +17,12 @@ from pathlib import Path
 import joblib
 import numpy as np
 import scipy.sparse as sp
-from power_law import _common_words, _draw_labels, _draw_words, _label_words, _sums
+from power_law import _draw_labels, _draw_words, _label_words, _sums
 from run_dask import kill_one
 
-from skxmr import XRLinearClassifier, load
+from skxmr import KMeansIndexer, XRLinearClassifier, load
 from skxmr.datasets import Shards
 from skxmr.metrics import precision_at_k
-
-#: Number of additional words of noise of a row.
-_NOISE = 70
 
 #: Seconds between two readings of the memory.
 _INTERVAL = 0.2
@@ -33,8 +30,11 @@ _INTERVAL = 0.2
 _N_TEST = 10_000
 
 
-def write_shards(folder, n_labels, n_rows, rows_per_shard, seed=0):
-    """Write shards of X and Y, and X_test.npz and Y_test.npz, unless the folder has them."""
+def write_shards(folder, n_labels, n_rows, n_noise, rows_per_shard, seed=0):
+    """Write shards of X and Y, and X_test.npz and Y_test.npz, unless the folder has them.
+
+    Rows are those of `power_law` with `n_noise` more words, which are drawn uniformly.
+    """
     if (folder / "done.json").exists():
         return
     for name in ("X", "Y"):
@@ -52,9 +52,7 @@ def write_shards(folder, n_labels, n_rows, rows_per_shard, seed=0):
         span = slice(*np.searchsorted(rows, [begin, end]))
         of_row = rows[span] - begin
         X = _draw_words(rng, of_row, labels[span], words, end - begin, n_features)
-        X = X + _noise(rng, end - begin, n_features)
-        X.data = 1 + np.log(X.data)
-        X.data = X.data.astype(np.float32)
+        X = X + _noise(rng, end - begin, n_noise, n_features)
         X.data /= np.repeat(np.sqrt(np.add.reduceat(X.data**2, X.indptr[:-1])), np.diff(X.indptr))
         Y = _sums(np.ones(len(of_row)), of_row, labels[span], (end - begin, n_labels))
         Y.data[:] = 1
@@ -65,10 +63,13 @@ def write_shards(folder, n_labels, n_rows, rows_per_shard, seed=0):
     (folder / "done.json").write_text(json.dumps(edges))
 
 
-def _noise(rng, n_rows, n_features):
-    words = _common_words(rng, (n_rows, _NOISE), n_features, 2)
-    row = np.repeat(np.arange(n_rows), _NOISE)
-    return _sums(np.ones(len(row)), row, words.ravel(), (n_rows, n_features))
+def _noise(rng, n_rows, n_words, n_features):
+    """Return rows of small values in distinct columns."""
+    steps = rng.integers(1, n_features // n_words, size=(n_rows, n_words), dtype=np.int32)
+    columns = steps.cumsum(axis=1, dtype=np.int32)
+    values = np.full(columns.size, 0.1, dtype=np.float32)
+    pointers = np.arange(n_rows + 1) * n_words
+    return sp.csr_matrix((values, columns.ravel(), pointers), shape=(n_rows, n_features))
 
 
 class Peaks(threading.Thread):
@@ -152,9 +153,11 @@ def main():
     """Make the data, fit, and compare."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--labels", type=int, default=100_000)
-    parser.add_argument("--rows", type=int, default=3_000_000)
-    parser.add_argument("--rows-per-shard", type=int, default=100_000)
+    parser.add_argument("--labels", type=int, default=2_000)
+    parser.add_argument("--rows", type=int, default=350_000)
+    parser.add_argument("--noise", type=int, default=600, help="additional words per row")
+    parser.add_argument("--rows-per-shard", type=int, default=10_000)
+    parser.add_argument("--leaf-size", type=int, default=16)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--memory-limit", default="1.5GB")
     parser.add_argument("--neighbors", type=int)
@@ -162,13 +165,14 @@ def main():
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
     args.work = args.work.absolute()
-    data = args.work / f"shards-{args.labels}-{args.rows}"
-    write_shards(data, args.labels, args.rows, args.rows_per_shard)
+    data = args.work / f"shards-{args.labels}-{args.rows}-{args.noise}"
+    write_shards(data, args.labels, args.rows, args.noise, args.rows_per_shard)
     X, Y = Shards(data / "X"), Shards(data / "Y")
     n_bytes = [size_in_memory(shards) for shards in (X, Y)]
     print(f"{X.shape[0]:,} rows in {len(X.files)} shards, {Y.shape[1]:,} labels; X and Y take")
     print(f"{n_bytes[0] / 1e9:.2f} and {n_bytes[1] / 1e9:.2f} GB in memory", flush=True)
-    make = partial(XRLinearClassifier, n_neighbors=args.neighbors, random_state=0)
+    indexer = KMeansIndexer(max_leaf_size=args.leaf_size)
+    make = partial(XRLinearClassifier, indexer, n_neighbors=args.neighbors, random_state=0)
     peaks = Peaks()
     peaks.start()
     fit_on_cluster(args, X, Y, args.work / "model", make())

@@ -9,7 +9,8 @@ static void cluster(input *in, const skx_kernels *kernels, const skx_csr *x)
     int64_t n = take_between(in, 1, 20);
     int32_t *rows = own(in, (size_t)n * sizeof *rows), *cluster = own(in, (size_t)n * sizeof *cluster), n_iter, cancel;
     for (int64_t i = 0; i < n; i++) rows[i] = take_byte(in) % x->n_rows;
-    skx_kmeans_params params = {take_between(in, 1, n), 1 + take_byte(in) % 6, take_byte(in) & 1, take_byte(in), &cancel, {NULL, 0}};
+    skx_kmeans_params params = {
+        take_between(in, 1, n), 1 + take_byte(in) % 6, take_byte(in) & 1, take_byte(in), &cancel, {NULL, 0}};
     int balanced = take_byte(in) & 1;
     cancel = take_byte(in) == 255;
     int status = (balanced ? skx_kmeans_balanced : skx_kmeans_lloyd)(kernels, x, rows, n, &params, cluster, &n_iter);
