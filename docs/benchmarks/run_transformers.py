@@ -1,8 +1,9 @@
 """Compare text encoders: frozen, XR-Transformer, X-Transformer and contrastive.
 
     python docs/benchmarks/run_transformers.py --encoder FOLDER --work WORK
-        [--corpora CORPORA] [--data NAME] [--rows N] [--test-rows N] [--seeds N]
-        [--device cuda] [--minutes M] [--epochs E] [--max-length L] [--systems NAME ...]
+        [--corpora CORPORA] [--data NAME] [--rows N] [--test-rows N]
+        [--seeds N] [--first-seed SEED] [--device cuda] [--minutes M] [--epochs E]
+        [--max-length L] [--systems NAME ...]
 
 It writes WORK/transformers.json after every result. Systems that would begin after `--minutes` are
 left out, and the file says so. Repeat the command to continue: WORK/cache keeps fine-tuned encoders
@@ -21,7 +22,7 @@ import numpy as np
 from data import TEXTS
 
 from skxmr import XRLinearClassifier
-from skxmr.metrics import precision_at_k, propensities, psp_at_k
+from skxmr.metrics import f1_at_k, ndcg_at_k, precision_at_k, propensities, psp_at_k
 from skxmr.pipeline import make_pipeline
 from skxmr.text import NGramTfidfVectorizer
 from skxmr.transformers import XRTransformerClassifier
@@ -85,6 +86,7 @@ def make_model(args, system, use, seed):
         n_epochs=args.epochs,
         learning_rate=args.learning_rate,
         frozen_layers=args.frozen_layers,
+        freeze_word_embeddings=not args.train_word_embeddings,
         batch_size=args.batch_size,
         pretrained_weight=args.pretrained_weight,
         max_length=args.max_length,
@@ -107,7 +109,7 @@ def measure(args, data, system, use, seed):
     model.fit(texts, Y, **given)
     fit = time.perf_counter() - start[0], time.process_time() - start[1]
     start = time.perf_counter()
-    labels = model.rank(new, 5).labels
+    labels = model.rank(new, 10).labels
     rank = time.perf_counter() - start
     single = []
     for text in new[:N_SINGLE]:
@@ -116,6 +118,8 @@ def measure(args, data, system, use, seed):
         single.append(time.perf_counter() - start)
     return {
         "precision": [100 * float(precision_at_k(new_Y, labels, k)) for k in (1, 3, 5)],
+        "f1_5": float(f1_at_k(new_Y, labels, 5)),
+        "ndcg10": float(ndcg_at_k(new_Y, labels, 10)),
         "psp5": 100 * float(psp_at_k(new_Y, labels, 5, propensities=propensities(Y))),
         "fit_seconds": fit[0],
         "fit_cpu_seconds": fit[1],
@@ -128,7 +132,17 @@ def measure(args, data, system, use, seed):
         "batch_us": 1e6 * rank / len(new),
         "single_ms": 1e3 * float(np.median(single)),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb_of_device": peak_of_device(),
     }
+
+
+def peak_of_device():
+    """Return the peak of the memory of the CUDA device that tensors had so far, in MB, or 0."""
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return 0.0
+    return torch.cuda.max_memory_allocated() / 1e6 if torch.cuda.is_available() else 0.0
 
 
 def main():
@@ -140,7 +154,7 @@ def main():
     data = read(args)
     deadline = time.monotonic() + 60 * args.minutes
     left_out = []
-    for seed in range(args.seeds):
+    for seed in range(args.first_seed, args.first_seed + args.seeds):
         for system in args.systems:
             for use in args.uses if not system.startswith("linear") else USES[:1]:
                 key = f"{args.data}, {len(data[0])} rows, seed {seed}: {system}, {use}"
@@ -170,6 +184,7 @@ def parse():
     parser.add_argument("--rows", type=int)
     parser.add_argument("--test-rows", type=int)
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--systems", nargs="+", default=list(SYSTEMS), choices=SYSTEMS)
     parser.add_argument("--uses", nargs="+", default=USES, choices=USES)
     parser.add_argument("--clusters", type=int, default=1, help="max_clusters_per_label")
@@ -184,6 +199,7 @@ def parse():
     parser.add_argument("--epochs", type=float, default=1.0)
     parser.add_argument("--learning-rate", type=float, default=5e-5)
     parser.add_argument("--frozen-layers", type=float, default=0.0)
+    parser.add_argument("--train-word-embeddings", action="store_true")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--pretrained-weight", type=number_or_auto(float), default="auto")
     parser.add_argument("--max-length", type=int, default=128)

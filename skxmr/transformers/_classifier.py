@@ -33,6 +33,9 @@ OBJECTIVES = ("tree", "flat", "names", None)
 #: Number of labels that each encoder ranks for an average of ranks, at least.
 _DEPTH = 50
 
+#: Parameters that may change after fit: a model trained on a GPU can rank on a CPU.
+_RUNNING = ("device", "dtype", "batch_tokens", "n_jobs")
+
 
 class XRTransformerClassifier(RankingClassifierMixin, BaseEstimator):
     """Rank labels of texts with a transformer that is fine-tuned from coarse to fine clusters.
@@ -101,7 +104,8 @@ class XRTransformerClassifier(RankingClassifierMixin, BaseEstimator):
     pooling, max_length, prefix, batch_tokens
         As in :class:`TransformerEmbedder`.
     device, dtype
-        As in :class:`TransformerEmbedder`. They also apply to fine-tuning.
+        As in :class:`TransformerEmbedder`. They also apply to fine-tuning. After fit or load,
+        ``set_params(device="cpu")`` ranks on the CPU with a model that was trained on a GPU.
     memory : str, path or joblib.Memory, default=None
         Stores the encoder after each level, and all embeddings. After an interruption, a fit with
         the same texts, labels and parameters continues with the next level, and has the same
@@ -294,7 +298,13 @@ class XRTransformerClassifier(RankingClassifierMixin, BaseEstimator):
     def _features(self, texts):
         """Return the input of each final classifier."""
         X = self.vectorizer_.transform(texts)
-        return [self._joined(X, embedder.transform(texts)) for embedder in self.embedders_]
+        return [self._joined(X, self._embedded(embedder, texts)) for embedder in self.embedders_]
+
+    def _embedded(self, embedder, texts):
+        """Return the embeddings of texts, computed with the present parameters of this object."""
+        for name in _RUNNING:
+            setattr(embedder, name, getattr(self, name))
+        return embedder.transform(texts)
 
     @consistent
     def rank(self, raw_documents, k=10, *, exclude=None, among=None, min_score=None):
@@ -359,7 +369,7 @@ class XRTransformerClassifier(RankingClassifierMixin, BaseEstimator):
         texts = self._check_rows(raw_documents)
         check_integer(encoder, "encoder", 0, len(self.embedders_) - 1)
         embedder = self.embedders_[encoder]
-        X = self._joined(self.vectorizer_.transform(texts), embedder.transform(texts))
+        X = self._joined(self.vectorizer_.transform(texts), self._embedded(embedder, texts))
         names = np.concatenate(
             [
                 self.vectorizer_.get_feature_names_out(),

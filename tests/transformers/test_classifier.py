@@ -10,7 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from encoders import WORDS, read_pair, write_encoder
+from encoders import (
+    INDEXER,
+    N_LABELS,
+    NAMES,
+    NEW,
+    NEW_Y,
+    TEXTS,
+    WORDS,
+    Y,
+    make_classifier,
+    read_pair,
+    write_encoder,
+)
 from marks import TEXT_CHECKS
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -35,41 +47,10 @@ from skxmr.transformers._finetuning import _rate, lower_modules  # noqa: E402
 from skxmr.transformers._heads import solve_heads  # noqa: E402
 from skxmr.transformers._levels import Level, flat_level, tree_levels  # noqa: E402
 
-N_LABELS = 40
-
-
-def make_texts(n, seed=0):
-    """Texts with one word for each of two labels, and two more words."""
-    rng = np.random.default_rng(seed)
-    Y = np.zeros((n, N_LABELS), dtype=np.float32)
-    texts = []
-    for row in Y:
-        labels = rng.choice(N_LABELS, 2, replace=False)
-        row[labels] = 1
-        texts.append(" ".join([*(WORDS[label] for label in labels), *rng.choice(WORDS, 2)]))
-    return texts, sp.csr_matrix(Y)
-
-
-TEXTS, Y = make_texts(200)
-NEW, NEW_Y = make_texts(60, seed=1)
-NAMES = WORDS[:N_LABELS]
-INDEXER = KMeansIndexer(branching=4, max_leaf_size=3)
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return write_encoder(tmp_path_factory.mktemp("encoder"))
-
-
-def make_classifier(folder, **params):
-    defaults = {
-        "indexer": INDEXER,
-        "learning_rate": 1e-3,
-        "n_epochs": 2,
-        "pretrained_weight": 0.0,
-        "random_state": 0,
-    }
-    return XRTransformerClassifier(folder, **{**defaults, **params})
 
 
 @pytest.fixture(scope="module")
@@ -384,7 +365,8 @@ def test_a_killed_process_is_continued_to_the_same_result(folder, tmp_path):
     code = f"""
 import sys
 sys.path[:0] = {[str(Path(__file__).parents[1]), str(Path(__file__).parent)]!r}
-from test_classifier import TEXTS, Y, KMeansIndexer, make_classifier
+from encoders import TEXTS, Y, make_classifier
+from skxmr import KMeansIndexer
 indexer = KMeansIndexer(branching=32, max_leaf_size=1)
 params = dict(indexer=indexer, n_epochs=[1, 30], memory={str(tmp_path)!r})
 make_classifier({str(folder)!r}, **params).fit(TEXTS, Y)
@@ -418,6 +400,14 @@ def test_save_and_load(folder, tmp_path, n_encoders):
     assert not any(name.endswith((".pkl", ".pickle", ".bin", ".pt")) for name in names)
     skxmr.save(loaded, tmp_path / "again")
     assert_same_rankings(skxmr.load(tmp_path / "again"), classifier)
+
+
+def test_the_device_can_change_after_fit(fitted, folder, tmp_path):
+    fitted.save(tmp_path)
+    loaded = skxmr.load(tmp_path).set_params(device="cuda:99")
+    with pytest.raises(ValueError, match="device must be available, got 'cuda:99'"):
+        loaded.rank(NEW)
+    assert_same_rankings(loaded.set_params(device="cpu"), fitted)
 
 
 def test_save_and_load_of_an_embedder_in_a_pipeline(folder, tmp_path):
