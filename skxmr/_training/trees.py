@@ -164,9 +164,11 @@ def _index(data, indexer, label_embedding, n_jobs):
             label_text=data.label_text,
             n_jobs=n_jobs,
         )
-        if isinstance(Z, MappedCSR) and not isinstance(indexer, KMeansIndexer):
-            Z = Z.matrix()
-        indexer.fit(Z)
+        if not isinstance(Z, MappedCSR):
+            indexer.fit(Z)
+        else:
+            indexer.fit(Z if isinstance(indexer, KMeansIndexer) else Z.matrix())
+            Z.remove()
     return getattr(indexer, "tree_", None)
 
 
