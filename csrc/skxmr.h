@@ -68,6 +68,16 @@ int skx_kernels_find(const char *name, const skx_kernels **out);
 /* @return the name of a table. */
 const char *skx_kernels_name(const skx_kernels *kernels);
 
+/* ---- hashes ----------------------------------------------------------------------------------------------------------- */
+
+enum skx_hash_limits { SKX_COMPRESSED_BLOCK = 1024 /* bytes */ };
+
+/* Compress each block of SKX_COMPRESSED_BLOCK bytes of data, the last one padded by zeros, to two words of out. key has a word for
+ * each 8 bytes of a block. For words drawn at random, the probability that two different blocks are compressed to the same
+ * words is at most 2^-64, whatever the blocks are.
+ * @return SKX_OK. */
+int skx_compress(const uint8_t *data, int64_t n_bytes, const uint64_t *key, uint64_t *out);
+
 /* ---- sparse matrices ---------------------------------------------------------------------------------------------- */
 
 /* Compressed sparse rows: row i holds indices[indptr[i] .. indptr[i+1]). */
@@ -507,15 +517,27 @@ typedef struct {
     int64_t n_candidates; /* at least 1: the largest number of rows that are compared with a query */
 } skx_neighbor_params;
 
+/* The results of earlier searches for the same queries among the same rows, so that another search with mostly the same labels
+ * compares few rows. Query i - begin has the labels whose rows were all compared with it, padded with -1, and keys of the most
+ * similar of these rows, padded with 0. All are padding at first. */
+typedef struct {
+    int64_t n_labels; /* of each query, at least n_listed */
+    int64_t n_keys;   /* of each query, at least n_neighbors */
+    int32_t *label;
+    uint64_t *key;
+} skx_neighbor_memo;
+
 /* Find the rows most similar to each query begin <= i < end among those that have one of its labels
  * labels[(i - begin) * n_listed .. (i - begin + 1) * n_listed); -1 is no label. Each label contributes at most an equal part of
  * n_candidates, taken at equal distances from its postings; the unused parts of earlier labels are divided among later ones.
  * The similarity is the cosine; only rows with a positive one are found. neighbor and similarity are
- * (end - begin, n_neighbors), most similar first, ties by lower row, padded with -1 and 0.
- * @return SKX_OK; SKX_ENOMEM; or SKX_EARG if params or the range are out of range, a size of rows is negative, or the rows are
- *         embeddings. */
+ * (end - begin, n_neighbors), most similar first, ties by lower row, padded with -1 and 0. memo may be NULL; it is not used for
+ * queries whose labels have more than n_candidates rows. It does not change the result.
+ * @return SKX_OK; SKX_ENOMEM; or SKX_EARG if params, the range or the sizes of memo are out of range, a size of rows is negative,
+ *         or the rows are embeddings. */
 int skx_find_neighbors(const skx_neighbor_rows *rows, const skx_csr *queries, const skx_neighbor_params *params, int64_t begin,
-                       int64_t end, int64_t n_listed, const int32_t *labels, int32_t *neighbor, float *similarity);
+                       int64_t end, int64_t n_listed, const int32_t *labels, skx_neighbor_memo *memo, int32_t *neighbor,
+                       float *similarity);
 
 /* The same for rows that are embeddings. The embedding of a query is made of its nonzeros from column rows->first_dim on. If labels is NULL, all rows are compared with every query. The result is the same for every kernel table.
  * @return as skx_find_neighbors; SKX_EARG if the rows are not embeddings; or SKX_EINDEX if a query has a
@@ -767,12 +789,92 @@ typedef struct {
     const int32_t *cancel;
 } skx_related_params;
 
+/* Numbers of rows with two of the most frequent items, which are many. */
+typedef struct {
+    int64_t n_items;
+    const int32_t *index; /* of each item, its row and column, or -1 */
+    uint32_t *both;       /* (n_items, n_items), symmetric */
+} skx_frequent_pairs;
+
+/* What an update needs: all n_related items that were found for each item, of which the output has the first n_needed only. A key
+ * orders all pairs of an item with other items: higher scores are first, then lower items. */
+typedef struct {
+    int64_t n_needed;
+    int64_t *ptr;    /* of each listed item, and the end */
+    int32_t *other;  /* n * n_related items, */
+    uint32_t *both;  /* and the number of rows with both items */
+    uint64_t *bound; /* of each listed item: keys of other pairs are not above it; 0 if their scores are not above 0 */
+    skx_frequent_pairs *frequent; /* those at the first positions, of which the rows are written; or NULL */
+} skx_related_support;
+
 /* Find the n_related items with the highest positive scores for each item that items lists, best first, ties by lower item. They
  * are written to out, whose row i belongs to items[i]; n * n_related is always a sufficient capacity. expectation is used for
- * SKX_CORRECTED only.
+ * SKX_CORRECTED only. support may be NULL.
  * @return SKX_OK; SKX_ENOMEM; SKX_ECANCELLED; SKX_ECAPACITY; or SKX_EARG if params are out of range. */
 int skx_related(const skx_purchases *purchases, const skx_expectation *expectation, const skx_related_params *params,
-                const int32_t *items, int64_t n, skx_csr_buffers *out);
+                const int32_t *items, int64_t n, skx_csr_buffers *out, skx_related_support *support);
+
+/* Entries of histories that were added. */
+typedef struct {
+    int64_t n;
+    const int32_t *row;
+    const int32_t *item;
+} skx_new_entries;
+
+/* List the pairs of items that have a row in common since entries were added, and count these rows for pairs of frequent items. The
+ * histories are the targets, with the new entries, which are sorted by row. Each pair is listed once, at the lower of its two
+ * positions i: other[pair_ptr[i] .. pair_ptr[i + 1]) are the higher ones.
+ * @return SKX_OK; SKX_ENOMEM; or SKX_ECAPACITY: pair_ptr[n_items] is then a sufficient capacity of other. */
+int skx_changed_pairs(const skx_purchases *purchases, const skx_new_entries *added, int64_t *pair_ptr, int64_t capacity,
+                      int32_t *other, skx_frequent_pairs *frequent);
+
+/* Count the rows with both items of each pair that is listed at the positions begin <= i < end, or look them up.
+ * @return SKX_OK; SKX_ENOMEM; or SKX_ECANCELLED. */
+int skx_count_pairs(const skx_purchases *purchases, const int64_t *pair_ptr, const int32_t *other,
+                    const skx_frequent_pairs *frequent, const int32_t *cancel, int64_t begin, int64_t end, uint32_t *both);
+
+/* Numbers of rows with both items. */
+typedef struct {
+    const int64_t *ptr;
+    const int32_t *other;
+    const uint32_t *both;
+} skx_pair_counts;
+
+/* What has changed since the related items of all items were found. Rows and entries were added, and none removed. */
+typedef struct {
+    const skx_pair_counts *kept;     /* of each item, the items related to it */
+    const skx_pair_counts *changed;  /* pairs with new counts, of positions, */
+    const skx_pair_counts *mirrored; /* and the same pairs with the positions swapped */
+    const uint64_t *bound;           /* of each item, as of skx_related_support */
+    int64_t n_rows;                  /* before */
+    int64_t most_followers;          /* largest n_followers before */
+    int64_t n_groups;                /* SKX_CORRECTED: groups of successive positions */
+    const int32_t *group_begin;      /* position of the first item of each */
+    const double *group_ratio; /* lowest ratio, at most 1, of the new and the old expected number of rows with any item and one of
+                                  the group */
+} skx_related_changes;
+
+/* The output of an update. Row i has a capacity of ptr[i + 1] - ptr[i], which is at least the number of kept and changed pairs of
+ * item i or n_needed; and likewise that of n_related for the kept ones. */
+typedef struct {
+    int64_t n_needed; /* at most n_related */
+    const int64_t *ptr;
+    int64_t *n; /* of each item, the number of related items, */
+    int32_t *other;
+    float *score;
+    const int64_t *kept_ptr;
+    int64_t *n_kept; /* and those for the next update, as of skx_related_support */
+    int32_t *kept_other;
+    uint32_t *kept_both;
+    uint64_t *bound;
+    uint8_t *is_certain; /* of each item: whether the output is that of skx_related; otherwise, items may be missing */
+} skx_updated_related;
+
+/* Find the items related to the items begin <= i < end among those that were kept and those of changed pairs. params->relatedness
+ * is SKX_CORRECTED, SKX_DIFFERENCE, SKX_COSINE, SKX_JACCARD or SKX_LIFT.
+ * @return SKX_OK; SKX_ENOMEM; SKX_ECANCELLED; or SKX_EARG if params are out of range. */
+int skx_update_related(const skx_purchases *purchases, const skx_expectation *expectation, const skx_related_params *params,
+                       const skx_related_changes *changes, int64_t begin, int64_t end, skx_updated_related *out);
 
 /* Count the rows with both items, for the items begin <= i < end. Rows of the output are in no particular order.
  * @return SKX_OK; SKX_ENOMEM; SKX_ECANCELLED; or SKX_ECAPACITY: out->indptr is then filled, and tells the capacity. */

@@ -75,11 +75,11 @@ os.environ["TQDM_DISABLE"] = "1"
 _SCRATCH = tempfile.mkdtemp(prefix="skxmr-docs-")
 _ARGUMENTS = {
     "product_retrieval.py": [
-        *["--titles", "20000", "--rows", "3000"],
+        *["--titles", "8000", "--rows", "1500"],
         *["--plot", f"{_SCRATCH}/retrieval.png"],
     ],
     "seeing_the_model.py": [_SCRATCH],
-    "query_completion.py": ["--rows", "10000", "--plot", f"{_SCRATCH}/completion.png"],
+    "query_completion.py": ["--rows", "4000", "--plot", f"{_SCRATCH}/completion.png"],
 }
 #: Shown but not run: they require machines, data or minutes that a build does not have.
 _NOT_RUN = ("annif_backend", "dask_cluster", "recommendation_history")

@@ -22,7 +22,6 @@ import time
 import numpy as np
 import scipy.sparse as sp
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.preprocessing import normalize
 
 from skxmr import KMeansIndexer, XRLinearClassifier
 from skxmr.datasets import load_catalogue_subjects
@@ -70,7 +69,8 @@ def groups_of(tree, Z, label, size=4):
     clusters = clusters_of(tree, label)
     held = np.bincount(np.concatenate(clusters), minlength=tree.n_labels)
     alone = [cluster[held[cluster] == 1] for cluster in clusters]
-    similarities = [(Z[others] @ Z[label].T).toarray().ravel() for others in alone]
+    features = Z[label].toarray().ravel()
+    similarities = [Z[others] @ features for others in alone]
     pairs = zip(alone, similarities, strict=True)
     return [labels[np.argsort(-similarity)[:size]] for labels, similarity in pairs]
 
@@ -80,9 +80,10 @@ def ambiguity(tree, Z, label):
     groups = groups_of(tree, Z, label)
     if len(groups) != 2 or min(map(len, groups)) < 3:
         return -np.inf
-    first, second = (normalize(sp.csr_matrix(Z[group].sum(axis=0))) for group in groups)
-    to_first, to_second = ((Z[label] @ group.T).toarray().item() for group in (first, second))
-    return min(to_first, to_second) - (first @ second.T).toarray().item()
+    sums = (np.asarray(Z[group].sum(axis=0)).ravel() for group in groups)
+    first, second = (features / np.linalg.norm(features) for features in sums)
+    similarities = (Z[label] @ features for features in (first, second))
+    return min(similarity.item() for similarity in similarities) - float(first @ second)
 
 
 def show_groups(tree, Z, names, labels):

@@ -16,6 +16,7 @@ from . import (
     pipeline,
     propensity,
     recommenders,
+    reranking,
     text,
     transformers,
 )
@@ -27,6 +28,7 @@ from .indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from .linear import XRLinearClassifier
 from .persistence import load, save
 from .propensity import PropensityReranker
+from .reranking import TextReranker
 from .text_ranker import TextRanker, make_text_ranker
 from .tree import LabelTree
 
@@ -40,6 +42,7 @@ __all__ = [
     "Ranking",
     "SessionQueryCompleter",
     "TextRanker",
+    "TextReranker",
     "TrieHybridIndexer",
     "TrieIndexer",
     "XRLinearClassifier",
@@ -58,6 +61,7 @@ __all__ = [
     "propensity",
     "rank",
     "recommenders",
+    "reranking",
     "save",
     "text",
     "transformers",

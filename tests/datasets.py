@@ -1,4 +1,6 @@
-"""Small data sets, and classifiers fitted to them, that tests share."""
+"""Data sets, and classifiers fitted to them, that tests share."""
+
+from functools import cache
 
 import numpy as np
 from scipy import sparse as sp
@@ -101,9 +103,22 @@ def fitted_classifier(kind="one tree", folder=None, **params):
     return skxmr.load(folder, mmap=True)
 
 
+@cache
+def catalogue_sample():
+    """The bundled sample, which tests may not change. To read it takes seconds."""
+    data = load_catalogue_subjects()
+    for Y in (data.Y_train, data.Y_test):
+        for array in (Y.data, Y.indices, Y.indptr):
+            array.setflags(write=False)
+    data.label_names.setflags(write=False)
+    data.label_ids.setflags(write=False)
+    data.text_train, data.text_test = tuple(data.text_train), tuple(data.text_test)
+    return data
+
+
 def titles_with_labels(n_rows=200, n_labels=20):
     """Titles of the bundled sample, and the names of the most frequent labels of each."""
-    data = load_catalogue_subjects()
+    data = catalogue_sample()
     Y = data.Y_train.tocsc()
     frequent = np.argsort(-np.diff(Y.indptr), kind="stable")[:n_labels]
     Y = Y[:, frequent].tocsr()
@@ -111,3 +126,27 @@ def titles_with_labels(n_rows=200, n_labels=20):
     names = data.label_names[frequent].astype(str)
     titles = [data.text_train[row] for row in rows]
     return titles, [names[Y[row].indices].tolist() for row in rows]
+
+
+def named_catalogue(n_rows, *, n_labels=90, seed=0):
+    """Made-up texts of ten words and two labels each, whose names are among the words.
+
+    Returns
+    -------
+    texts : list of str
+    labels : list of list of str
+    names : list of str
+        Names of all labels, sorted. They are of one or two words. All seeds have the same.
+    """
+    rng = np.random.default_rng(7)
+    syllables = [a + b for a in "bdgklmnp" for b in "aeio"]
+    words = np.unique(["".join(rng.choice(syllables, 3)) for _ in range(400)])
+    rng.shuffle(words)
+    names = [" ".join(words[2 * i : 2 * i + 1 + i % 2]) for i in range(n_labels)]
+    rng = np.random.default_rng(seed)
+    others = (np.arange(n_rows) + rng.integers(1, n_labels, n_rows)) % n_labels
+    own = [[names[i % n_labels], names[others[i]]] for i in range(n_rows)]
+    texts = [
+        " ".join([*rng.choice(words, 4), *own[i], *rng.choice(words, 4)]) for i in range(n_rows)
+    ]
+    return texts, own, sorted(names)

@@ -15,7 +15,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def examples(n):
-    """Settings for n examples; the profile "quick" draws a quarter of them."""
+    """Settings for n examples; the profile "quick" draws a seventh of them."""
     return settings(max_examples=n * settings.default.max_examples // 100)
 
 

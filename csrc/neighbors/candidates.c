@@ -70,6 +70,26 @@ static int64_t begin_collection(skx_candidates *c, const int32_t *labels, int64_
     return n_with_postings;
 }
 
+/* @return the largest number of rows that are taken from the postings of the next label, of n_labels_left with postings. */
+static int64_t quota_of(int64_t left, int64_t n_labels_left) { return (left - 1) / n_labels_left + 1; }
+
+bool skx_candidates_are_all(const skx_candidates *c, const int32_t *labels, int64_t n_listed)
+{
+    int64_t left = c->n_candidates, n_labels_left = 0;
+    for (int64_t i = 0; i < n_listed; i++) {
+        span s = postings_of(c->rows, labels[i]);
+        n_labels_left += s.end > s.begin;
+    }
+    for (int64_t i = 0; i < n_listed; i++) {
+        span s = postings_of(c->rows, labels[i]);
+        int64_t n_postings = s.end - s.begin;
+        if (n_postings == 0) continue;
+        if (left <= 0 || n_postings > quota_of(left, n_labels_left--)) return false;
+        left -= n_postings;
+    }
+    return true;
+}
+
 int64_t skx_candidates_collect(skx_candidates *c, const int32_t *labels, int64_t n_listed)
 {
     const skx_neighbor_rows *rows = c->rows;
@@ -78,7 +98,7 @@ int64_t skx_candidates_collect(skx_candidates *c, const int32_t *labels, int64_t
         span s = postings_of(rows, labels[i]);
         int64_t n_postings = s.end - s.begin;
         if (n_postings == 0) continue;
-        int64_t quota = (left - 1) / n_labels_left-- + 1, m = n_postings < quota ? n_postings : quota;
+        int64_t quota = quota_of(left, n_labels_left--), m = n_postings < quota ? n_postings : quota;
         left -= m;
         for (int64_t j = 0; j < m; j++) {
             int32_t row = rows->posting[s.begin + (m == n_postings ? j : (int64_t)((double)j / (double)m * (double)n_postings))];

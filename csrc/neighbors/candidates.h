@@ -28,6 +28,9 @@ skx_candidates skx_candidates_of(const skx_neighbor_rows *rows, int64_t n_candid
 /* Take the arrays from an arena. */
 void skx_candidates_allocate(skx_candidates *c, skx_arena *arena);
 
+/* @return whether all rows with one of the labels are collected. Then those with some of these labels are as well. */
+bool skx_candidates_are_all(const skx_candidates *c, const int32_t *labels, int64_t n_listed);
+
 /* Collect the rows with one of the labels in c->found. @return their number. */
 int64_t skx_candidates_collect(skx_candidates *c, const int32_t *labels, int64_t n_listed);
 

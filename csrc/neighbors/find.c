@@ -29,6 +29,8 @@ typedef struct {
     lookup query;
     int64_t longest; /* nonzeros of a query */
     uint64_t *keys;
+    uint64_t *joined; /* used with a memo only */
+    int32_t *unknown;
 } finder;
 
 /* @return the bits of a feature that a word stores. */
@@ -36,13 +38,15 @@ static inline uint32_t folded(int32_t feature) { return (uint32_t)feature & 0xff
 
 static inline uint32_t spread(uint32_t key, int shift) { return (key * 0x9e3779b1u) >> shift; }
 
-static void finder_allocate(finder *f, int64_t n_neighbors, skx_arena *arena)
+static void finder_allocate(finder *f, int64_t n_keys, int64_t n_listed, skx_arena *arena)
 {
     int64_t size = skx_power_above(4 * f->longest);
     f->query.key = skx_arena_take(arena, size, sizeof *f->query.key);
     f->query.value = skx_arena_take(arena, size, sizeof *f->query.value);
     skx_candidates_allocate(&f->candidates, arena);
-    f->keys = skx_arena_take(arena, 2 * n_neighbors, sizeof *f->keys);
+    f->keys = skx_arena_take(arena, 2 * n_keys, sizeof *f->keys);
+    f->joined = skx_arena_take(arena, n_keys, sizeof *f->joined);
+    f->unknown = skx_arena_take(arena, n_listed, sizeof *f->unknown);
 }
 
 static void insert(lookup *q, int32_t feature, float value)
@@ -120,22 +124,121 @@ static void compare_candidates(finder *f, int64_t n, selector *best)
     skx_selector_finish(best);
 }
 
+/* ---- with the results of earlier searches ---- */
+
+/* The part of a memo that belongs to a query. */
+typedef struct {
+    int64_t max_labels, max_keys;
+    int64_t n_labels;
+    int32_t *label;
+    uint64_t *key;
+} known_rows;
+
+static known_rows known_of(const skx_neighbor_memo *memo, int64_t query)
+{
+    known_rows known = {memo->n_labels, memo->n_keys, 0, memo->label + query * memo->n_labels, memo->key + query * memo->n_keys};
+    while (known.n_labels < known.max_labels && known.label[known.n_labels] >= 0) known.n_labels++;
+    return known;
+}
+
+static bool contains(const int32_t *labels, int64_t n, int32_t label)
+{
+    bool found = false;
+    for (int64_t i = 0; i < n; i++) found |= labels[i] == label;
+    return found;
+}
+
+/* @return whether the list of known rows is complete: it has all known rows that are similar at all. */
+static bool is_complete(const known_rows *known) { return known->key[known->max_keys - 1] == 0; }
+
+/* Join the keys of two lists in descending order. A key in both is the same row. */
+static void join_keys(finder *f, known_rows *known, const selector *found)
+{
+    int64_t a = 0, b = 0, n = 0;
+    while (n < known->max_keys) {
+        uint64_t left = a < known->max_keys ? known->key[a] : 0, right = b < found->n ? found->keys[b] : 0;
+        if (left == 0 && right == 0) break;
+        f->joined[n++] = left > right ? left : right;
+        a += left >= right;
+        b += right >= left;
+    }
+    memcpy(known->key, f->joined, (size_t)n * sizeof *known->key);
+}
+
+/* Compare the rows of labels that are not known with the query. All rows are forgotten if there are too many labels, or if the
+ * list is to be made anew. */
+static void learn_labels(finder *f, known_rows *known, const int32_t *labels, int64_t n_listed, bool anew)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < n_listed; i++)
+        if (labels[i] >= 0 && !contains(known->label, known->n_labels, labels[i])) f->unknown[n++] = labels[i];
+    if (anew || known->n_labels + n > known->max_labels) {
+        memset(known->label, 0xff, (size_t)known->max_labels * sizeof *known->label);
+        memset(known->key, 0, (size_t)known->max_keys * sizeof *known->key);
+        known->n_labels = n = 0;
+        for (int64_t i = 0; i < n_listed; i++)
+            if (labels[i] >= 0) f->unknown[n++] = labels[i];
+    }
+    if (n == 0) return;
+    selector best = selector_make(f->keys, known->max_keys);
+    compare_candidates(f, skx_candidates_collect(&f->candidates, f->unknown, n), &best);
+    join_keys(f, known, &best);
+    memcpy(known->label + known->n_labels, f->unknown, (size_t)n * sizeof *known->label);
+    known->n_labels += n;
+}
+
+static bool has_label(const skx_neighbor_rows *rows, int32_t row, const int32_t *labels, int64_t n_listed)
+{
+    span s = span_of(rows->label_ptr, row, rows->n_entries);
+    for (int64_t p = s.begin; p < s.end; p++)
+        if (contains(labels, n_listed, rows->label[p])) return true;
+    return false;
+}
+
+/* Select the first known rows with one of the labels. */
+static void select_known(const finder *f, const known_rows *known, const int32_t *labels, int64_t n_listed, selector *best)
+{
+    best->n = 0;
+    for (int64_t i = 0; i < known->max_keys && known->key[i] && best->n < best->k; i++)
+        if (has_label(f->candidates.rows, key_id(known->key[i]), labels, n_listed)) best->keys[best->n++] = known->key[i];
+}
+
+/* Find the neighbors with the results of earlier searches. best has keys of its own. */
+static void find_again(finder *f, known_rows *known, const int32_t *labels, int64_t n_listed, selector *best)
+{
+    learn_labels(f, known, labels, n_listed, false);
+    select_known(f, known, labels, n_listed, best);
+    if (best->n == best->k || is_complete(known)) return;
+    learn_labels(f, known, labels, n_listed, true);
+    select_known(f, known, labels, n_listed, best);
+}
+
 int skx_find_neighbors(const skx_neighbor_rows *rows, const skx_csr *queries, const skx_neighbor_params *params, int64_t begin,
-                       int64_t end, int64_t n_listed, const int32_t *labels, int32_t *neighbor, float *similarity)
+                       int64_t end, int64_t n_listed, const int32_t *labels, skx_neighbor_memo *memo, int32_t *neighbor,
+                       float *similarity)
 {
     int64_t k = params->n_neighbors, longest = 0; /* nonzeros of a query */
     if (!skx_neighbor_params_valid(rows, params) || rows->n_words < 0 || rows->n_dims > 0) return SKX_EARG;
     if (begin < 0 || begin > end || end > queries->n_rows) return SKX_EARG;
+    if (memo && (memo->n_labels < n_listed || memo->n_keys < k)) return SKX_EARG;
     for (int64_t i = begin; i < end; i++)
         if (queries->indptr[i + 1] - queries->indptr[i] > longest) longest = queries->indptr[i + 1] - queries->indptr[i];
     skx_arena arena = {0};
     finder f = {.candidates = skx_candidates_of(rows, params->n_candidates), .longest = longest};
-    finder_allocate(&f, k, &arena);
+    finder_allocate(&f, memo ? memo->n_keys : k, n_listed, &arena);
+    uint64_t *keys = skx_arena_take(&arena, 2 * k, sizeof *keys);
     for (int64_t i = begin; i < end && !arena.failed; i++) {
         int64_t at = queries->indptr[i], out = (i - begin) * k;
-        selector best = selector_make(f.keys, k);
-        if (load_query(&f.query, queries->indices + at, queries->data + at, queries->indptr[i + 1] - at))
-            compare_candidates(&f, skx_candidates_collect(&f.candidates, labels + (i - begin) * n_listed, n_listed), &best);
+        const int32_t *listed = labels + (i - begin) * n_listed;
+        selector best = selector_make(keys, k);
+        if (load_query(&f.query, queries->indices + at, queries->data + at, queries->indptr[i + 1] - at)) {
+            if (memo && skx_candidates_are_all(&f.candidates, listed, n_listed)) {
+                known_rows known = known_of(memo, i - begin);
+                find_again(&f, &known, listed, n_listed, &best);
+            } else {
+                compare_candidates(&f, skx_candidates_collect(&f.candidates, listed, n_listed), &best);
+            }
+        }
         skx_neighbors_write(&best, k, neighbor + out, similarity + out);
     }
     skx_arena_free(&arena);

@@ -1,21 +1,10 @@
 /* Items related to an item: counts over the rows of its buyers, and measures of relatedness. */
-#include "base/arena.h"
+#include "recommend/related.h"
+
 #include "base/cancel.h"
-#include "base/topk.h"
-#include "skxmr.h"
 
 #include <math.h>
 #include <string.h>
-
-/* The positions of the items that follow one item, and the number of rows of each. */
-typedef struct {
-    uint32_t *count;   /* of each position; zeros between two items */
-    uint8_t *few;      /* the same, of items with at most FEW rows */
-    double *sum;       /* SKX_WEIGHTED: sum of the weights of the rows */
-    int32_t *position; /* positions with a count */
-    uint32_t *both;    /* counts of these positions */
-    int64_t n;
-} follower_counts;
 
 enum {
     AHEAD = 6, /* rows between the prefetch of a row and its use */
@@ -89,7 +78,7 @@ static void sum_weights(const skx_purchases *p, int32_t item, follower_counts *f
     }
 }
 
-static void clear_listed(follower_counts *f)
+void skx_clear_listed(follower_counts *f)
 {
     for (int64_t i = 0; i < f->n; i++) f->count[f->position[i]] = 0;
     if (f->sum)
@@ -120,22 +109,9 @@ static double measure(const skx_purchases *p, int kind, double with, int32_t oth
     }
 }
 
-/* What one item is compared by. */
-typedef struct {
-    const skx_purchases *p;
-    const skx_expectation *e;
-    const skx_related_params *params;
-    int32_t item;
-    double *at_node; /* SKX_CORRECTED: expected counts at the nodes, */
-    float *below;    /* and the same, rounded down */
-    float *inverse;  /* SKX_COSINE: 1 / sqrt of the count of each position, rounded up */
-    float *bound;    /* of each listed follower, or of each position */
-} comparison;
-
 enum { NODES = 16 }; /* that are summed at once, in registers */
 
-/* Compute the expected count of an item that has the share of each node. */
-static void expect_at_nodes(comparison *c)
+void skx_expect_at_nodes(comparison *c)
 {
     const skx_purchases *p = c->p;
     int64_t n_nodes = c->e->n_nodes, begin = 0;
@@ -155,12 +131,6 @@ static void expect_at_nodes(comparison *c)
     for (int64_t g = 0; g < n_nodes; g++) c->below[g] = (float)c->at_node[g] * (1.0f - 1e-5f);
 }
 
-static double expected(const skx_expectation *e, const double *at_node, int32_t other)
-{
-    const double *node = at_node + e->share[other].cell - 2, *w = e->weight + 6 * (int64_t)other;
-    return w[0] * node[0] + w[1] * node[1] + w[2] * node[2] + w[3] * node[3] + w[4] * node[4] + w[5] * node[5];
-}
-
 /* @return the score of an item and the item at a position, which have some rows in common. */
 static double score_of(const comparison *c, const follower_counts *f, int32_t other, uint32_t count)
 {
@@ -176,13 +146,6 @@ static double score_of(const comparison *c, const follower_counts *f, int32_t ot
         return (double)p->factor[c->item] * (double)p->other_factor[other] * f->sum[other] * damped;
     return measure(p, c->params->relatedness, (double)p->n_with[c->item], other, both) * damped;
 }
-
-/* Some followers of an item. */
-typedef struct {
-    int64_t n;
-    const int32_t *position; /* NULL: 0, 1, 2, ... */
-    const uint32_t *both;    /* number of rows of each */
-} followers;
 
 static inline int32_t position_at(const followers *l, int64_t i) { return l->position ? l->position[i] : (int32_t)i; }
 
@@ -295,9 +258,7 @@ static void prefetch_position(const comparison *c, int32_t other)
     __builtin_prefetch(c->p->item_of + other);
 }
 
-/* Push the followers with the highest scores. Those with the highest bounds are scored, and then those whose bounds are lower but
- * reach the scores. */
-static void push_best(const comparison *c, const follower_counts *f, const followers *l, selector *highest, selector *best)
+void skx_push_best(const comparison *c, const follower_counts *f, const followers *l, selector *highest, selector *best)
 {
     bound_scores(c, f, l);
     select_bounds(c, l, highest);
@@ -357,7 +318,7 @@ static void select_among_few(const comparison *c, follower_counts *f, selector *
         f->both[f->n++] = 1;
         n_singles--;
     }
-    push_best(c, f, &(followers){f->n, f->position, f->both}, highest, best);
+    skx_push_best(c, f, &(followers){f->n, f->position, f->both}, highest, best);
     if (c->params->n_least > 1) return;
     while (at > 0 && (at = single_before(f->few, at)) >= 0) {
         if (best->threshold && falls_below(c, f, (int32_t)at, best)) return;
@@ -365,7 +326,7 @@ static void select_among_few(const comparison *c, follower_counts *f, selector *
     }
 }
 
-/* Find the best followers of an item. */
+/* Find the best followers of an item. Their counts remain until clear_counts. */
 static void select_followers(const comparison *c, follower_counts *f, selector *highest, selector *best)
 {
     const skx_purchases *p = c->p;
@@ -374,32 +335,72 @@ static void select_followers(const comparison *c, follower_counts *f, selector *
     for (int64_t b = p->row_ptr[c->item]; b < p->row_ptr[c->item + 1]; b++)
         n_targets += p->target_ptr[p->row[b] + 1] - p->target_ptr[p->row[b]];
     if (weighted || n_targets < n_items / (n_rows <= FEW ? 128 : 4)) {
+        f->kind = OF_LIST;
         list_followers(p, c->item, same, f);
         if (weighted) sum_weights(p, c->item, f);
-        push_best(c, f, &(followers){f->n, f->position, f->both}, highest, best);
-        clear_listed(f);
+        skx_push_best(c, f, &(followers){f->n, f->position, f->both}, highest, best);
     } else if (n_rows <= FEW && n_targets < n_items) {
+        f->kind = IN_BYTES;
         list_repeated(p, c->item, same, f);
         select_among_few(c, f, highest, best);
-        memset(f->few, 0, (size_t)n_items);
     } else {
+        f->kind = IN_ALL;
         count_followers(p, c->item, same, f);
-        push_best(c, f, &(followers){n_items, NULL, f->count}, highest, best);
-        memset(f->count, 0, (size_t)n_items * sizeof *f->count);
+        skx_push_best(c, f, &(followers){n_items, NULL, f->count}, highest, best);
     }
 }
 
-static bool append(const selector *best, int64_t *n, skx_csr_buffers *out)
+static void clear_counts(follower_counts *f, int64_t n_items)
 {
-    if (*n + best->n > out->capacity) return false;
-    for (int64_t j = 0; j < best->n; j++, ++*n) {
-        out->indices[*n] = key_id(best->keys[j]);
-        out->data[*n] = key_score(best->keys[j]);
-    }
-    return true;
+    if (f->kind == OF_LIST) skx_clear_listed(f);
+    if (f->kind == IN_BYTES) memset(f->few, 0, (size_t)n_items);
+    if (f->kind == IN_ALL) memset(f->count, 0, (size_t)n_items * sizeof *f->count);
 }
 
-static void follower_counts_allocate(follower_counts *f, int64_t n_items, bool weighted, skx_arena *arena)
+/* The output of one item. */
+typedef struct {
+    skx_csr_buffers *out;
+    int64_t written; /* entries before it */
+    int64_t row;
+} related_row;
+
+/* Write the first best followers. */
+static int write_best(const selector *best, int64_t n_needed, related_row *w)
+{
+    int64_t n = best->n < n_needed ? best->n : n_needed;
+    if (w->written + n > w->out->capacity) return SKX_ECAPACITY;
+    for (int64_t j = 0; j < n; j++, w->written++) {
+        w->out->indices[w->written] = key_id(best->keys[j]);
+        w->out->data[w->written] = key_score(best->keys[j]);
+    }
+    w->out->indptr[++w->row] = w->written;
+    return SKX_OK;
+}
+
+static void keep(const skx_purchases *p, const follower_counts *f, int32_t position, skx_related_support *s, int64_t *end)
+{
+    s->other[*end] = p->item_of[position];
+    s->both[(*end)++] = count_of(f, position);
+}
+
+/* Keep all best followers. The keys of others are not above the bound, or were dropped because the selector was full. */
+static void keep_best(const skx_purchases *p, const follower_counts *f, const selector *best, uint64_t bound, int64_t row,
+                      skx_related_support *s)
+{
+    int64_t end = s->ptr[row];
+    for (int64_t j = 0; j < best->n; j++) keep(p, f, p->position_of[key_id(best->keys[j])], s, &end);
+    s->ptr[row + 1] = end;
+    uint64_t least = best->n == best->k ? best->keys[best->n - 1] : 0;
+    s->bound[row] = least > bound ? least : bound;
+}
+
+static void write_frequent(const skx_purchases *p, const follower_counts *f, int32_t item, skx_frequent_pairs *frequent)
+{
+    int64_t row = p->position_of[item], n = frequent->n_items;
+    for (int64_t other = 0; row < n && other < n; other++) frequent->both[row * n + other] = count_of(f, (int32_t)other);
+}
+
+void skx_follower_counts_allocate(follower_counts *f, int64_t n_items, bool weighted, skx_arena *arena)
 {
     f->count = skx_arena_zeros(arena, n_items, sizeof *f->count);
     f->few = skx_arena_zeros(arena, n_items + 8, sizeof *f->few);
@@ -408,7 +409,7 @@ static void follower_counts_allocate(follower_counts *f, int64_t n_items, bool w
     f->sum = weighted ? skx_arena_zeros(arena, n_items, sizeof *f->sum) : NULL;
 }
 
-static void comparison_allocate(comparison *c, skx_arena *arena)
+void skx_comparison_allocate(comparison *c, skx_arena *arena)
 {
     int kind = c->params->relatedness;
     int64_t n_items = c->p->n_items, n_nodes = kind == SKX_CORRECTED ? c->e->n_nodes : 0;
@@ -420,31 +421,40 @@ static void comparison_allocate(comparison *c, skx_arena *arena)
         c->inverse[i] = (float)(1.0 / sqrt((double)c->p->n_followers[i] + !c->p->n_followers[i])) * (1.0f + 1e-6f);
 }
 
-int skx_related(const skx_purchases *purchases, const skx_expectation *expectation, const skx_related_params *params,
-                const int32_t *items, int64_t n, skx_csr_buffers *out)
+int skx_check_related(const skx_expectation *expectation, const skx_related_params *params)
 {
     int kind = params->relatedness;
     if (params->n_related < 1 || params->n_least < 1 || kind < SKX_CORRECTED || kind > SKX_WEIGHTED) return SKX_EARG;
-    if (kind == SKX_CORRECTED && (!expectation || expectation->n_nodes < 6)) return SKX_EARG;
+    return kind == SKX_CORRECTED && (!expectation || expectation->n_nodes < 6) ? SKX_EARG : SKX_OK;
+}
+
+int skx_related(const skx_purchases *purchases, const skx_expectation *expectation, const skx_related_params *params,
+                const int32_t *items, int64_t n, skx_csr_buffers *out, skx_related_support *support)
+{
+    int kind = params->relatedness, status = skx_check_related(expectation, params);
+    if (status != SKX_OK) return status;
     skx_arena arena = {0};
     follower_counts f = {0};
     comparison c = {.p = purchases, .e = expectation, .params = params};
-    follower_counts_allocate(&f, purchases->n_items, kind == SKX_WEIGHTED, &arena);
-    comparison_allocate(&c, &arena);
+    related_row row = {.out = out};
+    skx_follower_counts_allocate(&f, purchases->n_items, kind == SKX_WEIGHTED, &arena);
+    skx_comparison_allocate(&c, &arena);
     uint64_t *keys = skx_arena_take(&arena, 2 * params->n_related, sizeof *keys);
     uint64_t *bounds = skx_arena_take(&arena, 2 * params->n_related, sizeof *bounds);
-    int status = arena.failed ? SKX_ENOMEM : SKX_OK;
-    int64_t written = 0;
+    status = arena.failed ? SKX_ENOMEM : SKX_OK;
     out->indptr[0] = 0;
+    if (support) support->ptr[0] = 0;
     for (int64_t i = 0; i < n && status == SKX_OK; i++) {
         if (skx_cancelled(params->cancel)) status = SKX_ECANCELLED;
         selector best = selector_make(keys, params->n_related), highest = selector_make(bounds, params->n_related);
         c.item = items[i];
-        if (kind == SKX_CORRECTED) expect_at_nodes(&c);
+        if (kind == SKX_CORRECTED) skx_expect_at_nodes(&c);
         select_followers(&c, &f, &highest, &best);
         skx_selector_finish(&best);
-        if (status == SKX_OK && !append(&best, &written, out)) status = SKX_ECAPACITY;
-        out->indptr[i + 1] = written;
+        if (status == SKX_OK) status = write_best(&best, support ? support->n_needed : best.n, &row);
+        if (support && status == SKX_OK) keep_best(purchases, &f, &best, 0, i, support);
+        if (support && support->frequent) write_frequent(purchases, &f, c.item, support->frequent);
+        clear_counts(&f, purchases->n_items);
     }
     skx_arena_free(&arena);
     return status;
@@ -455,7 +465,7 @@ int skx_cooccurrences(const skx_purchases *purchases, int same, const int32_t *c
 {
     skx_arena arena = {0};
     follower_counts f = {0};
-    follower_counts_allocate(&f, purchases->n_items, false, &arena);
+    skx_follower_counts_allocate(&f, purchases->n_items, false, &arena);
     int status = arena.failed ? SKX_ENOMEM : SKX_OK;
     int64_t n = 0;
     out->indptr[0] = 0;
@@ -470,7 +480,7 @@ int skx_cooccurrences(const skx_purchases *purchases, int same, const int32_t *c
             }
             n++;
         }
-        clear_listed(&f);
+        skx_clear_listed(&f);
         out->indptr[item - begin + 1] = n;
     }
     skx_arena_free(&arena);

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skxmr import make_text_ranker
+from skxmr import TextReranker, make_text_ranker
 from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import f1_at_k, ndcg_at_k, precision_at_k
 
@@ -28,10 +28,16 @@ def ranker(**params):
     return make_text_ranker(n_jobs=1, random_state=0, **params)
 
 
+def reranker(**params):
+    return TextReranker(ranker(**params), random_state=0)
+
+
 SETTINGS = {
     "names": lambda: ranker(**PLAIN),
     "names, lead": lambda: ranker(**NAMES),
     "names, lead, 2 clusters": lambda: ranker(**NAMES, **CLUSTERS),
+    "names, lead, reranked": lambda: reranker(**NAMES),
+    "names, lead, 2 clusters, reranked": lambda: reranker(**NAMES, **CLUSTERS),
 }
 
 
@@ -54,7 +60,10 @@ def measure(make, data, validate):
     ranking = model.rank(texts_test, 10)
     found = {"fit_cpu_s": fitted - start}
     found["batch_us"] = 1e6 * (time.process_time() - fitted) / len(texts_test)
-    return found | quality(Y_test, ranking)
+    found |= quality(Y_test, ranking)
+    if isinstance(model, TextReranker):
+        found["before"] = quality(Y_test, model.estimator_.rank(texts_test, 10))
+    return found
 
 
 def quality(Y, ranking):

@@ -3,7 +3,7 @@
 Install implicit==0.7.3 first.
 Fits and rankings of the two libraries alternate in one process and one thread. The figures are
 medians of CPU times. The peak memory is that of a new process for each library. `--large` measures
-ten times as many purchases with skxmr alone, in two threads.
+ten times as many purchases with skxmr alone, in two threads, and updates with `partial_fit`.
 """
 
 import argparse
@@ -144,23 +144,28 @@ def peak_memory(arguments, K):
     return results
 
 
-def measure_large(arguments, n_added=10_000):
-    """Print the seconds and the memory of a fit with many purchases, and of an update."""
+def measure_large(arguments, n_added=10_000, n_updates=4):
+    """Print the seconds and the memory of a fit with many purchases, and of updates."""
     rng = np.random.default_rng(2)
     X = random_purchases(10 * arguments.purchases, arguments.users, arguments.items)
     order = rng.permutation(X.nnz)
     coo = X.tocoo()
-    parts = [
+    n_first = X.nnz - n_updates * n_added
+    first, *added = (
         sp.csr_matrix((coo.data[part], (coo.row[part], coo.col[part])), X.shape)
-        for part in (order[n_added:], order[:n_added])
-    ]
+        for part in np.split(order, np.arange(n_first, X.nnz, n_added))
+    )
     users = np.arange(X.shape[0])
     results = {"purchases": X.nnz, "megabytes before": megabytes()}
-    recommender = ItemToItemRecommender(max_history=X.shape[1], n_jobs=2)
+    recommender, whole = (
+        ItemToItemRecommender(max_history=X.shape[1], n_jobs=arguments.jobs) for _ in range(2)
+    )
     calls = {
-        "fit": lambda: recommender.fit(parts[0], users=users),
-        "partial_fit": lambda: recommender.partial_fit(parts[1], users=users),
+        "fit": lambda: recommender.fit(first, users=users),
+        "first partial_fit": lambda: whole.partial_fit(first, users=users),
     }
+    for i, part in enumerate(added):
+        calls[f"update {i + 1}"] = partial(whole.partial_fit, part, users=users)
     for name, call in calls.items():
         wall = time.perf_counter()
         cpu = time.process_time()
@@ -170,7 +175,8 @@ def measure_large(arguments, n_added=10_000):
             "CPU seconds": time.process_time() - cpu,
             "megabytes": megabytes(),
         }
-    whole = ItemToItemRecommender(max_history=X.shape[1], n_jobs=2).fit(X, users=users)
+        print(name, results[name], file=sys.stderr)
+    recommender.fit(X, users=users)
     results["partial_fit equals fit"] = all(
         np.array_equal(array, whole._model.arrays[name])
         for name, array in recommender._model.arrays.items()
@@ -199,6 +205,7 @@ def main():
     parser.add_argument("--items", type=int, default=50_000)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--large", action="store_true")
+    parser.add_argument("--jobs", type=int, default=2, help="threads of --large")
     parser.add_argument("--memory-of", metavar="LIBRARY,MEASURE,K")
     arguments = parser.parse_args()
     if arguments.memory_of:

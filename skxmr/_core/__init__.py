@@ -5,6 +5,7 @@ from ._cancel import CancelFlag, stop_if_cancelled
 from ._clustering import kmeans
 from ._combination import LabelRestrictionView, NeighborList, RowCombiner, combine
 from ._embeddings import MAX_DIMS, EmbeddingRows, pack_embeddings
+from ._hashing import digest
 from ._layers import (
     CHUNK_WIDTH,
     WEIGHT_DTYPES,
@@ -29,16 +30,22 @@ from ._ngrams import (
     NGramWeights,
     joined_rows,
 )
-from ._recommend import (
+from ._recommend import ItemModel, als_solve, bpr_epoch, dense_top_k
+from ._related import (
     RELATEDNESS,
     Expectation,
-    ItemModel,
+    FrequentPairs,
+    Measure,
+    PairCounts,
     Purchases,
-    als_solve,
-    bpr_epoch,
+    Related,
+    RelatedChanges,
+    UpdatedRelated,
+    changed_pairs,
     cooccurrences,
-    dense_top_k,
+    count_pairs,
     find_related,
+    update_related,
 )
 from ._restriction import NumberSets, RestrictionView, SortedPositions
 from ._scratch import Scratch
@@ -109,11 +116,13 @@ __all__ = [
     "Chunk",
     "EmbeddingRows",
     "Expectation",
+    "FrequentPairs",
     "Frontier",
     "ItemModel",
     "LabelRestrictionView",
     "Layer",
     "Learner",
+    "Measure",
     "ModelView",
     "NGramBlock",
     "NGramModel",
@@ -122,7 +131,10 @@ __all__ = [
     "NeighborRows",
     "NodeExamples",
     "NumberSets",
+    "PairCounts",
     "Purchases",
+    "Related",
+    "RelatedChanges",
     "RestrictionView",
     "RowCombiner",
     "RowSearch",
@@ -135,15 +147,18 @@ __all__ = [
     "TextIndex",
     "Texts",
     "TrainParams",
+    "UpdatedRelated",
     "aligned_empty",
     "als_solve",
     "bpr_epoch",
+    "changed_pairs",
     "check_array",
     "check_offsets",
     "chunk_pointers",
     "combine",
     "compile_chunk",
     "cooccurrences",
+    "count_pairs",
     "csr_check",
     "csr_group_sum",
     "csr_hash_rows",
@@ -152,6 +167,7 @@ __all__ = [
     "csr_top_k",
     "csr_transpose",
     "dense_top_k",
+    "digest",
     "divide_into_chunks",
     "find_prefixes",
     "find_related",
@@ -166,4 +182,5 @@ __all__ = [
     "sort_texts",
     "stop_if_cancelled",
     "train_columns",
+    "update_related",
 ]

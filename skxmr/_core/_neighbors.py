@@ -1,6 +1,8 @@
 """Training rows among which nearest neighbors are found, in C."""
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -8,6 +10,7 @@ import scipy.sparse as sp
 
 from ._arrays import indptr_of
 from ._library import FLOAT, INT, LONG, WORD, check, check_array, ffi, lib, pointer
+from ._neighbor_memo import NEIGHBOR_MEMOS
 from ._sparse import CSRView, csr_fault
 from ._view import CStruct, CView
 
@@ -202,9 +205,20 @@ class NeighborRows(StoredRows):
         As of StoredRows.
     **arrays
         Those of StoredRows, and word_ptr, words : the rows, from `pack_rows`.
+
+    Attributes
+    ----------
+    key : str or None
+        Identifies the content of the arrays, if the same queries are to be ranked repeatedly, as in
+        a search over parameters. What was found for them is then kept for a while.
     """
 
     ROW_DTYPES: ClassVar[dict[str, np.dtype]] = {"word_ptr": LONG, "words": WORD}
+
+    key: str | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "key"}
 
     def _rows_fit(self, length: dict[str, int]) -> bool:
         return length["word_ptr"] == length["weight"] + 1
@@ -230,20 +244,38 @@ class NeighborRows(StoredRows):
         neighbors = np.empty((end - begin, n_neighbors), INT)
         similarity = np.empty((end - begin, n_neighbors), FLOAT)
         params = ffi.new("skx_neighbor_params *", [n_neighbors, n_candidates])
-        check(
-            lib.skx_find_neighbors(
-                self._c_view().struct,
-                view.struct,
-                params,
-                begin,
-                end,
-                labels.shape[1],
-                pointer(labels, INT),
-                pointer(neighbors, INT),
-                pointer(similarity, FLOAT),
+        with self._memo(view, begin, end, labels.shape[1], n_neighbors) as memo:
+            check(
+                lib.skx_find_neighbors(
+                    self._c_view().struct,
+                    view.struct,
+                    params,
+                    begin,
+                    end,
+                    labels.shape[1],
+                    pointer(labels, INT),
+                    memo,
+                    pointer(neighbors, INT),
+                    pointer(similarity, FLOAT),
+                )
             )
-        )
         return neighbors, similarity
+
+    @contextmanager
+    def _memo(
+        self, view: CSRView, begin: int, end: int, n_listed: int, n_neighbors: int
+    ) -> Iterator[Any]:
+        """Hold the results of earlier searches; NULL without any, or if a thread uses them."""
+        memo = None
+        if self.key is not None:
+            memo = NEIGHBOR_MEMOS.find(self.key, view, begin, end, n_listed, n_neighbors)
+        if memo is None or not memo.lock.acquire(blocking=False):
+            yield ffi.NULL
+            return
+        try:
+            yield memo.struct
+        finally:
+            memo.lock.release()
 
     def row_arrays(self, kept: np.ndarray) -> dict[str, np.ndarray]:
         """Return the arrays of some rows; see StoredRows."""

@@ -4,6 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ._arrays import indptr_of
+from ._hashing import digest
 from ._library import BYTE, DOUBLE, FLOAT, INT, LONG, check, ffi, lib, pointer
 from ._view import CStruct
 
@@ -48,6 +49,13 @@ class CSRView:
         view = object.__new__(CSRView)
         view._borrow((end, n_columns), indptr, *(array[kept] for array in self._owners))
         return view
+
+    def digest(self, begin: int, end: int) -> tuple:
+        """Return what identifies the content of the rows begin <= i < end."""
+        indptr = self.indptr[begin : end + 1]
+        entries = slice(indptr[0], indptr[-1])
+        parts = (indptr - indptr[0], *(array[entries] for array in self._owners))
+        return (end - begin, self.shape[1], *map(digest, parts))
 
     def _part(self, begin: int, end: int) -> CStruct:
         """Return the struct of the rows begin <= i < end."""

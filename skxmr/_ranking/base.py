@@ -113,6 +113,11 @@ class Ranker(ABC):
     trees: tuple
     neighbors = None
 
+    @property
+    def repeats(self) -> bool:
+        """Whether the ranker uses what was found for the same block of rows before."""
+        return False
+
     def __init__(self):
         self._row_rankers = {}
 

@@ -8,6 +8,9 @@ from .base import Ranker, SearchOptions, rank_block
 #: Rows times beam width of a block of rows. An interruption waits for the end of a block.
 _BLOCK = 1 << 16
 
+#: Rows of a block if it may be ranked repeatedly. The blocks must not depend on the beam width.
+_REPEATED_BLOCK = 1 << 12
+
 
 def rank_all(ranker: Ranker, X, k: int, options: SearchOptions, *, n_jobs=None, what="ranking"):
     """Rank labels for all rows of a canonical matrix, block by block.
@@ -31,6 +34,8 @@ def rank_all(ranker: Ranker, X, k: int, options: SearchOptions, *, n_jobs=None, 
     """
     n_workers = parallel.n_workers(n_jobs)
     n_blocks = X.shape[0] * min(options.beam_width, ranker.max_level_width) // _BLOCK + 1
+    if ranker.repeats:
+        n_blocks = X.shape[0] // _REPEATED_BLOCK + 1
     blocks = parallel.ranges(X.shape[0], max(n_blocks, 1 if n_workers == 1 else 8 * n_workers))
     results = parallel.run(
         rank_block,

@@ -135,6 +135,11 @@ class TreeEnsemble(Ranker):
         return [part for part in (self.neighbors, self.embeddings) if part is not None]
 
     @property
+    def repeats(self) -> bool:
+        """Whether what was found for a block is used again; see Ranker."""
+        return self.neighbors is not None and self.neighbors.rows.key is not None
+
+    @property
     def max_level_width(self) -> int:
         """Maximum number of nodes of a level. A beam of this width loses no label."""
         return max(tree.max_level_width for tree in self.trees)

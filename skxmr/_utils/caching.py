@@ -10,7 +10,9 @@ import inspect
 import io
 import os
 import pickle
+import threading
 import warnings
+from collections import OrderedDict
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,11 +23,16 @@ import scipy.sparse as sp
 from joblib.parallel import get_active_backend
 from sklearn.utils.validation import check_memory
 
+from .._core import digest
 from .locks import exclusive
 
 #: Number of lock files of a cache. They are few, so that they need not be deleted. Two different
 #: computations may share a lock; one then waits for the other.
 _N_LOCKS = 256
+
+#: Number of results that a process keeps in use. Their arrays are mapped, and take no memory of
+#: their own.
+_MOST_KEPT = 32
 
 
 def open_memory(memory):
@@ -70,31 +77,44 @@ def key_of(given, params):
         None if a value cannot be hashed.
     """
     try:
-        content = [_content(value) for value in given], sorted(params.items())
-        return joblib.hash(content, hash_name="sha1")
+        content = [_content(value) for value in given]
+        settings = [(name, _setting(value)) for name, value in sorted(params.items())]
+        text = repr((content, settings)).encode("utf-8", "surrogatepass")
+        return hashlib.sha1(text).hexdigest()
     except Exception:  # objects that cannot be pickled raise errors of any type
         return None
 
 
+def _setting(value):
+    """Return what identifies a value in the text of a key."""
+    if type(value) in (str, int, float, bool, type(None)):
+        return value
+    return "object", joblib.hash(value, hash_name="sha1")
+
+
 def _content(value):
-    """Return the part of an input to be hashed, without the flags that SciPy sets on a matrix."""
+    """Return what identifies an input, without the flags that SciPy sets on a matrix."""
     if sp.issparse(value):
-        kind = isinstance(value, sp.sparray), value.shape, value.dtype.str
+        kind = isinstance(value, sp.sparray), tuple(map(int, value.shape)), value.dtype.str
         value = value if value.format == "csr" else value.tocsr()
-        return "sparse", kind, value.indptr, value.indices, value.data
+        return "sparse", kind, *map(_content, (value.indptr, value.indices, value.data))
     if isinstance(value, (list, tuple)) and all(isinstance(text, str) for text in value):
         return "texts", _text_digest(value)
     if isinstance(value, tuple) and any(getattr(part, "ndim", 0) == 2 for part in value):
         return "tuple", [_content(part) for part in value]
-    return value if value is None else np.asarray(value)
+    if value is None:
+        return None
+    array = np.asarray(value)
+    if array.dtype.hasobject:
+        return _setting(array)
+    return "array", array.dtype.descr, array.shape, digest(array)
 
 
 def _text_digest(texts):
     """Hash texts at once; joblib takes microseconds for each string."""
     lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-    digest = hashlib.sha1(lengths)
-    digest.update("".join(texts).encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
+    content = "".join(texts).encode("utf-8", "surrogatepass")
+    return digest(lengths), digest(np.frombuffer(content, dtype=np.uint8))
 
 
 def cache(memory, function, ignore):
@@ -156,22 +176,74 @@ def recall(memory, key, work, compute):
     -------
     result : object
         Its arrays may be memory-mapped and read-only. They are ordinary arrays, not
-        ``numpy.memmap``, and stay valid after the cache is deleted.
+        ``numpy.memmap``, and stay valid after the cache is deleted. Several calls may return the
+        same object.
     """
     if key is None:
         return compute()
+    kept = _KEPT.find(memory, key)
+    if kept is not None:
+        return kept
     with ExitStack() as locks:
         if not _is_known(memory, key):
             locks.enter_context(_alone(memory, work))
-        return _anonymous(_remembered(memory, key, _Once(compute)))
+        result = _anonymous(_remembered(memory, key, _Once(compute)))
+    _KEPT.add(memory, key, result)
+    return result
 
 
 def _is_known(memory, key):
     try:
-        found = _mapping(memory).cache(_computed, ignore=["compute"])
-        return getattr(found, "check_call_in_cache", lambda *_: False)(key, None)
+        return _has(_mapping(memory).cache(_computed, ignore=["compute"]), key)
     except Exception:  # the cache is used once more, and its failure is reported then
         return False
+
+
+def _has(cached, key):
+    return getattr(cached, "check_call_in_cache", lambda *_: False)(key, None)
+
+
+class _KeptResults:
+    """The last results that this process has computed or read, with mapped arrays.
+
+    A result is returned while the cache has it.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._results = OrderedDict()
+
+    def find(self, memory, key):
+        """Return a result, or None."""
+        folder = _folder(memory)
+        with self._lock:
+            cached, result = self._results.get((folder, key), (None, None))
+            if cached is None:
+                return None
+            self._results.move_to_end((folder, key))
+        try:
+            is_there = _has(cached, key)
+        except Exception:  # as in _is_known
+            is_there = False
+        if not is_there:
+            with self._lock:
+                self._results.pop((folder, key), None)
+        return result if is_there else None
+
+    def add(self, memory, key, result):
+        """Keep a result, if the cache maps its arrays and has stored it."""
+        mapping = _mapping(memory)
+        folder = _folder(memory)
+        if folder is None or getattr(mapping, "compress", True) or not _is_known(memory, key):
+            return
+        cached = mapping.cache(_computed, ignore=["compute"])
+        with self._lock:
+            self._results[folder, key] = cached, result
+            while len(self._results) > _MOST_KEPT:
+                self._results.popitem(last=False)
+
+
+_KEPT = _KeptResults()
 
 
 class _Once:

@@ -32,6 +32,13 @@ def is_true(truth, rows, labels):
     return keys[np.searchsorted(keys, wanted)] == wanted
 
 
+def values_at(matrix, rows, labels):
+    """Return the entries of a canonical CSR matrix at pairs of a row and a label, or 0."""
+    if not len(rows):  # SciPy returns a sparse matrix then
+        return np.zeros(0, dtype=matrix.dtype)
+    return np.asarray(matrix[rows, labels]).ravel()
+
+
 def ranks(scores):
     """Return the rank of each stored entry in its row, from 1; ties by lower label.
 

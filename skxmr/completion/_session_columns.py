@@ -12,6 +12,9 @@ from ._session_values import query_column
 #: Roles of the columns of each form of table, in their order.
 _IN_ORDER = {"log": ("session", "time", "query"), "pairs": ("previous", "query")}
 
+#: The same for pairs with counts, which only kind="pairs" distinguishes from a log.
+_COUNTED_PAIRS = (*_IN_ORDER["pairs"], "count")
+
 #: Names of the columns of a data frame by role, in lower case.
 _NAMES = {
     "session": ("session", "session_id", "user", "user_id"),
@@ -114,7 +117,9 @@ def _kind_of_rows(rows):
 
 def _transposed(rows, kind, given):
     """Return the columns of rows as lists."""
-    width = len(_IN_ORDER[kind]) if kind in _IN_ORDER and not given else _width(rows[0])
+    width = _width(rows[0])
+    if kind in _IN_ORDER and not given and (kind, width) != ("pairs", len(_COUNTED_PAIRS)):
+        width = len(_IN_ORDER[kind])
     for i, row in enumerate(rows):
         if _width(row) != width or not width:
             raise ValueError(
@@ -160,7 +165,10 @@ def _by_order(kind, known, n_columns):
     roles : dict of str to int, or None
         None if there is no such form, or if known names contradict its order.
     """
-    for name, order in _IN_ORDER.items():
+    orders = list(_IN_ORDER.items())
+    if kind == "pairs":
+        orders.append((kind, _COUNTED_PAIRS))
+    for name, order in orders:
         roles = {role: position for position, role in enumerate(order)}
         if kind in ("auto", name) and len(roles) == n_columns and known.items() <= roles.items():
             return roles

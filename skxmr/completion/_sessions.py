@@ -46,7 +46,8 @@ def training_pairs(
         - a log without times: (session, query). The queries of a session are in the order of the
           rows.
         - pairs: (previous query, next query). The previous query is "" if there is none. Pairs
-          are not changed. A third column may have the number of times each pair occurred.
+          are not changed. A third column may have the number of times each pair occurred. Without
+          names of columns, these need ``kind="pairs"``.
         - counts: (query, number of times it occurred), without previous queries.
         - sessions: a sequence of sessions, each of which is a sequence of queries in order.
     kind : {"auto", "log", "pairs", "sessions"}, default="auto"

@@ -1,5 +1,6 @@
 """What a memory caches of a fit, and the keys it is found by."""
 
+from functools import cache
 from importlib.metadata import version
 from typing import NamedTuple
 
@@ -93,7 +94,7 @@ def keys_of(classifier, given, columns):
 
     def key(without):
         held = {name: params[name] for name in params.keys() - without}
-        return caching.key_of([], {"data": data, "library": version("skxmr"), **held})
+        return caching.key_of([], {"data": data, "library": _library_version(), **held})
 
     after_pruning = names_affecting(Affects.RANKING, Affects.RUNNING)
     after_training = after_pruning | names_affecting(Affects.PRUNING)
@@ -107,3 +108,9 @@ def keys_of(classifier, given, columns):
         [], {"data": data, "label_example_weight": float(classifier.label_example_weight)}
     )
     return Keys(key(PARAMETERS.keys()), key(after_training), key(without_effect), embeddings)
+
+
+@cache
+def _library_version():
+    """Return the version of skxmr. Reading its metadata takes as long as hashing the rows."""
+    return version("skxmr")

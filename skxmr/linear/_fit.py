@@ -1,5 +1,6 @@
 """Fitting of XRLinearClassifier: from X and y to a FittedState."""
 
+import copy
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -71,6 +72,7 @@ def fitted_state(classifier, X, y, given, files=None):
     if weighting is not None:  # the same rows for every threshold and type of weights
         make = partial(_neighbor_rows, data, columns, trainer.make_array)
         neighbors = caching.recall(memory, keys.data, keys.data, make)
+        neighbors.key = keys.data
     dense_weighting = None
     embeddings = None
     if columns.are_embeddings:
@@ -84,13 +86,13 @@ def fitted_state(classifier, X, y, given, files=None):
     return FittedState(
         trees=tuple(learned.trees),
         rankers=tuple(learned.rankers),
-        indexer=learned.indexer,
+        indexer=copy.copy(learned.indexer),  # other fits may get the same result from the memory
         neighbors=neighbors,
         weighting=weighting,
         embeddings=embeddings,
         dense_weighting=dense_weighting,
         columns=columns if columns.n_dense else None,
-        classes=Names(values=learned.classes),
+        classes=Names(values=_unshared(learned.classes)),
         container=learned.container,
         n_iter=learned.n_iter,
         n_features=X.shape[1],
@@ -98,6 +100,11 @@ def fitted_state(classifier, X, y, given, files=None):
         ensembles=EnsembleCache(),
         threshold=learned.threshold if is_auto(classifier.threshold) else _number(classifier),
     )
+
+
+def _unshared(array):
+    """Return the array, or a copy if it could be changed. A memory may return it once more."""
+    return array.copy() if array.flags.writeable else array
 
 
 def _number(classifier):

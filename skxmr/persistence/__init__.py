@@ -26,7 +26,7 @@ def save(model, folder):
     ----------
     model : estimator
         XRLinearClassifier, NGramTfidfVectorizer, CalibratedRanker, PropensityReranker,
-        SessionQueryCompleter, the estimators of :mod:`skxmr.recommenders` and of
+        TextReranker, SessionQueryCompleter, the estimators of :mod:`skxmr.recommenders` and of
         :mod:`skxmr.transformers`, a TfidfVectorizer, CountVectorizer, TfidfTransformer or
         Normalizer of scikit-learn, or these in a pipeline of skxmr or scikit-learn, in a
         FeatureUnion, a ColumnTransformer or a FrozenEstimator, in any nesting. Steps of other

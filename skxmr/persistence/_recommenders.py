@@ -177,6 +177,7 @@ def _unpack_items(recommender, part):
     recommender._model = model
     recommender.n_left_out_ = part.get("n_left_out_", int)
     recommender._targets = recommender._histories = recommender._users = None
+    recommender._reserve = None
     n_histories = part.value("n_histories")
     recommender._can_extend = n_histories is not None
     if n_histories is not None:

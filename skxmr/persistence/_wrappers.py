@@ -10,10 +10,17 @@ from ..calibration import CalibratedRanker
 from ..calibration._maps import SigmoidMap
 from ..linear._loading import CONTAINERS
 from ..propensity import PropensityReranker
+from ..reranking import TextReranker
+from ..reranking._boosting import N_LEAVES, BoostedTrees
+from ..reranking._candidates import Candidates, LabelCounts
+from ..reranking._name_matches import NameMatches
 
 _TARGETS = ("estimator", "container", "n_labels", "classes")
 _THRESHOLDS = ("X_thresholds_", "y_thresholds_")
 _LIMITS = ("X_min_", "X_max_")
+
+#: Arrays of the nodes of boosted trees.
+_NODES = {"tree": np.int32, "feature": np.int32, "threshold": np.float64, "mask": np.uint32}
 
 
 def register_all():
@@ -22,6 +29,8 @@ def register_all():
     register(EstimatorKind(CalibratedRanker, _pack_calibrated, _unpack_calibrated, calibrated))
     reranker = ("scale_", *_TARGETS)
     register(EstimatorKind(PropensityReranker, _pack_reranker, _unpack_reranker, reranker))
+    texts = ("has_neighbors", "n_ranked", "baseline", *_TARGETS)
+    register(EstimatorKind(TextReranker, _pack_text_reranker, _unpack_text_reranker, texts))
     sigmoid = ("slope", "intercept", "takes_odds")
     register(EstimatorKind(SigmoidMap, _pack_sigmoid, _unpack_sigmoid, sigmoid, is_part=True))
     name = "sklearn.isotonic.IsotonicRegression"
@@ -55,6 +64,57 @@ def _unpack_reranker(reranker, part):
         part.fail(f"{len(reranker.propensities_)} propensities, {reranker.n_labels_} labels")
     reranker.scale_ = part.get("scale_", str)
     check_option(reranker.scale_, "scale_", ("ratio", "log"))
+
+
+def _pack_text_reranker(reranker, part):
+    candidates = reranker._candidates
+    model = reranker._model
+    part.arrays |= candidates.counts._asdict()
+    part.arrays |= {name: getattr(model, name) for name in _NODES}
+    part.arrays["values"] = model.values.ravel()
+    return {
+        "has_neighbors": candidates.has_neighbors,
+        "n_ranked": candidates.n_ranked,
+        "baseline": model.baseline,
+        **_pack_wrapper(reranker, part),
+    }
+
+
+def _unpack_text_reranker(reranker, part):
+    _unpack_wrapper(reranker, part)
+    counts = LabelCounts(*(part.array(name, np.dtype(np.int64)) for name in LabelCounts._fields))
+    n_labels = reranker.n_labels_
+    if any(len(array) != n_labels or (array < 0).any() for array in counts):
+        part.fail(f"the counts of {n_labels} labels are not valid")
+    n_ranked = part.get("n_ranked", int)
+    if n_ranked < 1:
+        part.fail(f"'n_ranked' is {n_ranked}")
+    names = reranker.classes_.tolist()
+    if not reranker.multilabel_ or not all(isinstance(name, str) for name in names):
+        part.fail("its labels have no names")
+    matches = NameMatches(names)
+    has_neighbors = part.get("has_neighbors", bool)
+    reranker._candidates = Candidates(matches, counts, n_ranked, has_neighbors)
+    reranker._model = _unpack_trees(part, reranker._candidates.n_features)
+
+
+def _unpack_trees(part, n_features):
+    """Read boosted trees, after checking everything that is used as an index."""
+    baseline = part.get("baseline", float)
+    values = part.array("values", np.dtype(np.float64))
+    nodes = {name: part.array(name, np.dtype(dtype)) for name, dtype in _NODES.items()}
+    n_trees, rest = divmod(len(values), N_LEAVES)
+    if rest or len({len(array) for array in nodes.values()}) > 1:
+        part.fail("the arrays of its trees have different lengths")
+    numbers = (values, nodes["threshold"], baseline)
+    if not all(np.isfinite(some).all() for some in numbers):
+        part.fail("a tree has an infinite value")
+    for name, n in (("tree", n_trees), ("feature", n_features)):
+        if ((nodes[name] < 0) | (nodes[name] >= n)).any():
+            part.fail(f"a node of its trees has a {name} beyond {n}")
+    if (nodes["mask"] >> N_LEAVES - 1 == 0).any():
+        part.fail("a node of its trees leaves none of the leaves")
+    return BoostedTrees(baseline, values.reshape(n_trees, N_LEAVES), **nodes)
 
 
 def _pack_wrapper(wrapper, part):

@@ -18,7 +18,7 @@ from .._utils.params import check_integer, check_n_jobs
 from .._utils.targets import target_array
 from .._utils.weights import check_weight_ratios
 from ..metrics import hit_rate_at_k
-from ._inputs import check_histories, check_training, recent_counts
+from ._inputs import check_histories, check_training, is_checked_row, recent_counts
 from ._limits import check_limits
 from ._reasons import Reasons
 
@@ -115,6 +115,8 @@ class BaseRecommender(ABC, BaseEstimator):
         check_is_fitted(self)
         if isinstance(X, tuple):
             X = pair_to_csr(X, self.n_features_in_)
+        if not hasattr(self, "feature_names_in_") and is_checked_row(X, self.n_features_in_):
+            return X
         return check_histories(self, X, reset=False)
 
     def rank(self, X, k=10, *, exclude="auto", candidates=None):

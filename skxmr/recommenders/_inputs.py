@@ -7,7 +7,13 @@ import scipy.sparse as sp
 from sklearn.utils.validation import validate_data
 
 from .._core import indptr_of
-from .._utils.matrices import canonical_csr, check_indicator, check_sparse_structure, widened
+from .._utils.matrices import (
+    canonical_csr,
+    check_indicator,
+    check_sparse_structure,
+    single_row,
+    widened,
+)
 from .._utils.pairs import row_of_entries
 from .._utils.targets import target_array
 from ._examples import AgeMatrix
@@ -69,6 +75,20 @@ def check_histories(estimator, X, *, reset):
     if is_ages:
         X = sp.csr_matrix((np.ones(X.nnz, dtype=np.float32), X.indices, X.indptr), shape=X.shape)
     return X
+
+
+def is_checked_row(X, n_items):
+    """Return whether X is a CSR matrix of one row that `check_histories` would return unchanged."""
+    row = single_row(X, n_items) if type(X) is sp.csr_matrix else None
+    if row is None:
+        return False
+    indices, values = row
+    if indices.dtype != np.int32 or values.dtype != np.float32 or len(indices) != len(values):
+        return False
+    if not len(values):
+        return True
+    is_canonical = indices[0] >= 0 and indices[-1] < n_items and (np.diff(indices) > 0).all()
+    return bool(is_canonical and values.min() >= 0 and values.max() < np.inf)
 
 
 def check_training(estimator, X, y, users, target_times, cutoffs=None):

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from datasets import catalogue_sample
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -31,7 +32,6 @@ from skxmr.calibration._maps import (
     sample_pairs,
     strictly_rising,
 )
-from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import precision_at_1_scorer, precision_at_k
 from skxmr.model_selection import tune_threshold
 
@@ -553,7 +553,7 @@ def test_wrong_arguments_of_reliability_are_named(what):
 )
 @pytest.mark.slow
 def test_calibrates_the_catalogue_sample(params):
-    data = load_catalogue_subjects()
+    data = catalogue_sample()
     rows = np.random.default_rng(0).permutation(len(data.text_train))[:20_000]
     X = TfidfVectorizer(min_df=3, dtype=np.float32).fit(np.array(data.text_train)[rows])
     texts = np.array(data.text_train, dtype=object)[rows]

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from datasets import catalogue_sample
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -30,7 +31,6 @@ from skxmr import (
 from skxmr._utils.texts import objects
 from skxmr.completion import training_pairs
 from skxmr.completion._prefixes import PrefixIndex
-from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import mrr_at_10_scorer
 
 FOLLOWS = {
@@ -729,7 +729,7 @@ def test_a_fit_that_fails_leaves_what_was_fitted():
 @pytest.mark.slow
 def test_subjects_of_a_catalogue():
     """Each prefix is completed better than by what is most popular, and by completions only."""
-    data = load_catalogue_subjects()
+    data = catalogue_sample()
     names = data.label_names
 
     def sessions(Y):

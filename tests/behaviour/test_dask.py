@@ -5,11 +5,11 @@ import pickle
 import threading
 import time
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 
 import joblib
 import numpy as np
 import pytest
-from marks import slow_except
 from numpy.testing import assert_array_equal
 from reference import assert_same_ranking
 from scipy import sparse as sp
@@ -24,13 +24,20 @@ distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 
-@pytest.fixture(scope="module")
-def client():
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+@contextmanager
+def started(n_workers):
+    """The client of a cluster of processes."""
+    options = {"n_workers": n_workers, "threads_per_worker": 1, "dashboard_address": None}
     with (
         distributed.LocalCluster(silence_logs=50, **options) as cluster,
         distributed.Client(cluster) as client,
     ):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def client():
+    with started(2) as client:
         yield client
 
 
@@ -67,15 +74,25 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize("what", slow_except(["trees and neighbors"], VARIANTS))
-def test_a_cluster_trains_and_ranks_the_same(client, what):
-    X, Y = rows_and_labels()
-    here = classifier(**VARIANTS[what]).fit(X, Y)
+def assert_trains_and_ranks_the_same(X, Y, **params):
+    """With dask as here."""
+    here = classifier(**params).fit(X, Y)
     expected = here.rank(X)
     with joblib.parallel_config("dask"):
-        there = classifier(**VARIANTS[what]).fit(X, Y)
+        there = classifier(**params).fit(X, Y)
         assert_same_ranking(there.rank(X), expected)
     assert_same_models(there, here)
+
+
+def test_another_process_trains_and_ranks_the_same():
+    with started(1):
+        assert_trains_and_ranks_the_same(*rows_and_labels(600), **VARIANTS["trees and neighbors"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", VARIANTS)
+def test_a_cluster_trains_and_ranks_the_same(client, what):
+    assert_trains_and_ranks_the_same(*rows_and_labels(), **VARIANTS[what])
 
 
 def kill_when(client, is_time):

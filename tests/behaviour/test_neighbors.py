@@ -2,12 +2,13 @@
 
 import pickle
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import groupby
 
 import numpy as np
 import pytest
-from datasets import random_labels
+from datasets import catalogue_sample, random_labels
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -19,12 +20,11 @@ from strategies import csr_matrices, examples
 
 import skxmr
 from skxmr import KMeansIndexer, SessionQueryCompleter, XRLinearClassifier
-from skxmr._core import CSRView, NeighborList, NeighborRows, _voters, combine
+from skxmr._core import CSRView, NeighborList, NeighborRows, _neighbor_memo, _voters, combine
 from skxmr._data.examples import distinct_examples
 from skxmr._ranking.ensemble import EnsembleCache
 from skxmr._ranking.neighbors import make_neighbor_rows
 from skxmr._utils.targets import known_truth
-from skxmr.datasets import load_catalogue_subjects
 from skxmr.linear import LabelOrder
 from skxmr.metrics import precision_at_k
 from skxmr.text import NGramTfidfVectorizer
@@ -94,6 +94,54 @@ def test_neighbors_are_those_of_the_reference(corpus, n_neighbors, data):
         clear = [row for row, s in expected if s > expected[-1][1] + 1e-5]
         assert set(clear) <= {row for row, _ in found}
         assert (similarity[i][rows[i] < 0] == 0).all()
+
+
+@pytest.mark.parametrize("most", [10**6, 150])
+def test_repeated_searches_find_the_same_neighbors(most):
+    """Labels exceed the memo's, and rows exceed its list, so that parts of it are made anew."""
+    rng = np.random.default_rng(0)
+    X = sp.random(600, 30, 0.3, "csr", np.float32, rng)
+    Y = sp.random(600, 60, 0.05, "csr", np.float32, rng, lambda n: np.ones(n))
+    neighbor_rows = make_neighbor_rows(distinct_examples(X, Y))
+    queries = CSRView(sp.random(20, 30, 0.3, "csr", np.float32, rng))
+    labels = np.array([rng.permutation(60)[:12] for _ in range(20)], dtype=np.int32)
+    for repeat in range(30):
+        changed = rng.random(labels.shape) < 0.15
+        labels = np.where(changed, rng.integers(-1, 60, labels.shape), labels).astype(np.int32)
+        n_neighbors = (3, 3, 7)[repeat % 3]
+        neighbor_rows.key = None
+        expected = neighbor_rows.find(queries, 5, 20, labels[5:], n_neighbors, most)
+        neighbor_rows.key = f"repeated {most}"
+        found = neighbor_rows.find(queries, 5, 20, labels[5:], n_neighbors, most)
+        assert_array_equal(found[0], expected[0])
+        assert_array_equal(found[1], expected[1])
+
+
+def test_threads_may_repeat_a_search_at_once():
+    rng = np.random.default_rng(0)
+    X = sp.random(600, 30, 0.3, "csr", np.float32, rng)
+    Y = sp.random(600, 60, 0.05, "csr", np.float32, rng, lambda n: np.ones(n))
+    neighbor_rows = make_neighbor_rows(distinct_examples(X, Y))
+    lists = [np.array([rng.permutation(60)[:12]] * 600, dtype=np.int32) for _ in range(8)]
+    find = partial(neighbor_rows.find, CSRView(X), 0, 600, n_neighbors=5, n_candidates=10**6)
+    expected = [find(labels=labels) for labels in lists]
+    neighbor_rows.key = "threads"
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda labels: find(labels=labels), lists))
+    assert_array_equal([rows for rows, _ in found], [rows for rows, _ in expected])
+    assert_array_equal([s for _, s in found], [s for _, s in expected])
+
+
+def test_results_of_searches_are_kept_within_a_limit(monkeypatch):
+    memos = _neighbor_memo.NeighborMemos()
+    monkeypatch.setattr(_neighbor_memo, "_MOST_BYTES", 3 * 10 * (4 * 12 + 8 * 47))
+    view = CSRView(sp.csr_matrix(np.eye(40, dtype=np.float32)))
+    made = [memos.find("rows", view, 10 * i, 10 * i + 10, 2, 3) for i in range(3)]
+    assert memos.find("rows", view, 0, 10, 2, 3) is made[0]
+    assert memos.find("others", view, 0, 10, 2, 3) not in made  # replaces the oldest, made[1]
+    assert memos.find("rows", view, 20, 30, 2, 3) is made[2]
+    assert memos.find("rows", view, 10, 20, 2, 3) is not made[1]
+    assert memos.find("rows", view, 0, 40, 2, 3) is None
 
 
 def test_no_more_rows_are_compared_than_allowed():
@@ -297,14 +345,14 @@ def many_labels():
 def test_a_shorter_ranking_is_the_beginning_of_a_longer_one(many_labels, params, post_processor):
     X, Y = many_labels
     clf = classifier(**params, post_processor=post_processor, beam_width=20).fit(X, Y)
-    labels, scores = clf.rank(X[:300], 200)
+    labels, scores = clf.rank(X[:120], 200)
     for k in (1, 7, 20, 21, 50, 51, 120):
-        shorter = clf.rank(X[:300], k)
+        shorter = clf.rank(X[:120], k)
         assert_array_equal(shorter[0], labels[:, :k])
         assert_array_equal(shorter[1], scores[:, :k])
     assert_array_equal(clf.rank(X[5], 60)[0][0], labels[5, :60])
-    reached = clf.decision_function(X[:300])
-    for i in range(300):
+    reached = clf.decision_function(X[:120])
+    for i in range(120):
         row = padded(best_first(stored_entries(reached, i)), 200)
         assert (labels[i].tolist(), scores[i].tolist()) == row
 
@@ -340,7 +388,7 @@ def test_explanations_are_of_the_scores_that_rank(many_labels, params):
     clf = classifier(**params, beam_width=200).fit(X, Y)
     scores = clf.decision_function(X[:60]).toarray()
     seen = set()
-    for label in range(0, 200, 9):
+    for label in range(0, 200, 25):
         explanation = clf.explain(X[:60], label)
         assert_array_equal(explanation.scores, scores[:, label])
         seen |= set(explanation.summed.tolist())
@@ -577,7 +625,7 @@ def test_a_completer_uses_no_neighbors():
 
 @pytest.mark.slow
 def test_trees_and_neighbors_rank_a_catalogue_better():
-    data = load_catalogue_subjects()
+    data = catalogue_sample()
     vectorizer = NGramTfidfVectorizer(min_df=3)
     X, X_test = vectorizer.fit_transform(data.text_train), vectorizer.transform(data.text_test)
     clf = XRLinearClassifier(random_state=0, n_jobs=2, n_trees=3, n_neighbors=20)

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from datasets import catalogue_sample
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -29,7 +30,6 @@ from skxmr._core import CHUNK_WIDTH, divide_into_chunks, read_chunk
 from skxmr._ranking.tree_ranker import TreeRanker
 from skxmr._training import new_labels
 from skxmr._training.new_labels import ClusterAssignment, extended_tree
-from skxmr.datasets import load_catalogue_subjects
 from skxmr.linear._params import tree_seeds
 from skxmr.metrics import precision_at_k
 
@@ -619,7 +619,7 @@ def test_progress_is_told(capsys, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.slow
 def test_subjects_of_a_catalogue_are_found_as_often_as_after_a_fit():
-    data = load_catalogue_subjects()
+    data = catalogue_sample()
     vectorizer = TfidfVectorizer(min_df=3, dtype=np.float32)
     X, X_test = vectorizer.fit_transform(data.text_train), vectorizer.transform(data.text_test)
     order = np.random.default_rng(0).permutation(data.Y_train.shape[1])

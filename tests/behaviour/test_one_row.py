@@ -225,11 +225,11 @@ def test_many_options_are_not_kept_forever():
 def test_threads_rank_with_one_model():
     clf = fitted(beam_width=4)
     X, _ = example(seed=5)
-    expected = clf.rank(X, 6)
+    expected, rows = clf.rank(X, 6), [(row.indices, row.data) for row in X]
 
     def rank_all(seed):
         order = np.random.default_rng(seed).permutation(X.shape[0])
-        return [(i, clf.rank((X[i].indices, X[i].data), 6)) for i in order]
+        return [(i, clf.rank(rows[i], 6)) for i in order]
 
     with ThreadPoolExecutor(8) as pool:
         for results in pool.map(rank_all, range(16)):

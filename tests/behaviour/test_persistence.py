@@ -40,6 +40,7 @@ from sklearn.utils.validation import check_is_fitted
 import skxmr
 from skxmr import KMeansIndexer, LabelTree, TrieHybridIndexer, TrieIndexer, XRLinearClassifier
 from skxmr._saving import reading
+from skxmr._utils import locks
 from skxmr._utils.folder import LATEST, seal
 
 try:
@@ -446,16 +447,16 @@ def test_a_child_that_is_forked_during_a_save_does_not_hold_the_folder(
 @linux
 def test_a_lock_ends_with_the_process_that_holds_it_even_if_its_child_lives(tmp_path):
     script = """if True:
-        import os, signal, sys, time
-        from skxmr._utils.locks import exclusive
-        with exclusive(sys.argv[1]):
+        import os, runpy, signal, sys, time
+        with runpy.run_path(sys.argv[2])["exclusive"](sys.argv[1]):
             if os.fork() == 0:
                 print("locked", flush=True)
                 sys.stdout.close()
                 time.sleep(60)
             os.kill(os.getpid(), signal.SIGKILL)
     """
-    command = [sys.executable, "-c", script, str(tmp_path)]
+    # By its path, without the rest of skxmr, whose import takes seconds.
+    command = [sys.executable, "-c", script, str(tmp_path), locks.__file__]
     options = {"stdout": subprocess.PIPE, "text": True, "cwd": tmp_path, "start_new_session": True}
     with subprocess.Popen(command, **options) as parent:
         assert parent.stdout.readline() == "locked\n"

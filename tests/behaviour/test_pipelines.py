@@ -1,11 +1,12 @@
 """The classifier and the vectorizer amid scikit-learn's furniture, on titles of the sample."""
 
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from datasets import catalogue_sample
 from frames import needs_polars
 from marks import slow_except
 from numpy.testing import assert_allclose, assert_array_equal
@@ -40,7 +41,6 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 
 import skxmr
 from skxmr import CalibratedRanker, PropensityReranker, Ranking, XRLinearClassifier
-from skxmr.datasets import load_catalogue_subjects
 from skxmr.inspection import (
     ExplanationDisplay,
     LabelTreeDisplay,
@@ -62,7 +62,7 @@ from skxmr.pipeline import Pipeline
 from skxmr.pipeline import make_pipeline as make_ranking_pipeline
 from skxmr.text import NGramTfidfVectorizer
 
-DATA = load_catalogue_subjects()
+DATA = catalogue_sample()
 TITLES, Y = list(DATA.text_train[::10]), DATA.Y_train[::10]
 NEW_TITLES, NEW_Y = list(DATA.text_test[::5]), DATA.Y_test[::5]
 LENGTHS = [str(min(len(title) // 20, 4)) for title in TITLES]
@@ -126,11 +126,11 @@ def test_a_union_stands_beside_what_the_vectorizer_does_itself():
 @FRAMES
 def test_frames_between_the_steps(library):
     dense = make_pipeline(vectorizer(), TruncatedSVD(20, random_state=0))
-    expected = make_pipeline(clone(dense), classifier()).fit(TITLES, Y)
+    expected = make_pipeline(clone(dense), classifier()).fit(TITLES[:1000], Y[:1000])
     pipeline = make_pipeline(clone(dense), classifier())
     pipeline[0][-1].set_output(transform=library.__name__)
-    pipeline.fit(TITLES, Y)
-    assert (pipeline.predict(NEW_TITLES) != expected.predict(NEW_TITLES)).nnz == 0
+    pipeline.fit(TITLES[:1000], Y[:1000])
+    assert_same_rankings(skxmr.rank(pipeline, NEW_TITLES, 5), skxmr.rank(expected, NEW_TITLES, 5))
     assert pipeline[-1].feature_names_in_[0] == "truncatedsvd0"
 
 
@@ -312,13 +312,19 @@ CONSUMERS = {
 }
 
 
+@cache
+def of_bare(name):
+    """What a consumer gives for the ranker that is not wrapped."""
+    return CONSUMERS[name](BARE, SCALED)
+
+
 @pytest.mark.parametrize("wrapping", WRAPPED)
 def test_a_wrapped_ranker_says_what_it_says_by_itself(wrapping):
     pyplot = pytest.importorskip("matplotlib.pyplot")
     estimator, X = WRAPPED[wrapping]()
     assert 0.6 < precision_at_1_scorer(BARE, SCALED, KINDS) < 1
     for name, ask in CONSUMERS.items():
-        assert_allclose(ask(estimator, X), ask(BARE, SCALED), rtol=1e-6, err_msg=name)
+        assert_allclose(ask(estimator, X), of_bare(name), rtol=1e-6, err_msg=name)
         pyplot.close("all")
 
 

@@ -1,6 +1,7 @@
 import importlib.util
 import lzma
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,9 @@ def write_log(folder, log, compressed):
 
 def test_one_command_prints_and_draws_all_logs(history, tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib").use("Agg")
-    logs = [random_log(1500, seed=0), random_log(1500, seed=1)]
+    few_resamples = partial(history.paired_bootstrap, n_resamples=50)
+    monkeypatch.setattr(history, "paired_bootstrap", few_resamples)
+    logs = [random_log(500, seed=0), random_log(500, seed=1)]
     for name, log in zip(("first", "second"), logs, strict=True):
         write_log(tmp_path / name, log, compressed=name == "first")
     folders = [str(tmp_path / name) for name in ("first", "second")]

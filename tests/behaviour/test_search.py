@@ -156,6 +156,65 @@ def test_different_input_is_told_apart():
     assert caching.key_of([X, list("ab")], {}) == caching.key_of([same, list("ab")], {})
 
 
+@pytest.mark.parametrize("part", ["X.data", "X.indices", "X.indptr", "Y"])
+def test_changes_in_place_are_noticed(noted, part):
+    clf, trained = noted
+    X, Y = rows_and_labels()
+    X, Y = sp.csr_matrix(X, dtype=np.float32), Y.toarray()
+    clone(clf).fit(X, Y)
+    if part == "X.data":
+        X.data[-1] *= -1
+    elif part == "X.indices":
+        used = X.indices[X.indptr[5] : X.indptr[6]]
+        used[:] = np.sort(np.random.default_rng(0).permutation(X.shape[1])[: len(used)])
+    elif part == "X.indptr":
+        X.indptr[5] = X.indptr[4]
+        X.sum_duplicates()
+    else:
+        Y[7] = 1 - Y[7]
+    again = clone(clf).fit(X, Y)
+    assert len(trained()) == 2
+    assert_same_model(again, clone(clf).set_params(memory=None).fit(X, Y))
+
+
+def test_results_are_kept_while_the_memory_has_them(noted):
+    clf, trained = noted
+    X, Y = rows_and_labels()
+    first, second = (clone(clf).set_params(beam_width=b).fit(X, Y) for b in (2, 3))
+    assert second._fitted.rankers[0] is first._fitted.rankers[0]
+    joblib.Memory(clf.memory, verbose=0).clear(warn=False)
+    third = clone(clf).fit(X, Y)
+    assert len(trained()) == 2
+    assert third._fitted.rankers[0] is not first._fitted.rankers[0]
+    assert_same_model(third, first)
+
+
+def test_fits_with_one_result_share_nothing_that_may_be_changed(noted):
+    clf, _ = noted
+    X, Y = rows_and_labels()
+    y = Y.toarray().argmax(axis=1).astype(str).astype(object)
+    fits = [clone(clf).set_params(beam_width=b).fit(X, y) for b in (2, 3, 4)]
+    fits[1].indexer_.set_params(branching=99)
+    assert fits[2].indexer_.branching != 99
+    expected = fits[2].classes_.copy()
+    if fits[1].classes_.flags.writeable:
+        fits[1].classes_[:] = "changed"
+    assert_array_equal(fits[2].classes_, expected)
+    assert_array_equal(clone(clf).fit(X, y).classes_, expected)
+
+
+def test_a_search_over_neighbors_ranks_as_without_a_memory(noted):
+    clf, _ = noted
+    X, Y = rows_and_labels()
+    grid = {"beam_width": [1, 30], "n_neighbors": [2, 5]}
+    with_memory, without = (
+        GridSearchCV(clone(clf).set_params(memory=memory), grid, cv=2, refit=False).fit(X, Y)
+        for memory in (clf.memory, None)
+    )
+    for split in ("split0_test_score", "split1_test_score"):
+        assert_array_equal(with_memory.cv_results_[split], without.cv_results_[split])
+
+
 def test_what_cannot_be_pickled_is_not_remembered(tmp_path):
     assert caching.key_of([], {"lock": threading.Lock()}) is None
     made = []

@@ -1,6 +1,7 @@
 """scikit-learn's model selection with sparse y: the same as with a dense one."""
 
 import inspect
+from functools import cache
 
 import numpy as np
 import pytest
@@ -49,14 +50,21 @@ def figures(result):
     return [result] if isinstance(result, np.ndarray) else list(result)
 
 
+@cache
+def figures_of_scikit_learn(name):
+    """With dense targets."""
+    X, Y = rows_and_labels()
+    options, module = CALLS[name]
+    return figures(getattr(getattr(sklearn, module), name)(classifier().fit(X, Y), X, Y, **options))
+
+
 @CONTAINERS
 @pytest.mark.parametrize("name", CALLS)
 def test_sparse_targets_give_what_dense_ones_give(name, container):
     X, Y = rows_and_labels()
     options, module = CALLS[name]
     theirs, ours = getattr(getattr(sklearn, module), name), getattr(ms, name)
-    clf = classifier().fit(X, Y)
-    expected = figures(theirs(clf, X, Y, **options))
+    expected = figures_of_scikit_learn(name)
     found = figures(ours(classifier().fit(X, container(Y)), X, container(Y), **options))
     for a, b in zip(found, expected, strict=True):
         assert_array_equal(a, b)

@@ -15,6 +15,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse as sp
+from datasets import catalogue_sample
 from hypothesis import given
 from hypothesis import strategies as st
 from marks import slow_except
@@ -28,7 +29,6 @@ from strategies import examples
 
 from skxmr._core import Learner, NGramWeights
 from skxmr._core._library import ffi, lib
-from skxmr.datasets import load_catalogue_subjects
 from skxmr.text import NGramTfidfVectorizer
 
 TEXTS = [
@@ -207,7 +207,7 @@ def test_all_characters_are_of_the_kind_that_regular_expressions_say():
 
 @pytest.fixture(scope="module")
 def titles():
-    return load_catalogue_subjects().text_train
+    return catalogue_sample().text_train
 
 
 REAL = {
@@ -222,7 +222,12 @@ REAL = {
 }
 
 
-@pytest.mark.parametrize("name", slow_except(["word"], REAL))
+def test_some_real_titles(titles):
+    assert_like_sklearn(REAL["word"], titles[::6], titles[3::50])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REAL)
 def test_real_titles(titles, name):
     assert_like_sklearn(REAL[name], titles, titles[::7])
 

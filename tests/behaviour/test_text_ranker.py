@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
-from datasets import titles_with_labels
+from datasets import catalogue_sample, titles_with_labels
 from marks import TEXT_CHECKS
 from numpy.testing import assert_array_equal
 from saved_models import manifest_of, write_manifest
@@ -22,7 +22,6 @@ from sklearn.utils import estimator_checks
 
 import skxmr
 from skxmr import TextRanker, XRLinearClassifier, make_text_ranker
-from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import precision_at_k
 from skxmr.pipeline import Pipeline, make_pipeline
 from skxmr.text import NGramTfidfVectorizer
@@ -258,7 +257,7 @@ def test_wrong_pairs_of_rows_and_labels_are_refused(rows, labels, match):
 
 # ---- TextRanker and make_text_ranker ----
 
-DATA = load_catalogue_subjects()
+DATA = catalogue_sample()
 SOME, SOME_Y = list(DATA.text_train[::40]), DATA.Y_train[::40]
 
 

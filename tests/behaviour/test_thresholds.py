@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from datasets import catalogue_sample
 from numpy.testing import assert_array_equal
 from scipy import sparse as sp
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -14,7 +15,6 @@ from sklearn.model_selection import GridSearchCV
 
 import skxmr
 from skxmr import CalibratedRanker, KMeansIndexer, PropensityReranker, XRLinearClassifier
-from skxmr.datasets import load_catalogue_subjects
 from skxmr.model_selection import tune_threshold
 
 
@@ -272,7 +272,7 @@ def test_a_search_over_thresholds_trains_once(params, tmp_path, trainings):
 
 @pytest.mark.slow
 def test_thresholds_on_the_sample():
-    data = load_catalogue_subjects()
+    data = catalogue_sample()
     vectorizer = TfidfVectorizer(min_df=3, dtype=np.float32)
     X, X_test = vectorizer.fit_transform(data.text_train), vectorizer.transform(data.text_test)
     auto = XRLinearClassifier(random_state=0, threshold="auto").fit(X, data.Y_train)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from datasets import catalogue_sample
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -22,7 +23,6 @@ import skxmr
 from skxmr import KMeansIndexer, LabelTree, TrieHybridIndexer, TrieIndexer, XRLinearClassifier
 from skxmr._core import CancelFlag, Cancelled, sort_texts
 from skxmr._utils.texts import code_points
-from skxmr.datasets import load_catalogue_subjects
 from skxmr.indexers._texts import default_vectorizer
 from skxmr.indexers._trie import END, SAME
 
@@ -40,7 +40,7 @@ depths = st.none() | st.integers(1, 9)
 
 @pytest.fixture(scope="module")
 def names():
-    return list(dict.fromkeys(load_catalogue_subjects().label_names.tolist()))
+    return list(dict.fromkeys(catalogue_sample().label_names.tolist()))
 
 
 def leaf_sizes(fitted):
@@ -583,7 +583,7 @@ def test_a_fit_that_fails_leaves_what_was_fitted(make):
 
 @pytest.fixture(scope="module")
 def catalogue():
-    data = load_catalogue_subjects()
+    data = catalogue_sample()
     labels = np.argsort(-np.asarray(data.Y_train.sum(axis=0)).ravel(), kind="stable")[:150]
     Y = sp.csr_matrix(data.Y_train[:, labels])
     rows = np.flatnonzero(np.diff(Y.indptr))[:2000]

@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from datasets import catalogue_sample
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse as sp
 from sklearn import config_context
@@ -21,7 +22,6 @@ from skxmr._ranking.neighbors import make_neighbor_rows
 from skxmr._ranking.post_processors import POST_PROCESSORS
 from skxmr._training.held_out import hold_out
 from skxmr._training.tune_neighbors import NeighborWeighting, choose_weighting
-from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import precision_at_k
 
 
@@ -138,7 +138,7 @@ def many(n=20_000):
     return sp.hstack((own, noise), format="csr").astype(np.float32), Y.tocsr()
 
 
-@pytest.mark.parametrize("params", [{}, {"n_trees": 2}, {"threshold": "auto", "n_jobs": 2}])
+@pytest.mark.parametrize("params", [{}, {"n_trees": 2, "threshold": "auto", "n_jobs": 2}])
 def test_many_rows_are_trained_on_once_and_all_are_neighbors(params, monkeypatch):
     X, Y = many()
     trained = []
@@ -292,7 +292,7 @@ def test_wrong_examples_of_labels_are_refused(rows, match):
 
 @pytest.mark.slow
 def test_names_of_labels_help_and_come_through_a_pipeline():
-    data = load_catalogue_subjects()
+    data = catalogue_sample()
     texts, Y = data.text_train[:20000], data.Y_train[:20000]
     names = list(data.label_names)
     with config_context(enable_metadata_routing=True):

@@ -28,14 +28,22 @@ ESTIMATORS = [
     KMeansIndexer(max_leaf_size=17, branching=3, spherical=False, balanced=False),
     NGramTfidfVectorizer(),
     CalibratedRanker(XRLinearClassifier()),
-    CalibratedRanker(XRLinearClassifier(post_processor="noop"), method="sigmoid"),
     PropensityReranker(XRLinearClassifier()),
+]
+OTHER_SETTINGS = [
+    CalibratedRanker(XRLinearClassifier(post_processor="noop"), method="sigmoid"),
     PropensityReranker(XRLinearClassifier(post_processor="noop"), alpha=0.5),
 ]
 
 
 @parametrize_with_checks(ESTIMATORS)
 def test_scikit_learn_check_passes(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(OTHER_SETTINGS)
+def test_scikit_learn_check_passes_with_other_settings(estimator, check):
     check(estimator)
 
 

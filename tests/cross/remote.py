@@ -77,14 +77,14 @@ def remote_function(ffi, signature, number, server):
 
     def word(value, ctype):
         if ctype.kind == "pointer":
-            if isinstance(value, bytes):
-                value = ffi.from_buffer(value)
             return int(ffi.cast("uintptr_t", value))
         if ctype.cname in ("float", "double"):
             return struct.unpack("Q", struct.pack("d", value))[0]
         return int(ffi.cast("uint64_t", ffi.cast(ctype, value)))
 
     def call(*values):
+        # Bytes are copied to the heap: those that Python has only once, such as b"", are not in it.
+        values = [ffi.new("char[]", v) if isinstance(v, bytes) else v for v in values]
         words = [word(value, ctype) for value, ctype in zip(values, signature.args, strict=True)]
         value, text = server.call(number, words)
         if signature.result.cname == "char *":

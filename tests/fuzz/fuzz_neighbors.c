@@ -128,6 +128,26 @@ static skx_csr leading(input *in, const skx_csr *x)
     return (skx_csr){x->n_rows, x->n_cols, indptr, indices, data, 0};
 }
 
+/* Search with a memo, first for other labels. The result differs if rows do not have the labels of their postings. */
+static int find_repeatedly(input *in, const skx_neighbor_rows *rows, const skx_csr *queries, const skx_neighbor_params *params,
+                           int64_t n_listed, const int32_t *listed)
+{
+    int64_t n = queries->n_rows, q = params->n_neighbors, n_labels = n_listed + 2, n_keys = q + 1;
+    skx_neighbor_memo memo = {n_labels, n_keys, own(in, (size_t)(n * n_labels) * 4), own(in, (size_t)(n * n_keys) * 8)};
+    int32_t *found = own(in, (size_t)(n * q) * 4), *others = own(in, (size_t)(n * n_listed) * 4);
+    float *similar = own(in, (size_t)(n * q) * 4);
+    memset(memo.label, 0xff, (size_t)(n * n_labels) * 4);
+    memset(memo.key, 0, (size_t)(n * n_keys) * 8);
+    for (int64_t i = 0; i < n * n_listed; i++) others[i] = (listed[i] + 1) % (int32_t)(rows->n_labels + 1);
+    int status = skx_find_neighbors(rows, queries, params, 0, n, n_listed, others, &memo, found, similar);
+    if (status == SKX_OK) status = skx_find_neighbors(rows, queries, params, 0, n, n_listed, listed, &memo, found, similar);
+    for (int64_t i = 0; status == SKX_OK && i < n * q; i++) {
+        CLAIM(found[i] >= -1 && found[i] < rows->n_rows);
+        CLAIM(found[i] >= 0 ? similar[i] > 0.0f : similar[i] == 0.0f);
+    }
+    return status;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     input in = input_of(bytes, size);
@@ -152,7 +172,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         int status;
         if (l == 0) {
             skx_csr sparse = leading(&in, &queries);
-            status = skx_find_neighbors(&rows, &sparse, &search, 0, n, n_listed, listed, neighbor, similarity);
+            status = skx_find_neighbors(&rows, &sparse, &search, 0, n, n_listed, listed, NULL, neighbor, similarity);
+            if (succeeded(status)) status = find_repeatedly(&in, &rows, &sparse, &search, n_listed, listed);
         } else {
             embeddings = take_embeddings(&in);
             status = skx_find_similar(kernels, &embeddings, &queries, &search, 0, n, n_listed, all ? NULL : listed, neighbor,

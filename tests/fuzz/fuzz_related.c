@@ -232,7 +232,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     skx_csr_buffers out = {.capacity = capacity, .indptr = own(&in, (size_t)(n + 1) * 8)};
     out.indices = own(&in, (size_t)capacity * 4);
     out.data = own(&in, (size_t)capacity * 4);
-    int status = skx_related(&p, &e, &params, items, n, &out);
+    int status = skx_related(&p, &e, &params, items, n, &out, NULL);
     if (params.relatedness > SKX_WEIGHTED || params.n_related < 1) {
         CLAIM(status == SKX_EARG);
     } else if (cancel && n > 0) {

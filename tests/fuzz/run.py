@@ -25,10 +25,7 @@ SOURCES = HERE.parents[1] / "csrc"
 CORPUS = HERE / "corpus"
 
 #: Sources that are compiled once per instruction set.
-KERNELS = [
-    SOURCES / "kernels" / name
-    for name in ("table.c", "squared_hinge.c", "log_loss.c", "dot.c", "embeddings.c", "scoring.c")
-]
+KERNELS = sorted(set(SOURCES.glob("kernels/*.c")).difference([SOURCES / "kernels" / "isa.c"]))
 
 AVX2 = ["-mavx2", "-mfma", "-mbmi", "-mbmi2", "-mpopcnt", "-mlzcnt"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl"]

@@ -1,5 +1,6 @@
 """Damaged model folders are refused by name, or harmless; they never crash."""
 
+import itertools
 import json
 import os
 import pickle
@@ -106,7 +107,7 @@ def test_flipped_bytes_are_refused(model, name):
     file = array_file(model, name)
     whole = file.read_bytes()
     header = 10 + struct.unpack("<H", whole[8:10])[0]
-    for at in rng.integers(header, len(whole), size=8):
+    for at in rng.integers(header, len(whole), size=4):
         file.write_bytes(flipped(whole, at, rng))
         assert_refused_if_verified(model)
     file.write_bytes(whole)
@@ -118,7 +119,7 @@ def test_flipped_header_bytes_are_refused_or_change_nothing(model, name):
     rng = np.random.default_rng(ARRAYS.index(name))
     file = array_file(model, name)
     whole = file.read_bytes()
-    for at in rng.integers(0, 128, size=12):
+    for at in rng.integers(0, 128, size=6):
         file.write_bytes(flipped(whole, at, rng))
         assert_refused_or_harmless(model)
 
@@ -377,7 +378,9 @@ def test_damage_does_not_become_sound_by_saving_again(model, tmp_path, name, aga
     assert len(list((tmp_path / "saved").iterdir())) == 2
 
 
-@pytest.mark.parametrize("value", [2**31 - 1, -(2**31), -1, N_ROWS, 10**6])
+@pytest.mark.parametrize(
+    "value", slow_except([-1, N_ROWS], [2**31 - 1, -(2**31), -1, N_ROWS, 10**6])
+)
 @pytest.mark.parametrize("forged", [False, True])
 @pytest.mark.parametrize(
     "name", ["neighbors.labels", "neighbors.label_ptr", "neighbors.word_ptr", "neighbors.source"]
@@ -458,13 +461,18 @@ def test_a_truncated_manifest_is_refused(model):
 WRONG_VALUES = [None, True, -1, 0, 2**31, 2**80, 1.5, float("nan"), "x", "../..", [], [[]], {}]
 
 
-each_wrong_value = pytest.mark.parametrize("value", slow_except([None, 2**80, "x"], WRONG_VALUES))
+# Quickly, each field has one of three values.
+each_wrong_value = pytest.mark.parametrize(
+    "values",
+    [[None, 2**80, "x"], *(pytest.param([v], marks=pytest.mark.slow) for v in WRONG_VALUES)],
+    ids=str,
+)
 
 
 @each_wrong_value
-def test_wrong_values_in_the_manifest_are_refused_or_harmless(model, value):
+def test_wrong_values_in_the_manifest_are_refused_or_harmless(model, values):
     manifest = manifest_of(model)
-    for key in manifest:
+    for key, value in zip(manifest, itertools.cycle(values), strict=False):
         write_manifest(model, {**manifest, key: value})
         assert_refused_or_harmless(model)
 
@@ -544,10 +552,11 @@ def test_wrong_manifest_fields_are_refused(model, key, value):
 
 
 @each_wrong_value
-def test_wrong_parameters_in_the_manifest_are_refused_or_harmless(model, value):
+def test_wrong_parameters_in_the_manifest_are_refused_or_harmless(model, values):
     manifest = manifest_of(model)
     # A number of workers is not damage, even if it is larger than the number of cores.
-    for name in manifest["params"].keys() - {"n_jobs"}:
+    names = sorted(manifest["params"].keys() - {"n_jobs"})
+    for name, value in zip(names, itertools.cycle(values), strict=False):
         params = {**manifest["params"], name: value}
         write_manifest(model, {**manifest, "params": params})
         assert_refused_or_harmless(model)
@@ -556,7 +565,7 @@ def test_wrong_parameters_in_the_manifest_are_refused_or_harmless(model, value):
 WRONG_ENTRIES = [None, 3, [], {}, {"shape": None}, {"shape": [1], "crc32": "x"}]
 
 
-@pytest.mark.parametrize("spec", slow_except([None, {"shape": [1], "crc32": "x"}], WRONG_ENTRIES))
+@pytest.mark.parametrize("spec", slow_except([{"shape": [1], "crc32": "x"}], WRONG_ENTRIES))
 def test_wrong_entries_of_arrays_are_refused(model, spec):
     manifest = manifest_of(model)
     for name in manifest["arrays"]:

@@ -29,7 +29,7 @@ def run(script, *args, tmp_path, **environment):
 @pytest.mark.parametrize(
     ("what", "rounds"),
     [
-        ("kill", 6),
+        ("kill", 4),
         *(
             pytest.param(what, rounds, marks=pytest.mark.slow)
             for what, rounds in (("full", 6), ("replace", 8), ("contend", 8), ("fork", 2))

@@ -132,7 +132,7 @@ def decision(clf, X, column):
 def test_scores_are_those_of_ranking_bit_by_bit(params, post_processor):
     clf = classifier(**params, post_processor=post_processor).fit(X, Y)
     labels, scores = clf.rank(X, 12)
-    for label in range(12):
+    for label in (0, 5, 11):
         explanation = clf.explain(X, label)
         assert explanation.reached.all()
         assert_array_equal(explanation.scores, decision(clf, X, label))

@@ -25,7 +25,7 @@ from reference import (
 from scipy import sparse as sp
 
 from skxmr import LabelTree
-from skxmr._core import CSRView, TrainParams, kmeans, train_columns
+from skxmr._core import CSRView, TrainParams, _library, kmeans, train_columns
 from skxmr._core._library import ffi, lib
 from skxmr._data.examples import distinct_examples
 from skxmr._ranking.neighbors import make_embedding_rows
@@ -169,15 +169,19 @@ def results(request, tmp_path_factory):
     if not runs_here(isa):
         pytest.skip(f"this processor does not run {isa}")
     folder, case = tmp_path_factory.mktemp(isa), make_case()
+    here = compute(*case)
+    # tests/cross/run.py replaces the core of this process, but not of others.
+    if isa == here[0] and "SKXMR_SERVER" not in os.environ:
+        return here[1:], here[1:]
     (folder / "case").write_bytes(pickle.dumps(case))
-    here = Path(__file__).parent
-    paths = f"{here}{os.pathsep}{here.parent}"
+    tests = Path(__file__).parent
+    paths = f"{tests}{os.pathsep}{tests.parent}"
     script = ["-c", SCRIPT, paths, folder / "case", folder / "result"]
     done = run_python(isa, *script)
     assert done.returncode == 0, done.stderr
     there = pickle.loads((folder / "result").read_bytes())
     assert there[0] == isa
-    return there[1:], compute(*case)[1:]
+    return there[1:], here[1:]
 
 
 @pytest.mark.parametrize("kind", ["float32", "float16", "float32, dense", "float16, dense"])
@@ -247,15 +251,20 @@ def test_what_is_not_trained_is_the_same_on_every_instruction_set(results):
         np.testing.assert_array_equal(there, here)
 
 
-@pytest.mark.parametrize("isa", ["sse9", "AVX2"])
-def test_an_unknown_instruction_set_is_refused_at_import(isa):
-    done = run_python(isa, "-c", "import skxmr")
+def test_an_unknown_instruction_set_is_refused_at_import():
+    done = run_python("AVX2", "-c", "import skxmr")
     assert done.returncode != 0
-    assert f"ImportError: SKXMR_ISA={isa!r} is not an instruction set" in done.stderr
+    assert "ImportError: SKXMR_ISA='AVX2' is not an instruction set" in done.stderr
     assert "expected 'baseline', 'avx2', 'avx512' or nothing" in done.stderr
 
 
+@pytest.mark.parametrize("isa", ["sse9", "avx2 ", "AVX512"])
+def test_unknown_instruction_sets_are_refused(isa):
+    with pytest.raises(ImportError, match=f"SKXMR_ISA='{isa}' is not an instruction set"):
+        _library._find_kernels(isa)
+
+
 def test_an_empty_choice_takes_the_best_there_is():
-    done = run_python("", "-c", "from skxmr._core import ISA; print(ISA)")
     best = next(isa for isa in ("avx512", "avx2", "baseline") if runs_here(isa))
-    assert done.stdout.split() == [best]
+    found = lib.skx_kernels_name(_library._find_kernels(""))
+    assert ffi.string(found).decode() == best

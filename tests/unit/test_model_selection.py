@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from datasets import catalogue_sample
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -16,7 +17,6 @@ from sklearn.pipeline import make_pipeline
 from strategies import csr_matrices, halves
 
 from skxmr import CalibratedRanker, XRLinearClassifier
-from skxmr.datasets import load_catalogue_subjects
 from skxmr.metrics import make_ranking_scorer, precision_at_k
 from skxmr.metrics._f_curve import AVERAGES, f_curve
 from skxmr.model_selection import tune_threshold
@@ -235,7 +235,7 @@ def test_what_is_wrong_is_named(what):
 
 @pytest.mark.slow
 def test_helps_on_the_catalogue_sample():
-    data = load_catalogue_subjects()
+    data = catalogue_sample()
     rows = np.random.default_rng(0).permutation(len(data.text_train))
     text = np.array(data.text_train, dtype=object)
     fit, held_out = rows[2000:], rows[:2000]

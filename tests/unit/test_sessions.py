@@ -443,6 +443,17 @@ class TestTimesAsStrings:
 
 
 class TestCounts:
+    @pytest.mark.parametrize("form", [list, pd.DataFrame, lambda rows: [list(row) for row in rows]])
+    def test_pairs_with_counts_without_names(self, form):
+        rows = [("a", "b", 3), ("", "c", 1)]
+        X, y, weight = training_pairs(form(rows), kind="pairs")
+        assert as_tuples((X, y)) == [("a", "b"), ("", "c")]
+        assert weight.tolist() == [3.0, 1.0]
+
+    def test_a_word_instead_of_a_count(self):
+        with pytest.raises(TypeError, match="count"):
+            training_pairs([("a", "b", "c")], kind="pairs")
+
     frame = pd.DataFrame({"query": ["tea", "ab", "", "abc"], "count": [120, 7, 3, 0]})
 
     @pytest.mark.parametrize("frame", [pd.DataFrame, lambda d: pl.DataFrame(d.to_dict("list"))])

@@ -86,11 +86,15 @@ TEXTS = {
 }
 
 
-def assert_absent(pattern, hint=""):
-    """Fail with the lines that match a pattern."""
+LOWER_CASE = {name: text.lower() for name, text in TEXTS.items()}
+
+
+def assert_absent(pattern, hint="", word=""):
+    """Fail with the lines that match a pattern, which contains a word in lower case if any."""
     lines = [
         f"{name}:{text.count(chr(10), 0, match.start()) + 1}: {match[0]}"
         for name, text in TEXTS.items()
+        if word in LOWER_CASE[name]  # much faster than the pattern
         for match in re.finditer(pattern, text)
     ]
     assert not lines, "\n".join([hint, *lines])
@@ -110,15 +114,16 @@ def test_private_terms_are_not_used(words):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_former_names_are_not_used(name):
-    assert_absent(rf"(?<![A-Za-z_]){name}(?![A-Za-z_])")
+    assert_absent(rf"(?<![A-Za-z_]){name}(?![A-Za-z_])", word=name.lower())
 
 
 @pytest.mark.parametrize("word", BRITISH)
 def test_spelling_is_american(word):
     # tests/behaviour is the name of a folder.
-    assert_absent(rf"(?i)(?<!/){word}(?![/\"])")
+    assert_absent(rf"(?i)(?<!/){word}(?![/\"])", word=word)
 
 
 @pytest.mark.parametrize("sentence", SENTENCES)
 def test_replaced_sentences_are_gone(sentence):
-    assert_absent(re.escape(sentence).replace(r"\ ", r"\s+"))
+    pattern = re.escape(sentence).replace(r"\ ", r"\s+")
+    assert_absent(pattern, word=sentence.split()[0].lower())

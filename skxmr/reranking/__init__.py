@@ -1,0 +1,5 @@
+"""Reranking of labels of texts by a model of several signals."""
+
+from ._reranker import TextReranker
+
+__all__ = ["TextReranker"]
