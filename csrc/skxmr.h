@@ -87,7 +87,16 @@ typedef struct {
     const int64_t *indptr;
     const int32_t *indices;
     const float *data;
+    int mapped; /* whether indices and data are mapped from files, and only read. Functions that read many rows then drop their
+                 * pages from the memory of the process again and again; the system keeps them as long as it has memory. */
 } skx_csr;
+
+/* Memory that is mapped, shared, from a file of its own: for rows that would take more memory than a process may. Pages are
+ * dropped as those of mapped matrices are. */
+typedef struct {
+    uint8_t *at; /* a multiple of 64 */
+    int64_t n_bytes;
+} skx_scratch;
 
 /* Arrays of the caller that rows are written to. */
 typedef struct {
@@ -141,6 +150,7 @@ typedef struct {
     int spherical;      /* divide centers by their norm (then rows should have norm 1) */
     uint64_t seed;
     const int32_t *cancel;
+    skx_scratch scratch; /* used for the rows if it has 8 bytes for each of their nonzeros */
 } skx_kmeans_params;
 
 /* Cluster the rows z[rows[0]], ..., z[rows[n-1]] into params->n_clusters clusters whose sizes differ by at most one, by
@@ -233,7 +243,8 @@ typedef struct {
     float threshold; /* weights with |w| < threshold are dropped, as are zeros */
     uint64_t seed;
     const int32_t *cancel;
-    int64_t n_dense; /* number of last columns of x whose weights are written to the dense ones; 0 for none */
+    int64_t n_dense;     /* number of last columns of x whose weights are written to the dense ones; 0 for none */
+    skx_scratch scratch; /* used for the examples of the node if they fit: see skx_train_bytes */
 } skx_train_params;
 
 /* Which children learn from an example. */
@@ -278,6 +289,9 @@ typedef struct {
     int64_t n_features; /* set by the call */
     float *dense;       /* (children, n_dense), row-major: the weights of the dense columns, small ones included */
 } skx_weight_buffers;
+
+/* @return the bytes of the copy that skx_train_node makes of the examples of a node. */
+int64_t skx_train_bytes(const skx_csr *x, const skx_node *node, int64_t n_dense);
 
 /* Train one linear ranker per child in begin <= c < node->n_children, all on the same examples, by dual coordinate descent on
  * 16 children at a time. Stops before a block of 16 that may exceed the capacity: *done is the next child, and out holds the

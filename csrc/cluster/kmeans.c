@@ -89,6 +89,7 @@ static int64_t move_rows(bisection *b, int64_t begin, int64_t end, int64_t n_lef
         if (i % SKX_POLL == 0 && skx_cancelled(b->params->cancel)) return 0;
         int32_t row = b->rows[begin + i];
         int64_t p = b->z.indptr[row];
+        skx_row_subset_visit(&b->z, i);
         float s = b->kernels->dot_vector(b->z.entries + p, b->z.indptr[row + 1] - p, b->direction);
         b->keys[i] = key_make(s, row);
     }
@@ -96,6 +97,7 @@ static int64_t move_rows(bisection *b, int64_t begin, int64_t end, int64_t n_lef
     for (int64_t i = 0; i < n; i++) {
         int32_t row = key_id(b->keys[i]), side = i < n_left;
         if (b->side[row] == side) continue;
+        skx_row_subset_visit(&b->z, moved);
         b->side[row] = side;
         add_row(&b->z, row, side ? 1.0f : -1.0f, b->left);
         moved++;
@@ -133,6 +135,7 @@ static void iterate(bisection *b, int64_t begin, int64_t end, int64_t n_left, in
     memset(b->total, 0, size);
     memset(b->left, 0, size);
     for (int64_t i = begin; i < end; i++) {
+        skx_row_subset_visit(&b->z, i);
         add_row(&b->z, b->rows[i], 1.0f, b->total);
         b->side[b->rows[i]] = 0;
     }
@@ -195,7 +198,7 @@ int skx_kmeans_balanced(const skx_kernels *kernels, const skx_csr *z, const int3
     if (!params_valid(params, n)) return SKX_EARG;
     bisection b = {.kernels = kernels, .params = params, .random = params->seed};
     skx_arena arena = {0};
-    int status = skx_row_subset_gather(z, rows, n, &arena, &b.z);
+    int status = skx_row_subset_gather(z, rows, n, params->scratch, &arena, &b.z);
     if (status == SKX_OK) bisection_allocate(&b, &arena);
     if (arena.failed) status = SKX_ENOMEM;
     if (status == SKX_OK) {
@@ -262,6 +265,7 @@ static void add_seed(lloyd *m, int64_t n, int64_t c, int32_t s)
     m->offset[c] = (float)(0.5 * square);
     for (int64_t i = 0; i < n; i++) {
         int64_t p = m->z.indptr[m->rows[i]];
+        skx_row_subset_visit(&m->z, i);
         double dot = m->kernels->dot_vector(m->z.entries + p, m->z.indptr[m->rows[i] + 1] - p, m->sums);
         double distance = fmax(0.0, square + m->square[i] - 2.0 * dot);
         if (c == 0 || distance < m->nearest[i]) m->nearest[i] = distance;
@@ -271,7 +275,10 @@ static void add_seed(lloyd *m, int64_t n, int64_t c, int32_t s)
 /* Choose the seeds by k-means++. */
 static void choose_seeds(lloyd *m, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++) m->square[i] = row_square(&m->z, m->rows[i]);
+    for (int64_t i = 0; i < n; i++) {
+        skx_row_subset_visit(&m->z, i);
+        m->square[i] = row_square(&m->z, m->rows[i]);
+    }
     for (int64_t c = 0; c < m->k && !skx_cancelled(m->params->cancel); c++)
         add_seed(m, n, c, c ? draw_row(m, n) : m->rows[random_below(&m->random, n)]);
 }
@@ -291,6 +298,7 @@ static int64_t assign(lloyd *m, int64_t n, int32_t *cluster)
     int64_t moved = 0;
     for (int64_t i = 0; i < n; i++) {
         if (i % SKX_POLL == 0 && skx_cancelled(m->params->cancel)) return 0;
+        skx_row_subset_visit(&m->z, i);
         int32_t row = m->rows[i], c = nearest_center(m, row);
         moved += c != cluster[row];
         cluster[row] = c;
@@ -322,6 +330,7 @@ static void update_centers(lloyd *m, int64_t n, const int32_t *cluster)
     memset(m->count, 0, (size_t)k * sizeof *m->count);
     for (int64_t i = 0; i < n; i++) {
         int32_t row = m->rows[i];
+        skx_row_subset_visit(&m->z, i);
         m->count[cluster[row]]++;
         for (int64_t p = m->z.indptr[row]; p < m->z.indptr[row + 1]; p++)
             m->sums[m->z.entries[p].feature * k + cluster[row]] += m->z.entries[p].value;
@@ -361,7 +370,7 @@ int skx_kmeans_lloyd(const skx_kernels *kernels, const skx_csr *z, const int32_t
     if (!params_valid(params, n)) return SKX_EARG;
     lloyd m = {.kernels = kernels, .params = params, .k = params->n_clusters, .random = params->seed};
     skx_arena arena = {0};
-    int status = skx_row_subset_gather(z, rows, n, &arena, &m.z);
+    int status = skx_row_subset_gather(z, rows, n, params->scratch, &arena, &m.z);
     if (status == SKX_OK) lloyd_allocate(&m, &arena);
     if (arena.failed) status = SKX_ENOMEM;
     if (status == SKX_OK) {

@@ -49,6 +49,7 @@ typedef struct {
     int64_t n_rows;
     int64_t n_features; /* without the dense ones */
     uint8_t *rows;      /* skx_solver_row, each from the beginning of a line; alpha is zero on entry */
+    size_t n_mapped;    /* their bytes, if they are mapped from a file; otherwise 0 */
     const uint32_t *at; /* (n_rows), the rows */
     uint32_t *order;    /* (n_rows), scratch */
     uint16_t live;      /* lanes in use */

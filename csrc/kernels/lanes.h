@@ -1,6 +1,8 @@
 /* 16 lanes as native vectors, and the two passes over a row that all solvers make. Included by the solvers only. */
 #ifndef SKX_LANES_H
 #define SKX_LANES_H
+#include "base/cancel.h"
+#include "base/pages.h"
 #include "kernels/table.h"
 
 typedef struct {
@@ -42,6 +44,21 @@ static inline uint32_t mask_bits(lane_mask a)
     uint32_t bits = 0;
     for (int j = 0; j < SKX_NV; j++) bits |= vi_bits(a.m[j]) << (j * SKX_VL);
     return bits;
+}
+
+/* Call before every SKX_POLL visits: drops the pages of mapped rows. @return whether the solver is cancelled. */
+static inline bool poll(const skx_solver_block *b)
+{
+    if (b->n_mapped) skx_pages_drop(b->rows, b->n_mapped);
+    return skx_cancelled(b->cancel);
+}
+
+/* Let the system map the pages of a mapped row for writing, which it does one by one. It would map many around a page that is
+ * only read, and then this page again. */
+static inline void row_touch(skx_solver_row *row)
+{
+    (void)__atomic_fetch_or(&row->positive, 0, __ATOMIC_RELAXED);
+    if (row->padded) (void)__atomic_fetch_or(&row->entries[row->padded - 1].feature, 0, __ATOMIC_RELAXED);
 }
 
 /* @return the dot products of a row with the weights of all lanes, the constant feature included. Two sums hide the latency.

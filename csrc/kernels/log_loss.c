@@ -77,12 +77,13 @@ int SKX_NAME(skx_solve_log_loss)(const skx_solver_block *b)
     while (iter++ < b->max_iter) {
         lanes worst = lanes_set(0.0f);
         for (int64_t i = 0; b->n_dense && i < b->n_rows; i += SKX_VISITS) {
-            if (i % SKX_POLL == 0 && skx_cancelled(b->cancel)) return iter;
+            if (i % SKX_POLL == 0 && poll(b)) return iter;
             visit_dense(b, b->at + i, b->n_rows - i < SKX_VISITS ? b->n_rows - i : SKX_VISITS, &worst, &bias_w);
         }
         for (int64_t i = 0; !b->n_dense && i < b->n_rows; i++) {
-            if (i % SKX_POLL == 0 && skx_cancelled(b->cancel)) return iter;
+            if (i % SKX_POLL == 0 && poll(b)) return iter;
             skx_solver_row *row = skx_solver_block_row(b, b->at[i]);
+            if (b->n_mapped) row_touch(row);
             visit(b, row, row_dot(b, row, bias_w), &worst, &bias_w);
         }
         float lane[SKX_LANES], largest = 0.0f;

@@ -67,9 +67,9 @@ static int64_t sweep_dense(const skx_solver_block *b, int64_t active, const lane
     for (int64_t s = 0; s < active; s += SKX_VISITS) {
         uint32_t at[SKX_VISITS];
         int64_t n = active - s < SKX_VISITS ? active - s : SKX_VISITS;
-        if (s % SKX_POLL == 0 && skx_cancelled(b->cancel)) break;
+        if (s % SKX_POLL == 0 && poll(b)) break;
         memcpy(at, b->order + s, (size_t)n * sizeof *at);
-        visits_prefetch(b, b->order, s, active);
+        if (!b->n_mapped) visits_prefetch(b, b->order, s, active);
         visits_begin(&visits, b, at, n);
         for (int r = 0; r < n; r++) {
             bool moved;
@@ -95,12 +95,15 @@ static int64_t sweep(const skx_solver_block *b, int64_t active, const lanes *shr
     lanes bias_w = lanes_load(b->w + b->n_features * SKX_LANES);
     int64_t kept = 0;
     for (int64_t s = 0; s < active; s++) {
-        if (s % SKX_POLL == 0 && skx_cancelled(b->cancel)) break;
+        if (s % SKX_POLL == 0 && poll(b)) break;
         uint32_t at = b->order[s];
-        row_prefetch(b, s, active);
+        skx_solver_row *row = skx_solver_block_row(b, at);
+        if (b->n_mapped)
+            row_touch(row);
+        else
+            row_prefetch(b, s, active);
         lanes step;
         bool moved;
-        skx_solver_row *row = skx_solver_block_row(b, at);
         lanes dot = row_dot(b, row, bias_w);
         if (visit(b, row, dot, shrink_above, gap, &bias_w, &step, &moved)) b->order[kept++] = at;
     }

@@ -214,7 +214,7 @@ static int find_for_row(const skx_kernels *kernels, const skx_neighbor_list *lis
 {
     if (list->rows->n_dims > 0) return skx_find_similar_to_row(kernels, list, row, n_labels, labels, neighbor, similarity);
     const int64_t indptr[2] = {0, row->n_sparse};
-    const skx_csr query = {1, INT32_MAX, indptr, row->indices, row->data};
+    const skx_csr query = {1, INT32_MAX, indptr, row->indices, row->data, 0};
     const skx_neighbor_params params = {list->n_neighbors, list->n_candidates};
     return skx_find_neighbors(list->rows, &query, &params, 0, 1, n_labels, labels, NULL, neighbor, similarity);
 }

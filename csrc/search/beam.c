@@ -466,7 +466,7 @@ static int rank_sparse_row(const skx_kernels *kernels, const skx_model *model, c
 {
     int status = row_check(indices, data, n, model->n_features);
     const int64_t indptr[2] = {0, n};
-    const skx_csr x = {1, model->n_features, indptr, indices, data};
+    const skx_csr x = {1, model->n_features, indptr, indices, data, 0};
     return status == SKX_OK ? skx_rank(kernels, model, &x, NULL, within, params, 0, 1, labels, scores) : status;
 }
 

@@ -1,7 +1,7 @@
 /* Checks and whole-matrix operations on compressed sparse rows. */
 #include "base/bitset.h"
 #include "base/topk.h"
-#include "skxmr.h"
+#include "sparse/mapped.h"
 
 #include <math.h>
 #include <string.h>
@@ -106,6 +106,7 @@ int skx_csr_group_sum(const skx_csr *x, const int64_t *group_ptr, const int32_t 
             break;
         }
         for (int64_t e = group_ptr[g]; e < group_ptr[g + 1]; e++) {
+            mapped_visit(x, e, MAPPED_SCATTERED);
             if (e + AHEAD < group_ptr[end]) prefetch_row(x, member[e + AHEAD]);
             add_row(x, member[e], weight[e], sum, &columns);
         }
@@ -128,6 +129,7 @@ int skx_csr_hash_rows(const skx_csr *a, const uint64_t *seed, uint64_t *hash)
 {
     for (int64_t i = 0; i < a->n_rows; i++) {
         uint64_t h = seed ? seed[i] : 0;
+        mapped_visit(a, i, MAPPED_IN_ORDER);
         for (int64_t p = a->indptr[i]; p < a->indptr[i + 1]; p++) {
             uint32_t bits;
             memcpy(&bits, &a->data[p], sizeof bits);
@@ -141,6 +143,7 @@ int skx_csr_hash_rows(const skx_csr *a, const uint64_t *seed, uint64_t *hash)
 int skx_csr_compare_rows(const skx_csr *a, const int32_t *left, const int32_t *right, int64_t n, uint8_t *equal)
 {
     for (int64_t e = 0; e < n; e++) {
+        mapped_visit(a, e, MAPPED_SCATTERED);
         int64_t p = a->indptr[left[e]], q = a->indptr[right[e]], length = a->indptr[left[e] + 1] - p;
         equal[e] = length == a->indptr[right[e] + 1] - q &&
                    memcmp(a->indices + p, a->indices + q, (size_t)length * sizeof *a->indices) == 0 &&

@@ -25,14 +25,30 @@ static double square_norm(const skx_solver_row *row, int64_t n_dense)
     return square;
 }
 
+static int32_t source_of(const skx_node *node, int64_t i)
+{
+    return node->source ? node->source[node->examples[i]] : node->examples[i];
+}
+
+int64_t skx_train_bytes(const skx_csr *x, const skx_node *node, int64_t n_dense)
+{
+    int64_t n_bytes = 0;
+    for (int64_t i = 0; i < node->n_examples; i++) {
+        int32_t row = source_of(node, i);
+        n_bytes += skx_solver_rows_bytes(x, &row, 1, n_dense);
+    }
+    return n_bytes;
+}
+
 /* @return as skx_solver_rows_gather. */
-static int gather_examples(node_work *work, skx_arena *arena, const skx_csr *x, const skx_node *node, int64_t n_dense)
+static int gather_examples(node_work *work, skx_arena *arena, const skx_csr *x, const skx_node *node,
+                           const skx_train_params *params)
 {
     int64_t n = node->n_examples;
     int32_t *source = malloc((size_t)(n + 1) * sizeof *source);
     if (!source) return SKX_ENOMEM;
-    for (int64_t i = 0; i < n; i++) source[i] = node->source ? node->source[node->examples[i]] : node->examples[i];
-    int status = skx_solver_rows_gather(x, source, n, n_dense, arena, &work->x);
+    for (int64_t i = 0; i < n; i++) source[i] = source_of(node, i);
+    int status = skx_solver_rows_gather(x, source, n, params->n_dense, params->scratch, arena, &work->x);
     free(source);
     return status;
 }
@@ -40,7 +56,7 @@ static int gather_examples(node_work *work, skx_arena *arena, const skx_csr *x, 
 /* Gather, and compute what does not depend on the child. @return SKX_OK, SKX_ENOMEM, SKX_ECAPACITY, SKX_EARG or SKX_EFINITE. */
 static int work_prepare(node_work *work, skx_arena *arena, const skx_csr *x, const skx_node *node, const skx_train_params *params)
 {
-    int status = gather_examples(work, arena, x, node, params->n_dense);
+    int status = gather_examples(work, arena, x, node, params);
     if (status != SKX_OK) return status;
     work->order = skx_arena_take(arena, work->x.n_rows, sizeof *work->order);
     work->w = skx_arena_own(arena, skx_huge_alloc((size_t)(work->x.n_features + 1) * SKX_LANES * sizeof *work->w));
@@ -48,6 +64,7 @@ static int work_prepare(node_work *work, skx_arena *arena, const skx_csr *x, con
     if (arena->failed) return SKX_ENOMEM;
     for (int64_t i = 0; i < work->x.n_rows; i++) {
         skx_solver_row *row = skx_solver_rows_at(&work->x, i);
+        skx_solver_rows_visit(&work->x, i);
         row->sq_norm = (float)(square_norm(row, params->n_dense) + (double)params->bias * params->bias);
         row->cost = params->C * (node->weight ? node->weight[node->examples[i]] : 1.0f);
         if (!(row->cost > 0.0f)) return SKX_EARG;
@@ -88,6 +105,7 @@ static int start_block(node_work *work, const skx_node *node, int64_t first, int
 {
     for (int64_t i = 0; i < node->n_examples; i++) {
         skx_solver_row *row = skx_solver_rows_at(&work->x, i);
+        skx_solver_rows_visit(&work->x, i);
         memset(row->alpha, 0, sizeof row->alpha);
         row->positive = 0;
     }
@@ -96,11 +114,13 @@ static int start_block(node_work *work, const skx_node *node, int64_t first, int
         for (int64_t e = node->positive_ptr[first + b]; e < node->positive_ptr[first + b + 1]; e++) {
             at = find_row(node->examples, at, node->n_examples, node->positive[e]);
             if (at == node->n_examples) return SKX_EARG;
+            skx_solver_rows_visit(&work->x, e);
             skx_solver_rows_at(&work->x, at)->positive |= (uint16_t)(1u << b);
         }
     }
     for (int64_t i = 0; i < node->n_examples; i++) {
         skx_solver_row *row = skx_solver_rows_at(&work->x, i);
+        skx_solver_rows_visit(&work->x, i);
         row->learners = learners_of(row->positive, node->role ? node->role[i] : SKX_FOR_ALL);
     }
     return SKX_OK;
@@ -113,6 +133,7 @@ static int solve_block(const skx_kernels *kernels, node_work *work, const skx_tr
         .n_rows = work->x.n_rows,
         .n_features = work->x.n_features,
         .rows = work->x.rows,
+        .n_mapped = work->x.n_mapped,
         .at = work->x.at,
         .order = work->order,
         .live = (uint16_t)((1u << lanes) - 1),

@@ -17,7 +17,7 @@ from ._layers import (
     divide_into_chunks,
     read_chunk,
 )
-from ._library import FLOAT, INT, ISA, MAX_INT, Cancelled, check_array, check_offsets
+from ._library import FLOAT, INT, ISA, MAX_INT, WORD, Cancelled, check_array, check_offsets
 from ._matches import TextIndex
 from ._neighbors import NeighborRows, StoredRows, pack_rows
 from ._ngrams import (
@@ -48,6 +48,7 @@ from ._related import (
     update_related,
 )
 from ._restriction import NumberSets, RestrictionView, SortedPositions
+from ._scratch import Scratch
 from ._search import (
     HINGE,
     LOG_HINGE,
@@ -106,6 +107,7 @@ __all__ = [
     "SIGMOID",
     "TERM_DTYPES",
     "WEIGHT_DTYPES",
+    "WORD",
     "AppendableArray",
     "CSRView",
     "CView",
@@ -136,6 +138,7 @@ __all__ = [
     "RestrictionView",
     "RowCombiner",
     "RowSearch",
+    "Scratch",
     "SearchParams",
     "SiblingWeights",
     "SortedPositions",

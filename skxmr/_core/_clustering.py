@@ -4,7 +4,11 @@ import numpy as np
 
 from ._cancel import cancel_pointer
 from ._library import INT, KERNELS, MAX_INT, check, ffi, lib, pointer
+from ._scratch import Scratch, scratch_fields
 from ._sparse import CSRView
+
+#: Size of an entry in the copy of the rows.
+_BYTES_PER_ENTRY = 8
 
 
 def kmeans(
@@ -16,6 +20,7 @@ def kmeans(
     spherical: bool,
     max_iter: int,
     seed: int,
+    scratch: Scratch | None = None,
 ) -> tuple[np.ndarray, int]:
     """Cluster some rows of a matrix.
 
@@ -33,6 +38,8 @@ def kmeans(
         Whether centers are divided by their norm.
     max_iter : int
     seed : int
+    scratch : Scratch, optional
+        For the copy of the rows. By default, it is always in memory.
 
     Returns
     -------
@@ -40,20 +47,24 @@ def kmeans(
     n_iter : int
         The largest number of iterations of any bisection, or of Lloyd's algorithm.
     """
-    fields = [n_clusters, min(max_iter, MAX_INT), spherical, seed, cancel_pointer()]
-    params = ffi.new("skx_kmeans_params *", fields)
+    n_bytes = 0
+    if scratch is not None:
+        n_bytes = _BYTES_PER_ENTRY * int((view.indptr[rows + 1] - view.indptr[rows]).sum())
     cluster = np.empty(len(rows), dtype=INT)
     n_iter = ffi.new("int32_t *")
     function = lib.skx_kmeans_balanced if balanced else lib.skx_kmeans_lloyd
-    check(
-        function(
-            KERNELS,
-            view.struct,
-            pointer(rows, INT),
-            len(rows),
-            params,
-            pointer(cluster, INT),
-            n_iter,
+    with scratch_fields(scratch, n_bytes) as memory:
+        fields = [n_clusters, min(max_iter, MAX_INT), spherical, seed, cancel_pointer(), memory]
+        params = ffi.new("skx_kmeans_params *", fields)
+        check(
+            function(
+                KERNELS,
+                view.struct,
+                pointer(rows, INT),
+                len(rows),
+                params,
+                pointer(cluster, INT),
+                n_iter,
+            )
         )
-    )
     return cluster, n_iter[0]

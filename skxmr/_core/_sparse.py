@@ -21,12 +21,13 @@ class CSRView:
 
     Parameters
     ----------
-    matrix : CSR matrix
+    matrix : CSR matrix or MappedCSR
         Must have passed `csr_check`, except as its argument.
     """
 
     def __init__(self, matrix: sp.csr_matrix):
         self._borrow(matrix.shape, matrix.indptr, matrix.indices, matrix.data)
+        self.struct.mapped = getattr(matrix, "is_mapped", False)
 
     @classmethod
     def of_row(cls, indices: np.ndarray, values: np.ndarray, n_columns: int) -> "CSRView":

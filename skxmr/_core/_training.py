@@ -8,6 +8,7 @@ from ._arrays import indptr_of
 from ._cancel import cancel_pointer
 from ._layers import SiblingWeights
 from ._library import BYTE, FLOAT, INT, KERNELS, LONG, MAX_INT, check, ffi, lib, pointer
+from ._scratch import Scratch, scratch_fields
 from ._sparse import CSRView
 from ._view import CStruct
 
@@ -63,6 +64,7 @@ def train_columns(
     weight: np.ndarray | None,
     params: TrainParams,
     seed: int,
+    scratch: Scratch | None = None,
 ) -> tuple[SiblingWeights, int]:
     """Train one linear ranker per child, all on the same examples.
 
@@ -78,6 +80,8 @@ def train_columns(
     params : TrainParams
     seed : int
         Seed of the order of the examples.
+    scratch : Scratch, optional
+        For the copy of the examples. By default, it is always in memory.
 
     Returns
     -------
@@ -85,15 +89,30 @@ def train_columns(
     n_iter : int
         The largest number of passes of the solver.
     """
+    node = _node_struct(problem, source, weight)
+    n_bytes = 0
+    if scratch is not None:
+        n_bytes = lib.skx_train_bytes(view.struct, node.struct, params.n_dense)
+    with scratch_fields(scratch, n_bytes) as memory:
+        c_params = _params_struct(params, seed, memory)
+        return _train_in_blocks(view, problem, source, node, params.n_dense, c_params)
+
+
+def _train_in_blocks(
+    view: CSRView,
+    problem: NodeExamples,
+    source: np.ndarray,
+    node: CStruct,
+    n_dense: int,
+    c_params: Any,
+) -> tuple[SiblingWeights, int]:
+    """Train as many children at a time as fit into the scratch arrays for weights."""
     width = len(problem.positive_ptr) - 1
-    n_dense = params.n_dense
     bound = _feature_bound(view, source[problem.examples])
     capacity = max(16 * bound, min(width * bound, _SCRATCH_WEIGHTS))
     features = np.empty(bound, dtype=INT)
     entries = np.empty(capacity, dtype=INT)
     values = np.empty(capacity, dtype=FLOAT)
-    node = _node_struct(problem, source, weight)
-    c_params = _params_struct(params, seed)
     done = ffi.new("int64_t *")
     passes = ffi.new("int32_t *")
     parts: list[tuple[np.ndarray, ...]] = []
@@ -152,7 +171,7 @@ def _node_struct(problem: NodeExamples, source: np.ndarray, weight: np.ndarray |
     return CStruct(ffi.new("skx_node *", [len(problem.examples), n_children, *arrays]), arrays)
 
 
-def _params_struct(params: TrainParams, seed: int) -> Any:
+def _params_struct(params: TrainParams, seed: int, scratch: list[Any]) -> Any:
     """Make an `skx_train_params`."""
     return ffi.new(
         "skx_train_params *",
@@ -166,6 +185,7 @@ def _params_struct(params: TrainParams, seed: int) -> Any:
             seed,
             cancel_pointer(),
             params.n_dense,
+            scratch,
         ],
     )
 

@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._core import MAX_DIMS, csr_split, indptr_of
+from .._utils.mapped_csr import MappedCSR
 from .._utils.matrices import canonical_csr
 
 #: Least number of columns that are taken for embeddings by themselves.
@@ -93,6 +94,7 @@ def dense_columns_of(X, asked, use):
     n_features = X.shape[1]
     if isinstance(asked, str):
         X, n_dense = find_dense_columns(X)
+        _check_not_mapped(X, n_dense)
         return X, DenseColumns(n_features, n_dense, use)
     if asked > n_features:
         raise ValueError(
@@ -107,8 +109,17 @@ def dense_columns_of(X, asked, use):
         raise ValueError(
             f"dense_columns must be at most {MAX_DIMS} unless dense_use='features', got {asked}"
         )
+    _check_not_mapped(X, asked)
     X = canonical_csr(X, "X") if asked else X
     return X, DenseColumns(n_features, int(asked), use)
+
+
+def _check_not_mapped(X, n_dense):
+    if n_dense and isinstance(X, MappedCSR):
+        raise ValueError(
+            f"X must have no dense columns if it is in shards, got {n_dense}; use dense_columns=0 "
+            "to use all columns alike"
+        )
 
 
 def find_dense_columns(X):
@@ -130,13 +141,24 @@ def find_dense_columns(X):
     n_dense : int
     """
     n_rows, n_features = X.shape
-    if not sp.issparse(X) or n_features <= _FEWEST_COLUMNS:
+    is_sparse = sp.issparse(X) or isinstance(X, MappedCSR)
+    if not is_sparse or n_features <= _FEWEST_COLUMNS:
         return X, 0
-    if 2 * np.count_nonzero(X.indices == n_features - 1) <= n_rows:
+    if 2 * _count(X, n_features - 1) <= n_rows:
         return X, 0  # the case of most matrices, found in one pass
-    canonical = canonical_csr(X, "X")
+    canonical = X if isinstance(X, MappedCSR) else canonical_csr(X, "X")
     n_dense = _find_in_canonical(canonical)
     return canonical if n_dense else X, n_dense
+
+
+def _count(X, column):
+    """Count the entries of a column, in blocks: NumPy makes a copy of each."""
+    count = 0
+    for begin in range(0, X.nnz, _BLOCK):
+        count += np.count_nonzero(X.indices[begin : begin + _BLOCK] == column)
+        if isinstance(X, MappedCSR):
+            X.drop_pages()
+    return count
 
 
 def _find_in_canonical(X):

@@ -10,6 +10,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
 from .._core import csr_transpose
+from .._utils.mapped_csr import MappedCSR
 from .._utils.matrices import canonical_csr
 from .._utils.sparse import group_sums
 from .examples import Examples
@@ -47,8 +48,9 @@ def embed_examples(
 
     Returns
     -------
-    Z : csr_matrix of float32, shape (n_labels, n_features)
-        Rows of unit norm. Each kind contributes equally.
+    Z : csr_matrix or MappedCSR of float32, shape (n_labels, n_features)
+        Rows of unit norm. Each kind contributes equally. Mapped if the features of the examples
+        are, and the kind is "pifa".
 
     Raises
     ------
@@ -62,7 +64,10 @@ def embed_examples(
         "text": lambda: embed_texts(label_text),
     }
     blocks = [makers[part]() for part in split_kind(kind)]
-    return blocks[0] if len(blocks) == 1 else normalize(sp.hstack(blocks, format="csr"))
+    if len(blocks) == 1:
+        return blocks[0]
+    blocks = [block.matrix() if isinstance(block, MappedCSR) else block for block in blocks]
+    return normalize(sp.hstack(blocks, format="csr"))
 
 
 def split_kind(kind: str) -> list[str]:

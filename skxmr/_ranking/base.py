@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from .._core import CSRView, Frontier
+from .._utils.mapped_csr import MappedCSR
 from .constraint import Constraint
 from .post_processors import PostProcessor
 from .restriction import Restriction
@@ -181,4 +182,7 @@ class Ranker(ABC):
 
 def rank_block(ranker: Ranker, X, begin: int, end: int, k: int, options: SearchOptions):
     """Rank labels for some rows of a canonical CSR matrix, in any thread or process."""
-    return ranker.rank(CSRView(X), begin, end, k, options)
+    ranking = ranker.rank(CSRView(X), begin, end, k, options)
+    if isinstance(X, MappedCSR):
+        X.drop_pages()
+    return ranking

@@ -6,20 +6,24 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._core import (
+    WORD,
+    AppendableArray,
     EmbeddingRows,
     NeighborRows,
     StoredRows,
     csr_hash_rows,
     csr_rows_equal,
     csr_transpose,
+    indptr_of,
     pack_embeddings,
     pack_rows,
 )
 from .._data.examples import Examples
 from .._utils.folder import check_unread
+from .._utils.mapped_csr import MappedCSR
 
 
-def make_neighbor_rows(examples: Examples) -> NeighborRows:
+def make_neighbor_rows(examples: Examples, make_array=AppendableArray) -> NeighborRows:
     """Make NeighborRows of training examples.
 
     The rows are sorted by label. A search compares the rows of one label after another, and takes
@@ -28,15 +32,32 @@ def make_neighbor_rows(examples: Examples) -> NeighborRows:
     Parameters
     ----------
     examples : Examples
+    make_array : callable, optional
+        Makes the array of the content of the rows, if their features are mapped from files.
 
     Returns
     -------
     rows : NeighborRows
     """
     order = _by_label(examples.Y)
-    word_ptr, words = pack_rows(examples.X[examples.source[order]])
-    make = partial(NeighborRows, examples.X.shape[1])
+    X, rows = examples.X, examples.source[order]
+    if isinstance(X, MappedCSR):
+        word_ptr, words = _pack_blocks(X.blocks(rows), make_array)
+    else:
+        word_ptr, words = pack_rows(X[rows])
+    make = partial(NeighborRows, X.shape[1])
     return _of_examples(make, {"word_ptr": word_ptr, "words": words}, examples, order)
+
+
+def _pack_blocks(blocks, make_array):
+    """Pack blocks of rows as `pack_rows` packs all of them."""
+    words = make_array(WORD)
+    lengths = [np.zeros(0, dtype=np.int64)]
+    for block in blocks:
+        word_ptr, part = pack_rows(block)
+        words.append(part)
+        lengths.append(np.diff(word_ptr))
+    return indptr_of(np.concatenate(lengths)), words.take()
 
 
 def make_embedding_rows(examples: Examples, n_dims: int) -> EmbeddingRows:

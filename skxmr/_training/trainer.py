@@ -15,6 +15,7 @@ from .._core import (
     indptr_of,
 )
 from .._utils import parallel, progress
+from .._utils.mapped_csr import MappedCSR
 from . import negatives
 from .chunks import train_chunks
 from .matching import beams as follow_beams
@@ -179,7 +180,10 @@ def _pool(examples, chunks, levels, node_examples, solver, part, n_jobs):
         data = [_chunk_data(levels, node_examples, chunks[i], seed) for i in batch]
         tasks.append((examples.X, examples.source, examples.weight, params, weight_dtype, data))
     costs = [sum(costs[i] for i in batch) for batch in batches]
-    return parallel.in_order(train_chunks, tasks, costs, n_jobs=n_jobs, what=PHASE, part=part)
+    folder = examples.X.folder if isinstance(examples.X, MappedCSR) else None
+    return parallel.in_order(
+        train_chunks, tasks, costs, n_jobs=n_jobs, what=PHASE, part=part, folder=folder
+    )
 
 
 def _compiled(results, n_iters):

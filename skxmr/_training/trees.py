@@ -12,6 +12,8 @@ from .._data.label_embeddings import embed_examples
 from .._ranking.tree_ranker import TreeRanker
 from .._utils import caching
 from .._utils.cloning import clone_with, draw_seed
+from .._utils.mapped_csr import MappedCSR
+from ..indexers import KMeansIndexer
 from ..indexers._base import takes_text
 from ..tree import LabelTree
 from .negatives import Sampling
@@ -155,15 +157,18 @@ def _index(data, indexer, label_embedding, n_jobs):
         indexer.fit(data.label_text, **features)
     else:
         # The embeddings are not kept: they are as large as X.
-        indexer.fit(
-            embed_examples(
-                label_embedding,
-                data.examples,
-                label_features=data.label_features,
-                label_text=data.label_text,
-                n_jobs=n_jobs,
-            )
+        Z = embed_examples(
+            label_embedding,
+            data.examples,
+            label_features=data.label_features,
+            label_text=data.label_text,
+            n_jobs=n_jobs,
         )
+        if not isinstance(Z, MappedCSR):
+            indexer.fit(Z)
+        else:
+            indexer.fit(Z if isinstance(indexer, KMeansIndexer) else Z.matrix())
+            Z.remove()
     return getattr(indexer, "tree_", None)
 
 

@@ -49,12 +49,16 @@ class AppendableFile:
         """Return where each appended array begins and the last one ends, as int64."""
         return np.array(self._ends, dtype=np.int64)
 
-    def take(self):
-        """Return the array, mapped read-only. Nothing may be appended afterwards."""
+    def take(self, *, durable=True):
+        """Return the array, mapped read-only. Nothing may be appended afterwards.
+
+        The file is on the disk afterwards if it is durable, even if the system fails.
+        """
         self._file.seek(0)
         self._file.write(self._header(self._ends[-1]))
         self._file.flush()
-        os.fsync(self._file.fileno())
+        if durable:
+            os.fsync(self._file.fileno())
         self._file.close()
         if self._ends[-1] == 0:  # an empty array cannot be mapped
             self.array = np.empty(0, dtype=self._dtype)

@@ -6,14 +6,18 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from .._core import csr_check
+from .mapped_csr import MappedCSR
 
 
 def check_features(estimator, X, *, reset):
     """Validate a feature matrix and return it as canonical float32 CSR with int32 indices.
 
-    The arrays of the caller are never changed: unsorted or duplicate entries are corrected in a
-    copy.
+    A MappedCSR is valid, and returned as it is. The arrays of the caller are never changed:
+    unsorted or duplicate entries are corrected in a copy.
     """
+    if reset and isinstance(X, MappedCSR):
+        estimator.n_features_in_ = X.shape[1]
+        return X
     if not reset and _is_ready(estimator, X):
         return canonical_csr(X, "X")
     check_sparse_structure(X, "X")

@@ -50,12 +50,35 @@ def read_npz_matrix(path):
     return _CLASSES[matrix_format](parts, shape=shape)
 
 
-def _read_members(path):
-    """Return the arrays of the archive by name."""
+def read_npz_shape(path):
+    """Read the shape of a CSR or CSC matrix, without its arrays.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    shape : tuple of int
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is damaged, not a regular file, or has other content.
+    """
+    members = _read_members(path, ("format", "shape"))
+    _matrix_format(members["format"], path)
+    return _shape(members["shape"], path)
+
+
+def _read_members(path, names=_MEMBERS):
+    """Return arrays of the archive by name."""
     with open_regular(path) as file:
         try:
             with np.load(file, allow_pickle=False, max_header_size=MAX_HEADER_BYTES) as archive:
-                members = {name: archive[name] for name in _MEMBERS}
+                members = {name: archive[name] for name in names}
         except MemoryError:
             raise
         # For a damaged archive, zipfile, its codecs and NumPy's parser of headers raise errors of

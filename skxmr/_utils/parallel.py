@@ -1,7 +1,11 @@
 """Parallel execution in threads, or on the configured backend of joblib."""
 
 import itertools
+import os
+import pickle
 import queue
+import secrets
+import sys
 import threading
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -88,7 +92,7 @@ def interruptible(function, *args):
 
 
 @contextmanager
-def in_order(function, tasks, costs, *, n_jobs, what, part=1.0):
+def in_order(function, tasks, costs, *, n_jobs, what, part=1.0, folder=None):
     """Call a function on all tasks and iterate over the results in task order.
 
     Results are not kept after they are used. The tasks also start in their order, so that few
@@ -99,6 +103,9 @@ def in_order(function, tasks, costs, *, n_jobs, what, part=1.0):
     ----------
     function, tasks, costs, n_jobs, what, part
         See `run`.
+    folder : path, optional
+        Existing folder in which the workers store the results, so that results that must wait take
+        no memory. All workers must have it. The files of an interrupted call are not removed.
 
     Yields
     ------
@@ -108,8 +115,29 @@ def in_order(function, tasks, costs, *, n_jobs, what, part=1.0):
     if n_workers(n_jobs) > 1:
         limit = 2 * sum(costs) / max(1, len(costs))
         order = sorted(order, key=lambda i: -costs[i] if costs[i] > limit else 0)
+    if folder is not None:
+        tasks = [(str(folder), function, *args) for args in tasks]
+        function = _stored
     with _closed(_stream(function, tasks, order, n_jobs, False)) as stream:
-        yield _sorted(_reported(stream, costs, what, part))
+        results = _sorted(_reported(stream, costs, what, part))
+        yield results if folder is None else map(_take_stored, results)
+
+
+def _stored(folder, function, *args):
+    """Store the result of a function in a new file, and return its path."""
+    result = function(*args)
+    path = os.path.join(folder, f"result-{secrets.token_hex(8)}")
+    with open(path, "xb") as file:
+        pickle.dump(result, file, pickle.HIGHEST_PROTOCOL)
+    return path
+
+
+def _take_stored(path):
+    """Return the result in a file, and remove the file."""
+    with open(path, "rb") as file:
+        result = pickle.load(file)
+    os.unlink(path)
+    return result
 
 
 class _closed:
@@ -158,7 +186,7 @@ def _stream(function, tasks, order, n_jobs, brief):
     if type(backend) not in (ThreadingBackend, SequentialBackend):
         if type(backend).__name__ != "DaskDistributedBackend":
             return _by_joblib(function, tasks, order, n_jobs)
-        if tasks and not _in_dask_task():
+        if tasks and not in_dask_task():
             return _by_dask(backend.client, function, tasks, order)
         # Inside a task of a cluster, the fits are already distributed.
         return ((i, function(*tasks[i])) for i in order)
@@ -174,7 +202,10 @@ def _by_joblib(function, tasks, order, n_jobs):
     yield from zip(order, parallel(delayed(function)(*tasks[i]) for i in order), strict=True)
 
 
-def _in_dask_task():
+def in_dask_task():
+    """Return whether this thread runs a task of a dask worker."""
+    if "distributed" not in sys.modules:
+        return False
     from distributed.worker import thread_state
 
     return hasattr(thread_state, "execution_state")
@@ -204,7 +235,8 @@ def _by_dask(client, function, tasks, order):
         finally:
             client.cancel(calls)
 
-    yield from _persistently(attempt, order, (CancelledError, CommClosedError))
+    # Arguments cannot be sent while no worker is there, which ends with a TimeoutError.
+    yield from _persistently(attempt, order, (CancelledError, CommClosedError, TimeoutError))
 
 
 def _shared(tasks):

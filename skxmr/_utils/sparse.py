@@ -7,6 +7,7 @@ import scipy.sparse as sp
 
 from .._core import AppendableArray, csr_group_sum, indptr_of
 from . import parallel
+from .mapped_csr import MappedCSR, MappedCSRWriter
 
 #: Number of nonzeros summed per task, unless a group has more. A task takes well below a second.
 _TASK_NONZEROS = 1 << 22
@@ -33,7 +34,7 @@ def group_sums(matrix, group_ptr, member, weight, *, normalize, n_jobs, what):
 
     Parameters
     ----------
-    matrix : CSR matrix of float32
+    matrix : CSR matrix or MappedCSR of float32
         Canonical.
     group_ptr, member, weight, normalize
         See csr_group_sum.
@@ -43,7 +44,8 @@ def group_sums(matrix, group_ptr, member, weight, *, normalize, n_jobs, what):
 
     Returns
     -------
-    sums : csr_matrix of float32, shape (n_groups, matrix.shape[1])
+    sums : csr_matrix or MappedCSR of float32, shape (n_groups, matrix.shape[1])
+        Mapped in the same folder if the matrix is mapped.
     """
     lengths = np.diff(matrix.indptr)[member]
     before = indptr_of(lengths)[group_ptr]
@@ -51,17 +53,48 @@ def group_sums(matrix, group_ptr, member, weight, *, normalize, n_jobs, what):
     parts = _parts(before, n_parts)
     tasks = [(matrix, group_ptr, member, weight, begin, end, normalize) for begin, end in parts]
     costs = [int(before[end] - before[begin]) + 1 for begin, end in parts]
-    indices = AppendableArray(np.int32)
-    data = AppendableArray(np.float32)
-    lengths = AppendableArray(np.int64)
-    with parallel.in_order(_sum_groups, tasks, costs, n_jobs=n_jobs, what=what) as blocks:
+    folder = matrix.folder if isinstance(matrix, MappedCSR) else None
+    with (
+        parallel.in_order(
+            _sum_groups, tasks, costs, n_jobs=n_jobs, what=what, folder=folder
+        ) as blocks,
+        writer_in(folder) as writer,
+    ):
         for block in blocks:
-            indices.append(block.indices)
-            data.append(block.data)
-            lengths.append(np.diff(block.indptr))
-    indptr = indptr_of(lengths.take())
-    shape = (len(group_ptr) - 1, matrix.shape[1])
-    return sp.csr_matrix((data.take(), indices.take(), indptr), shape=shape)
+            writer.append(block)
+        return writer.take(matrix.shape[1])
+
+
+def writer_in(folder):
+    """Return a MappedCSRWriter of a folder, or a CSRWriter if the folder is None."""
+    return CSRWriter() if folder is None else MappedCSRWriter(folder)
+
+
+class CSRWriter:
+    """Joins blocks of rows to a csr_matrix, as MappedCSRWriter does in files."""
+
+    def __init__(self):
+        self._data = AppendableArray(np.float32)
+        self._indices = AppendableArray(np.int32)
+        self._lengths = AppendableArray(np.int64)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def append(self, block):
+        """Append the rows of a canonical csr_matrix."""
+        self._data.append(block.data)
+        self._indices.append(block.indices)
+        self._lengths.append(np.diff(block.indptr))
+
+    def take(self, n_columns):
+        """Return the matrix. Nothing may be appended afterwards."""
+        indptr = indptr_of(self._lengths.take())
+        shape = (len(indptr) - 1, n_columns)
+        return sp.csr_matrix((self._data.take(), self._indices.take(), indptr), shape=shape)
 
 
 def _parts(before, n_parts):
@@ -76,4 +109,11 @@ def _parts(before, n_parts):
 
 
 def _sum_groups(matrix, group_ptr, member, weight, begin, end, normalize):
+    if isinstance(matrix, MappedCSR):
+        # The rows are read once, in the order of the file.
+        span = slice(group_ptr[begin], group_ptr[end])
+        rows, member = np.unique(member[span], return_inverse=True)
+        matrix, member, weight = matrix[rows], member.astype(np.int32), weight[span]
+        group_ptr = group_ptr[begin : end + 1] - group_ptr[begin]
+        begin, end = 0, len(group_ptr) - 1
     return csr_group_sum(matrix, group_ptr, member, weight, begin, end, normalize=normalize)

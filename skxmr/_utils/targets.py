@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.utils import check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
+from .mapped_csr import MappedCSR
 from .matrices import (
     any_missing,
     as_array,
@@ -43,12 +45,17 @@ def check_features_and_targets(estimator, X, y):
     Returns
     -------
     X : CSR matrix of float32
-        Not canonical yet.
+        Not canonical yet. A MappedCSR is returned as it is.
     y : {ndarray, sparse matrix}
     """
     check_sparse_structure(X, "X")
     X = widened(X)
     y = None if y is None else widened(target_array(y, "y"))
+    if isinstance(X, MappedCSR):
+        y = validate_data(estimator, y=y, multi_output=True)
+        check_consistent_length(X, y)
+        estimator.n_features_in_ = X.shape[1]
+        return X, y
     if isinstance(y, np.ndarray) and y.ndim == 2 and y.nbytes > _LARGE:
         warnings.warn(
             f"y is a dense array of {y.nbytes / 2**30:.1f} GiB; a sparse matrix takes less, such "

@@ -12,8 +12,10 @@ from sklearn.utils import check_random_state
 from .._core import CSRView, indptr_of, kmeans
 from .._utils import parallel, progress
 from .._utils.cloning import draw_seed
+from .._utils.mapped_csr import MappedCSR, MappedCSRWriter
 from .._utils.params import check_boolean, check_integer, check_n_jobs, check_seed
 from .._utils.sparse import group_pointers, group_sums
+from .._utils.task_memory import scratch_of_task
 from ..tree import LabelTree
 from ._base import CLUSTERING_COST, CLUSTERING_PHASE, tree_depth
 
@@ -36,6 +38,11 @@ def scaled(Z, indexer):
     """Return the rows of Z scaled to unit norm if the indexer is spherical, and Z otherwise."""
     if not indexer.spherical:
         return Z
+    if isinstance(Z, MappedCSR):
+        with MappedCSRWriter(Z.folder) as writer:
+            for block in Z.blocks(np.arange(Z.shape[0])):
+                writer.append(normalize(block, copy=False))
+            return writer.take(Z.shape[1])
     copy = sp.csr_matrix((Z.data.copy(), Z.indices, Z.indptr), shape=Z.shape)
     return normalize(copy, copy=False)  # a full copy would have the indices, too
 
@@ -95,7 +102,8 @@ def centers_of(Z, clusters, tree, indexer):
 
 
 def _kmeans_rows(Z, rows, n_clusters, seed, options):
-    return kmeans(CSRView(Z), rows, n_clusters, seed=seed, **options)
+    scratch = scratch_of_task() if isinstance(Z, MappedCSR) else None
+    return kmeans(CSRView(Z), rows, n_clusters, seed=seed, scratch=scratch, **options)
 
 
 def _cluster_groups(Z, groups, counts, seed, indexer, *, balanced, part):

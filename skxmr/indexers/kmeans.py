@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._utils.mapped_csr import MappedCSR
 from .._utils.matrices import check_features, check_sparse_structure
 from ._base import BaseIndexer
 from ._clusters import (
@@ -117,6 +118,8 @@ class KMeansIndexer(BaseIndexer):
         groups, child_ptr, self.n_iter_ = divided
         self._set_tree(join_tree(child_ptr, groups))
         self.cluster_centers_ = centers_of(Z, self.labels_, self.tree_, self)
+        if isinstance(Z, MappedCSR) and Z is not X:
+            Z.remove()
 
     def _assign(self, X, *, with_distances):
         check_sparse_structure(self.cluster_centers_, "cluster_centers_")  # may be unpickled

@@ -14,6 +14,7 @@ from ._fit_in_folder import fitted_in_folder
 from ._fitted import FittedAttribute, converted_state, names_of_features
 from ._inputs import FitInput, LabelLimits
 from ._params import check_params
+from ._shards import check_shards
 
 
 class XRLinearClassifier(ExtensibleRanking):
@@ -359,11 +360,14 @@ class XRLinearClassifier(ExtensibleRanking):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
-        y : {array-like, sparse matrix} of shape (n_samples, n_labels) or (n_samples,)
+        X : {array-like, sparse matrix, Shards} of shape (n_samples, n_features)
+            Training rows. With :class:`skxmr.datasets.Shards`, they are never in memory as a whole.
+            `folder` is then required, and there may be neither dense columns nor `label_examples`.
+        y : {array-like, sparse matrix, Shards} of shape (n_samples, n_labels) or (n_samples,)
             The labels of each row: a list, array or Series of lists, tuples or sets of labels; a
-            0/1 indicator matrix, or a DataFrame of indicator columns; or one class per row.
+            0/1 indicator matrix, or a DataFrame of indicator columns; or one class per row. Shards
+            hold an indicator matrix. They must have the file names and numbers of rows of the
+            shards of X.
         sample_weight : array-like of shape (n_samples,), optional
             Multiplies C for each row.
         label_features : {array-like, sparse matrix} of shape (n_labels, d), optional
@@ -414,6 +418,7 @@ class XRLinearClassifier(ExtensibleRanking):
             negatives,
             label_names,
         )
+        check_shards(X, y, given, folder)
         with change_lock(self):
             fresh = snapshot(self)
             vars(fresh).pop("_fitted", None)

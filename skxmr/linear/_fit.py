@@ -70,7 +70,7 @@ def fitted_state(classifier, X, y, given, files=None):
         weighting = None
     neighbors = None
     if weighting is not None:  # the same rows for every threshold and type of weights
-        make = partial(_neighbor_rows, data, columns)
+        make = partial(_neighbor_rows, data, columns, trainer.make_array)
         neighbors = caching.recall(memory, keys.data, keys.data, make)
         neighbors.key = keys.data
     dense_weighting = None
@@ -112,8 +112,9 @@ def _number(classifier):
     return None if classifier.threshold is None else float(classifier.threshold)
 
 
-def _neighbor_rows(data, columns):
-    return make_neighbor_rows(with_leading_columns(data.examples, columns.n_of_neighbors))
+def _neighbor_rows(data, columns, make_array):
+    examples = with_leading_columns(data.examples, columns.n_of_neighbors)
+    return make_neighbor_rows(examples, make_array)
 
 
 def _embedding_rows(data, columns):

@@ -5,6 +5,7 @@ from .._saving.writing import save_model
 from .._utils.array_files import array_files
 from .._utils.folder import scratch_folder
 from ._fit import fitted_state
+from ._shards import opened
 
 
 def fitted_in_folder(classifier, X, y, given, folder, cls):
@@ -26,6 +27,7 @@ def fitted_in_folder(classifier, X, y, given, folder, cls):
     if classifier.memory is not None:
         raise ValueError(f"folder must be None with a memory, got {str(folder)!r}")
     with scratch_folder(folder) as scratch, array_files(scratch) as files:
+        X, y = opened(X, y, scratch, classifier.n_jobs)
         classifier._fitted = fitted_state(classifier, X, y, given, files)
         save_model(classifier, folder, cls, files)
     return load_model(folder, mmap=True, verify=False, trusted=())._fitted

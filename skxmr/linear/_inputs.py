@@ -16,6 +16,7 @@ from .._ranking.constraint import Constraint, SetPair
 from .._ranking.restriction import Restriction
 from .._training.negatives import check_negatives
 from .._training.relevance import check_relevance
+from .._utils.mapped_csr import MappedCSR
 from .._utils.matrices import as_array, canonical_csr, check_matrix, summed_csr
 from .._utils.pairs import row_of_entries
 from .._utils.params import check_integer, check_lower_bound
@@ -47,7 +48,7 @@ def prepare(classifier, X, targets, given, columns):
     Parameters
     ----------
     classifier : XRLinearClassifier
-    X : csr_matrix
+    X : csr_matrix or MappedCSR
         Of valid structure.
     targets : callable
         Returns the Targets.
@@ -58,7 +59,8 @@ def prepare(classifier, X, targets, given, columns):
     -------
     prepared : TrainingInput
     """
-    X = canonical_csr(X, "X")
+    if not isinstance(X, MappedCSR):
+        X = without_flags(canonical_csr(X, "X"))
     targets = targets()
     indicator = targets.indicator
     n_labels = indicator.shape[1]
@@ -76,7 +78,6 @@ def prepare(classifier, X, targets, given, columns):
     label_examples = None
     if given.label_examples is not None:
         label_examples = check_label_examples(given.label_examples, n_labels, X.shape[1])
-    X = without_flags(X)
     embedded = None
     if columns.are_embeddings:
         example_weight = float(classifier.label_example_weight)

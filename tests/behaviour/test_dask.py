@@ -13,6 +13,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from reference import assert_same_ranking
 from scipy import sparse as sp
+from shards import files_of, in_shards
 from sklearn.model_selection import GridSearchCV
 
 from skxmr import KMeansIndexer, XRLinearClassifier
@@ -136,6 +137,53 @@ def test_a_fit_outlives_its_workers(client, monkeypatch, moment):
     assert killed
     assert killed[0] in before
     assert_same_models(there, here)
+
+
+@pytest.mark.parametrize("what", slow_except(["plain"], ["plain", "matched, log loss"]))
+def test_a_cluster_trains_from_shards(client, tmp_path, what):
+    X, Y = rows_and_labels(1000, 60)
+    classifier(**VARIANTS[what]).fit(X, Y, folder=tmp_path / "here")
+    with joblib.parallel_config("dask"):
+        there = classifier(**VARIANTS[what]).fit(
+            *in_shards(tmp_path, X, Y), folder=tmp_path / "there"
+        )
+    assert files_of(tmp_path / "there") == files_of(tmp_path / "here")
+    assert_same_ranking(there.rank(X), classifier(**VARIANTS[what]).fit(X, Y).rank(X))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", ["embedding labels", "clustering labels", "training rankers"])
+def test_a_fit_from_shards_outlives_its_workers(client, monkeypatch, tmp_path, phase):
+    X, Y = rows_and_labels()
+    classifier().fit(X, Y, folder=tmp_path / "here")
+    begun = threading.Event()
+    reported = parallel.progress.advance
+
+    def advance(what, share):
+        reported(what, share)
+        if what == phase:
+            begun.set()
+
+    monkeypatch.setattr(parallel.progress, "advance", advance)
+    client.wait_for_workers(2)
+    before = set(client.run(os.getpid).values())
+    thread, killed = kill_when(client, begun.is_set)
+    with joblib.parallel_config("dask"):
+        classifier().fit(*in_shards(tmp_path, X, Y, 20), folder=tmp_path / "there")
+    thread.join(timeout=60)
+    assert killed
+    assert killed[0] in before
+    assert files_of(tmp_path / "there") == files_of(tmp_path / "here")
+    assert len(os.listdir(tmp_path / "there")) == 2
+
+
+@pytest.mark.slow
+def test_errors_in_shards_are_raised(client, tmp_path):
+    X, Y = in_shards(tmp_path, *rows_and_labels(100, 20))
+    sp.save_npz(X.files[1].path, sp.csr_matrix(X.files[1].shape))
+    with joblib.parallel_config("dask"), pytest.raises(ValueError, match="must not change"):
+        classifier().fit(X, Y, folder=tmp_path / "model")
+    assert not (tmp_path / "model").exists()
 
 
 def losing(done):

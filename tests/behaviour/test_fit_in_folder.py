@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 from datasets import labels_as_features
+from shards import files_of
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
 
@@ -14,12 +15,6 @@ from skxmr import KMeansIndexer, XRLinearClassifier, load
 @pytest.fixture(scope="module")
 def topics():
     return labels_as_features(200, 30, label_density=0.06, noise=0.05)
-
-
-def files_of(folder):
-    """Return the bytes of each array of a saved model."""
-    (arrays,) = folder.glob("arrays-*")
-    return {path.name: path.read_bytes() for path in arrays.iterdir()}
 
 
 @pytest.mark.parametrize(

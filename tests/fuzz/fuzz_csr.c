@@ -8,7 +8,7 @@ static void transpose_twice(input *in, const skx_csr *a)
     int32_t *rows = own(in, (size_t)nnz * sizeof *rows), *columns = own(in, (size_t)nnz * sizeof *columns);
     float *data = own(in, (size_t)nnz * sizeof *data), *again = own(in, (size_t)nnz * sizeof *again);
     if (!succeeded(skx_csr_transpose(a, ptr, rows, data))) return;
-    skx_csr t = {a->n_cols, a->n_rows, ptr, rows, data};
+    skx_csr t = {a->n_cols, a->n_rows, ptr, rows, data, 0};
     CLAIM(skx_csr_check(&t, nnz, &row) == SKX_OK);
     if (!succeeded(skx_csr_transpose(&t, back, columns, again))) return;
     CLAIM(memcmp(back, a->indptr, (size_t)(a->n_rows + 1) * sizeof *back) == 0);
@@ -46,7 +46,7 @@ static void sum_groups(input *in, const skx_csr *a)
     skx_csr_buffers out = {capacity, indptr, indices, data};
     int status = skx_csr_group_sum(a, group, member, weight, 0, n, take_byte(in) & 1, &out);
     if (status == SKX_ECAPACITY || status == SKX_EFINITE || !succeeded(status)) return;
-    skx_csr sums = {n, a->n_cols, indptr, indices, data};
+    skx_csr sums = {n, a->n_cols, indptr, indices, data, 0};
     CLAIM(skx_csr_check(&sums, capacity, &row) == SKX_OK);
 }
 
@@ -87,7 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     input in = input_of(bytes, size);
     int64_t n_rows = take_between(&in, 0, 12), nnz = take_between(&in, 0, 60), row;
-    skx_csr a = {n_rows, take_between(&in, 0, 70), take_pointers(&in, n_rows), take_indices(&in, nnz), NULL};
+    skx_csr a = {n_rows, take_between(&in, 0, 70), take_pointers(&in, n_rows), take_indices(&in, nnz), NULL, 0};
     float *data = own(&in, (size_t)nnz * sizeof *data);
     for (int64_t i = 0; i < nnz; i++) data[i] = take_float(&in);
     a.data = data;

@@ -125,7 +125,7 @@ static skx_csr leading(input *in, const skx_csr *x)
         }
     }
     indptr[x->n_rows] = nnz;
-    return (skx_csr){x->n_rows, x->n_cols, indptr, indices, data};
+    return (skx_csr){x->n_rows, x->n_cols, indptr, indices, data, 0};
 }
 
 /* Search with a memo, first for other labels. The result differs if rows do not have the labels of their postings. */

@@ -189,7 +189,7 @@ static skx_csr repeated(input *in, const skx_csr *x, int64_t times)
         if (nnz) memcpy(indices + t * nnz, x->indices, (size_t)nnz * 4);
     }
     indptr[n_rows] = nnz * times;
-    return (skx_csr){n_rows, x->n_cols, indptr, indices, NULL};
+    return (skx_csr){n_rows, x->n_cols, indptr, indices, NULL, 0};
 }
 
 /* Targets that are the same items for all rows, or some of them. */
@@ -203,7 +203,7 @@ static skx_csr take_targets(input *in, const skx_csr *histories)
         indptr[r + 1] = indptr[r];
         for (int64_t e = take_byte(in) % (n + 1); e < n; e++) indices[indptr[r + 1]++] = one.indices[e];
     }
-    return (skx_csr){histories->n_rows, histories->n_cols, indptr, indices, NULL};
+    return (skx_csr){histories->n_rows, histories->n_cols, indptr, indices, NULL, 0};
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)

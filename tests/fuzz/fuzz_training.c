@@ -9,7 +9,8 @@ static void cluster(input *in, const skx_kernels *kernels, const skx_csr *x)
     int64_t n = take_between(in, 1, 20);
     int32_t *rows = own(in, (size_t)n * sizeof *rows), *cluster = own(in, (size_t)n * sizeof *cluster), n_iter, cancel;
     for (int64_t i = 0; i < n; i++) rows[i] = take_byte(in) % x->n_rows;
-    skx_kmeans_params params = {take_between(in, 1, n), 1 + take_byte(in) % 6, take_byte(in) & 1, take_byte(in), &cancel};
+    skx_kmeans_params params = {
+        take_between(in, 1, n), 1 + take_byte(in) % 6, take_byte(in) & 1, take_byte(in), &cancel, {NULL, 0}};
     int balanced = take_byte(in) & 1;
     cancel = take_byte(in) == 255;
     int status = (balanced ? skx_kmeans_balanced : skx_kmeans_lloyd)(kernels, x, rows, n, &params, cluster, &n_iter);
@@ -68,7 +69,8 @@ static void train(input *in, const skx_kernels *kernels, const skx_csr *x)
                                take_byte(in) % 2 ? 0.1f : 0.0f,
                                take_byte(in),
                                &cancel,
-                               node.n_children % 3 == 0 ? x->n_cols / 2 : 0};
+                               node.n_children % 3 == 0 ? x->n_cols / 2 : 0,
+                               {NULL, 0}};
     cancel = take_byte(in) == 255;
     int64_t feature_capacity = take_between(in, 0, 70), capacity = take_between(in, 0, 400), done, first = 0;
     int32_t *features = own(in, (size_t)feature_capacity * 4), *entries = own(in, (size_t)capacity * 4);

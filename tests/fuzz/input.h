@@ -113,7 +113,7 @@ static inline const skx_kernels *take_kernels(input *in)
 /* A canonical matrix: every row takes some of the columns, in order. */
 static inline skx_csr take_csr(input *in, int64_t max_rows, int64_t max_cols)
 {
-    skx_csr x = {take_between(in, 0, max_rows), take_between(in, 1, max_cols), NULL, NULL, NULL};
+    skx_csr x = {take_between(in, 0, max_rows), take_between(in, 1, max_cols), NULL, NULL, NULL, 0};
     int64_t *indptr = own(in, (size_t)(x.n_rows + 1) * sizeof *indptr), most = x.n_rows * 8;
     int32_t *indices = own(in, (size_t)most * sizeof *indices);
     float *data = own(in, (size_t)most * sizeof *data);

@@ -70,7 +70,7 @@ static skx_csr make_rows(void)
         indices[e] = (int32_t)(e % PER_ROW * (N_FEATURES / PER_ROW) + below(N_FEATURES / PER_ROW));
         data[e] = (float)(1 + below(9)) / 8;
     }
-    return (skx_csr){N_ROWS, N_FEATURES, indptr, indices, data};
+    return (skx_csr){N_ROWS, N_FEATURES, indptr, indices, data, 0};
 }
 
 static const skx_search_params PARAMS = {4, K, SKX_HINGE, 3, -1.0f, 1.0f};
