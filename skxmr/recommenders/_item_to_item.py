@@ -211,7 +211,8 @@ class ItemToItemRecommender(BaseRecommender):
     def _first_fit(self, X, users):
         with change_lock(self), fitted_in_one_step(self) as fresh:
             fresh._is_reserved = True
-            given = {} if users is None else {"users": users}  # the fit of a subclass may not take it
+            # The fit of a subclass may not take users.
+            given = {} if users is None else {"users": users}
             fresh.fit(X, **given)
         return self
 

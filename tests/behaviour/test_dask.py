@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import joblib
 import numpy as np
 import pytest
+from marks import slow_except
 from numpy.testing import assert_array_equal
 from reference import assert_same_ranking
 from scipy import sparse as sp
