@@ -350,7 +350,8 @@ class Layer:
     }
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_dense_ptr"}
+        # A copy, because another thread may set an attribute meanwhile.
+        return {name: value for name, value in vars(self).copy().items() if name != "_dense_ptr"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         missing = {"checksums": {}, "n_dense": 0, "dense": _NO_BYTES}  # in earlier pickles

@@ -27,7 +27,8 @@ class CView(ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_view"}
+        # A copy, because another thread may make the view meanwhile.
+        return {name: value for name, value in state.copy().items() if name != "_view"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
