@@ -3,11 +3,15 @@
 import json
 import resource
 import sys
+import threading
 import time
 from pathlib import Path
 from statistics import median, quantiles
 
 WARM_UP = 50  # calls
+
+#: Seconds between two readings of the memory.
+_INTERVAL = 0.2
 
 
 class Stopwatch:
@@ -23,6 +27,48 @@ class Stopwatch:
         cpu, wall = _cpu_seconds() - cpu, time.perf_counter() - wall
         self.seconds.setdefault(step, []).append({"cpu": cpu, "wall": wall})
         return result
+
+
+class MemoryPeaks(threading.Thread):
+    """Reads the memory of this process, in MB, until it is stopped.
+
+    Attributes
+    ----------
+    own : float
+        Peak of the memory that belongs to the process alone.
+    mapped : float
+        Peak of the pages of mapped files. The system drops them if other processes need memory.
+    resident : float
+        Peak of both together.
+    """
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.own = 0.0
+        self.mapped = 0.0
+        self.resident = 0.0
+        self._stopped = threading.Event()
+
+    def run(self):
+        while not self._stopped.wait(_INTERVAL):
+            lines = Path("/proc/self/status").read_text().splitlines()
+            fields = dict(line.split(":", 1) for line in lines)
+            own, mapped, resident = (
+                int(fields[name].split()[0]) / 1024 for name in ("RssAnon", "RssFile", "VmRSS")
+            )
+            self.own = max(self.own, own)
+            self.mapped = max(self.mapped, mapped)
+            self.resident = max(self.resident, resident)
+
+    def stop(self):
+        """Stop, and return the peaks as text."""
+        self._stopped.set()
+        self.join()
+        return str(self)
+
+    def __str__(self):
+        parts = f"{self.own:,.0f} MB own, {self.mapped:,.0f} MB of mapped files"
+        return f"{self.resident:,.0f} MB: {parts}"
 
 
 def _cpu_seconds():

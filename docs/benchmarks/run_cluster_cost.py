@@ -13,10 +13,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from skxmr.datasets import load_catalogue_subjects
+from skxmr.transformers import XRTransformerClassifier
 from skxmr.transformers._encoder import load_encoder
-from skxmr.transformers._finetuning import ClusterStage, FineTuning, copied, fine_tune
+from skxmr.transformers._finetuning import ClusterStage, copied, fine_tune
 from skxmr.transformers._levels import Level
-from skxmr.transformers._torch import chosen_device, computes_in_bfloat16
+from skxmr.transformers._torch import chosen_device
+from skxmr.transformers._training import settings_of
 
 N_TRUE = 3
 N_CANDIDATES = 24
@@ -54,17 +56,8 @@ def main():
     encoder = load_encoder(args.encoder)
     texts = load_catalogue_subjects().text_train[: 32 * args.steps]
     tokens = encoder.tokenize(list(texts), 128)
-    settings = FineTuning(
-        learning_rate=5e-5,
-        warmup=0.1,
-        weight_decay=0.01,
-        max_grad_norm=1.0,
-        batch_size=32,
-        freeze_word_embeddings=True,
-        frozen_layers=args.frozen_layers,
-        pooling=encoder.pooling("auto"),
-        bfloat16=computes_in_bfloat16("auto", device),
-    )
+    classifier = XRTransformerClassifier(encoder, frozen_layers=args.frozen_layers)
+    settings = settings_of(classifier, encoder, device)
     rng = np.random.default_rng(0)
     known = rng.normal(size=(len(texts), encoder.width)).astype(np.float32)
     for n_clusters in CLUSTERS:

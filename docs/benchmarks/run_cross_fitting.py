@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.preprocessing import normalize
 
 from skxmr import XRLinearClassifier
 from skxmr.datasets import load_catalogue_subjects
@@ -39,11 +40,6 @@ def fine_tuned(args, weight, texts, Y):
         n_jobs=args.jobs,
     )
     return classifier.fit(texts, Y).embedders_[0]
-
-
-def normalized(embeddings):
-    """Return the rows with length 1."""
-    return embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
 
 
 def main():
@@ -86,7 +82,7 @@ def main():
             for part in (half, ~half)
         ]
         E = [one.transform(texts) for one in embedders]
-        both = normalized(sum(one.transform(new) for one in embedders))
+        both = normalize(sum(one.transform(new) for one in embedders))
         measure(f"weight {weight}: cross-fitted", np.where(half[:, None], E[1], E[0]), both)
         measure(f"weight {weight}: the half seen", np.where(half[:, None], E[0], E[1]), both)
 

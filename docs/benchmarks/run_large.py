@@ -6,51 +6,16 @@ Prints CPU times, the peaks of the memory, sizes on disk and the precision.
 """
 
 import argparse
-import threading
 import time
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from measure import Stopwatch, size_on_disk
+from measure import MemoryPeaks, Stopwatch, size_on_disk
 from power_law_files import open_power_law, write_power_law
 
 from skxmr import KMeansIndexer, XRLinearClassifier, load
 from skxmr.metrics import precision_at_k
-
-#: Seconds between two readings of the memory.
-_INTERVAL = 0.5
-
-
-class MemoryPeaks(threading.Thread):
-    """Reads the memory of this process, in MB, until it is stopped.
-
-    Attributes
-    ----------
-    own : float
-        Peak of the memory that belongs to the process alone.
-    mapped : float
-        Peak of the pages of mapped files. The system drops them if other processes need memory.
-    """
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.own = 0.0
-        self.mapped = 0.0
-        self._stopped = threading.Event()
-
-    def run(self):
-        while not self._stopped.wait(_INTERVAL):
-            lines = Path("/proc/self/status").read_text().splitlines()
-            fields = dict(line.split(":", 1) for line in lines)
-            self.own = max(self.own, int(fields["RssAnon"].split()[0]) / 1024)
-            self.mapped = max(self.mapped, int(fields["RssFile"].split()[0]) / 1024)
-
-    def stop(self):
-        """Stop, and return the peaks as text."""
-        self._stopped.set()
-        self.join()
-        return f"{self.own:,.0f} MB own, {self.mapped:,.0f} MB of mapped files"
 
 
 def main():

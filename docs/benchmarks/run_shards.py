@@ -8,7 +8,6 @@ memory.
 
 import argparse
 import json
-import threading
 import time
 from functools import partial
 from itertools import pairwise
@@ -17,15 +16,13 @@ from pathlib import Path
 import joblib
 import numpy as np
 import scipy.sparse as sp
+from measure import MemoryPeaks
 from power_law import _draw_labels, _draw_words, _label_words, _sums
 from run_dask import kill_one
 
 from skxmr import KMeansIndexer, XRLinearClassifier, load
 from skxmr.datasets import Shards
 from skxmr.metrics import precision_at_k
-
-#: Seconds between two readings of the memory.
-_INTERVAL = 0.2
 
 _N_TEST = 10_000
 
@@ -72,35 +69,9 @@ def _noise(rng, n_rows, n_words, n_features):
     return sp.csr_matrix((values, columns.ravel(), pointers), shape=(n_rows, n_features))
 
 
-class Peaks(threading.Thread):
-    """Reads the memory of this process until it is stopped.
-
-    Attributes
-    ----------
-    resident, own : float
-        Peaks in MB: of all resident memory, and of that without pages of files.
-    """
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.resident = 0.0
-        self.own = 0.0
-        self.stopped = threading.Event()
-
-    def run(self):
-        while not self.stopped.wait(_INTERVAL):
-            lines = Path("/proc/self/status").read_text().splitlines()
-            fields = {name: value.split() for name, value in (ln.split(":", 1) for ln in lines)}
-            self.resident = max(self.resident, int(fields["VmRSS"][0]) / 1024)
-            self.own = max(self.own, int(fields["RssAnon"][0]) / 1024)
-
-    def __str__(self):
-        return f"{self.resident:,.0f} MB, {self.own:,.0f} MB without files"
-
-
 def start_peaks(dask_worker):
     """Read the memory of a worker."""
-    dask_worker.peaks = Peaks()
+    dask_worker.peaks = MemoryPeaks()
     dask_worker.peaks.start()
 
 
@@ -173,7 +144,7 @@ def main():
     print(f"{n_bytes[0] / 1e9:.2f} and {n_bytes[1] / 1e9:.2f} GB in memory", flush=True)
     indexer = KMeansIndexer(max_leaf_size=args.leaf_size)
     make = partial(XRLinearClassifier, indexer, n_neighbors=args.neighbors, random_state=0)
-    peaks = Peaks()
+    peaks = MemoryPeaks()
     peaks.start()
     fit_on_cluster(args, X, Y, args.work / "model", make())
     print(f"calling process: peak {peaks}")

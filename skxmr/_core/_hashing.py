@@ -4,14 +4,12 @@ import hashlib
 
 import numpy as np
 
-from ._library import BYTE, check, lib, pointer
-
-_QUAD = np.dtype(np.uint64)
+from ._library import BYTE, LONG_WORD, check, lib, pointer
 
 #: Words that were drawn once. They must not change between the processes that share a cache.
 _KEY = np.frombuffer(
-    hashlib.shake_256(b"skxmr").digest(lib.SKX_COMPRESSED_BLOCK), dtype=_QUAD.newbyteorder("<")
-).astype(_QUAD)
+    hashlib.shake_256(b"skxmr").digest(lib.SKX_COMPRESSED_BLOCK), dtype=LONG_WORD.newbyteorder("<")
+).astype(LONG_WORD)
 
 #: Bytes that are hashed without being compressed before.
 _SHORT = 2 * lib.SKX_COMPRESSED_BLOCK
@@ -34,9 +32,9 @@ def digest(array: np.ndarray) -> bytes:
     if len(data) <= _SHORT:
         digests.update(data)
     else:
-        compressed = np.empty(2 * -(-len(data) // lib.SKX_COMPRESSED_BLOCK), dtype=_QUAD)
-        key = pointer(_KEY, _QUAD, "uint64_t[]")
-        out = pointer(compressed, _QUAD, "uint64_t[]")
+        compressed = np.empty(2 * -(-len(data) // lib.SKX_COMPRESSED_BLOCK), dtype=LONG_WORD)
+        key = pointer(_KEY, LONG_WORD)
+        out = pointer(compressed, LONG_WORD)
         check(lib.skx_compress(pointer(data, BYTE), len(data), key, out))
         digests.update(compressed)
     return digests.digest()

@@ -14,7 +14,7 @@ BYTE = np.dtype(np.uint8)
 DOUBLE = np.dtype(np.float64)
 WORD = np.dtype(np.uint32)
 SIGNED_BYTE = np.dtype(np.int8)
-KEY = np.dtype(np.uint64)
+LONG_WORD = np.dtype(np.uint64)
 
 _CTYPES = {
     FLOAT: "float[]",
@@ -24,7 +24,7 @@ _CTYPES = {
     BYTE: "uint8_t[]",
     WORD: "uint32_t[]",
     SIGNED_BYTE: "int8_t[]",
-    KEY: "uint64_t[]",
+    LONG_WORD: "uint64_t[]",
 }
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ._library import BYTE, INT, LONG, check, check_array, ffi, lib, pointer
+from ._library import BYTE, INT, LONG, LONG_WORD, check, check_array, ffi, lib, pointer
 from ._texts import Texts
 from ._view import CStruct, CView
 
@@ -12,8 +12,6 @@ from ._view import CStruct, CView
 _BYTES = ffi.typeof("uint8_t[]")
 _INTS = ffi.typeof("int32_t[]")
 _LONGS = ffi.typeof("int64_t[]")
-
-_HEAD = np.dtype(np.uint64)
 
 
 class TextIndex(CView):
@@ -60,7 +58,7 @@ class TextIndex(CView):
             if array is not None:
                 check_array(array, INT, "the words")
         n_offsets = n_entries if self.offset is None else len(self.offset)
-        check_array(self.head, _HEAD, "the beginnings of words")
+        check_array(self.head, LONG_WORD, "the beginnings of words")
         lengths = len(self.best), n_offsets, len(self.head)
         fits = lengths == (2 * n_entries, n_entries, n_entries)
         if not fits or (self.text is None) != (self.offset is None):
@@ -78,7 +76,7 @@ class TextIndex(CView):
         words = [ffi.NULL, ffi.NULL]
         if self.text is not None:
             words = [pointer(self.text, INT), pointer(self.offset, INT)]
-        trees = pointer(self.head, _HEAD, "uint64_t[]"), pointer(self.best, INT)
+        trees = pointer(self.head, LONG_WORD), pointer(self.best, INT)
         struct = ffi.new("skx_text_index *", [texts.struct, len(self.head), *words, *trees])
         return CStruct(struct, (texts, words, trees))
 
@@ -153,7 +151,7 @@ def _heads(data, pointers, text, offset):
     """Return the first eight bytes of each entry as a number, with zeros after the end."""
     begins = pointers[:-1] if text is None else pointers[text] + offset
     ends = pointers[1:] if text is None else pointers[text + 1]
-    heads = np.zeros(len(begins), dtype=_HEAD)
+    heads = np.zeros(len(begins), dtype=LONG_WORD)
     for i in range(8):
         inside = (begins + i < ends) & (begins + i >= 0)
         heads <<= np.uint64(8)

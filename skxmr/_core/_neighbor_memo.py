@@ -5,10 +5,8 @@ from collections import OrderedDict
 
 import numpy as np
 
-from ._library import INT, ffi, pointer
+from ._library import INT, LONG_WORD, ffi, pointer
 from ._sparse import CSRView
-
-_KEY = np.dtype(np.uint64)
 
 #: Bytes of all results that a process keeps.
 _MOST_BYTES = 1 << 27
@@ -20,8 +18,8 @@ class _Memo:
     def __init__(self, n_queries: int, n_labels: int, n_keys: int):
         self.lock = threading.Lock()
         self._labels = np.full(n_queries * n_labels, -1, dtype=INT)
-        self._keys = np.zeros(n_queries * n_keys, dtype=_KEY)
-        buffers = pointer(self._labels, INT), pointer(self._keys, _KEY, "uint64_t[]")
+        self._keys = np.zeros(n_queries * n_keys, dtype=LONG_WORD)
+        buffers = pointer(self._labels, INT), pointer(self._keys, LONG_WORD)
         self._buffers = buffers
         self.struct = ffi.new("skx_neighbor_memo *", [n_labels, n_keys, *buffers])
 
@@ -61,7 +59,7 @@ class NeighborMemos:
         # 25 candidates reach 34 labels of a row on average (docs/benchmarks/SEARCH.md).
         n_labels = 2 * n_listed + 8
         n_keys = n_neighbors + 44
-        n_bytes = (end - begin) * (n_labels * INT.itemsize + n_keys * _KEY.itemsize)
+        n_bytes = (end - begin) * (n_labels * INT.itemsize + n_keys * LONG_WORD.itemsize)
         if n_bytes > _MOST_BYTES:
             return None
         key = rows_key, view.digest(begin, end), n_labels, n_keys

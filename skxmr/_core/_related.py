@@ -12,8 +12,8 @@ from ._library import (
     DOUBLE,
     FLOAT,
     INT,
-    KEY,
     LONG,
+    LONG_WORD,
     WORD,
     check,
     check_offsets,
@@ -296,7 +296,7 @@ class _RelatedBuffers:
         if n_needed is not None:
             arrays = np.empty(n + 1, LONG), np.empty(capacity, INT), np.empty(capacity, WORD)
             self._kept = PairCounts(*arrays)
-            self._bounds = np.empty(n, KEY)
+            self._bounds = np.empty(n, LONG_WORD)
             pointers = [pointer(a, a.dtype) for a in (*self._kept, self._bounds)]
             counts, owners = (ffi.NULL, None) if frequent is None else frequent.view()
             self.support = ffi.new("skx_related_support *", [n_needed, *pointers, counts])
@@ -435,7 +435,7 @@ class UpdatedRelated(NamedTuple):
         for most, dtype in ((n_needed, FLOAT), (n_related, WORD)):
             ptr = indptr_of(np.minimum(n_pairs, most))
             arrays += [ptr, np.empty(n, LONG), np.empty(ptr[-1], INT), np.empty(ptr[-1], dtype)]
-        return cls(*arrays, np.empty(n, KEY), np.empty(n, BYTE))
+        return cls(*arrays, np.empty(n, LONG_WORD), np.empty(n, BYTE))
 
     def related(self) -> Related:
         """Return the related items."""
@@ -469,7 +469,7 @@ def update_related(
     pairs = changes.kept, changes.changed, changes.mirrored
     views = [counts.view() for counts in pairs]
     owners = [
-        pointer(changes.bounds, KEY),
+        pointer(changes.bounds, LONG_WORD),
         pointer(changes.group_begin, INT),
         pointer(changes.group_ratio, DOUBLE),
     ]

@@ -5,7 +5,7 @@ import scipy.sparse as sp
 
 from ._arrays import indptr_of
 from ._hashing import digest
-from ._library import BYTE, DOUBLE, FLOAT, INT, LONG, check, ffi, lib, pointer
+from ._library import BYTE, DOUBLE, FLOAT, INT, LONG, LONG_WORD, check, ffi, lib, pointer
 from ._view import CStruct
 
 _FAULTS = {
@@ -297,10 +297,9 @@ def csr_hash_rows(matrix: sp.csr_matrix, seed: np.ndarray | None = None) -> np.n
     hashes : ndarray of uint64, shape (n,)
     """
     view = CSRView(matrix)
-    dtype = np.dtype(np.uint64)
-    out = np.empty(matrix.shape[0], dtype=dtype)
-    start = pointer(seed, dtype, "uint64_t[]") if seed is not None else ffi.NULL
-    check(lib.skx_csr_hash_rows(view.struct, start, pointer(out, dtype, "uint64_t[]")))
+    out = np.empty(matrix.shape[0], dtype=LONG_WORD)
+    start = pointer(seed, LONG_WORD) if seed is not None else ffi.NULL
+    check(lib.skx_csr_hash_rows(view.struct, start, pointer(out, LONG_WORD)))
     return out
 
 

@@ -57,7 +57,8 @@ _COMMON = ("version", "skxmr")
 #: Errors that mean that a file is missing or not a file. Other errors can occur with a valid model.
 _NO_FILE = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}
 
-#: Errors that unexpected values raise.
+#: Errors that unexpected values raise. NotImplementedError is NumPy's for arrays of a kind that it
+#: cannot map or read.
 _UNEXPECTED = (
     ArithmeticError,
     AttributeError,

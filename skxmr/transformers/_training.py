@@ -158,17 +158,7 @@ def _check_epochs(n_epochs, n_levels):
 def _fine_tuned(classifier, encoder, texts, Y, levels, names, seed, number):
     """Fine-tune a copy of an encoder; return it, the losses and the seconds."""
     device = chosen_device(classifier.device)
-    settings = FineTuning(
-        learning_rate=float(classifier.learning_rate),
-        warmup=float(classifier.warmup),
-        weight_decay=float(classifier.weight_decay),
-        max_grad_norm=float(classifier.max_grad_norm),
-        batch_size=int(classifier.batch_size),
-        freeze_word_embeddings=bool(classifier.freeze_word_embeddings),
-        frozen_layers=float(classifier.frozen_layers),
-        pooling=encoder.pooling(classifier.pooling),
-        bfloat16=computes_in_bfloat16(classifier.dtype, device),
-    )
+    settings = settings_of(classifier, encoder, device)
     content = [texts, Y, names if classifier.objective == "names" else None]
     key = _key(classifier, encoder, content, seed, number)
     trained = copied(encoder)
@@ -197,6 +187,21 @@ def _fine_tuned(classifier, encoder, texts, Y, levels, names, seed, number):
             embed=lambda rows: batches.encode([tokens[row] for row in rows], np.inf),
         )
     return trained, losses, seconds
+
+
+def settings_of(classifier, encoder, device):
+    """Return the FineTuning of the parameters of a classifier."""
+    return FineTuning(
+        learning_rate=float(classifier.learning_rate),
+        warmup=float(classifier.warmup),
+        weight_decay=float(classifier.weight_decay),
+        max_grad_norm=float(classifier.max_grad_norm),
+        batch_size=int(classifier.batch_size),
+        freeze_word_embeddings=bool(classifier.freeze_word_embeddings),
+        frozen_layers=float(classifier.frozen_layers),
+        pooling=encoder.pooling(classifier.pooling),
+        bfloat16=computes_in_bfloat16(classifier.dtype, device),
+    )
 
 
 def _stages(classifier, encoder, Y, levels, names):
