@@ -12,6 +12,7 @@ from .._ranking.classifier import RankingClassifierMixin
 from .._ranking.ranking import Ranking, library_of
 from .._utils.cloning import draw_seed
 from .._utils.estimators import consistent, fitted_in_one_step
+from .._utils.matrices import with_dense_columns
 from .._utils.pairs import ranking_csr
 from .._utils.params import (
     check_boolean,
@@ -285,20 +286,18 @@ class XRTransformerClassifier(RankingClassifierMixin, BaseEstimator):
             classifier.set_params(dense_columns=embedder.n_features_out_)
         given = {}
         if label_text is not None:
-            given["label_examples"] = self._joined(
+            given["label_examples"] = with_dense_columns(
                 self.vectorizer_.transform(label_text), embedder.transform(label_text)
             )
         if label_names is not None:
             given["label_names"] = label_names
-        return classifier.fit(self._joined(X, embedder.transform(texts)), y, **given)
-
-    def _joined(self, X, embeddings):
-        return sp.hstack([X, sp.csr_matrix(embeddings)], format="csr", dtype=np.float32)
+        return classifier.fit(with_dense_columns(X, embedder.transform(texts)), y, **given)
 
     def _features(self, texts):
         """Return the input of each final classifier."""
         X = self.vectorizer_.transform(texts)
-        return [self._joined(X, self._embedded(embedder, texts)) for embedder in self.embedders_]
+        embedded = [self._embedded(embedder, texts) for embedder in self.embedders_]
+        return [with_dense_columns(X, embeddings) for embeddings in embedded]
 
     def _embedded(self, embedder, texts):
         """Return the embeddings of texts, computed with the present parameters of this object."""
@@ -369,7 +368,7 @@ class XRTransformerClassifier(RankingClassifierMixin, BaseEstimator):
         texts = self._check_rows(raw_documents)
         check_integer(encoder, "encoder", 0, len(self.embedders_) - 1)
         embedder = self.embedders_[encoder]
-        X = self._joined(self.vectorizer_.transform(texts), self._embedded(embedder, texts))
+        X = with_dense_columns(self.vectorizer_.transform(texts), self._embedded(embedder, texts))
         names = np.concatenate(
             [
                 self.vectorizer_.get_feature_names_out(),

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._utils import progress
+from .._utils.matrices import with_dense_columns
 from ..metrics import ndcg_at_k
 
 #: Weights to choose from. 1 is the encoder as it was.
@@ -67,7 +68,7 @@ def chosen_weight(classifier, averaged, texts, X, Y, label_text, kept, held_out,
             model = classifier._final_classifier(
                 embedder, [texts[i] for i in fitted], X[fitted], Y[fitted], label_text, None, seed
             )
-            new = classifier._joined(X[held_out], embedder.transform([texts[i] for i in held_out]))
+            new = with_dense_columns(X[held_out], embedder.transform([texts[i] for i in held_out]))
             score = ndcg_at_k(Y[held_out], model.rank(new, _DEPTH)[0], _DEPTH)
             if score > best[0]:
                 best = score, weight
