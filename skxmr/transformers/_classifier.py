@@ -128,8 +128,8 @@ class XRTransformerClassifier(RankingClassifierMixin, BaseEstimator):
     embedders_ : list of TransformerEmbedder
         The fine-tuned encoders.
     losses_ : list of list of ndarray
-        The loss of each step, for each encoder and each level. Empty for levels that were read
-        from `memory`.
+        The loss of each step, for each encoder and each level. Levels that were read from `memory`
+        are left out.
     multilabel_ : bool
         Whether a row can have several labels.
     n_labels_ : int
