@@ -22,6 +22,10 @@ from ._base import CLUSTERING_COST, CLUSTERING_PHASE, tree_depth
 #: Maximum number of elements of the dense scores that `nearest_centers` holds at a time.
 _SCORE_BLOCK = 1 << 24
 
+#: Number of clusters that a group is bisected into at most. Training the children of a node takes
+#: a time proportional to their number, for all training rows of the node.
+_MOST_BISECTED = 512
+
 
 def check_clustering_params(indexer):
     """Raise TypeError or ValueError if a parameter of the clustering is invalid."""
@@ -222,7 +226,8 @@ def divide_unbalanced(Z, groups, seed, indexer):
 
     Lloyd's algorithm gets as many levels as a balanced tree would have. Groups that are still too
     large after these levels, mostly labels that resemble no other, are bisected, so that the tree
-    stays shallow. A group that is small enough becomes an only child on every further level.
+    stays shallow: it has one more level, or a few if a group has hundreds of thousands of labels.
+    A group that is small enough becomes an only child on every further level.
 
     Parameters
     ----------
@@ -284,7 +289,7 @@ def _branched(size, indexer):
 
 
 def _bisected(size, indexer):
-    return -(-size // indexer.max_leaf_size)
+    return min(-(-size // indexer.max_leaf_size), _MOST_BISECTED)
 
 
 def _even(size, indexer):

@@ -34,7 +34,8 @@ class KMeansIndexer(BaseIndexer):
     ----------
     branching : int, default=16
         Number of children per node, at least 2. The root of a balanced tree has as many children as
-        necessary, at most four times `branching`. A bisected cluster has as many as necessary.
+        necessary, at most four times `branching`. A bisected cluster has as many as necessary, at
+        most 512; the clusters in it are bisected again if they are still too large.
     max_leaf_size : int, default=100
         Maximum number of labels per leaf cluster.
     balanced : bool, default=True

@@ -125,6 +125,22 @@ def test_labels_are_the_leaves_of_the_tree():
         )
 
 
+def test_large_groups_are_bisected_in_steps(monkeypatch):
+    # Each level separates a few of these labels from all others.
+    Z = 0.8 ** np.arange(100)[:, np.newaxis]
+    params = {"max_leaf_size": 1, "branching": 10, "balanced": False, "spherical": False}
+    at_once = indexer(**params).fit(Z).tree_
+    assert max(np.diff(pointers).max() for pointers in at_once.child_ptr) > 10
+    monkeypatch.setattr("skxmr.indexers._clusters._MOST_BISECTED", 4)
+    tree = indexer(**params).fit(Z).tree_
+    assert max(np.diff(pointers).max() for pointers in tree.child_ptr) == 10
+    for pointers in tree.child_ptr[2:]:
+        assert np.diff(pointers).max() <= 4
+    assert tree.n_levels > at_once.n_levels
+    assert sorted(tree.slot_label) == list(range(100))
+    assert np.diff(tree.child_ptr[-1]).max() == 1
+
+
 def test_unbalanced_leaves_of_uneven_depth_are_padded():
     Z, group = planted([6, 40])
     fitted = indexer(max_leaf_size=6, branching=2, balanced=False).fit(Z)
