@@ -189,10 +189,17 @@ class TransformerEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     def _share_of_truncated(self, texts):
         encoder = self._load()
         different = _different(texts)
+        store = self._store(different, self._batches(encoder))
         truncated = 0
         for begin in range(0, len(different), _BLOCK):
-            block = _with_prefix(self.prefix, different[begin : begin + _BLOCK])
-            truncated += sum(t.truncated for t in encoder.tokenize(block, self.max_length))
+            block = different[begin : begin + _BLOCK]
+            if store is not None:
+                known, _, cut = store.find(block, encoder.width)
+                truncated += np.count_nonzero(cut[known])
+                block = [text for text, is_known in zip(block, known, strict=True) if not is_known]
+            if block:
+                tokens = encoder.tokenize(_with_prefix(self.prefix, block), self.max_length)
+                truncated += sum(t.truncated for t in tokens)
         return _reported_share(truncated, different, self.max_length)
 
     def transform(self, raw_documents):
@@ -265,20 +272,9 @@ class TransformerEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     def _encode(self, texts):
         """Return the embeddings of a transformer, and the share of truncated texts."""
         encoder = self._load()
-        device = chosen_device(self.device)
-        batches = BatchEncoder(
-            encoder,
-            pooling=encoder.pooling(self.pooling),
-            normalize=self.normalize,
-            batch_tokens=self.batch_tokens,
-            device=device,
-            bfloat16=computes_in_bfloat16(self.dtype, device),
-            n_jobs=self.n_jobs,
-        )
+        batches = self._batches(encoder)
         different = _different(texts)
-        store = None
-        if len(different) >= LEAST:
-            store = open_store(self.memory, lambda: self._key(batches))
+        store = self._store(different, batches)
         row_of = {text: i for i, text in enumerate(different)}
         rows = np.empty((len(different) + 1, encoder.width), dtype=np.float32)
         rows[-1] = 0  # of blank texts
@@ -312,6 +308,24 @@ class TransformerEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         embeddings[new] = computed
         truncated[new] = cut
         return embeddings, np.count_nonzero(truncated)
+
+    def _batches(self, encoder):
+        device = chosen_device(self.device)
+        return BatchEncoder(
+            encoder,
+            pooling=encoder.pooling(self.pooling),
+            normalize=self.normalize,
+            batch_tokens=self.batch_tokens,
+            device=device,
+            bfloat16=computes_in_bfloat16(self.dtype, device),
+            n_jobs=self.n_jobs,
+        )
+
+    def _store(self, different, batches):
+        """Return the cache of embeddings, or None if it is not used for these different texts."""
+        if len(different) < LEAST:
+            return None
+        return open_store(self.memory, lambda: self._key(batches))
 
     def _key(self, batches):
         """Return the key of the cache: everything that an embedding depends on."""

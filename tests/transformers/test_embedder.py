@@ -216,6 +216,27 @@ def test_truncation_is_cached_too(folder, tmp_path):
             embedder.transform(texts)
 
 
+def test_fit_counts_truncated_texts_of_the_cache_without_tokens(folder, tmp_path, monkeypatch):
+    from skxmr.transformers._encoder import Encoder
+
+    texts = [" ".join(["cat"] * n) for n in range(1, 51)]
+    embedder = TransformerEmbedder(folder, max_length=27, memory=tmp_path)
+    with pytest.warns(UserWarning, match="truncates 56 %"):
+        embedder.transform(texts[5:])
+    tokenized = []
+    tokenize = Encoder.tokenize
+
+    def recorded(self, texts, max_length):
+        tokenized.extend(texts)
+        return tokenize(self, texts, max_length)
+
+    monkeypatch.setattr(Encoder, "tokenize", recorded)
+    with pytest.warns(UserWarning, match="truncates 50 %"):
+        embedder.fit(texts)
+    assert embedder.truncated_share_ == 0.5
+    assert tokenized == texts[:5]
+
+
 def test_a_damaged_cache_is_ignored(folder, texts, tmp_path):
     embedder = TransformerEmbedder(folder, memory=tmp_path)
     expected = embedder.transform(texts)
