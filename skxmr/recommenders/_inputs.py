@@ -142,6 +142,21 @@ def latest_rows(training):
     return np.sort(len(training.users) - 1 - first)
 
 
+def with_united_users(training):
+    """Return the same input with one row for each user, in the order of appearance.
+
+    The purchases of all rows of a user are in its row, with the weight 1. There must be no y.
+    """
+    users, first, codes = np.unique(training.users, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    position = np.empty(len(users), dtype=np.int64)
+    position[order] = np.arange(len(users))
+    X = binary(training.X)
+    entries = (X.data, (position[codes[row_of_entries(X)]], X.indices))
+    X = binary(canonical_csr(sp.csr_matrix(entries, (len(users), X.shape[1])), "X"))
+    return training._replace(X=X, users=users[order])
+
+
 def whole_histories(training):
     """Return the history of each user at the end of the last window: its X and its y.
 
