@@ -135,7 +135,7 @@ def check_users(users, n_rows):
     """Return the user of each row as an array."""
     users = id_array(users, "users")
     if users.dtype == object and len(set(map(type, users.tolist()))) > 1:
-        learn_ids(users, "users")
+        learn_ids(users, "users")  # raises TypeError if they cannot be sorted
     if users.shape != (n_rows,):
         raise ValueError(f"users must have shape {(n_rows,)}, one for each row, got {users.shape}")
     return users
@@ -172,6 +172,8 @@ def with_united_users(training):
     The purchases of all rows of a user are in its row, with the weight 1. There must be no y.
     """
     users, first, codes = np.unique(training.users, return_index=True, return_inverse=True)
+    if len(users) == len(training.users):
+        return training
     order = np.argsort(first)
     position = np.empty(len(users), dtype=np.int64)
     position[order] = np.arange(len(users))

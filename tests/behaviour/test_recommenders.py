@@ -430,8 +430,13 @@ def test_shifts_that_were_saved_without_a_scale(tmp_path):
 def test_a_shift_of_an_estimator_without_rank():
     rows = random_histories(60, 5, density=0.4)
     y = random_histories(60, 5, density=0.4, seed=1)
-    shifted = PriorShift(OneVsRestClassifier(LogisticRegression()), strength=0).fit(rows, y)
+    times = sp.csr_matrix((np.arange(y.nnz, dtype=float), y.indices, y.indptr), shape=y.shape)
+    shifted = PriorShift(OneVsRestClassifier(LogisticRegression()), window=30)
+    shifted.fit(rows, y, target_times=times)
+    assert shifted.scale_ == "logarithm"
+    assert np.abs(shifted.log_shift_).max() > 0.1
     margins = OneVsRestClassifier(LogisticRegression()).fit(rows, y).decision_function(rows)
+    margins += shifted.log_shift_
     margins[rows.toarray() > 0] = -np.inf
     labels = shifted.rank(rows, 1).labels[:, 0]
     some = np.isfinite(margins).any(axis=1) & ~shifted.is_cold(rows)
