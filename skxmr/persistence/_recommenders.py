@@ -49,7 +49,7 @@ def register_all():
     _register(
         AutoencoderRecommender, _pack_autoencoder, _unpack_autoencoder, ("loss_curve_", "has_shift")
     )
-    _register(PriorShift, _pack_shift, _unpack_shift, ["estimator_"])
+    _register(PriorShift, _pack_shift, _unpack_shift, ["estimator_", "scale_"])
     _register(BlendedRecommender, _pack_blend, _unpack_blend, ["estimators_", "is_tuned"])
 
 
@@ -263,12 +263,20 @@ def _unpack_autoencoder(recommender, part):
 
 def _pack_shift(recommender, part):
     part.arrays["log_shift_"] = recommender.log_shift_
-    return {"estimator_": part.model(recommender.estimator_, "estimator_")}
+    fields = {"estimator_": part.model(recommender.estimator_, "estimator_")}
+    if hasattr(recommender, "scale_"):
+        fields["scale_"] = recommender.scale_
+    return fields
 
 
 def _unpack_shift(recommender, part):
     recommender.log_shift_ = _array(part, "log_shift_", _FLOAT, recommender.n_labels_)
     recommender.estimator_ = part.model("estimator_")
+    # Folders of earlier versions lack the field.
+    if "scale_" in part.reader.manifest:
+        recommender.scale_ = part.get("scale_", str)
+        if recommender.scale_ not in ("probability", "logarithm", "margin"):
+            part.fail(f"scale_ is {recommender.scale_!r:.80}")
 
 
 def _pack_blend(recommender, part):

@@ -15,6 +15,7 @@ from ._inputs import latest_rows, whole_histories
 from ._prior import check_days, log_shares, log_shift
 from ._row_weights import check_half_life, window_weights
 from ._times import days_of
+from ._unit_rows import scaled_rows
 
 #: Default numbers of epochs.
 _ORDERED_EPOCHS, _UNORDERED_EPOCHS = 6, 30
@@ -174,6 +175,9 @@ class AutoencoderRecommender(BaseRecommender):
         self.kept_ = self._items_with_targets(y)
         y = y[:, self.kept_]
         filled = np.flatnonzero((np.diff(X.indptr) > 0) & (np.diff(y.indptr) > 0))
+        if not len(filled):
+            expected = "a purchase and a target in y" if self.ordered else "a purchase"
+            raise ValueError(f"X must have at least one row with {expected}, got none")
         network = _Network(self, X.shape[1], len(self.kept_), check_random_state(self.random_state))
         parts = (X[filled], y[filled], weights[filled].astype(np.float32))
         self.loss_curve_ = parallel.interruptible(network.fit, *parts)
@@ -308,11 +312,11 @@ def _loss_and_error(logits, y, row_weights):
 
 
 def _unit_rows(X):
-    """Return the positive part of rows, scaled to unit norm."""
-    norms = np.sqrt(np.asarray(X.multiply(X).sum(axis=1), dtype=np.float32).ravel())
+    """Return rows of weights, scaled to unit norm."""
+    X, norms = scaled_rows(X)
     scale = np.float32(1) / np.maximum(norms, np.float32(1e-30))
-    data = X.data * np.repeat(scale, np.diff(X.indptr))
-    return sp.csr_matrix((data, X.indices, X.indptr), shape=X.shape)
+    X.data *= np.repeat(scale, np.diff(X.indptr))
+    return X
 
 
 def _forward(X, layers):

@@ -12,13 +12,18 @@ from .._ranking.batch import joined_rankings
 from .._ranking.ranking import Ranking, library_of
 from .._utils import parallel
 from .._utils.estimators import consistent, fitted_in_one_step
-from .._utils.matrices import check_indicator, pair_to_csr
+from .._utils.matrices import pair_to_csr
 from .._utils.pairs import row_of_entries
 from .._utils.params import check_integer, check_n_jobs
-from .._utils.targets import target_array
 from .._utils.weights import check_weight_ratios
 from ..metrics import hit_rate_at_k
-from ._inputs import check_histories, check_training, is_checked_row, recent_counts
+from ._inputs import (
+    check_histories,
+    check_targets,
+    check_training,
+    is_checked_row,
+    recent_counts,
+)
 from ._limits import check_limits
 from ._reasons import Reasons
 
@@ -57,7 +62,8 @@ class BaseRecommender(ABC, BaseEstimator):
         X : {array-like, sparse matrix} of shape (n_samples, n_items)
             Histories: weights of at least 0, or the ages of :func:`temporal_examples`.
         y : {array-like, sparse matrix} of shape (n_samples, n_items), default=None
-            1 for the items that the user of the row bought after the cutoff.
+            1 for the items that the user of the row bought after the cutoff. If X and y are frames,
+            they must have the same columns.
         users : array-like of shape (n_samples,), default=None
             User of each row. If the recommender learns from whole histories, only the last row of
             each user is used, which contains the earlier ones.
@@ -129,12 +135,13 @@ class BaseRecommender(ABC, BaseEstimator):
         k : int, default=10
             Number of items, at least 1. The ranking of fewer items is the beginning of the ranking
             of more.
-        exclude : {"auto", "seen"}, sequence of int, sparse matrix or None, default="auto"
+        exclude : {"auto", "seen"}, sequence, sparse matrix or None, default="auto"
             Items that are not returned. "seen" stands for the entries of X, stored zeros as well. A
-            sequence holds items that no row may have, and a sparse matrix of the shape of X a set
-            for each row. They do not include the entries of X. "auto" is None if `repeat` is True,
-            and otherwise "seen".
-        candidates : sequence of int or sparse matrix, default=None
+            sequence holds items that no row may have, by their numbers, or by their names if the
+            recommender was fitted to a frame. A sparse matrix of the shape of X holds a set for
+            each row. They do not include the entries of X. "auto" is None if `repeat` is True, and
+            otherwise "seen".
+        candidates : sequence or sparse matrix, default=None
             The only items that may be returned, in the same forms.
 
         Returns
@@ -230,7 +237,7 @@ class BaseRecommender(ABC, BaseEstimator):
             Fraction of the rows of which at least one of six recommendations is a target.
         """
         ranking = self.rank(X, N_RECOMMENDED)
-        truth = check_indicator(target_array(y, "y"), "y", len(ranking.labels), self.n_labels_)
+        truth = check_targets(self, y, len(ranking.labels), self.n_labels_)
         if sample_weight is not None:
             sample_weight = check_weight_ratios(sample_weight, len(ranking.labels))
         return hit_rate_at_k(truth, ranking, N_RECOMMENDED, sample_weight=sample_weight)

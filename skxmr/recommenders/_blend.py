@@ -129,7 +129,8 @@ class BlendedRecommender(_BaseComposition, BaseRecommender):
         X : {array-like, sparse matrix} of shape (n_samples, n_items)
             Histories: weights of at least 0, or the ages of :func:`temporal_examples`.
         y : {array-like, sparse matrix} of shape (n_samples, n_items), default=None
-            1 for the items that the user of the row bought after the cutoff.
+            1 for the items that the user of the row bought after the cutoff. If X and y are frames,
+            they must have the same columns.
         users : array-like of shape (n_samples,), default=None
             User of each row.
         target_times : sparse matrix of shape (n_samples, n_items), default=None

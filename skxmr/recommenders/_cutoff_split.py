@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._utils.matrices import check_matrix
 from .._utils.params import check_integer
 from ._times import SECONDS, days_of, seconds_of
 
@@ -55,7 +56,9 @@ class CutoffSplit:
         train, test : ndarray of int
         """
         seconds = self._seconds(groups)
-        has_targets = True if y is None else np.asarray((y != 0).sum(axis=1)).ravel() > 0
+        has_targets = True
+        if y is not None:
+            has_targets = np.diff(check_matrix(y, "y", len(seconds)).indptr) > 0
         for cutoff, train_cutoffs in self._windows(seconds):
             train = np.isin(seconds, train_cutoffs)
             yield np.flatnonzero(train), np.flatnonzero((seconds == cutoff) & has_targets)

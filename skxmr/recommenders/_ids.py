@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._utils.matrices import any_missing
+from .._utils.matrices import any_missing, as_array
 
 
 def id_array(values, name):
@@ -17,12 +17,12 @@ def id_array(values, name):
     """
     if hasattr(values, "to_numpy") and getattr(values, "ndim", 1) == 1:
         values = values.to_numpy()
-    array = np.asarray(values)
+    array = as_array(values, name)
     if array.ndim != 1:
         raise ValueError(f"{name} must be one-dimensional, got shape {array.shape}")
     if array.dtype.kind == "f" and any_missing(array):
         raise ValueError(f"{name} must not have missing values, got NaN or infinity")
-    if array.dtype == object and any(value is None or value != value for value in array.tolist()):
+    if array.dtype == object and any_missing(array):
         raise ValueError(f"{name} must not have missing values, got None or NaN")
     return array
 

@@ -17,6 +17,7 @@ from .._utils.matrices import (
 from .._utils.pairs import row_of_entries
 from .._utils.targets import target_array
 from ._examples import AgeMatrix
+from ._ids import id_array, learn_ids
 from ._times import seconds_of
 
 
@@ -97,7 +98,7 @@ def check_training(estimator, X, y, users, target_times, cutoffs=None):
     n_rows, n_items = X.shape
     times = None
     if y is not None:
-        y = check_indicator(target_array(y, "y"), "y", n_rows, n_items)
+        y = check_targets(estimator, y, n_rows, n_items)
     if target_times is not None:
         times = _check_times(target_times, y)
     if users is not None:
@@ -109,9 +110,32 @@ def check_training(estimator, X, y, users, target_times, cutoffs=None):
     return Training(X, y, times, users, cutoffs)
 
 
+def check_targets(estimator, y, n_rows, n_items):
+    """Validate y. If it is a frame, its names must be those of X in the same order.
+
+    Returns
+    -------
+    y : csr_matrix of float32, shape (n_rows, n_items)
+        Canonical; stores only ones.
+    """
+    names = getattr(estimator, "feature_names_in_", None)
+    given = list(getattr(y, "columns", ()))
+    if names is not None and len(given) == n_items and all(isinstance(n, str) for n in given):
+        different = [pair for pair in zip(names.tolist(), given, strict=True) if pair[0] != pair[1]]
+        if different:
+            expected, got = different[0]
+            raise ValueError(
+                f"y must have the columns of X in the same order, got {got!r:.80} at the position "
+                f"of {expected!r:.80}"
+            )
+    return check_indicator(target_array(y, "y"), "y", n_rows, n_items)
+
+
 def check_users(users, n_rows):
     """Return the user of each row as an array."""
-    users = np.asarray(users)
+    users = id_array(users, "users")
+    if users.dtype == object and len(set(map(type, users.tolist()))) > 1:
+        learn_ids(users, "users")  # raises TypeError if they cannot be sorted
     if users.shape != (n_rows,):
         raise ValueError(f"users must have shape {(n_rows,)}, one for each row, got {users.shape}")
     return users
@@ -140,6 +164,23 @@ def latest_rows(training):
         return np.arange(training.X.shape[0])
     _, first = np.unique(training.users[::-1], return_index=True)
     return np.sort(len(training.users) - 1 - first)
+
+
+def with_united_users(training):
+    """Return the same input with one row for each user, in the order of appearance.
+
+    The purchases of all rows of a user are in its row, with the weight 1. There must be no y.
+    """
+    users, first, codes = np.unique(training.users, return_index=True, return_inverse=True)
+    if len(users) == len(training.users):
+        return training
+    order = np.argsort(first)
+    position = np.empty(len(users), dtype=np.int64)
+    position[order] = np.arange(len(users))
+    X = binary(training.X)
+    entries = (X.data, (position[codes[row_of_entries(X)]], X.indices))
+    X = binary(canonical_csr(sp.csr_matrix(entries, (len(users), X.shape[1])), "X"))
+    return training._replace(X=X, users=users[order])
 
 
 def whole_histories(training):

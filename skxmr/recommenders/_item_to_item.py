@@ -13,7 +13,15 @@ from .._utils.matrices import single_row
 from .._utils.pairs import row_of_entries
 from .._utils.params import check_boolean, check_integer, check_real
 from ._base import BaseRecommender
-from ._inputs import binary, check_histories, check_users, latest_rows, whole_histories
+from ._inputs import (
+    binary,
+    check_histories,
+    check_users,
+    latest_rows,
+    recent_counts,
+    whole_histories,
+    with_united_users,
+)
 from ._relatedness import MEASURES, WEIGHTED, Counted
 from ._reserve import BOUNDED, counted_with_reserve, updated
 
@@ -140,6 +148,11 @@ class ItemToItemRecommender(BaseRecommender):
         self.n_jobs = n_jobs
 
     def _learn(self, training):
+        # partial_fit sets this attribute before the first fit.
+        is_first_part = vars(self).pop("_is_reserved", False)
+        if is_first_part and training.users is not None and training.y is None:
+            training = with_united_users(training)
+            self.popularity_ = recent_counts(training)
         if self.ordered:
             if training.y is None:
                 raise ValueError("y must be given if ordered=True, got None")
@@ -152,14 +165,14 @@ class ItemToItemRecommender(BaseRecommender):
         if training.users is not None:
             self._users = np.asarray(training.users)[latest_rows(training)]
         self._can_extend = training.y is None
-        # partial_fit sets this attribute before the first fit.
-        related, self._reserve = self._counted_anew(vars(self).pop("_is_reserved", False))
+        related, self._reserve = self._counted_anew(is_first_part)
         self._set_model(related)
 
     def partial_fit(self, X, y=None, *, users=None):
         """Add purchases to the histories, and relate the items again.
 
-        The result equals that of `fit` with all purchases, to the last bit. An estimator that was
+        The result equals that of `fit` with all purchases of each user in one row, to the last bit.
+        In all calls, the first one as well, the rows of a user are united. An estimator that was
         changed by `partial_fit` keeps more than it ranks with: twice as many related items, all
         with their counts, in 16 further bytes per related item, and up to 64 MB for the counts of
         frequent items. The next call then counts only the pairs of items that the new purchases

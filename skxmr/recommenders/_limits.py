@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from .._core import NumberSets
+from ..linear._fitted import Names
 from ..linear._inputs import check_label_sets
 
 
@@ -31,8 +32,8 @@ class Limits(NamedTuple):
 
 def check_limits(recommender, exclude, candidates, n_rows):
     """Check the parameters `exclude` and `candidates` of rank."""
-    n_items = recommender.n_labels_
-    among = check_label_sets(candidates, "candidates", n_rows, n_items, None)
+    known = n_rows, recommender.n_labels_, Names(values=recommender.classes_)
+    among = check_label_sets(candidates, "candidates", *known)
     if isinstance(exclude, str):
         if exclude not in ("auto", "seen"):
             raise ValueError(
@@ -40,4 +41,4 @@ def check_limits(recommender, exclude, candidates, n_rows):
                 f"got {exclude!r:.80}"
             )
         return Limits(exclude == "seen" or not recommender.repeat, among, None)
-    return Limits(False, among, check_label_sets(exclude, "exclude", n_rows, n_items, None))
+    return Limits(False, among, check_label_sets(exclude, "exclude", *known))

@@ -5,11 +5,17 @@ from sklearn.base import clone
 
 from .._core import CSRView
 from .._utils.params import check_integer, check_option, check_real
-from ._base import BaseRecommender, rank_rows
+from ._base import BaseRecommender, cold_rows, rank_rows
 from ._prior import check_days, log_shift
 from ._row_weights import check_half_life, window_weights
 from ._times import days_of
 from ._wrapping import fit_estimator, scores_of
+
+#: Largest number of training rows whose scores show the scale.
+_N_SCALE_ROWS = 1000
+
+#: Scores in memory at once for that.
+_BLOCK = 1 << 22
 
 _SCALES = ("auto", "probability", "logarithm", "margin")
 
@@ -35,9 +41,9 @@ class PriorShift(BaseRecommender):
         in the fit of the estimator if it takes them. A recommender that has a `window_half_life` of
         its own needs the same value. None: all weights are 1.
     scale : {"auto", "probability", "logarithm", "margin"}, default="auto"
-        What scores are. The logarithm of probabilities is taken first. "auto" is "probability" if
-        no score is below 0 or above 1, and otherwise "logarithm". "margin" is treated as
-        "logarithm".
+        What scores are. The logarithm of probabilities is taken first. "auto" is decided in fit: it
+        is "probability" if no score of up to 1000 training rows is below 0 or above 1, and
+        otherwise "logarithm". "margin" is treated as "logarithm".
     n_candidates : int, default=500
         Number of best items of an estimator that searches, which are ranked again.
     repeat : bool, default=False
@@ -51,6 +57,8 @@ class PriorShift(BaseRecommender):
         Fitted.
     log_shift_ : ndarray of float32, shape (n_items,)
         ``log(p / q)`` of each item.
+    scale_ : {"probability", "logarithm", "margin"}
+        `scale`, or what "auto" is for the fitted estimator: "logarithm" if `strength` is 0.
     n_features_in_, n_labels_ : int
         Number of items.
     classes_ : ndarray of shape (n_items,)
@@ -114,15 +122,35 @@ class PriorShift(BaseRecommender):
         else:
             self.log_shift_ = np.zeros(training.X.shape[1], dtype=np.float32)
         self.estimator_ = fit_estimator(clone(self.estimator), training, training.y, weights)
+        self.scale_ = self.scale
+        if self.scale == "auto":
+            self.scale_ = self._scale_of_scores(training.X) if self.strength else "logarithm"
+
+    def _scale_of_scores(self, X):
+        """Return the scale of the scores of some training rows, spread over all of them."""
+        warm = np.flatnonzero(~cold_rows(X))
+        rows = warm[np.linspace(0, len(warm) - 1, min(_N_SCALE_ROWS, len(warm)), dtype=np.int64)]
+        step = max(1, _BLOCK // self.n_labels_)
+        for begin in range(0, len(rows), step):
+            if not _hold_shares(self._estimator_scores(X[rows[begin : begin + step]])).all():
+                return "logarithm"
+        return "probability"
+
+    def _estimator_scores(self, X, limits=None):
+        return scores_of(self.estimator_, X, self.n_labels_, int(self.n_candidates), limits)
 
     def _dense_scores(self, X, limits=None):
-        scores = scores_of(self.estimator_, X, self.n_labels_, int(self.n_candidates), limits)
+        scores = self._estimator_scores(X, limits)
         if not self.strength:
             return scores
-        ranked = np.isfinite(scores)
-        if self.scale == "probability" or (self.scale == "auto" and _are_shares(scores[ranked])):
-            with np.errstate(divide="ignore"):
-                scores = np.where(ranked, np.log(np.maximum(scores, 1e-30)), -np.inf)
+        scale = self.scale
+        if scale == "auto":
+            # Models of earlier versions do not have the attribute.
+            scale = getattr(self, "scale_", "auto")
+        if scale == "probability":
+            scores = _logarithms(scores)
+        elif scale == "auto":
+            scores = np.where(_hold_shares(scores)[:, np.newaxis], _logarithms(scores), scores)
         return scores + np.float32(self.strength) * self.log_shift_
 
     def _rank(self, X, k, limits):
@@ -133,5 +161,10 @@ class PriorShift(BaseRecommender):
         return self._scores_with_cold(X, limits)
 
 
-def _are_shares(scores):
-    return scores.size == 0 or (scores.min() >= 0 and scores.max() <= 1)
+def _hold_shares(scores):
+    """Return whether each row has no finite score below 0 or above 1."""
+    return (((scores >= 0) & (scores <= 1)) | ~np.isfinite(scores)).all(axis=1)
+
+
+def _logarithms(scores):
+    return np.where(np.isfinite(scores), np.log(np.maximum(scores, 1e-30)), -np.inf)

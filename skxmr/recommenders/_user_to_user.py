@@ -7,6 +7,7 @@ from .._core import csr_top_k
 from .._utils.params import check_integer, check_real
 from ._base import BaseRecommender
 from ._inputs import whole_histories
+from ._unit_rows import scaled_rows
 
 
 class UserToUserRecommender(BaseRecommender):
@@ -65,9 +66,8 @@ class UserToUserRecommender(BaseRecommender):
     def _set_weights(self, weights):
         """Set the weights of the users, and what the cosines need."""
         self._weights = weights
-        norms = np.sqrt(np.asarray(self._weights.multiply(self._weights).sum(axis=1)).ravel())
-        unit = sp.csr_matrix(self._weights, copy=True)
-        unit.data /= np.repeat(norms, np.diff(unit.indptr)).astype(np.float32)
+        unit, norms = scaled_rows(weights)
+        unit.data /= np.repeat(norms, np.diff(unit.indptr))
         self._unit_by_item = sp.csr_matrix(unit.T)
 
     def _dense_scores(self, X):
@@ -76,11 +76,13 @@ class UserToUserRecommender(BaseRecommender):
 
     def _neighbors(self, X):
         """Return the contribution of each neighbor, as CSR of shape (n, n_users)."""
-        norms = np.sqrt(np.asarray(X.multiply(X).sum(axis=1)).ravel())
-        cosines = sp.csr_matrix(X @ self._unit_by_item)
+        n_users = self._weights.shape[0]
+        if not n_users:
+            return sp.csr_matrix((X.shape[0], 0), dtype=np.float32)
+        rows, norms = scaled_rows(X)
+        cosines = sp.csr_matrix(rows @ self._unit_by_item)
         cosines.data /= np.repeat(np.maximum(norms, 1e-30), np.diff(cosines.indptr))
         cosines.sort_indices()
-        n_users = self._weights.shape[0]
         users, similarities = csr_top_k(
             cosines.astype(np.float32, copy=False), min(int(self.n_neighbors), n_users)
         )

@@ -53,7 +53,7 @@ def scores_of(estimator, X, n_items, n_candidates, limits=None):
     if isinstance(inner, BaseRecommender):
         return inner.decision_function(rows)
     k = min(n_candidates, n_items)
-    if limits is not None and "exclude" in inspect.signature(inner.rank).parameters:
+    if limits is not None and _takes_exclude(inner):
         labels, values = inner.rank(rows, k, exclude=_excluded(X, limits))
     else:
         labels, values = best_scores(inner, rows, k, n_items)
@@ -61,6 +61,11 @@ def scores_of(estimator, X, n_items, n_candidates, limits=None):
     found, columns = np.nonzero(labels >= 0)
     scores[found, labels[found, columns]] = values[found, columns]
     return scores
+
+
+def _takes_exclude(estimator):
+    rank = getattr(estimator, "rank", None)
+    return rank is not None and "exclude" in inspect.signature(rank).parameters
 
 
 def _excluded(X, limits):

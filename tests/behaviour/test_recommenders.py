@@ -1,16 +1,20 @@
 """What all recommenders have in common."""
 
+import copy
 import pickle
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from purchases import random_examples, random_histories
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import Normalizer
 
 import skxmr
@@ -380,6 +384,65 @@ def test_a_prior_shift_adds_log_ratios_of_shares():
     assert_allclose(after, np.log(before) + 0.5 * expected, rtol=1e-3, atol=1e-4)
 
 
+def shifted_linear_model():
+    """A model whose scores are outside of [0, 1] in some rows only."""
+    rng = np.random.default_rng(1)
+    rows = (rng.random((8, 4)) < 0.4).astype(float)
+    y = ((rng.random((8, 4)) < 0.4) & (rows == 0)).astype(float)
+    times = sp.csr_matrix(y * rng.integers(1, 20, (8, 4)))
+    recommender = PriorShift(LinearAutoencoderRecommender(1.0, ordered=True))
+    return recommender.fit(rows, y, target_times=times), rows
+
+
+def row_by_row(recommender, rows):
+    return np.concatenate([recommender.rank(row[np.newaxis], 3).labels for row in rows])
+
+
+def test_the_scale_of_a_shift_does_not_depend_on_the_other_rows(tmp_path):
+    recommender, rows = shifted_linear_model()
+    assert recommender.scale_ == "logarithm"
+    expected = recommender.rank(rows, 3).labels
+    assert_array_equal(row_by_row(recommender, rows), expected)
+    logarithm = copy.copy(recommender).set_params(scale="logarithm")
+    assert_array_equal(logarithm.rank(rows, 3).labels, expected)
+    skxmr.save(recommender, tmp_path / "model")
+    loaded = skxmr.load(tmp_path / "model")
+    assert loaded.scale_ == "logarithm"
+    assert_array_equal(row_by_row(loaded, rows), expected)
+    assert fitted("shifted XR").scale_ == "probability"
+    assert fitted("shifted autoencoder").scale_ == "logarithm"
+
+
+def test_shifts_that_were_saved_without_a_scale(tmp_path):
+    recommender, rows = shifted_linear_model()
+    del recommender.scale_
+    skxmr.save(recommender, tmp_path / "model")
+    loaded = skxmr.load(tmp_path / "model")
+    assert not hasattr(loaded, "scale_")
+    labels = loaded.rank(rows, 3).labels
+    assert_array_equal(row_by_row(loaded, rows), labels)
+    probability = copy.copy(fitted("shifted XR"))
+    del probability.scale_
+    found = probability.rank(X, 5)
+    assert_array_equal(found.scores, fitted("shifted XR").rank(X, 5).scores)
+
+
+def test_a_shift_of_an_estimator_without_rank():
+    rows = random_histories(60, 5, density=0.4)
+    y = random_histories(60, 5, density=0.4, seed=1)
+    times = sp.csr_matrix((np.arange(y.nnz, dtype=float), y.indices, y.indptr), shape=y.shape)
+    shifted = PriorShift(OneVsRestClassifier(LogisticRegression()), window=30)
+    shifted.fit(rows, y, target_times=times)
+    assert shifted.scale_ == "logarithm"
+    assert np.abs(shifted.log_shift_).max() > 0.1
+    margins = OneVsRestClassifier(LogisticRegression()).fit(rows, y).decision_function(rows)
+    margins += shifted.log_shift_
+    margins[rows.toarray() > 0] = -np.inf
+    labels = shifted.rank(rows, 1).labels[:, 0]
+    some = np.isfinite(margins).any(axis=1) & ~shifted.is_cold(rows)
+    assert_array_equal(labels[some], margins.argmax(axis=1)[some])
+
+
 def test_a_blend_is_a_sum_of_scaled_scores():
     blend = fitted("blend")
     parts = []
@@ -506,6 +569,54 @@ def test_names_of_columns_are_names_of_items():
     assert all(name in "abcd" for row in names for name in row)
 
 
+@pytest.mark.parametrize("library", [pd, pl])
+def test_frames_of_targets_must_have_the_columns_of_the_histories(library):
+    names = list("abc")
+    rows = library.DataFrame({name: np.eye(3)[:, i] for i, name in enumerate(names)})
+    y = rows[["c", "a", "b"]]
+    recommender = LinearAutoencoderRecommender(1.0, ordered=True)
+    with pytest.raises(ValueError, match="y must have the columns of X in the same order, got 'c'"):
+        recommender.fit(rows, y)
+    targets = np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]])
+    targets = library.DataFrame({name: targets[:, i] for i, name in enumerate(names)})
+    recommender.fit(rows, targets)
+    assert recommender.rank(rows, 1).names == [["b"], ["c"], ["a"]]
+    assert recommender.score(rows, targets) == 1
+    with pytest.raises(ValueError, match="y must have the columns of X in the same order, got 'c'"):
+        recommender.score(rows, targets[["c", "a", "b"]])
+
+
+def test_exclusions_and_candidates_by_name():
+    rows = pd.DataFrame(np.eye(4, 5) + np.eye(4, 5, k=1), columns=list("abcde"))
+    recommender = MostPopularRecommender().fit(rows)
+    for given in ({"exclude": [1, 4]}, {"candidates": [0, 2, 3], "exclude": None}):
+        named = {
+            name: None if items is None else [rows.columns[i] for i in items]
+            for name, items in given.items()
+        }
+        expected = recommender.rank(rows, 4, **given).names
+        assert expected[0]
+        assert recommender.rank(rows, 4, **named).names == expected
+    for name in ("exclude", "candidates"):
+        with pytest.raises(ValueError, match=f"{name} must hold names from classes_, got 'w'"):
+            recommender.rank(rows, **{name: ["w"]})
+        with pytest.raises(TypeError, match=f"{name} must hold label indices, as classes_ are not"):
+            MostPopularRecommender().fit(rows.to_numpy()).rank(rows.to_numpy(), **{name: ["a"]})
+
+
+@pytest.mark.parametrize(
+    "users", [pd.Series(["a", None, "b"]), ["a", np.nan, "b"], pl.Series([1, None, 2])]
+)
+def test_users_must_not_be_missing(users):
+    with pytest.raises(ValueError, match="users must not have missing values"):
+        ItemToItemRecommender().fit(np.eye(3), users=users)
+
+
+def test_users_must_be_of_one_type():
+    with pytest.raises(TypeError, match="users must hold ids that can be sorted"):
+        ItemToItemRecommender().fit(np.eye(3), users=np.array(["a", 1, "b"], dtype=object))
+
+
 def test_too_many_items_for_the_memory_are_an_error():
     recommender = LinearAutoencoderRecommender(max_memory=1000)
     with pytest.raises(ValueError, match=r"at least 2.16e\+04 bytes for 30"):
@@ -539,6 +650,42 @@ def test_user_to_user_equals_a_slow_reference():
     recommender = UserToUserRecommender(7).fit(histories)
     warm = ~recommender.is_cold(rows)
     assert_allclose(recommender.decision_function(rows)[warm], (kept @ dense)[warm], rtol=1e-4)
+
+
+def test_the_age_of_all_purchases_of_a_user_does_not_change_its_similarity():
+    # The first user bought items 1 and 2 long ago, and others bought 0 and 2.
+    ages = [[0, 1003, 1003], [2, 0, 3], [0, 0, 1], [0.1, 0, 3], [3, 0, 3]]
+    ages = sp.csr_matrix(np.array(ages))
+    ranker = make_pipeline(Recency("7D"), UserToUserRecommender()).fit(ages)
+    labels, scores = ranker.rank(ages[[2]], 2)
+    assert labels.tolist() == [[0, 1]]
+    assert 0 <= scores[0, 1] < 1e-30
+
+
+@pytest.mark.parametrize("factor", [1e-40, 1e-25, 1e25])
+def test_the_scale_of_a_row_does_not_change_what_is_similar(factor):
+    rows = random_histories(20, 12, density=0.4).toarray()
+    rows = rows[rows.any(axis=1)]
+    user = UserToUserRecommender(7).fit(rows)
+    autoencoder = AutoencoderRecommender((4,), n_epochs=2, random_state=0).fit(rows)
+    for recommender in (user, autoencoder):
+        expected = recommender.rank(rows, 3)
+        scaled = recommender.rank(rows * factor, 3)
+        assert_array_equal(scaled.labels, expected.labels)
+        # Few digits are left of the smallest weights.
+        assert_allclose(scaled.scores, expected.scores, rtol=1e-4)
+    scaled = UserToUserRecommender(7).fit(rows * factor).rank(rows, 3)
+    assert_allclose(scaled.scores, user.rank(rows, 3).scores * factor, rtol=1e-3, atol=1e-44)
+
+
+def test_histories_without_purchases():
+    for rows in (np.zeros((3, 4)), sp.csr_matrix((3, 4))):
+        recommender = UserToUserRecommender().fit(rows)
+        assert recommender.rank([[1, 0, 0, 0], [0, 0, 0, 0]], 2).labels.tolist() == [[1, 2], [0, 1]]
+        with pytest.raises(ValueError, match="X must have at least one row with a purchase, got"):
+            AutoencoderRecommender((4,)).fit(rows)
+        with pytest.raises(ValueError, match="row with a purchase and a target in y, got none"):
+            AutoencoderRecommender((4,), ordered=True).fit(np.eye(3, 4), rows)
 
 
 def test_als_factors_solve_their_equations():

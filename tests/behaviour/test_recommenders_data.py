@@ -266,6 +266,29 @@ def test_a_split_trains_on_closed_windows_only():
         list(CutoffSplit(3).split(None, groups=cutoffs))
 
 
+@pytest.mark.parametrize(
+    "convert", [list, np.array, sp.csr_array, pd.DataFrame, lambda y: pl.DataFrame(np.array(y))]
+)
+def test_a_split_takes_any_targets(convert):
+    cutoffs = np.arange(4) * 7 * DAY
+    y = convert([[1, 0], [0, 1], [0, 0], [1, 0]])
+    tests = [test.tolist() for _, test in CutoffSplit().split(None, y, cutoffs)]
+    assert tests == [[], [3]]
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([1, 0, 0, 1], "y must be a two-dimensional matrix"),
+        ([["a"], ["a", "b"], [], ["b"]], "y must have rows of one length"),
+        (np.ones((3, 2)), "y must have 4 rows, got 3"),
+    ],
+)
+def test_a_split_refuses_other_targets(y, message):
+    with pytest.raises(ValueError, match=message):
+        list(CutoffSplit().split(None, y, np.arange(4) * 7 * DAY))
+
+
 @given(st.lists(st.integers(0, 60), min_size=3, max_size=12), st.integers(1, 20))
 @examples(50)
 def test_no_training_target_is_later_than_the_test_cutoff(days, horizon):

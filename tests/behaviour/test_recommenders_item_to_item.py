@@ -308,3 +308,21 @@ def test_related_items_take_at_most_12_bytes_each():
     assert relations > 5000
     n_bytes = sum(arrays[name].nbytes for name in ("related_ptr", "related", "scores"))
     assert n_bytes <= 12 * relations
+
+
+@pytest.mark.parametrize("n_first", [1, 2, 4])
+def test_partial_fit_unites_the_rows_of_a_user(n_first):
+    X = np.array([[1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 1], [1, 0, 0, 0], [0, 1, 0, 1.0]])
+    users = np.array(["b", "b", "a", "b", "c"])
+    params = {"shrinkage": 0, "popularity": 0.1}
+    parts = ItemToItemRecommender("cosine", **params).partial_fit(
+        X[:n_first], users=users[:n_first]
+    )
+    parts.partial_fit(X[n_first:], users=users[n_first:])
+    united = np.array([[1, 1, 1, 0], [0, 0, 1, 1], [0, 1, 0, 1.0]])
+    assert_equal_models(parts, ItemToItemRecommender("cosine", **params).fit(united))
+    parts.partial_fit(X[2:3], users=["c"])
+    united[2] = [0, 1, 1, 1]
+    assert_equal_models(parts, ItemToItemRecommender("cosine", **params).fit(united))
+    last = ItemToItemRecommender("cosine", **params).fit(X, users=users)
+    assert_array_equal(last._histories.toarray(), X[2:])
