@@ -5,11 +5,9 @@ import scipy.sparse as sp
 
 #: Methods of CSR matrices that compute new values.
 _ARITHMETIC = (
-    *("__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__", "__matmul__"),
-    *("__rmatmul__", "__truediv__", "__rtruediv__", "__pow__"),
-    *("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"),
-    *("multiply", "maximum", "minimum", "dot"),
-)
+    "__add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __matmul__ __rmatmul__ __truediv__ "
+    "__rtruediv__ __pow__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__ multiply maximum minimum dot"
+).split()
 
 
 class AgeMatrix(sp.csr_matrix):
@@ -22,8 +20,9 @@ class AgeMatrix(sp.csr_matrix):
     -----
     Copies and selected rows or columns are matrices of ages. Results of arithmetic are plain CSR
     matrices, whose entries recommenders use as weights. This also holds for a matrix whose `data`
-    were changed: its entries count as weights. Sums of each row are compared to notice changes, so
-    that ages which only change places within their row still count as ages.
+    were changed: its entries count as weights. Changes are found by a sum for each row. A change of
+    the order of the ages in a row is not found, and selected rows are ages unless one of them was
+    changed.
 
     :func:`scipy.sparse.vstack`, :func:`scipy.sparse.save_npz` and conversions to other formats lose
     the type: recommenders would use the ages as weights, with the highest weights for the oldest
@@ -86,12 +85,13 @@ class AgeMatrix(sp.csr_matrix):
         if not isinstance(part, AgeMatrix) or self._row_sums is None:
             return part
         rows, columns = key if isinstance(key, tuple) and len(key) == 2 else (key, slice(None))
-        if isinstance(columns, slice) and columns == slice(None) and _is_index(rows):
-            # Compares the selected rows only: a row of a large matrix is found quickly.
-            same = np.array_equal(np.atleast_1d(self._row_sums[rows]), part._row_sums)
-        else:
-            same = False
-        return part if same or self.holds_ages() else sp.csr_matrix(part)
+        has_all_columns = isinstance(columns, slice) and columns == slice(None)
+        if has_all_columns and isinstance(rows, (int, np.integer, slice, list, np.ndarray)):
+            # The other rows are not compared, so that one row of a large matrix takes little time.
+            sums = np.atleast_1d(self._row_sums[rows])
+            if np.array_equal(sums, part._row_sums):
+                return part
+        return part if self.holds_ages() else sp.csr_matrix(part)
 
     def __iter__(self):
         return (self[i] for i in range(self.shape[0]))
@@ -119,10 +119,6 @@ class AgeMatrix(sp.csr_matrix):
         return sums
 
 
-def _is_index(rows):
-    return isinstance(rows, (int, np.integer, slice, list, np.ndarray))
-
-
 def _plain(name):
     """Return a method of AgeMatrix that computes with a plain CSR matrix of the same arrays."""
 
@@ -130,7 +126,7 @@ def _plain(name):
         return getattr(sp.csr_matrix(self), name)(*args, **kwargs)
 
     method.__name__ = name
-    method.__doc__ = getattr(sp.csr_matrix, name).__doc__
+    method.__doc__ = f"Compute as :meth:`scipy.sparse.csr_matrix.{name}`, with a plain matrix."
     return method
 
 

@@ -25,7 +25,7 @@ def id_array(values, name):
     if array.dtype.kind in "Mm" and np.isnat(array).any():
         raise ValueError(f"{name} must not have missing values, got NaT")
     # NumPy makes texts of the numbers in a list with texts, and so of NaN.
-    became_texts = array.dtype.kind == "U" and not hasattr(values, "dtype")
+    became_texts = array.dtype.kind in "US" and not hasattr(values, "dtype")
     is_of_objects = array.dtype.kind in "OT" or became_texts
     if is_of_objects and any_missing(np.asarray(values, dtype=object)):
         raise ValueError(f"{name} must not have missing values, got None, NaN or NA")

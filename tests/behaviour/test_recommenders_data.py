@@ -168,6 +168,7 @@ def test_large_ids_are_found_in_another_type_exactly():
         pd.Series(["a", pd.NA], dtype="string"),
         ["a", pd.NA],
         ["a", np.nan],
+        [b"a", np.nan],
         np.array(["2024-01-01", "NaT"], "M8[D]"),
         pd.Series(pd.to_datetime(["2024-01-01", None])),
         pd.Series([1, pd.NA], dtype="Int64"),
