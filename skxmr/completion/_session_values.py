@@ -113,7 +113,15 @@ def _times_of_datetimes(values):
 
 
 def _refuse_missing(values, what):
-    """Raise ValueError if a value is missing: None, NaN or NaT."""
+    """Raise ValueError if a value is missing: None, NaN, NaT or the NA of pandas."""
     for i, value in enumerate(values):
-        if value is None or value != value:  # NaN and NaT differ from themselves
+        if value is None or _differs_from_itself(value):
             raise ValueError(f"sessions must have a {what} in every row, got {value!r} in row {i}")
+
+
+def _differs_from_itself(value):
+    """Return whether a value is NaN, NaT or the NA of pandas."""
+    try:
+        return bool(value != value)
+    except TypeError:  # NA neither equals itself nor differs from itself
+        return True

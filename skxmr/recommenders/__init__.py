@@ -1,9 +1,10 @@
 """Recommendations from histories: what users buy next."""
 
+from ._ages import AgeMatrix
 from ._autoencoder import AutoencoderRecommender
 from ._blend import BlendedRecommender
 from ._cutoff_split import CutoffSplit
-from ._examples import AgeMatrix, TemporalExamples, histories, temporal_examples
+from ._examples import TemporalExamples, histories, temporal_examples
 from ._factorization import MatrixFactorizationRecommender
 from ._interactions import InteractionEncoder, InteractionLog
 from ._item_to_item import ItemToItemRecommender

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from .._core import indptr_of
 from .._utils.pairs import row_of_entries
 from .._utils.params import check_integer, check_option
+from ._ages import AgeMatrix
 from ._interactions import InteractionLog
 from ._times import SECONDS, datetimes, days_of, seconds_of
 
@@ -16,14 +17,6 @@ _DAY = SECONDS["D"]
 
 #: Lowest age of an entry of a history, in days: one second.
 LEAST_AGE = 1.0 / _DAY
-
-
-class AgeMatrix(sp.csr_matrix):
-    """Histories whose entries are ages in days, at least a second.
-
-    :class:`Recency` makes weights of the ages. Recommenders that are given ages directly use 1 for
-    every entry. Other estimators see a CSR matrix.
-    """
 
 
 class _Examples(NamedTuple):

@@ -22,8 +22,13 @@ def id_array(values, name):
         raise ValueError(f"{name} must be one-dimensional, got shape {array.shape}")
     if array.dtype.kind == "f" and any_missing(array):
         raise ValueError(f"{name} must not have missing values, got NaN or infinity")
-    if array.dtype == object and any_missing(array):
-        raise ValueError(f"{name} must not have missing values, got None or NaN")
+    if array.dtype.kind in "Mm" and np.isnat(array).any():
+        raise ValueError(f"{name} must not have missing values, got NaT")
+    # NumPy makes texts of the numbers in a list with texts, and so of NaN.
+    became_texts = array.dtype.kind in "US" and not hasattr(values, "dtype")
+    is_of_objects = array.dtype.kind in "OT" or became_texts
+    if is_of_objects and any_missing(np.asarray(values, dtype=object)):
+        raise ValueError(f"{name} must not have missing values, got None, NaN or NA")
     return array
 
 
@@ -61,6 +66,9 @@ def find_ids(array, ids, name):
         if len(array) and (array.dtype.kind in "iuf") != (ids.dtype.kind in "iuf"):
             raise TypeError(f"{name} must hold ids of {ids.dtype} as in fit, got {array.dtype}")
         return _codes(array.tolist(), ids.tolist())
+    if array.dtype != ids.dtype and np.result_type(array, ids).kind == "f":
+        # NumPy would round large integers. Python compares numbers of all types exactly.
+        return _codes(array.tolist(), ids.tolist())
     positions = np.minimum(np.searchsorted(ids, array), max(0, len(ids) - 1))
     if not len(ids):
         return np.full(len(array), -1, dtype=np.int32)
@@ -77,11 +85,14 @@ def _learn_integers(array):
     if span > 4 * len(array) + 1024:
         ids, codes = np.unique(array, return_inverse=True)
         return ids, codes.astype(np.int32)
-    offsets = (array - array.dtype.type(least)).astype(np.int64)
+    # A difference of signed integers of 8 or 16 bits may not fit into their type.
+    wide = np.uint64 if array.dtype.kind == "u" else np.int64
+    offsets = (array.astype(wide, copy=False) - wide(least)).astype(np.int64, copy=False)
     present = np.zeros(span, dtype=bool)
     present[offsets] = True
     number = np.cumsum(present, dtype=np.int32) - 1
-    return np.flatnonzero(present).astype(array.dtype) + array.dtype.type(least), number[offsets]
+    ids = np.flatnonzero(present).astype(wide) + wide(least)
+    return ids.astype(array.dtype), number[offsets]
 
 
 def _codes(values, ids):

@@ -16,7 +16,7 @@ from .._utils.matrices import (
 )
 from .._utils.pairs import row_of_entries
 from .._utils.targets import target_array
-from ._examples import AgeMatrix
+from ._ages import AgeMatrix
 from ._ids import id_array, learn_ids
 from ._times import seconds_of
 
@@ -63,7 +63,7 @@ def check_histories(estimator, X, *, reset):
         If a weight is negative or not finite, or X does not have a column per item.
     """
     check_sparse_structure(X, "X")
-    is_ages = isinstance(X, AgeMatrix)
+    is_ages = isinstance(X, AgeMatrix) and X.holds_ages()
     X = validate_data(estimator, widened(X), accept_sparse="csr", dtype=np.float32, reset=reset)
     X = canonical_csr(X, "X", keep_zeros=True)
     if len(X.data) and X.data.min() < 0:
@@ -75,6 +75,8 @@ def check_histories(estimator, X, *, reset):
         return AgeMatrix(X)
     if is_ages:
         X = sp.csr_matrix((np.ones(X.nnz, dtype=np.float32), X.indices, X.indptr), shape=X.shape)
+    elif isinstance(X, AgeMatrix):  # its ages were replaced by weights
+        X = sp.csr_matrix(X)
     return X
 
 

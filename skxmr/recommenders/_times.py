@@ -20,7 +20,7 @@ def seconds_of(values, name, unit="s"):
     Parameters
     ----------
     values : array-like of shape (n,)
-        Datetimes, ISO 8601 texts, or numbers of `unit`.
+        Datetimes, ISO 8601 texts, numbers of `unit`, or periods of pandas, whose start counts.
     name : str
         Name of the parameter, for error messages.
     unit : {"s", "min", "h", "D", "W"}, default="s"
@@ -55,6 +55,8 @@ def _time_array(values, name):
     dtype = getattr(values, "dtype", None)
     if hasattr(values, "dt") and getattr(dtype, "tz", None) is not None:  # a column of pandas
         values = values.dt.tz_convert("UTC").dt.tz_localize(None)
+    elif str(dtype).startswith("period["):
+        values = getattr(values, "dt", values).to_timestamp(how="start")
     array = np.atleast_1d(np.asarray(values))
     if array.dtype.kind not in "OUT":
         return array
@@ -68,6 +70,8 @@ def _time_array(values, name):
 def _without_zone(value):
     if isinstance(value, str):
         value = datetime.datetime.fromisoformat(value)
+    if hasattr(value, "to_timestamp"):  # a period of pandas
+        value = value.to_timestamp(how="start")
     if isinstance(value, datetime.datetime) and value.tzinfo is not None:
         return value.astimezone(datetime.UTC).replace(tzinfo=None)
     if value is None or isinstance(value, numbers.Number):

@@ -139,6 +139,98 @@ def test_integer_ids_are_kept(ids):
     assert_array_equal(encoder.users_, np.unique(ids))
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.uint8, np.int32, np.uint64])
+def test_ids_of_narrow_types_are_kept(dtype):
+    bounds = np.iinfo(dtype)
+    ids = np.array([max(bounds.min, -100), 0, min(bounds.max, 2**15 - 1)], dtype=dtype)
+    ids = np.repeat(ids, 3000)
+    encoder = InteractionEncoder()
+    log = encoder.fit_transform((ids, ids, range(len(ids))))
+    assert encoder.users_.dtype == dtype
+    assert_array_equal(encoder.users_[log.users], ids)
+    assert_array_equal(encoder.transform((ids, ids, range(len(ids)))).users, log.users)
+
+
+def test_large_ids_are_found_in_another_type_exactly():
+    ids = np.array([2**62 + 1, 2**62 + 3])
+    encoder = InteractionEncoder(unknown="ignore").fit(([-1, 1], ids, [1, 2]))
+    others = np.append(ids + 1, ids).astype(np.uint64)
+    log = encoder.transform((np.ones(4, dtype=np.uint64), others, range(4)))
+    assert_array_equal(log.items, [0, 1])
+    assert_array_equal(log.users, [1, 1])
+    wrapped = np.array([2**64 - 1, 1], dtype=np.uint64)
+    assert_array_equal(encoder.transform((wrapped, ids, [1, 2])).items, [1])
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        pd.Series(["a", pd.NA], dtype="string"),
+        ["a", pd.NA],
+        ["a", np.nan],
+        [b"a", np.nan],
+        np.array(["2024-01-01", "NaT"], "M8[D]"),
+        pd.Series(pd.to_datetime(["2024-01-01", None])),
+        pd.Series([1, pd.NA], dtype="Int64"),
+        pd.Series(["a", None], dtype="category"),
+    ],
+)
+def test_missing_ids_of_all_kinds_are_errors(ids):
+    with pytest.raises(ValueError, match="item must not have missing values"):
+        InteractionEncoder().fit(([1, 2], ids, [1, 2]))
+    with pytest.raises(ValueError, match="user must not have missing values"):
+        InteractionEncoder().fit((ids, [1, 2], [1, 2]))
+
+
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="NumPy 2 has StringDType")
+@pytest.mark.parametrize("missing", [np.nan, None])
+def test_missing_ids_of_variable_width_strings_are_errors(missing):
+    ids = np.array(["a", missing], dtype=np.dtypes.StringDType(na_object=missing))
+    with pytest.raises(ValueError, match="item must not have missing values"):
+        InteractionEncoder().fit(([1, 2], ids, [1, 2]))
+    log = InteractionEncoder().fit_transform(([1], ids[:1], [1]))
+    assert log.item_ids.tolist() == ["a"]
+
+
+@pytest.mark.parametrize("convert", [pd.Series, list, lambda periods: periods])
+@pytest.mark.parametrize(
+    ("first", "freq", "expected"),
+    [
+        ("2024-01-01T05:00", "h", ["2024-01-01T05:00", "2024-01-01T06:00"]),
+        ("2024-01-31", "M", ["2024-01-01T00:00", "2024-02-01T00:00"]),
+    ],
+)
+def test_periods_count_as_the_time_of_their_start(convert, first, freq, expected):
+    periods = convert(pd.period_range(first, periods=2, freq=freq))
+    log = InteractionEncoder().fit_transform((["a", "b"], [1, 2], periods))
+    assert_array_equal(log.times, np.array(expected, dtype="M8[us]"))
+
+
+def test_missing_periods_are_errors():
+    periods = pd.Series(["2024-01", None], dtype="period[M]")
+    with pytest.raises(ValueError, match="time must not have missing values"):
+        InteractionEncoder().fit((["a", "b"], [1, 2], periods))
+
+
+@pytest.mark.parametrize(
+    ("times", "amounts", "expected"),
+    [
+        ([1, 2, 3], [1.1, -0.7, -0.4], []),
+        ([1, 1, 1], [1.1, -0.7, -0.4], []),
+        ([1, 2, 3], [0.1, 0.2, -0.3], []),
+        ([1, 2, 3], [5, 0.3, -0.1 - 0.2], [5]),
+        ([1, 2, 3], [1.1, -0.7, -0.39], [0.01]),
+        ([1, 2], [1e9 + 0.01, -1e9], [0.01]),
+        ([1, 2, 3], [1e-20, 1, -1], [1e-20]),
+    ],
+)
+def test_rounding_does_not_keep_returned_purchases(times, amounts, expected):
+    pair = [1] * len(times)
+    encoder = InteractionEncoder(amount="n", returns="cancel")
+    log = encoder.fit_transform((pair, pair, times, amounts))
+    assert_allclose(log.amounts, expected, rtol=1e-4)
+
+
 @pytest.mark.slow
 def test_millions_of_rows_take_seconds():
     rng = np.random.default_rng(0)

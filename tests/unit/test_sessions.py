@@ -563,7 +563,7 @@ class TestErrors:
             with pytest.raises(TypeError, match=rf"strings in column {column}, got .* in row 1"):
                 training_pairs([("a", "b"), row])
 
-    @pytest.mark.parametrize("user", [None, np.nan, pd.NaT])
+    @pytest.mark.parametrize("user", [None, np.nan, pd.NaT, pd.NA])
     def test_user_missing(self, user):
         with pytest.raises(ValueError, match=r"must have a user in every row, got .* in row 1"):
             training_pairs([("u", 0, "a"), (user, 0, "a")])
@@ -576,6 +576,17 @@ class TestErrors:
     def test_no_times(self, time):
         with pytest.raises(TypeError, match=r"datetimes, datetime64 or seconds as times, got"):
             training_pairs([("u", time, "a"), ("u", time, "b")])
+
+    def test_periods_and_missing_values_of_pandas(self):
+        columns = {"u": pd.Series(["v", pd.NA], dtype="string"), "t": [0, 1], "q": ["a", "b"]}
+        with pytest.raises(ValueError, match=r"must have a user in every row, got .* in row 1"):
+            training_pairs(pd.DataFrame(columns))
+        times = pd.Series(["2024-01-01", pd.NA], dtype="string")
+        with pytest.raises(ValueError, match=r"must have a time in every row, got <NA> in row 1"):
+            training_pairs(pd.DataFrame(columns | {"u": ["v", "v"], "t": times}))
+        periods = pd.period_range("2024-01-01", periods=2, freq="h")
+        with pytest.raises(TypeError, match=r"sessions must have .* as times, got Period"):
+            training_pairs(pd.DataFrame(columns | {"u": ["v", "v"], "t": periods}))
 
     def test_times_of_two_types(self):
         with pytest.raises(TypeError, match=r"as times, got datetime, int"):
