@@ -140,7 +140,7 @@ def _unpack_wrapper(wrapper, part):
     if part.value("classes") is not None:
         wrapper.classes_ = part.strings("classes", wrapper.n_labels_)
     else:
-        wrapper.classes_ = np.arange(1)  # those of the estimator replace it
+        wrapper.classes_ = None  # those of the estimator replace it
     wrapper._take_estimator(part.model("estimator"))
 
 
