@@ -123,7 +123,8 @@ def names_in(ranker):
     Names are strings, or the integers in lists, in a column of classes or above a frame.
     """
     classes = getattr(ranker, "classes_", None)
-    if classes is None or isinstance(classes, list):  # the classes 0 and 1 of each column
+    # scikit-learn has a list with the classes 0 and 1 of each column if y is an indicator.
+    if classes is None or isinstance(classes, list):
         return None
     classes = np.asarray(classes)
     has_names = classes.dtype.kind in "UO" or getattr(ranker, "_container", None) in NAMED

@@ -341,8 +341,8 @@ def test_lists_of_integers_are_true_labels():
     assert precision_at_k(ID_INDICATOR[:4].tolist(), ranking, k=1) == 1
     with pytest.raises(ValueError, match="Y_true must have rows of one length"):
         precision_at_k([[10], [20, 30], [], []], tuple(ranking), k=1)
-    grown = clf.add_labels(ID_ROWS, [[*row, 50] for row in ID_LISTS])
-    assert grown.classes_.tolist() == [*IDS, 50]
+    extended = clf.add_labels(ID_ROWS, [[*row, 50] for row in ID_LISTS])
+    assert extended.classes_.tolist() == [*IDS, 50]
 
 
 def test_lists_of_zeros_and_ones():
