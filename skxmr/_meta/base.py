@@ -79,7 +79,7 @@ class RankerWrapper(MetaEstimatorMixin, RankingClassifierMixin, BaseEstimator):
         for name, value in self._copied.items():
             if name != "classes_" or not has_names:
                 setattr(self, name, value)
-        n_labels = len(self.classes_)
+        n_labels = len(self._copied.get("classes_", self.classes_))
         if self.multilabel_ and n_labels != self.n_labels_:
             raise ValueError(f"y must have {n_labels} columns as in fit, got {self.n_labels_}")
         self.n_labels_ = n_labels

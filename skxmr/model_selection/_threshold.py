@@ -10,7 +10,7 @@ from .._meta.held_out import PREFIT, fitted_to, splits
 from .._ranking.wrapped import last_ranker, reached_scores, take_rows
 from .._utils.cloning import draw_seed
 from .._utils.matrices import check_indicator
-from .._utils.named_targets import is_frame, lists_for, named_targets
+from .._utils.named_targets import is_frame, label_lists, lists_for, named_targets, names_in
 from .._utils.params import check_option, check_real
 from .._utils.targets import target_array, truth_for
 from ..metrics._f_curve import AVERAGES, f_curve
@@ -155,7 +155,7 @@ def tune_threshold(
     check_real(beta, "beta", 0, above=True)
     is_fitted = isinstance(cv, str) and cv == PREFIT
     are_lists = is_fitted and lists_for(last_ranker(estimator), Y) is not None
-    Y = target_array(_truth_of(estimator, Y) if is_fitted else named_targets(Y).y, "Y")
+    Y = target_array(_truth_of(estimator if is_fitted else None, Y), "Y")
     if Y.ndim != 2:
         raise ValueError(f"Y must be a 0/1 indicator matrix, got {Y.ndim} dimension(s)")
     Y = Y.tocsr() if sparse.issparse(Y) else Y  # rows of other formats cannot be taken
@@ -177,10 +177,12 @@ def tune_threshold(
 
 
 def _truth_of(estimator, Y):
-    """Return lists and frames as a matrix with the columns of a fitted estimator."""
+    """Return Y with names as a matrix: with the columns of an estimator, if it is fitted."""
+    if estimator is None:
+        return Y if label_lists(Y) is None else named_targets(Y).y
     ranker = last_ranker(estimator)
-    has_names = is_frame(Y) or lists_for(ranker, Y) is not None
-    return truth_for(ranker, Y) if has_names else Y
+    is_named_frame = is_frame(Y) and names_in(ranker) is not None
+    return truth_for(ranker, Y) if is_named_frame or lists_for(ranker, Y) is not None else Y
 
 
 def _checked_scores(estimator, X, Y, *, with_unknown=False):

@@ -403,3 +403,12 @@ def test_classes_as_variable_strings():
     y[0] = None
     with pytest.raises(ValueError, match=r"y .*missing value"):
         clf.fit(ID_ROWS, y)
+
+
+@pytest.mark.parametrize("wrap", FROZEN)
+def test_names_of_more_labels_than_the_frozen_ranker_has(wrap):
+    pd = pytest.importorskip("pandas")
+    clf = classifier().fit(ID_ROWS, ID_INDICATOR)
+    wider = np.hstack((ID_INDICATOR, ID_INDICATOR[:, :1]))
+    with pytest.raises(ValueError, match="y must have 4 columns as in fit, got 5"):
+        FROZEN[wrap](clf).fit(ID_ROWS, pd.DataFrame(wider, columns=list("abcde")))
