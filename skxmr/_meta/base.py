@@ -14,7 +14,7 @@ from .._ranking.classifier import RankingClassifierMixin
 from .._ranking.ranking import Ranking, library_of
 from .._ranking.wrapped import last_ranker, names_of_labels, reached_scores, take_rows
 from .._utils.matrices import widened
-from .._utils.named_targets import SPARSE_CONTAINERS, named_targets
+from .._utils.named_targets import SPARSE_CONTAINERS, named_targets, names_in, targets_for
 from .._utils.targets import encode_targets, target_array
 
 #: Attributes that a wrapper copies from its estimator. They must not change after the fit.
@@ -62,11 +62,9 @@ class RankerWrapper(MetaEstimatorMixin, RankingClassifierMixin, BaseEstimator):
 
         An estimator that is yet to be fitted gets the matrix.
         """
-        classes = None
         if isinstance(self.estimator, FrozenEstimator) or self._uses_fitted_estimator:
-            classes = getattr(last_ranker(self.estimator), "classes_", None)
-        has_names = classes is not None and np.asarray(classes).dtype.kind in "UO"
-        return named_targets(y, classes=classes if has_names else None)
+            return targets_for(last_ranker(self.estimator), y)
+        return named_targets(y)
 
     @property
     def _uses_fitted_estimator(self):
@@ -77,11 +75,11 @@ class RankerWrapper(MetaEstimatorMixin, RankingClassifierMixin, BaseEstimator):
         """Set `estimator_`, and copy its attributes of features and classes."""
         self.estimator_ = fitted
         self._copied = {name: getattr(fitted, name) for name in _COPIED if hasattr(fitted, name)}
-        has_names = self.multilabel_ and self.classes_.dtype.kind in "UO"
+        has_names = self.multilabel_ and names_in(self) is not None
         for name, value in self._copied.items():
             if name != "classes_" or not has_names:
                 setattr(self, name, value)
-        n_labels = len(self.classes_)
+        n_labels = len(self._copied.get("classes_", self.classes_))
         if self.multilabel_ and n_labels != self.n_labels_:
             raise ValueError(f"y must have {n_labels} columns as in fit, got {self.n_labels_}")
         self.n_labels_ = n_labels

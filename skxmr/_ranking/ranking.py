@@ -78,11 +78,14 @@ class Ranking(_LabelsAndScores):
     @property
     def label_names(self):
         """Name of each label; None if labels have only numbers. ndarray of shape (n_labels,)."""
+        classes = self._class_array
+        return classes if classes is not None and classes.dtype.kind in "UO" else None
+
+    @property
+    def _class_array(self):
+        """Class of each label, also if classes are numbers; None if labels have no classes."""
         classes = getattr(self._classes, "values", self._classes)
-        if classes is None or isinstance(classes, dict):
-            return None
-        classes = np.asarray(classes)
-        return classes if classes.dtype.kind in "UO" else None
+        return None if classes is None or isinstance(classes, dict) else np.asarray(classes)
 
     def to_frame(self, library=None):
         """Return a data frame with one row per ranked label.

@@ -96,6 +96,8 @@ def as_array(values, name):
     """
     if sp.issparse(values):
         return values
+    if isinstance(values, np.ndarray) and values.dtype.kind == "T":
+        values = values.tolist()  # scikit-learn does not know StringDType
     if isinstance(values, np.ndarray) or not hasattr(values, "__array__"):
         try:
             array = np.asarray(values)

@@ -15,10 +15,13 @@ from .texts import check_texts, objects
 _COLLECTIONS = (list, tuple, set, frozenset, np.ndarray)
 
 #: How the types of arrays and columns begin that may hold collections.
-_DTYPES = ("object", "List", "list")
+_DTYPES = ("object", "Object", "List", "list", "Array")
 
 #: Containers of y whose scores are sparse matrices.
 SPARSE_CONTAINERS = ("spmatrix", "sparray", "lists", "arrays")
+
+#: Containers of y whose labels have names, which may be integers.
+NAMED = ("classes", "lists", "arrays", "frame")
 
 
 class NamedTargets(NamedTuple):
@@ -39,7 +42,7 @@ class NamedTargets(NamedTuple):
     container: str | None = None
 
 
-def named_targets(y, label_names=None, *, classes=None):
+def named_targets(y, label_names=None):
     """Turn the y of fit into a matrix if it has names.
 
     Parameters
@@ -48,12 +51,11 @@ def named_targets(y, label_names=None, *, classes=None):
         Whatever fit takes.
     label_names : sequence of str, length n_labels, optional
         Names of the columns of an indicator matrix.
-    classes : ndarray of shape (n_labels,), optional
-        Columns of lists of labels. By default all labels, sorted.
 
     Returns
     -------
     targets : NamedTargets
+        The columns of lists are all labels, sorted.
 
     Raises
     ------
@@ -64,12 +66,9 @@ def named_targets(y, label_names=None, *, classes=None):
     lists = label_lists(y)
     if lists is not None:
         _refuse_names(label_names, "lists of labels")
-        container = "lists" if isinstance(y, (list, tuple)) else "arrays"
-        if classes is not None:
-            return NamedTargets(indicator_of_lists(lists, classes), classes, container)
         names = distinct_labels(lists)
         column_of = {name: column for column, name in enumerate(names.tolist())}
-        return NamedTargets(_indicator(lists, column_of), names, container)
+        return NamedTargets(_indicator(lists, column_of), names, _container_of_lists(y))
     if is_frame(y):
         _refuse_names(label_names, "a frame with column names")
         names = checked_names(list(y.columns), "the columns of y")
@@ -86,15 +85,78 @@ def named_targets(y, label_names=None, *, classes=None):
     return NamedTargets(y, names)
 
 
+def targets_for(ranker, y):
+    """Turn y into a matrix with the columns of a fitted ranker, if its labels have names.
+
+    Parameters
+    ----------
+    ranker : estimator
+        Not inside a pipeline or search.
+    y : object
+        Whatever the fit of the ranker takes, and frames and lists in any case. Labels in lists that
+        the ranker does not know are left out.
+
+    Returns
+    -------
+    targets : NamedTargets
+        The names are those of the ranker.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As of `named_targets`; ValueError also if the columns of a frame are not the labels.
+    """
+    names = names_in(ranker)
+    if names is None:
+        return named_targets(y)
+    lists = lists_for(ranker, y)
+    if lists is not None:
+        return NamedTargets(indicator_of_lists(lists, names), names, _container_of_lists(y))
+    if is_frame(y):
+        return NamedTargets(aligned_frame(y, names), names, "frame")
+    return NamedTargets(y)
+
+
+def names_in(ranker):
+    """Return the names of the labels of a fitted ranker, or None if they are only numbered.
+
+    Names are strings, or the integers in lists, in a column of classes or above a frame.
+    """
+    classes = getattr(ranker, "classes_", None)
+    # scikit-learn has a list with the classes 0 and 1 of each column if y is an indicator.
+    if classes is None or isinstance(classes, list):
+        return None
+    classes = np.asarray(classes)
+    has_names = classes.dtype.kind in "UO" or getattr(ranker, "_container", None) in NAMED
+    return classes if has_names else None
+
+
+def lists_for(ranker, y):
+    """Return `label_lists` of a y for a fitted ranker, which may be fitted to lists of integers."""
+    fitted_to_lists = getattr(ranker, "_container", None) in ("lists", "arrays")
+    return label_lists(y, ranker.classes_ if fitted_to_lists else None)
+
+
+def _container_of_lists(y):
+    return "lists" if isinstance(y, (list, tuple)) else "arrays"
+
+
 def is_frame(y):
     """Return whether y is a data frame of indicator columns, not of one column of classes."""
     return hasattr(y, "columns") and getattr(y, "ndim", 2) == 2 and y.shape[1] > 1
 
 
-def label_lists(y):
+def label_lists(y, classes=None):
     """Return the rows of a y that holds a collection of labels per row, or None.
 
     Nested lists of numbers of one length are a matrix, not lists of labels.
+
+    Parameters
+    ----------
+    y : object
+    classes : ndarray of shape (n_labels,), optional
+        Labels of a model that was fitted to lists. If they are integers, nested lists of numbers of
+        one length are labels as well, except for an indicator of all these labels.
 
     Returns
     -------
@@ -107,7 +169,7 @@ def label_lists(y):
     """
     if isinstance(y, (list, tuple)):
         rows = y
-    elif getattr(y, "ndim", None) == 1 and str(getattr(y, "dtype", "")).startswith(_DTYPES):
+    elif len(getattr(y, "shape", ())) == 1 and str(getattr(y, "dtype", "")).startswith(_DTYPES):
         rows = y.to_list() if hasattr(y, "to_list") else list(y)
     else:
         return None
@@ -116,12 +178,17 @@ def label_lists(y):
     rows = [row.tolist() if isinstance(row, np.ndarray) else row for row in rows]
     if not _could_be_matrix(rows):
         return list(rows)
-    if isinstance(y, (list, tuple)):
+    is_binary = all(value in (0, 1) for row in rows for value in row)
+    are_integers = classes is not None and classes.dtype.kind in "iu"
+    if are_integers and not (is_binary and len(rows[0]) == len(classes)):
+        return list(rows)
+    is_ambiguous = are_integers and set(classes.tolist()) <= {0, 1}
+    if isinstance(y, (list, tuple)) and not is_ambiguous:
         return None
-    if all(value in (0, 1) for row in rows for value in row):
+    if is_binary:
         raise ValueError(
             "y holds lists of 0 and 1: pass a matrix for an indicator, as of numpy.stack(y), or "
-            "lists of strings for labels"
+            "sets for labels"
         )
     return list(rows)
 
@@ -206,6 +273,8 @@ def frame_of(matrix, names):
 def aligned_frame(y, classes):
     """Return a frame of indicator columns as a matrix whose columns are in the order of classes.
 
+    A frame whose columns are numbered has no names, unless some of the classes are these numbers.
+
     Raises
     ------
     ValueError
@@ -213,10 +282,17 @@ def aligned_frame(y, classes):
     """
     names = list(y.columns)
     wanted = classes.tolist()
-    if names != wanted:
+    is_numbered = names == list(range(len(wanted))) and not set(names) & set(wanted)
+    if names != wanted and not is_numbered:
+        if len(set(wanted)) != len(wanted):
+            raise ValueError(
+                "y must be a matrix, because several labels of the model have one name"
+            )
+        if len(set(names)) != len(names):
+            raise ValueError("the columns of y must be distinct, got the same name twice")
         missing = sorted(set(wanted) - set(names), key=str)
         unknown = sorted(set(names) - set(wanted), key=str)
-        if missing or unknown or len(names) != len(wanted):
+        if missing or unknown:
             raise ValueError(
                 f"y must have the columns of fit, got {len(unknown)} others ({unknown[:3]}) and "
                 f"lacks {len(missing)} ({missing[:3]})"

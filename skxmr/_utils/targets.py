@@ -23,7 +23,8 @@ from .named_targets import (
     aligned_frame,
     indicator_of_lists,
     is_frame,
-    label_lists,
+    lists_for,
+    names_in,
 )
 
 #: Bytes of a dense indicator that is worth a warning.
@@ -189,13 +190,14 @@ def truth_for(ranker, y, *, keep_unknown=True):
         If y does not have a column for each label.
     """
     classes = getattr(ranker, "classes_", None)
-    lists = label_lists(y)
+    lists = lists_for(ranker, y)
     if lists is not None:
         if classes is None:
             raise TypeError(f"estimator must have classes_ where Y is lists, got {ranker!r}")
         return indicator_of_lists(lists, np.asarray(classes), keep_unknown=keep_unknown)
-    if is_frame(y) and getattr(ranker, "_container", None) == "frame":
-        y = aligned_frame(y, classes)
+    names = names_in(ranker) if is_frame(y) else None
+    if names is not None:
+        y = aligned_frame(y, names)
     y = target_array(y, "y")
     multilabel = getattr(ranker, "multilabel_", False)
     is_column = not sp.issparse(y) and y.ndim == 2 and y.shape[1] == 1

@@ -26,7 +26,7 @@ from .._training.new_labels import (
 from .._utils import progress
 from .._utils.cloning import draw_seed
 from .._utils.matrices import check_features
-from .._utils.named_targets import aligned_frame, checked_names, is_frame, label_lists
+from .._utils.named_targets import aligned_frame, checked_names, is_frame, lists_for
 from .._utils.targets import check_classes, known_truth
 from .._utils.texts import check_texts
 from .._utils.weights import check_sample_weight
@@ -152,7 +152,7 @@ def _extended_targets(classifier, y, n_rows, label_names):
         raise ValueError(f"label_names must be None for the kind of y of this model ({container})")
     if container == "classes":
         return extended_classes(y, n_rows, classes)
-    lists = label_lists(y)
+    lists = lists_for(classifier, y)
     if container in ("lists", "arrays"):
         if lists is None:
             raise TypeError(f"y must hold lists of labels as in fit, got {type(y).__name__}")

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import sparse
 
+from .._ranking.ranking import Ranking
 from .._utils.matrices import as_array, summed_csr
 from .._utils.named_targets import indicator_of_lists, label_lists
 from .._utils.pairs import is_true, top_k
@@ -30,11 +31,15 @@ def find_hits(Y_true, Y_ranked, k):
 
 def _with_columns(Y_true, Y_ranked):
     """Return lists of labels as an indicator of the labels that a ranking names."""
-    lists = label_lists(Y_true)
+    classes = Y_ranked._class_array if isinstance(Y_ranked, Ranking) else None
+    # Integers from 0 may be column numbers. Lists of one length are then a matrix.
+    are_numbers = classes is None or np.array_equal(classes, np.arange(len(classes)))
+    lists = label_lists(Y_true, None if are_numbers else classes)
     if lists is None:
         return Y_true
-    names = getattr(Y_ranked, "label_names", None)
-    if names is None and not any(isinstance(label, str) for row in lists for label in row):
+    texts = any(isinstance(label, str) for row in lists for label in row)
+    names = getattr(Y_ranked, "label_names", None) if texts else classes
+    if names is None and not texts:
         return Y_true  # a ragged matrix, of which the rows are refused
     if names is None:
         raise TypeError(

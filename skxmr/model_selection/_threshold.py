@@ -7,11 +7,12 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import _num_samples
 
 from .._meta.held_out import PREFIT, fitted_to, splits
-from .._ranking.wrapped import reached_scores, take_rows
+from .._ranking.wrapped import last_ranker, reached_scores, take_rows
 from .._utils.cloning import draw_seed
 from .._utils.matrices import check_indicator
+from .._utils.named_targets import is_frame, label_lists, lists_for, named_targets, names_in
 from .._utils.params import check_option, check_real
-from .._utils.targets import target_array
+from .._utils.targets import target_array, truth_for
 from ..metrics._f_curve import AVERAGES, f_curve
 from ._sparse_targets import PredictsBy, accepting_sparse_y
 
@@ -80,8 +81,10 @@ def tune_threshold(
         search.
     X : {array-like, sparse matrix, list} of length n_samples
         Rows. With ``cv="prefit"``, they must not be the training rows.
-    Y : {array-like, sparse matrix} of shape (n_samples, n_labels)
-        Labels of the rows, 0 or 1.
+    Y : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_labels), or list
+        Labels of the rows, 0 or 1, or a list of labels per row. With ``cv="prefit"``, the columns
+        of a frame are found by their names if the labels of the estimator have names, and lists
+        hold these names. Otherwise, clones are fitted to the matrix of the labels.
     average : {"micro", "samples", "macro"}, default="micro"
         "micro": F-score of all pairs of a row and a label. "samples", "macro": mean of the F-scores
         of the rows or of the labels, as in :func:`sklearn.metrics.fbeta_score`. F-scores of 0/0,
@@ -150,13 +153,15 @@ def tune_threshold(
     """
     check_option(average, "average", AVERAGES)
     check_real(beta, "beta", 0, above=True)
-    Y = target_array(Y, "Y")
+    is_fitted = isinstance(cv, str) and cv == PREFIT
+    are_lists = is_fitted and lists_for(last_ranker(estimator), Y) is not None
+    Y = target_array(_truth_of(estimator if is_fitted else None, Y), "Y")
     if Y.ndim != 2:
         raise ValueError(f"Y must be a 0/1 indicator matrix, got {Y.ndim} dimension(s)")
     Y = Y.tocsr() if sparse.issparse(Y) else Y  # rows of other formats cannot be taken
     truth = check_indicator(Y, "Y", _num_samples(X))
-    if isinstance(cv, str) and cv == PREFIT:
-        scores = _checked_scores(estimator, X, Y)
+    if is_fitted:
+        scores = _checked_scores(estimator, X, Y, with_unknown=are_lists)
     else:
         tested, scores = _cross_validated(estimator, X, Y, cv, fit_params or {}, random_state)
         truth = truth[tested]
@@ -171,11 +176,26 @@ def tune_threshold(
     )
 
 
-def _checked_scores(estimator, X, Y):
-    """Score rows and check that Y has a column for each label of the estimator."""
-    scores = reached_scores(estimator, X, Y.shape[1], sparse_y=sparse.issparse(Y))
-    if scores.shape[1] != Y.shape[1]:
-        raise ValueError(f"Y must have {scores.shape[1]} columns as in fit, got {Y.shape[1]}")
+def _truth_of(estimator, Y):
+    """Return Y with names as a matrix: with the columns of an estimator, if it is fitted."""
+    if estimator is None:
+        return Y if label_lists(Y) is None else named_targets(Y).y
+    ranker = last_ranker(estimator)
+    is_named_frame = is_frame(Y) and names_in(ranker) is not None
+    return truth_for(ranker, Y) if is_named_frame or lists_for(ranker, Y) is not None else Y
+
+
+def _checked_scores(estimator, X, Y, *, with_unknown=False):
+    """Score rows and check that Y has a column for each label of the estimator.
+
+    With `with_unknown`, Y may have further columns, of labels that the estimator does not know.
+    """
+    n_labels = Y.shape[1]
+    scores = reached_scores(estimator, X, n_labels, sparse_y=sparse.issparse(Y))
+    if with_unknown:
+        scores.resize(scores.shape[0], n_labels)
+    if scores.shape[1] != n_labels:
+        raise ValueError(f"Y must have {scores.shape[1]} columns as in fit, got {n_labels}")
     return scores
 
 

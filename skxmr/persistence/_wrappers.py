@@ -137,11 +137,12 @@ def _unpack_wrapper(wrapper, part):
     check_option(wrapper._container, "container", CONTAINERS)
     wrapper.multilabel_ = wrapper._container != "classes"
     wrapper.n_labels_ = part.get("n_labels", int)
+    estimator = part.model("estimator")
     if part.value("classes") is not None:
         wrapper.classes_ = part.strings("classes", wrapper.n_labels_)
     else:
-        wrapper.classes_ = np.arange(1)  # those of the estimator replace it
-    wrapper._take_estimator(part.model("estimator"))
+        wrapper.classes_ = getattr(estimator, "classes_", np.arange(1))
+    wrapper._take_estimator(estimator)
 
 
 def _pack_sigmoid(calibrator, part):

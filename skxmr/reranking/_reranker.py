@@ -5,16 +5,17 @@ import inspect
 import numpy as np
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import check_random_state, gen_batches
 
 from .._core import indptr_of
 from .._meta.base import RankerWrapper
 from .._meta.held_out import fitted_to
-from .._ranking.wrapped import take_rows
+from .._ranking.wrapped import last_ranker, take_rows
 from .._utils.cloning import draw_seed
 from .._utils.estimators import consistent, fitted_in_one_step
-from .._utils.named_targets import named_targets
+from .._utils.named_targets import named_targets, names_in
 from .._utils.pairs import is_true, top_k
 from .._utils.params import check_boolean, check_integer, check_real, check_seed
 from .._utils.targets import known_truth
@@ -196,10 +197,22 @@ class TextReranker(RankerWrapper):
             if self.classes_.dtype.kind in "UO":
                 raise ValueError("label_names must be None if y has names of labels")
             self.classes_ = named_targets(y, label_names).names
+            self._check_order(self.classes_.tolist())
         if not all(isinstance(name, str) for name in self.classes_.tolist()):
             raise ValueError(
                 "y must have names of labels that are strings, as lists of names have, or "
                 "label_names must be given"
+            )
+
+    def _check_order(self, names):
+        """Refuse the names of a fitted estimator in another order than that of its columns."""
+        if not isinstance(self.estimator, FrozenEstimator):
+            return
+        fitted = names_in(last_ranker(self.estimator))
+        if fitted is not None and set(fitted.tolist()) == set(names) and fitted.tolist() != names:
+            raise ValueError(
+                "label_names must be in the order of the labels of the fitted estimator, got the "
+                "same names in another order"
             )
 
     def _split(self, n_rows, rng):

@@ -1,6 +1,7 @@
 """Labels as lists, frames and matrices with names: what fit takes, predict gives back."""
 
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from sklearn.preprocessing import MultiLabelBinarizer
 import skxmr
 from skxmr import CalibratedRanker, PropensityReranker, XRLinearClassifier
 from skxmr.metrics import ndcg_at_5_scorer, precision_at_1_scorer, precision_at_k
+from skxmr.model_selection import tune_threshold
 
 TITLES, LISTS = titles_with_labels()
 VECTORIZER = TfidfVectorizer(dtype=np.float32)
@@ -231,3 +233,182 @@ def test_bad_labels_are_not_added(y, error, match):
     with pytest.raises(error, match=match):
         clf.add_labels(X[: len(lists)], lists)
     assert clf.classes_.tolist() == NAMES.tolist()
+
+
+def cycled(labels):
+    """Return 10 rows for each label, and an indicator with one label per row."""
+    Y = np.tile(np.eye(len(labels), dtype=np.float32), (10, 1))
+    return Y, Y.astype(int)
+
+
+FROZEN = {
+    "calibrated": lambda clf: CalibratedRanker(FrozenEstimator(clf), cv="prefit", random_state=0),
+    "propensity": lambda clf: PropensityReranker(FrozenEstimator(clf), random_state=0),
+}
+
+
+@pytest.mark.parametrize("wrap", FROZEN)
+@pytest.mark.parametrize("kind", ["frame", "lists", "names", "classes"])
+def test_frames_in_another_order(wrap, kind):
+    pd = pytest.importorskip("pandas")
+    rows, indicator = cycled("abc")
+    frame = pd.DataFrame(indicator, columns=list("abc"))
+    forms = {
+        "frame": (frame, {}),
+        "lists": ([[name] for name in "abc" * 10], {}),
+        "names": (indicator, {"label_names": list("abc")}),
+        "classes": (list("abc" * 10), {}),
+    }
+    y, given = forms[kind]
+    clf = classifier().fit(rows, y, **given)
+    reordered = frame[["c", "a", "b"]]
+    ranker = FROZEN[wrap](clf).fit(rows, reordered)
+    assert ranker.rank(rows[:3], 1).names == [["a"], ["b"], ["c"]]
+    assert ranker.predict(rows)[["a", "b", "c"]].to_numpy().tolist() == indicator.tolist()
+    models = [ranker] if kind == "classes" else [ranker, clf]
+    for model in models:
+        assert model.score(rows, reordered) == model.score(rows, frame) == 1
+        assert model.score(rows, pd.DataFrame(indicator)) == 1
+    assert precision_at_1_scorer(clf, rows, reordered) == 1
+    assert tune_threshold(clf, rows, reordered).score == 1
+    unknown = reordered.rename(columns={"c": "z"})
+    for use in (ranker.fit, ranker.score, partial(tune_threshold, clf)):
+        with pytest.raises(ValueError, match=r"got 1 others \(\['z'\]\) and lacks 1 \(\['c'\]\)"):
+            use(rows, unknown)
+
+
+def test_frames_whose_names_are_numbers():
+    pd = pytest.importorskip("pandas")
+    rows, indicator = cycled("abc")
+    clf = classifier().fit(rows, pd.DataFrame(indicator, columns=[1, 2, 3]))
+    assert clf.score(rows, pd.DataFrame(indicator[:, ::-1], columns=[3, 2, 1])) == 1
+    with pytest.raises(ValueError, match=r"got 1 others \(\[0\]\) and lacks 1 \(\[3\]\)"):
+        clf.score(rows, pd.DataFrame(indicator))
+    plain = classifier().fit(rows, indicator)
+    assert plain.score(rows, pd.DataFrame(indicator, columns=list("abc"))) == 1
+
+
+def test_frames_with_repeated_names():
+    pd = pytest.importorskip("pandas")
+    rows, indicator = cycled("abc")
+    clf = classifier().fit(rows, indicator, label_names=list("abc"))
+    with pytest.raises(ValueError, match="columns of y must be distinct"):
+        clf.score(rows, pd.DataFrame(indicator, columns=list("aab")))
+    homonyms = classifier().fit(rows, indicator, label_names=list("aab"))
+    with pytest.raises(ValueError, match="y must be a matrix, because several labels"):
+        homonyms.score(rows, pd.DataFrame(indicator, columns=list("aba")))
+
+
+IDS = [10, 20, 30, 40]
+ID_ROWS, ID_INDICATOR = cycled(IDS)
+ID_LISTS = [[label] for label in IDS * 10]
+
+
+@pytest.mark.parametrize("wrap", FROZEN)
+@pytest.mark.parametrize("to_label", [int, str])
+def test_held_out_rows_lack_a_label(wrap, to_label):
+    y = [{to_label(label)} for (label,) in ID_LISTS]
+    clf = classifier().fit(ID_ROWS, y)
+    kept = [i for i, row in enumerate(y) if row != {to_label(10)}]
+    expected = FROZEN[wrap](clf).fit(ID_ROWS[kept], ID_INDICATOR[kept])
+    with_unknown = [{to_label(20), to_label(50)} if y[i] == {to_label(20)} else y[i] for i in kept]
+    for held_out in ([y[i] for i in kept], with_unknown):
+        ranker = FROZEN[wrap](clf).fit(ID_ROWS[kept], held_out)
+        np.testing.assert_array_equal(ranker.rank(ID_ROWS, 4), expected.rank(ID_ROWS, 4))
+        assert ranker.score(ID_ROWS, y) == 1
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS)
+def test_wrappers_keep_integer_labels(wrap, tmp_path):
+    ranker = wrap(classifier()).fit(ID_ROWS, [set(row) for row in ID_LISTS])
+    skxmr.save(ranker, tmp_path)
+    for model in (ranker, skxmr.load(tmp_path)):
+        assert model.classes_.tolist() == IDS
+        assert model.rank(ID_ROWS[:4], 1).names == ID_LISTS[:4]
+        assert model.predict(ID_ROWS[:4]) == ID_LISTS[:4]
+        assert model.score(ID_ROWS, ID_LISTS) == 1
+
+
+def test_lists_of_integers_are_true_labels():
+    clf = classifier().fit(ID_ROWS, [set(row) for row in ID_LISTS])
+    ranking = clf.rank(ID_ROWS[:4], 2)
+    assert precision_at_k([[10], [20, 30], [], [50]], ranking, k=1) == 0.5
+    assert precision_at_k(ID_LISTS[:4], ranking, k=1) == 1
+    assert clf.score(ID_ROWS[:2], [[10, 20], [20, 10]]) == 1
+    assert clf.score(ID_ROWS[:2], [[20, 30], [20, 10]]) == 0.5
+    assert precision_at_1_scorer(clf, ID_ROWS[:2], [[20], [20]]) == 0.5
+    assert clf.score(ID_ROWS[:4], ID_INDICATOR[:4].tolist()) == 1
+    assert precision_at_k(ID_INDICATOR[:4].tolist(), ranking, k=1) == 1
+    with pytest.raises(ValueError, match="Y_true must have rows of one length"):
+        precision_at_k([[10], [20, 30], [], []], tuple(ranking), k=1)
+    extended = clf.add_labels(ID_ROWS, [[*row, 50] for row in ID_LISTS])
+    assert extended.classes_.tolist() == [*IDS, 50]
+
+
+def test_lists_of_zeros_and_ones():
+    clf = classifier().fit(ID_ROWS[:, :2], [{0}, {1}, {0}, {1}] * 10)
+    two = clf.rank(ID_ROWS[:2, :2], 1).names
+    assert clf.score(ID_ROWS[:2, :2], two) == 1  # rows of one label are no indicator of two
+    with pytest.raises(ValueError, match="y holds lists of 0 and 1"):
+        clf.score(ID_ROWS[:2, :2], [[0, 1], [1, 0]])
+
+
+@pytest.mark.parametrize("to_label", [int, str])
+def test_thresholds_of_lists(to_label):
+    y = [[to_label(label) for label in row] for row in ID_LISTS]
+    clf = classifier().fit(ID_ROWS, [set(row) for row in y])
+    found = tune_threshold(clf, ID_ROWS, y)
+    matrix = tune_threshold(clf, ID_ROWS, sp.csr_matrix(ID_INDICATOR))
+    assert (found.threshold, found.score) == (matrix.threshold, 1)
+    folds = {"cv": 2, "random_state": 0}
+    sets = [set(row) for row in y]
+    assert (
+        tune_threshold(classifier(), ID_ROWS, sets, **folds).score
+        == tune_threshold(classifier(), ID_ROWS, sp.csr_matrix(ID_INDICATOR), **folds).score
+    )
+    # Of 80 true labels, the 40 that the model does not know are misses.
+    more = [[*row, to_label(50)] for row in y]
+    assert tune_threshold(clf, ID_ROWS, more).score == pytest.approx(2 / 3)
+    with pytest.raises(ValueError, match="Y must have 4 columns as in fit, got 3"):
+        tune_threshold(clf, ID_ROWS, ID_INDICATOR[:, :3])
+
+
+@pytest.mark.parametrize("dtype", ["List", "Array", "Object"])
+def test_series_of_polars(dtype):
+    pl = pytest.importorskip("polars")
+    lists = [[name] for name in "abcd" * 10]
+    series = {
+        "List": pl.Series(lists),
+        "Array": pl.Series(lists, dtype=pl.Array(pl.String, 1)),
+        "Object": pl.Series([set(row) for row in lists], dtype=pl.Object),
+    }
+    clf = classifier().fit(ID_ROWS, series[dtype])
+    assert clf.classes_.tolist() == list("abcd")
+    assert clf.predict(ID_ROWS[:4]).tolist() == lists[:4]
+    assert clf.score(ID_ROWS, series[dtype]) == 1
+    wrapped = CalibratedRanker(classifier(), cv=2, random_state=0).fit(ID_ROWS, series[dtype])
+    assert wrapped.rank(ID_ROWS[:4], 1).names == lists[:4]
+
+
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="needs NumPy 2")
+def test_classes_as_variable_strings():
+    dtype = np.dtypes.StringDType(na_object=None)
+    names = list("abcd" * 10)
+    y = np.array(names, dtype=dtype)
+    clf, plain = classifier().fit(ID_ROWS, y), classifier().fit(ID_ROWS, names)
+    assert clf.classes_.dtype == plain.classes_.dtype
+    assert clf.predict(ID_ROWS).tolist() == names
+    assert clf.score(ID_ROWS, y) == precision_at_1_scorer(clf, ID_ROWS, y) == 1
+    assert CalibratedRanker(classifier(), cv=2).fit(ID_ROWS, y).score(ID_ROWS, y) == 1
+    y[0] = None
+    with pytest.raises(ValueError, match=r"y .*missing value"):
+        clf.fit(ID_ROWS, y)
+
+
+@pytest.mark.parametrize("wrap", FROZEN)
+def test_names_of_more_labels_than_the_frozen_ranker_has(wrap):
+    pd = pytest.importorskip("pandas")
+    clf = classifier().fit(ID_ROWS, ID_INDICATOR)
+    wider = np.hstack((ID_INDICATOR, ID_INDICATOR[:, :1]))
+    with pytest.raises(ValueError, match="y must have 4 columns as in fit, got 5"):
+        FROZEN[wrap](clf).fit(ID_ROWS, pd.DataFrame(wider, columns=list("abcde")))

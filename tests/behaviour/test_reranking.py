@@ -414,3 +414,19 @@ def test_held_out_texts_without_true_candidates():
 def test_wrong_texts_are_refused(bad):
     with pytest.raises((TypeError, ValueError), match="X must"):
         fitted().rank(bad)
+
+
+def test_frozen_rankers_take_frames_in_another_order():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(MATRIX.toarray(), columns=NAMES)
+    frozen = FrozenEstimator(ranker().fit(TEXTS, frame))
+    new = MultiLabelBinarizer(classes=NAMES).fit_transform(NEW_SUBJECTS)
+    held_out = pd.DataFrame(new, columns=NAMES)
+    options = {"held_out": 0.5, "refit": False}
+    expected = reranker(frozen, **options).fit(NEW_TEXTS, held_out)
+    found = reranker(frozen, **options).fit(NEW_TEXTS, held_out[NAMES[::-1]])
+    assert_same_rankings(found, expected, TEXTS)
+    assert found.rank(TEXTS[:5], 2).names == expected.rank(TEXTS[:5], 2).names
+    assert found.score(TEXTS, frame) == expected.score(TEXTS, MATRIX) > 0.5
+    with pytest.raises(ValueError, match="label_names must be in the order of the labels"):
+        reranker(frozen, **options).fit(NEW_TEXTS, new[:, ::-1], label_names=NAMES[::-1])
