@@ -231,6 +231,12 @@ class ItemToItemRecommender(BaseRecommender):
 
     def _rows_of(self, users):
         """Return the row of each user. New users come last, in the order of appearance."""
+        kinds = [array.dtype.kind in "biuf" for array in (users, self._users)]
+        if len(users) and kinds[0] != kinds[1]:
+            # NumPy would turn the numbers into texts.
+            raise TypeError(
+                f"users must hold ids of {self._users.dtype} as in fit, got {users.dtype}"
+            )
         new, first = np.unique(users[~np.isin(users, self._users)], return_index=True)
         self._users = np.concatenate([self._users, new[np.argsort(first)]])
         order = np.argsort(self._users, kind="stable")

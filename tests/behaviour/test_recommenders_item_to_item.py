@@ -326,3 +326,15 @@ def test_partial_fit_unites_the_rows_of_a_user(n_first):
     assert_equal_models(parts, ItemToItemRecommender("cosine", **params).fit(united))
     last = ItemToItemRecommender("cosine", **params).fit(X, users=users)
     assert_array_equal(last._histories.toarray(), X[2:])
+
+
+@pytest.mark.parametrize(("first", "then"), [([1, 2], ["1", "2"]), (["1", "2"], [1, 2])])
+def test_partial_fit_does_not_take_numbers_for_texts(first, then):
+    X = np.eye(2)
+    recommender = ItemToItemRecommender().fit(X, users=first)
+    before = recommender.popularity_.copy()
+    with pytest.raises(TypeError, match=r"users must hold ids of .* as in fit, got"):
+        recommender.partial_fit(X, users=then)
+    assert_array_equal(recommender.popularity_, before)
+    recommender.partial_fit(X[::-1], users=first)
+    assert_array_equal(recommender.popularity_, [2, 2])
