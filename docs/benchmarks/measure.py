@@ -51,11 +51,7 @@ class MemoryPeaks(threading.Thread):
 
     def run(self):
         while not self._stopped.wait(_INTERVAL):
-            lines = Path("/proc/self/status").read_text().splitlines()
-            fields = dict(line.split(":", 1) for line in lines)
-            own, mapped, resident = (
-                int(fields[name].split()[0]) / 1024 for name in ("RssAnon", "RssFile", "VmRSS")
-            )
+            own, mapped, resident = (k / 1024 for k in _memory("RssAnon", "RssFile", "VmRSS"))
             self.own = max(self.own, own)
             self.mapped = max(self.mapped, mapped)
             self.resident = max(self.resident, resident)
@@ -69,6 +65,13 @@ class MemoryPeaks(threading.Thread):
     def __str__(self):
         parts = f"{self.own:,.0f} MB own, {self.mapped:,.0f} MB of mapped files"
         return f"{self.resident:,.0f} MB: {parts}"
+
+
+def _memory(*names):
+    """Return figures of the memory of this process, in kB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    fields = dict(line.split(":", 1) for line in lines)
+    return [int(fields[name].split()[0]) for name in names]
 
 
 def _cpu_seconds():
@@ -103,6 +106,4 @@ def run_task(tasks):
 
 def _peak_bytes():
     """Return the peak resident memory of this process; ru_maxrss would include its parent."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    fields = dict(line.split(":", 1) for line in lines)
-    return 1024 * int(fields["VmHWM"].split()[0])
+    return 1024 * _memory("VmHWM")[0]

@@ -103,8 +103,8 @@ def as_array(values, name):
             array = np.asarray(values)
         except ValueError as error:
             raise ValueError(f"{name} must have rows of one length: {error}") from error
-        # NumPy converts a missing value among strings to the text "nan".
-        became_texts = array is not values and array.dtype.kind == "U"
+        # NumPy converts a missing value among strings or bytes to the text "nan".
+        became_texts = array is not values and array.dtype.kind in "US"
         if became_texts and any_missing(np.asarray(values, dtype=object)):
             raise ValueError(f"{name} must not have missing values")
         return array

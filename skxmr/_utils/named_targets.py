@@ -178,14 +178,13 @@ def label_lists(y, classes=None):
     rows = [row.tolist() if isinstance(row, np.ndarray) else row for row in rows]
     if not _could_be_matrix(rows):
         return list(rows)
-    is_binary = all(value in (0, 1) for row in rows for value in row)
     are_integers = classes is not None and classes.dtype.kind in "iu"
-    if are_integers and not (is_binary and len(rows[0]) == len(classes)):
+    if are_integers and not (len(rows[0]) == len(classes) and _are_binary(rows)):
         return list(rows)
     is_ambiguous = are_integers and set(classes.tolist()) <= {0, 1}
     if isinstance(y, (list, tuple)) and not is_ambiguous:
         return None
-    if is_binary:
+    if _are_binary(rows):
         raise ValueError(
             "y holds lists of 0 and 1: pass a matrix for an indicator, as of numpy.stack(y), or "
             "sets for labels"
@@ -199,6 +198,10 @@ def _could_be_matrix(rows):
     if len(lengths) != 1 or lengths & {-1, 0}:
         return False
     return not any(isinstance(value, str) for row in rows for value in row)
+
+
+def _are_binary(rows):
+    return all(value in (0, 1) for row in rows for value in row)
 
 
 def indicator_of_lists(lists, classes, *, keep_unknown=False):

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 
 import numpy as np
 
+from .._utils.matrices import any_missing
 from .._utils.texts import objects
 from ._query_pairs import listed
 
@@ -114,14 +115,8 @@ def _times_of_datetimes(values):
 
 def _refuse_missing(values, what):
     """Raise ValueError if a value is missing: None, NaN, NaT or the NA of pandas."""
+    if not any_missing(objects(values)):
+        return
     for i, value in enumerate(values):
-        if value is None or _differs_from_itself(value):
+        if any_missing(objects([value])):
             raise ValueError(f"sessions must have a {what} in every row, got {value!r} in row {i}")
-
-
-def _differs_from_itself(value):
-    """Return whether a value is NaN, NaT or the NA of pandas."""
-    try:
-        return bool(value != value)
-    except TypeError:  # NA neither equals itself nor differs from itself
-        return True

@@ -154,8 +154,8 @@ def tune_threshold(
     check_option(average, "average", AVERAGES)
     check_real(beta, "beta", 0, above=True)
     is_fitted = isinstance(cv, str) and cv == PREFIT
-    are_lists = is_fitted and lists_for(last_ranker(estimator), Y) is not None
-    Y = target_array(_truth_of(estimator if is_fitted else None, Y), "Y")
+    Y, are_lists = _truth_of(estimator, Y) if is_fitted else (_matrix_of(Y), False)
+    Y = target_array(Y, "Y")
     if Y.ndim != 2:
         raise ValueError(f"Y must be a 0/1 indicator matrix, got {Y.ndim} dimension(s)")
     Y = Y.tocsr() if sparse.issparse(Y) else Y  # rows of other formats cannot be taken
@@ -176,13 +176,25 @@ def tune_threshold(
     )
 
 
+def _matrix_of(Y):
+    """Return lists of labels as a matrix, and other labels as they are."""
+    return Y if label_lists(Y) is None else named_targets(Y).y
+
+
 def _truth_of(estimator, Y):
-    """Return Y with names as a matrix: with the columns of an estimator, if it is fitted."""
-    if estimator is None:
-        return Y if label_lists(Y) is None else named_targets(Y).y
+    """Return Y with names as a matrix with the columns of a fitted estimator.
+
+    Returns
+    -------
+    Y : object
+        Unchanged without names.
+    are_lists : bool
+        Whether Y is lists. The matrix then has a further column for each unknown label.
+    """
     ranker = last_ranker(estimator)
+    are_lists = lists_for(ranker, Y) is not None
     is_named_frame = is_frame(Y) and names_in(ranker) is not None
-    return truth_for(ranker, Y) if is_named_frame or lists_for(ranker, Y) is not None else Y
+    return truth_for(ranker, Y) if are_lists or is_named_frame else Y, are_lists
 
 
 def _checked_scores(estimator, X, Y, *, with_unknown=False):

@@ -24,10 +24,7 @@ def id_array(values, name):
         raise ValueError(f"{name} must not have missing values, got NaN or infinity")
     if array.dtype.kind in "Mm" and np.isnat(array).any():
         raise ValueError(f"{name} must not have missing values, got NaT")
-    # NumPy makes texts of the numbers in a list with texts, and so of NaN.
-    became_texts = array.dtype.kind in "US" and not hasattr(values, "dtype")
-    is_of_objects = array.dtype.kind in "OT" or became_texts
-    if is_of_objects and any_missing(np.asarray(values, dtype=object)):
+    if array.dtype == object and any_missing(array):
         raise ValueError(f"{name} must not have missing values, got None, NaN or NA")
     return array
 
@@ -63,8 +60,7 @@ def find_ids(array, ids, name):
     codes : ndarray of int32, shape (n,)
     """
     if array.dtype.kind in "OUST" or ids.dtype.kind in "OUST":
-        if len(array) and (array.dtype.kind in "iuf") != (ids.dtype.kind in "iuf"):
-            raise TypeError(f"{name} must hold ids of {ids.dtype} as in fit, got {array.dtype}")
+        check_kind(array, ids, name)
         return _codes(array.tolist(), ids.tolist())
     if array.dtype != ids.dtype and np.result_type(array, ids).kind == "f":
         # NumPy would round large integers. Python compares numbers of all types exactly.
@@ -73,6 +69,12 @@ def find_ids(array, ids, name):
     if not len(ids):
         return np.full(len(array), -1, dtype=np.int32)
     return np.where(ids[positions] == array, positions, -1).astype(np.int32)
+
+
+def check_kind(array, ids, name):
+    """Check that ids are numbers if the known ids are. NumPy would turn the numbers into texts."""
+    if len(array) and (array.dtype.kind in "biuf") != (ids.dtype.kind in "biuf"):
+        raise TypeError(f"{name} must hold ids of {ids.dtype} as in fit, got {array.dtype}")
 
 
 def _learn_integers(array):

@@ -123,13 +123,12 @@ def check_targets(estimator, y, n_rows, n_items):
     names = getattr(estimator, "feature_names_in_", None)
     given = list(getattr(y, "columns", ()))
     if names is not None and len(given) == n_items and all(isinstance(n, str) for n in given):
-        different = [pair for pair in zip(names.tolist(), given, strict=True) if pair[0] != pair[1]]
-        if different:
-            expected, got = different[0]
-            raise ValueError(
-                f"y must have the columns of X in the same order, got {got!r:.80} at the position "
-                f"of {expected!r:.80}"
-            )
+        for expected, got in zip(names.tolist(), given, strict=True):
+            if got != expected:
+                raise ValueError(
+                    f"y must have the columns of X in the same order, got {got!r:.80} at the "
+                    f"position of {expected!r:.80}"
+                )
     return check_indicator(target_array(y, "y"), "y", n_rows, n_items)
 
 

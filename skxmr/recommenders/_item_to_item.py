@@ -13,6 +13,7 @@ from .._utils.matrices import single_row
 from .._utils.pairs import row_of_entries
 from .._utils.params import check_boolean, check_integer, check_real
 from ._base import BaseRecommender
+from ._ids import check_kind
 from ._inputs import (
     binary,
     check_histories,
@@ -231,12 +232,7 @@ class ItemToItemRecommender(BaseRecommender):
 
     def _rows_of(self, users):
         """Return the row of each user. New users come last, in the order of appearance."""
-        kinds = [array.dtype.kind in "biuf" for array in (users, self._users)]
-        if len(users) and kinds[0] != kinds[1]:
-            # NumPy would turn the numbers into texts.
-            raise TypeError(
-                f"users must hold ids of {self._users.dtype} as in fit, got {users.dtype}"
-            )
+        check_kind(users, self._users, "users")
         new, first = np.unique(users[~np.isin(users, self._users)], return_index=True)
         self._users = np.concatenate([self._users, new[np.argsort(first)]])
         order = np.argsort(self._users, kind="stable")
