@@ -212,9 +212,17 @@ def own_methods(films):
     found["XRLinearClassifier, time-ordered"] = partial(
         with_priors,
         lambda: make_next_item_recommender(
-            half_life=365, window_half_life=60, C=2, beam_width=64, random_state=0, n_jobs=1
+            half_life=365,
+            n_components=30,
+            window_half_life=30,
+            tol=0.01,
+            max_iter=300,
+            n_neighbors=None,
+            beam_width=64,
+            random_state=0,
+            n_jobs=1,
         ),
-        [("14D", 0.4), ("7D", 0.7)],
+        [("14D", 1.0), ("7D", 0.7)],
     )
     return found
 

@@ -11,11 +11,12 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from purchases import random_examples, random_histories
 from sklearn.base import clone
+from sklearn.decomposition import TruncatedSVD
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
-from sklearn.preprocessing import Normalizer
+from sklearn.preprocessing import Normalizer, normalize
 
 import skxmr
 from skxmr.metrics import hit_rate_at_k, make_ranking_scorer
@@ -58,6 +59,7 @@ CASES = {
     ),
     "XR": make_next_item_recommender(random_state=0),
     "shifted XR": make_next_item_recommender(prior_shift=0.5, random_state=0),
+    "XR with components": make_next_item_recommender(n_components=4, random_state=0),
     "shifted autoencoder": PriorShift(
         AutoencoderRecommender((8,), n_epochs=2, ordered=True, random_state=0)
     ),
@@ -177,6 +179,8 @@ def test_fits_and_copies_are_equal(name):
 @pytest.mark.parametrize("mmap", [False, True])
 @each_case
 def test_saved_recommenders_rank_alike(name, mmap, tmp_path):
+    if name == "XR with components":
+        pytest.importorskip("skops")
     expected = fitted(name).rank(X[:30], 10)
     skxmr.save(fitted(name), tmp_path / "model")
     assert not list(tmp_path.rglob("*.pkl"))
@@ -237,7 +241,7 @@ def test_reasons_as_text():
         recommender.explain(X[:2], 1)
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name not in ("XR", "shifted XR")])
+@pytest.mark.parametrize("name", [name for name in CASES if "XR" not in name])
 def test_plain_histories_without_targets_are_enough(name):
     histories = random_histories(60, 30)
     recommender = clone(CASES[name])
@@ -519,6 +523,27 @@ def test_weights_of_windows_reach_the_classifier_and_the_shift():
     )
     with pytest.raises(ValueError, match="window_half_life needs target_times"):
         recommender.fit(X, Y)
+
+
+def test_components_are_features_of_the_classifier():
+    recommender = make_next_item_recommender(n_components=20, random_state=0).fit(X, Y)
+    weights = normalize(Recency("365D").fit_transform(X))
+    svd = TruncatedSVD(20, random_state=0)
+    rows = sp.hstack([weights, normalize(svd.fit_transform(weights))], format="csr")
+    plain = clone(recommender.estimator.steps[-1][1]).fit(rows, Y)
+    assert plain.n_dense_columns_ == 0
+    assert_allclose(
+        recommender.estimator_.decision_function(X).toarray(),
+        plain.decision_function(rows).toarray(),
+        rtol=1e-5,
+    )
+    other = make_next_item_recommender(random_state=0).fit(X, Y)
+    assert np.any(other.rank(X, 5).labels != recommender.rank(X, 5).labels)
+
+
+def test_components_are_checked():
+    with pytest.raises(ValueError, match="n_components must be at least 1, got 0"):
+        make_next_item_recommender(n_components=0)
 
 
 def test_items_without_support_are_ranked_last():
