@@ -12,7 +12,7 @@ from .._utils.pairs import row_of_entries
 from .._utils.params import check_boolean, check_integer, check_real, check_seed
 from ._base import BaseRecommender
 from ._inputs import latest_rows, whole_histories
-from ._prior import check_days, log_shares, log_shift
+from ._prior import check_days, log_shares, log_shift, without_cold_rows
 from ._row_weights import check_half_life, window_weights
 from ._times import days_of
 from ._unit_rows import scaled_rows
@@ -166,7 +166,8 @@ class AutoencoderRecommender(BaseRecommender):
         self._shift = None
         if self.prior_shift:
             days = days_of(self.prior_window, "prior_window")
-            shift = log_shift(training, days, weights if self.ordered else None)
+            learned = without_cold_rows(training.X, weights) if self.ordered else None
+            shift = log_shift(training, days, learned)
             self._shift = np.float32(self.prior_shift) * shift
         X = training.X
         y = training.y

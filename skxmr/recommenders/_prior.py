@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ._base import cold_rows
 from ._inputs import recent_counts
 from ._times import days_of
 
@@ -35,6 +36,25 @@ def log_shift(training, days, weights=None):
     if weights is not None:
         trained = training.y.T @ weights
     return (log_shares(recent) - log_shares(trained)).astype(np.float32)
+
+
+def without_cold_rows(X, weights=None):
+    """Return weights of rows that are 0 without a history, as rankers do not rank such rows.
+
+    Parameters
+    ----------
+    X : csr_matrix of shape (n, n_items)
+    weights : ndarray of shape (n,), optional
+
+    Returns
+    -------
+    weights : ndarray of shape (n,) or None
+        As given, if all rows or no rows have a history.
+    """
+    cold = cold_rows(X)
+    if cold.all() or not cold.any():
+        return weights
+    return np.where(cold, 0.0, 1.0 if weights is None else weights)
 
 
 def log_shares(counts):

@@ -6,7 +6,7 @@ from sklearn.base import clone
 from .._core import CSRView
 from .._utils.params import check_integer, check_option, check_real
 from ._base import BaseRecommender, cold_rows, rank_rows
-from ._prior import check_days, log_shift
+from ._prior import check_days, log_shift, without_cold_rows
 from ._row_weights import check_half_life, window_weights
 from ._times import days_of
 from ._wrapping import fit_estimator, scores_of
@@ -24,8 +24,9 @@ class PriorShift(BaseRecommender):
     """Shift the scores of a ranker towards the items that were popular in the last days.
 
     A classifier that is trained on several windows learns the mean popularity of the items. With
-    the share p of an item in the targets of the last days, and its share q in those of all rows,
-    the logarithm of its probability is increased by ``strength * log(p / q)``.
+    the share p of an item in the targets of the last days, and its share q in those of all rows
+    with a history, the logarithm of its probability is increased by ``strength * log(p / q)``. Rows
+    without a history show what new users bought in the last days.
 
     Parameters
     ----------
@@ -118,7 +119,8 @@ class PriorShift(BaseRecommender):
         if self.window_half_life is not None:
             weights = window_weights(training, self.window_half_life)
         if self.strength:
-            self.log_shift_ = log_shift(training, days, weights)
+            learned = without_cold_rows(training.X, weights)
+            self.log_shift_ = log_shift(training, days, learned)
         else:
             self.log_shift_ = np.zeros(training.X.shape[1], dtype=np.float32)
         self.estimator_ = fit_estimator(clone(self.estimator), training, training.y, weights)

@@ -525,6 +525,30 @@ def test_weights_of_windows_reach_the_classifier_and_the_shift():
         recommender.fit(X, Y)
 
 
+@pytest.mark.parametrize("half_life", [None, 10])
+def test_rows_without_a_history_only_count_in_the_last_days(half_life):
+    ages = X.toarray()
+    ages[::4] = 0
+    rows = sp.csr_matrix(ages)
+    network = AutoencoderRecommender((8,), ordered=True, n_epochs=1, window_half_life=half_life)
+    network.set_params(prior_shift=1.0, random_state=0)
+    days = DATA.target_times
+    recent = np.bincount(days.indices[days.data > days.data.max() - 7], minlength=30) + 0.5
+    last = np.asarray(days.max(axis=1).todense()).ravel()
+    weights = 2.0 ** ((last - last.max()) / half_life) if half_life else np.ones(len(last))
+    weights[::4] = 0
+    shares = Y.T @ weights + 0.5
+    expected = np.log(recent / recent.sum()) - np.log(shares / shares.sum())
+    shifted = PriorShift(clone(network).set_params(prior_shift=0), window_half_life=half_life)
+    shifted.fit(rows, Y, **META)
+    assert_allclose(shifted.log_shift_, expected, rtol=1e-4, atol=1e-5)
+    expected = shifted.decision_function(X[:20])
+    network.fit(rows, Y, **META)
+    found = network.decision_function(X[:20])
+    kept = network.kept_
+    assert_allclose(found[:, kept], expected[:, kept], rtol=1e-4, atol=1e-4)
+
+
 def test_components_are_features_of_the_classifier():
     recommender = make_next_item_recommender(n_components=20, random_state=0).fit(X, Y)
     weights = normalize(Recency("365D").fit_transform(X))
