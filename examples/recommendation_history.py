@@ -131,7 +131,7 @@ class Split:
     """What is known at a cutoff, and the rows to test."""
 
     def __init__(self, log, cutoff, n_windows, every=7):
-        known = log.take(log.times < cutoff)
+        self.known = known = log.take(log.times < cutoff)
         latest = cutoff - np.timedelta64(DAYS, "D")
         self.windows = temporal_examples(known, cut_offs(latest, n_windows, every))
         # All users, also those who bought nothing in the last window, or for the first time.

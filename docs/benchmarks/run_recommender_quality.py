@@ -32,6 +32,7 @@ from skxmr.recommenders import (
     MostPopularRecommender,
     PriorShift,
     make_next_item_recommender,
+    temporal_examples,
 )
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
@@ -48,9 +49,10 @@ def own_rank(make, split, ordered):
 def with_priors(make, priors, split):
     """Return the items of a recommender without and with prior shifts, fitted once.
 
-    The prior shifts are pairs of a window and a strength.
+    The prior shifts are pairs of a window and a strength. Their windows have the purchases of new
+    users as well, whose rows have no history.
     """
-    data = split.windows
+    data = temporal_examples(split.known, np.unique(split.windows.cutoffs), min_history=0)
     given = {"users": data.users, "target_times": data.target_times}
     fitted = split.fit(make(), "", True)
     if isinstance(fitted, PriorShift):
@@ -180,7 +182,7 @@ def own_methods(films):
     network = partial(
         AutoencoderRecommender,
         ordered=True,
-        window_half_life=30 if films else 60,
+        window_half_life=15 if films else 60,
         min_support=10 if films else 3,
         n_epochs=4 if films else 6,
         random_state=0,
@@ -206,9 +208,15 @@ def own_methods(films):
     }
     found["autoencoder, time-ordered"] = partial(
         with_priors,
-        lambda: with_recency(365, network()),
+        lambda: with_recency(100 if films else 365, network()),
         [("7D", 1.0), ("7D", 0.7)] if films else [("14D", 1.0), ("7D", 0.7)],
     )
+    if not films:
+        found["autoencoder, time-ordered, 200 units"] = partial(
+            with_priors,
+            lambda: with_recency(200, network(hidden_layer_sizes=(200,), window_half_life=40)),
+            [],
+        )
     found["XRLinearClassifier, time-ordered"] = partial(
         with_priors,
         lambda: make_next_item_recommender(
