@@ -814,6 +814,42 @@ typedef struct {
 int skx_related(const skx_purchases *purchases, const skx_expectation *expectation, const skx_related_params *params,
                 const int32_t *items, int64_t n, skx_csr_buffers *out, skx_related_support *support);
 
+/* Histories with positions instead of items, in the order of decreasing frequency. n_rows + the number of entries is at most
+ * INT32_MAX. */
+typedef struct {
+    int64_t n_rows;
+    int64_t n_items;
+    const int32_t *item_of; /* of each position */
+    int32_t *position;      /* of each row: -1, and then the positions of its items in ascending order */
+    int64_t *entry_ptr;     /* of each position, its first entry, and the end */
+    int32_t *entry;         /* where position has it, for each row with it */
+    int64_t *n_before;      /* of each position: sum over its rows of the number of items at lower positions, */
+    int64_t *n_others;      /* and of all other items */
+} skx_ordered_histories;
+
+/* Fill out from the pointers of the histories and from the rows of each item. item_of is given.
+ * @return SKX_OK, or SKX_ENOMEM. */
+int skx_order_histories(int64_t n_rows, const int64_t *history_ptr, const int64_t *row_ptr, const int32_t *row,
+                        skx_ordered_histories *out);
+
+/* The keys of the best items of each position, in any order. */
+typedef struct {
+    const int64_t *ptr; /* of each position, its first key, and the end of its capacity: at least n_others, or above n_related */
+    int64_t *n;         /* of each position, the number of its keys */
+    uint64_t *keys;
+} skx_best_keys;
+
+/* Compare the items at the positions begin <= p < end with those at lower positions, by a measure that is the same in both
+ * directions: SKX_COSINE, SKX_JACCARD or SKX_LIFT. The best of these pairs are pushed to the keys of both items.
+ * @return SKX_OK; SKX_ENOMEM; SKX_ECANCELLED; or SKX_EARG if params are out of range. */
+int skx_relate_symmetric(const skx_ordered_histories *histories, const skx_related_params *params, int64_t begin, int64_t end,
+                         skx_best_keys *best);
+
+/* Write the n_related best items of each item, given those of parts of all pairs. The output is that of skx_related.
+ * @return SKX_OK, SKX_ENOMEM or SKX_ECAPACITY. */
+int skx_join_best(int64_t n_items, const int32_t *position_of, int64_t n_related, int64_t n_parts, const skx_best_keys *parts,
+                  skx_csr_buffers *out);
+
 /* Entries of histories that were added. */
 typedef struct {
     int64_t n;

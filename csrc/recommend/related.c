@@ -85,30 +85,6 @@ void skx_clear_listed(follower_counts *f)
         for (int64_t i = 0; i < f->n; i++) f->sum[f->position[i]] = 0.0;
 }
 
-static double x_log_x(double x) { return x > 0.0 ? x * log(x) : 0.0; }
-
-/* @return the statistic G^2 of a table of counts. */
-static double log_likelihood_ratio(double both, double with, double followers, double rows)
-{
-    double only_with = with - both, only_follower = followers - both, neither = rows - with - followers + both;
-    double table = x_log_x(both) + x_log_x(only_with) + x_log_x(only_follower) + x_log_x(neither);
-    double margins = x_log_x(with) + x_log_x(rows - with) + x_log_x(followers) + x_log_x(rows - followers);
-    return 2.0 * (table - margins + x_log_x(rows));
-}
-
-static double measure(const skx_purchases *p, int kind, double with, int32_t other, double both)
-{
-    double followers = (double)p->n_followers[other], rows = (double)p->n_rows;
-    switch (kind) {
-    case SKX_DIFFERENCE: return both / with - followers / rows;
-    case SKX_COSINE: return both / sqrt(with * followers);
-    case SKX_JACCARD: return both / (with + followers - both);
-    case SKX_LIFT: return both * rows / (with * followers);
-    case SKX_LOG_LIKELIHOOD: return both * rows > with * followers ? log_likelihood_ratio(both, with, followers, rows) : 0.0;
-    default: return both;
-    }
-}
-
 enum { NODES = 16 }; /* that are summed at once, in registers */
 
 void skx_expect_at_nodes(comparison *c)
@@ -141,10 +117,11 @@ static double score_of(const comparison *c, const follower_counts *f, int32_t ot
         double mean = expected(c->e, c->at_node, other);
         return (both - mean) / sqrt(mean + shrinkage);
     }
-    double damped = shrinkage > 0.0 ? both / (both + shrinkage) : 1.0;
+    double damped = damping(both, shrinkage);
     if (c->params->relatedness == SKX_WEIGHTED)
         return (double)p->factor[c->item] * (double)p->other_factor[other] * f->sum[other] * damped;
-    return measure(p, c->params->relatedness, (double)p->n_with[c->item], other, both) * damped;
+    double with = (double)p->n_with[c->item], followers = (double)p->n_followers[other];
+    return measure(c->params->relatedness, both, with, followers, (double)p->n_rows) * damped;
 }
 
 static inline int32_t position_at(const followers *l, int64_t i) { return l->position ? l->position[i] : (int32_t)i; }

@@ -5,6 +5,8 @@
 #include "base/topk.h"
 #include "skxmr.h"
 
+#include <math.h>
+
 /* The positions of the items that follow one item, and the number of rows of each. */
 typedef struct {
     uint32_t *count;   /* of each position; zeros between two items */
@@ -46,6 +48,33 @@ typedef struct {
     const int32_t *position; /* NULL: 0, 1, 2, ... */
     const uint32_t *both;    /* number of rows of each */
 } followers;
+
+static inline double x_log_x(double x) { return x > 0.0 ? x * log(x) : 0.0; }
+
+/* @return the statistic G^2 of a table of counts. */
+static inline double log_likelihood_ratio(double both, double with, double followers, double rows)
+{
+    double only_with = with - both, only_follower = followers - both, neither = rows - with - followers + both;
+    double table = x_log_x(both) + x_log_x(only_with) + x_log_x(only_follower) + x_log_x(neither);
+    double margins = x_log_x(with) + x_log_x(rows - with) + x_log_x(followers) + x_log_x(rows - followers);
+    return 2.0 * (table - margins + x_log_x(rows));
+}
+
+/* @return the score of a pair by the numbers of rows with both items, the item, the other one, and all, without shrinkage. */
+static inline double measure(int kind, double both, double with, double followers, double rows)
+{
+    switch (kind) {
+    case SKX_DIFFERENCE: return both / with - followers / rows;
+    case SKX_COSINE: return both / sqrt(with * followers);
+    case SKX_JACCARD: return both / (with + followers - both);
+    case SKX_LIFT: return both * rows / (with * followers);
+    case SKX_LOG_LIKELIHOOD: return both * rows > with * followers ? log_likelihood_ratio(both, with, followers, rows) : 0.0;
+    default: return both;
+    }
+}
+
+/* @return what the score of a pair with this number of rows is multiplied by. */
+static inline double damping(double both, double shrinkage) { return shrinkage > 0.0 ? both / (both + shrinkage) : 1.0; }
 
 int skx_check_related(const skx_expectation *expectation, const skx_related_params *params);
 

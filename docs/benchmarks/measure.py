@@ -100,10 +100,15 @@ def run_task(tasks):
     task, work, out, *options = sys.argv[1:]
     watch = Stopwatch()
     found = tasks[task](Path(work), watch, *options) or {}
-    result = {"seconds": watch.seconds, "peak_bytes": _peak_bytes(), **found}
+    result = {"seconds": watch.seconds, "peak_bytes": peak_bytes(), **found}
     Path(out).write_text(json.dumps(result))
 
 
-def _peak_bytes():
+def peak_bytes():
     """Return the peak resident memory of this process; ru_maxrss would include its parent."""
     return 1024 * _memory("VmHWM")[0]
+
+
+def forget_peak():
+    """Let the peak resident memory of this process begin at what is resident now."""
+    Path("/proc/self/clear_refs").write_text("5")

@@ -20,7 +20,8 @@ RESULTS = """\
 skxmr is compared with libpecos, omikuji, napkinXC and the linear tree of LibMultiLabel on the same
 matrices, with one thread, one tree, a beam width of 10 and the best 10 labels. skxmr runs without
 nearest neighbors here. They are enabled by default. The [ablation](ABLATION.md) reports their gain
-and their cost.
+and their cost. [Targets](TARGETS.md) lists the goals, by how much some are missed, and what was
+tried.
 
 *Catalogue* and *sample* are titles of a library, *catalogue-bigrams* adds word pairs, *records*
 have abstracts, and the columns with numbers of labels are synthetic rows. [Benchmarks](README.md)

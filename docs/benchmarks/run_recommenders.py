@@ -8,7 +8,6 @@ ten times as many purchases with skxmr alone, in two threads, and updates with `
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
+from measure import forget_peak, peak_bytes
 
 from skxmr.recommenders import ItemToItemRecommender
 
@@ -115,26 +115,27 @@ def rank_times(X, K, repeats, n_rows=2000, n_single=300):
 
 def megabytes():
     """Return the peak memory of this process."""
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    return round(peak_bytes() / 2**20)
 
 
 def measure_memory(arguments):
-    """Print the peak memory of this process before and after a fit."""
+    """Print the memory of this process before a fit, and its peak during the fit."""
     X = random_purchases(arguments.purchases, arguments.users, arguments.items)
     library, relatedness, K = arguments.memory_of.split(",")
     if library == "implicit":
         from implicit.nearest_neighbours import CosineRecommender
 
+    forget_peak()
     before = megabytes()
     if library == "implicit":
         fit_implicit(CosineRecommender, int(K), X)
     else:
         fit_skxmr(relatedness, int(K), X)
-    print(json.dumps({"before": before, "after": megabytes()}))
+    print(json.dumps({"before": before, "peak": megabytes()}))
 
 
 def peak_memory(arguments, K):
-    """Return the megabytes of new processes before and after a fit."""
+    """Return the megabytes of new processes before a fit, and their peaks during it."""
     sizes = [f"--{name}={getattr(arguments, name)}" for name in ("purchases", "users", "items")]
     results = {}
     for fit in ("implicit,cosine", "skxmr,cosine", "skxmr,corrected"):

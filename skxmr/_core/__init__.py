@@ -72,6 +72,7 @@ from ._sparse import (
     csr_top_k,
     csr_transpose,
 )
+from ._symmetric import SYMMETRIC, OrderedHistories, relate_symmetric
 from ._terms import TERM_DTYPES, Terms
 from ._texts import Texts, find_prefixes, sort_texts
 from ._training import (
@@ -105,6 +106,7 @@ __all__ = [
     "NORMS",
     "RELATEDNESS",
     "SIGMOID",
+    "SYMMETRIC",
     "TERM_DTYPES",
     "WEIGHT_DTYPES",
     "WORD",
@@ -131,6 +133,7 @@ __all__ = [
     "NeighborRows",
     "NodeExamples",
     "NumberSets",
+    "OrderedHistories",
     "PairCounts",
     "Purchases",
     "Related",
@@ -178,6 +181,7 @@ __all__ = [
     "pack_rows",
     "pad_ranking",
     "read_chunk",
+    "relate_symmetric",
     "search_rows",
     "sort_texts",
     "stop_if_cancelled",

@@ -195,11 +195,11 @@ class Measure(NamedTuple):
     n_related: int
     n_least: int = 1
 
-    def params(self, purchases: Purchases) -> Any:
+    def params(self, same: bool) -> Any:
         """Return the struct."""
         code = RELATEDNESS[self.relatedness]
         numbers = [code, self.shrinkage, self.n_related, self.n_least]
-        return ffi.new("skx_related_params *", [*numbers, purchases.same, cancel_pointer()])
+        return ffi.new("skx_related_params *", [*numbers, same, cancel_pointer()])
 
 
 class PairCounts(NamedTuple):
@@ -342,7 +342,7 @@ def find_related(
         lib.skx_related(
             purchases.struct,
             _expectation_struct(expectation),
-            measure.params(purchases),
+            measure.params(purchases.same),
             pointer(items, INT),
             len(items),
             buffers.out,
@@ -481,7 +481,7 @@ def update_related(
         lib.skx_update_related(
             purchases.struct,
             _expectation_struct(expectation),
-            measure.params(purchases),
+            measure.params(purchases.same),
             struct,
             begin,
             end,

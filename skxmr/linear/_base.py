@@ -18,7 +18,7 @@ from .._utils.estimators import consistent
 from .._utils.matrices import check_features, pair_to_csr, single_row
 from .._utils.pairs import ranking_csr
 from .._utils.params import check_integer
-from ._fitted import FittedAttribute
+from ._fitted import FittedAttribute, check_loss_of_fit
 from ._inputs import check_frontier, check_limits, check_restriction
 from ._params import (
     check_search_params,
@@ -198,7 +198,8 @@ class FittedRanking(RankingClassifierMixin, BaseEstimator):
         if post_processor.is_log:
             return exponentials(scores)
         margins = scores.astype(np.float64)
-        if self.loss == "log_loss":
+        trained = self._fitted.loss
+        if (self.loss if trained is None else trained) == "log_loss":
             return expit(margins)
         return np.exp(-(np.maximum(0, 1 - margins) ** 3))
 
@@ -218,6 +219,11 @@ class FittedRanking(RankingClassifierMixin, BaseEstimator):
                 "predict_proba needs loss='log_loss' and post_processor='sigmoid', got "
                 f"{self.loss!r} and {self.post_processor!r}"
             )
+        if self.__sklearn_is_fitted__():
+            try:
+                check_loss_of_fit(self)
+            except ValueError as error:
+                raise AttributeError(f"predict_proba is not available: {error}") from error
         return True
 
 

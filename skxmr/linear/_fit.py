@@ -99,6 +99,7 @@ def fitted_state(classifier, X, y, given, files=None):
         feature_names=None if names is None else Names(values=names),
         ensembles=EnsembleCache(),
         threshold=learned.threshold if is_auto(classifier.threshold) else _number(classifier),
+        loss=classifier.loss,
     )
 
 

@@ -95,6 +95,8 @@ class FittedState(NamedTuple):
         Of the neighbors by embeddings.
     columns : DenseColumns or None
         None without dense columns.
+    loss : str or None
+        Loss that the rankers were trained with. None if it is not known.
     """
 
     trees: tuple
@@ -112,6 +114,7 @@ class FittedState(NamedTuple):
     embeddings: EmbeddingRows | None = None
     dense_weighting: NeighborWeighting | None = None
     columns: DenseColumns | None = None
+    loss: str | None = None
 
     @property
     def neighbors_by_kind(self):
@@ -209,6 +212,16 @@ def _pruned_ranker(ranker, threshold, bias):
     return TreeRanker(
         layers, ranker.slot_label, ranker.n_labels, ranker.n_features, ranker.max_copies
     )
+
+
+def check_loss_of_fit(classifier):
+    """Raise a ValueError if the loss of a fitted classifier is no longer that of its rankers."""
+    trained = classifier._fitted.loss
+    if trained is not None and trained != classifier.loss:
+        raise ValueError(
+            f"loss must be {trained!r}, as in fit, or the classifier must be fitted again, "
+            f"got {classifier.loss!r}"
+        )
 
 
 def set_fitted(classifier, **parts):

@@ -151,6 +151,7 @@ def _read_classifier(reader):
         embeddings=embeddings,
         dense_weighting=dense_weighting,
         columns=columns if columns.n_dense else None,
+        loss=classifier.loss,
     )
     if reader.verify:
         classes.decode()

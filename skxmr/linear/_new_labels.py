@@ -31,7 +31,7 @@ from .._utils.targets import check_classes, known_truth
 from .._utils.texts import check_texts
 from .._utils.weights import check_sample_weight
 from ..indexers._base import takes_text
-from ._fitted import Names
+from ._fitted import Names, check_loss_of_fit
 from ._inputs import check_label_features, check_label_text, check_texts_suffice, without_flags
 from ._params import train_params, tree_seeds
 from ._progress import repeated, tree_name
@@ -107,6 +107,7 @@ def with_more_labels(classifier, X, y, sample_weight, placement):
     placement : Placement
     """
     fitted = classifier._fitted
+    check_loss_of_fit(classifier)
     X = check_features(classifier, X, reset=False)
     weight = check_sample_weight(sample_weight, X.shape[0], classifier.C)
     targets = _extended_targets(classifier, y, X.shape[0], placement.label_names)

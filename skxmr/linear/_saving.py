@@ -10,6 +10,7 @@ from .._saving.labels import pack_labels
 from .._utils.folder import DENSE_COLUMNS, LATEST, VERSION
 from ..indexers import KMeansIndexer, TrieHybridIndexer, TrieIndexer
 from ..tree import LabelTree
+from ._fitted import check_loss_of_fit
 from ._params import check_params
 
 #: Indexers that are saved by their parameters.
@@ -66,9 +67,11 @@ def classifier_state(estimator):
     Raises
     ------
     TypeError, ValueError
-        If the classes are neither numbers nor strings, or if `load` would reject a parameter.
+        If the classes are neither numbers nor strings, if `load` would reject a parameter, or if
+        the loss has changed after fit.
     """
     check_params(estimator)
+    check_loss_of_fit(estimator)
     fitted = estimator._fitted
     arrays = {}
     checksums = {}

@@ -25,6 +25,7 @@ from ._inputs import (
 )
 from ._relatedness import MEASURES, WEIGHTED, Counted
 from ._reserve import BOUNDED, counted_with_reserve, updated
+from ._symmetric import symmetric_related
 
 
 def _check_relatedness(value, name):
@@ -267,14 +268,14 @@ class ItemToItemRecommender(BaseRecommender):
             lengths = np.maximum(lengths, np.diff(self._targets.indptr))
         return lengths <= self.max_history
 
-    def _counted(self):
+    def _counted_rows(self):
         """Return the histories and targets of users with at most max_history items."""
         short = self._short()
         self.n_left_out_ = int((~short).sum())
         rows = [self._histories, self._targets]
         if self.n_left_out_:
             rows = [matrix if matrix is None else matrix[short] for matrix in rows]
-        return Counted(*rows, self)
+        return rows
 
     def _counted_anew(self, is_reserved):
         """Count all pairs.
@@ -284,9 +285,13 @@ class ItemToItemRecommender(BaseRecommender):
         related : Related
         reserve : Reserve or None
         """
+        histories, targets = self._counted_rows()
         if is_reserved and self.relatedness in BOUNDED:
-            return counted_with_reserve(self._counted())
-        return self._counted().related(), None
+            return counted_with_reserve(Counted(histories, targets, self))
+        related = symmetric_related(histories, self) if targets is None else None
+        if related is None:
+            related = Counted(histories, targets, self).related()
+        return related, None
 
     def _updated(self, new, was_short):
         """Update the related items after new purchases.
@@ -304,7 +309,7 @@ class ItemToItemRecommender(BaseRecommender):
         counts = short[rows]
         row_numbers = np.cumsum(short, dtype=np.int32) - 1
         purchases = row_numbers[rows[counts]], new.indices[counts].astype(np.int32)
-        result = updated(self._reserve, self._counted(), *purchases)
+        result = updated(self._reserve, Counted(*self._counted_rows(), self), *purchases)
         if result is None:
             return None
         related, self._reserve = result

@@ -56,12 +56,7 @@ class Counted:
         self.purchases = Purchases(
             row_ptr, rows, target_ptr, indices, same=targets is None, **weights
         )
-        self.measure = Measure(
-            "weighted" if self.relatedness in WEIGHTED else self.relatedness,
-            float(recommender.shrinkage),
-            int(min(recommender.n_related, self.purchases.n_items)),
-            int(recommender.min_support),
-        )
+        self.measure = measure_of(recommender, self.purchases.n_items)
         self.expectation = None
         if self.relatedness == "corrected":
             others = np.diff(target_ptr) - (1 if targets is None else 0)
@@ -91,14 +86,35 @@ class Counted:
 
     def in_ranges(self, task, costs, *args):
         """Call a task with ranges of similar cost, in parallel, and return the results."""
-        before = indptr_of(costs)
-        n_parts = max(4 * parallel.n_workers(self.n_jobs), int(before[-1] // _TASK_TARGETS))
-        inner = np.searchsorted(before, before[-1] * np.arange(1, n_parts) / n_parts)
-        edges = np.unique(np.concatenate(([0], inner, [len(costs)]))).tolist()
-        ranges = list(pairwise(edges))
-        tasks = [(self, begin, end, *args) for begin, end in ranges]
-        sums = [int(before[end] - before[begin]) for begin, end in ranges]
-        return parallel.run(task, tasks, sums, n_jobs=self.n_jobs, what="relate")
+        n_parts = max(4 * parallel.n_workers(self.n_jobs), int(costs.sum() // _TASK_TARGETS))
+        return run_ranges(task, costs, n_parts, self, args, self.n_jobs)
+
+
+def measure_of(recommender, n_items):
+    """Return the measure that the parameters of a recommender describe."""
+    relatedness = recommender.relatedness
+    return Measure(
+        "weighted" if relatedness in WEIGHTED else relatedness,
+        float(recommender.shrinkage),
+        int(min(recommender.n_related, n_items)),
+        int(recommender.min_support),
+    )
+
+
+def run_ranges(task, costs, n_parts, counted, args, n_jobs):
+    """Call a task as ``task(counted, begin, end, *args)`` with ranges of similar cost, in parallel.
+
+    Returns
+    -------
+    results : list
+    """
+    before = indptr_of(costs)
+    inner = np.searchsorted(before, before[-1] * np.arange(1, n_parts) / n_parts)
+    edges = np.unique(np.concatenate(([0], inner, [len(costs)]))).tolist()
+    ranges = list(pairwise(edges))
+    tasks = [(counted, begin, end, *args) for begin, end in ranges]
+    sums = [int(before[end] - before[begin]) for begin, end in ranges]
+    return parallel.run(task, tasks, sums, n_jobs=n_jobs, what="relate")
 
 
 def joined(parts):

@@ -606,6 +606,26 @@ def test_no_probabilities_without_logistic_models(loss, post_processor):
     assert not hasattr(clf, "predict_proba")
 
 
+def test_another_loss_after_fit_does_not_change_what_the_scores_mean(tmp_path):
+    X, y = noisy()
+    clf = classifier(post_processor="sigmoid").fit(X, y).set_params(loss="log_loss")
+    with pytest.raises(AttributeError) as error:
+        clf.predict_proba(X)
+    assert "loss must be 'squared_hinge', as in fit" in str(error.value.__cause__)
+    for change in (lambda: clf.save(tmp_path / "model"), lambda: clf.add_labels(X, y)):
+        with pytest.raises(ValueError, match="loss must be 'squared_hinge', as in fit"):
+            change()
+    assert hasattr(clf.fit(X, y), "predict_proba")
+    assert not hasattr(clf.set_params(loss="squared_hinge"), "predict_proba")
+    # predict compares margins by the loss of fit.
+    margins = classifier(post_processor="noop", loss="log_loss").fit(X, y)
+    expected = margins.predict(X).toarray()
+    assert_array_equal(margins.set_params(loss="squared_hinge").predict(X).toarray(), expected)
+    margins.set_params(loss="log_loss").save(tmp_path / "model")
+    loaded = skxmr.load(tmp_path / "model").set_params(loss="squared_hinge")
+    assert_array_equal(loaded.predict(X).toarray(), expected)
+
+
 def logistic(indexer=FLAT, **params):
     return classifier(indexer, loss="log_loss", post_processor="sigmoid", **params)
 

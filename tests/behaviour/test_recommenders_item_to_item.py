@@ -11,7 +11,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from purchases import binary_matrices, random_histories, reference_relatedness
 from strategies import examples
 
-from skxmr.recommenders import ItemToItemRecommender
+from skxmr.recommenders import ItemToItemRecommender, _symmetric
+from skxmr.recommenders._relatedness import Counted
+from skxmr.recommenders._symmetric import symmetric_related
 
 MEASURES = ["corrected", "difference", "cosine", "jaccard", "lift", "log_likelihood"]
 
@@ -56,6 +58,54 @@ def test_the_kept_items_are_the_best_ones(measure, n_related):
     scores = np.where(np.isfinite(scores), scores, 0)
     # A pair at the limit of zero may be on either side of it.
     assert_allclose(scores, best, rtol=2e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("measure", ["cosine", "jaccard", "lift"])
+@given(
+    binary_matrices(),
+    st.sampled_from([0.0, 5.0]),
+    st.integers(1, 3),
+    st.integers(1, 2),
+    st.integers(1, 3),
+)
+@examples(40)
+def test_pairs_are_counted_once_with_the_same_result(
+    measure, X, shrinkage, n_related, min_support, n_jobs
+):
+    recommender = ItemToItemRecommender(
+        measure,
+        shrinkage=shrinkage,
+        n_related=n_related,
+        min_support=min_support,
+        n_jobs=n_jobs,
+    ).fit(X)
+    twice = Counted(sp.csr_matrix(X, dtype=np.float32), None, recommender).related()
+    once = symmetric_related(sp.csr_matrix(X, dtype=np.float32), recommender)
+    for ours, expected in zip(once[:3], twice[:3], strict=True):
+        assert_array_equal(ours, expected)
+
+
+@pytest.mark.parametrize("measure", ["cosine", "jaccard", "lift"])
+@pytest.mark.parametrize(("n_related", "n_jobs"), [(1, 1), (5, 2), (30, 1), (30, 4), (500, 3)])
+def test_pairs_of_many_users_are_counted_once_with_the_same_result(measure, n_related, n_jobs):
+    # Items have up to 2,000 users and related items, more than all keys that are kept.
+    X = power_law_histories(4000, 400)
+    recommender = ItemToItemRecommender(
+        measure, shrinkage=1, n_related=n_related, n_jobs=n_jobs
+    ).fit(X)
+    twice = Counted(X, None, recommender).related()
+    assert twice.lengths.max() == min(n_related, 399)
+    for ours, expected in zip(symmetric_related(X, recommender)[:3], twice[:3], strict=True):
+        assert_array_equal(ours, expected)
+
+
+def test_pairs_are_counted_twice_if_memory_is_short(monkeypatch):
+    X = power_law_histories(200, 60)
+    expected = related_matrix(ItemToItemRecommender("cosine").fit(X))
+    monkeypatch.setattr(_symmetric, "_MOST_BYTES", 1000)
+    recommender = ItemToItemRecommender("cosine").fit(X)
+    assert symmetric_related(X, recommender) is None
+    assert_array_equal(related_matrix(recommender), expected)
 
 
 def power_law_histories(n_users, n_items, seed=0):

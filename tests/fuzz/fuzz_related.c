@@ -163,6 +163,39 @@ static void check_item(const skx_purchases *p, const skx_related_params *params,
     }
 }
 
+/* Claim that the same items are related if each pair is counted once, in two parts. */
+static void check_symmetric(input *in, const skx_purchases *p, const skx_related_params *params, const skx_csr_buffers *related)
+{
+    int64_t n = p->n_items, n_rows = p->n_rows, nnz = n_all_followers(p), middle = take_between(in, 0, n), used = 0;
+    int64_t most = params->n_related + take_between(in, 1, 20);
+    skx_ordered_histories h = {.n_rows = n_rows, .n_items = n, .item_of = p->item_of};
+    h.position = own(in, (size_t)(n_rows + nnz) * 4);
+    h.entry_ptr = own(in, (size_t)(n + 1) * 8);
+    h.entry = own(in, (size_t)nnz * 4);
+    h.n_before = own(in, (size_t)n * 8);
+    h.n_others = own(in, (size_t)n * 8);
+    if (!succeeded(skx_order_histories(n_rows, p->target_ptr, p->row_ptr, p->row, &h))) return;
+    int64_t *ptr = own(in, (size_t)(n + 1) * 8);
+    for (int64_t i = 0; i < n; i++) {
+        ptr[i] = used;
+        used += h.n_others[i] < most ? h.n_others[i] : most;
+    }
+    ptr[n] = used;
+    skx_best_keys parts[2];
+    for (int i = 0; i < 2; i++) {
+        parts[i] = (skx_best_keys){ptr, own(in, (size_t)n * 8), own(in, (size_t)used * 8)};
+        int64_t begin = i ? middle : 0, end = i ? n : middle;
+        if (!succeeded(skx_relate_symmetric(&h, params, begin, end, &parts[i]))) return;
+    }
+    skx_csr_buffers out = {.capacity = related->indptr[n], .indptr = own(in, (size_t)(n + 1) * 8)};
+    out.indices = own(in, (size_t)out.capacity * 4);
+    out.data = own(in, (size_t)out.capacity * 4);
+    if (!succeeded(skx_join_best(n, p->position_of, params->n_related, 2, parts, &out))) return;
+    CLAIM(memcmp(out.indptr, related->indptr, (size_t)(n + 1) * 8) == 0);
+    CLAIM(memcmp(out.indices, related->indices, (size_t)out.capacity * 4) == 0);
+    CLAIM(memcmp(out.data, related->data, (size_t)out.capacity * 4) == 0);
+}
+
 static void check_counts(input *in, const skx_purchases *p, int same)
 {
     int64_t n = p->n_items, capacity = take_between(in, 0, 400);
@@ -244,6 +277,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
                 check_item(&p, &params, i, out.indices + out.indptr[i], out.data + out.indptr[i],
                            out.indptr[i + 1] - out.indptr[i]);
         }
+        if (same && params.relatedness >= SKX_COSINE && params.relatedness <= SKX_LIFT) check_symmetric(&in, &p, &params, &out);
     }
     check_counts(&in, &p, same);
     return input_free(&in);

@@ -140,7 +140,8 @@ def test_what_is_kept_equals_the_reference(measure):
 @pytest.mark.parametrize("power", [1, 2])
 def test_errors_of_interpolation_have_a_bound(power):
     X, _ = first_and_batches()[0]
-    counted = ItemToItemRecommender().fit(X)._counted()
+    recommender = ItemToItemRecommender().fit(X)
+    counted = _relatedness.Counted(X, None, recommender)
     expectation = Expectation(np.diff(X.indptr).astype(np.int64) ** power, counted.purchases)
     sizes, _, table, cell, shares, weight = expectation._interpolation
     found = np.einsum("sjn,jn->sj", table[:, cell[:, np.newaxis] + np.arange(-2, 4)], weight)
