@@ -211,12 +211,6 @@ def own_methods(films):
         lambda: with_recency(100 if films else 365, network()),
         [("7D", 1.0), ("7D", 0.7)] if films else [("14D", 1.0), ("7D", 0.7)],
     )
-    if not films:
-        found["autoencoder, time-ordered, 200 units"] = partial(
-            with_priors,
-            lambda: with_recency(200, network(hidden_layer_sizes=(200,), window_half_life=40)),
-            [],
-        )
     found["XRLinearClassifier, time-ordered"] = partial(
         with_priors,
         lambda: make_next_item_recommender(
