@@ -40,7 +40,7 @@ def n_workers(n_jobs):
     return min(_MAX_WORKERS, backend.effective_n_jobs(configured if n_jobs is None else n_jobs))
 
 
-def run(function, tasks, costs, *, n_jobs, what, part=1.0, brief=False):
+def run(function, tasks, costs, *, n_jobs, what, part=1.0, brief=False, shares_memory=False):
     """Call a function on all tasks, most expensive first, and return the results in task order.
 
     Tasks must be pure functions. They run in threads, processes or on other machines, depending on
@@ -64,6 +64,8 @@ def run(function, tasks, costs, *, n_jobs, what, part=1.0, brief=False):
     brief : bool
         Whether an interruption can wait for the end of a task. A single worker then needs no thread
         of its own.
+    shares_memory : bool
+        Whether the tasks must run in threads of this process.
 
     Returns
     -------
@@ -71,7 +73,8 @@ def run(function, tasks, costs, *, n_jobs, what, part=1.0, brief=False):
     """
     order = sorted(range(len(tasks)), key=lambda i: -costs[i])
     results = [None] * len(tasks)
-    with _closed(_stream(function, tasks, order, n_jobs, brief)) as stream:
+    start = _in_own_threads if shares_memory else _stream
+    with _closed(start(function, tasks, order, n_jobs, brief)) as stream:
         for i, result in _reported(stream, costs, what, part):
             results[i] = result
     return results
@@ -190,6 +193,11 @@ def _stream(function, tasks, order, n_jobs, brief):
             return _by_dask(backend.client, function, tasks, order)
         # Inside a task of a cluster, the fits are already distributed.
         return ((i, function(*tasks[i])) for i in order)
+    return _in_own_threads(function, tasks, order, n_jobs, brief)
+
+
+def _in_own_threads(function, tasks, order, n_jobs, brief):
+    """Return the same generator, with tasks that run in threads of this process."""
     n = min(len(tasks), n_workers(n_jobs))
     # Only the main thread is interrupted, and only while it runs Python code.
     if n <= 1 and (brief or threading.current_thread() is not threading.main_thread()):

@@ -36,6 +36,9 @@ _RECENT_DAYS = 14.0
 #: Dense scores in memory at once, per thread.
 _BLOCK = 1 << 22
 
+#: Most rows of a block, so that few rows are divided among threads as well.
+_BLOCK_ROWS = 256
+
 
 class BaseRecommender(ABC, BaseEstimator):
     """Base of the recommenders: a row is a user at a cutoff, the columns are items.
@@ -167,14 +170,17 @@ class BaseRecommender(ABC, BaseEstimator):
         """Rank checked rows."""
         if X.shape[0] == 0:
             return np.empty((0, k), dtype=np.int32), np.empty((0, k), dtype=np.float32)
-        step = max(1, _BLOCK // self.n_labels_)
-        n_parts = max(parallel.n_workers(self.n_jobs), -(-X.shape[0] // step))
+        n_rows, step = X.shape[0], _rows_of_block(self)
+        n_blocks = -(-n_rows // step)
+        n_parts = 4 * parallel.n_workers(self.n_jobs)
         tasks = [
-            (self, X, CSRView(X), begin, end, k, limits)
-            for begin, end in parallel.ranges(X.shape[0], n_parts)
+            (self, X, CSRView(X), step * begin, min(n_rows, step * end), k, limits)
+            for begin, end in parallel.ranges(n_blocks, n_parts)
         ]
         costs = [end - begin for _, _, _, begin, end, _, _ in tasks]
-        parts = parallel.run(rank_rows, tasks, costs, n_jobs=self.n_jobs, what="rank", brief=True)
+        parts = parallel.run(
+            rank_rows, tasks, costs, n_jobs=self.n_jobs, what="rank", brief=True, shares_memory=True
+        )
         return joined_rankings(parts)
 
     def _scores_to_rank(self, X, limits):
@@ -306,9 +312,17 @@ def cold_rows(X):
     return np.bincount(row_of_entries(X)[X.data > 0], minlength=X.shape[0]) == 0
 
 
+def _rows_of_block(recommender):
+    """Return the number of rows whose dense scores are computed at once.
+
+    The last bits of a product of matrices depend on it, so that it is the same for every n_jobs.
+    """
+    return max(1, min(_BLOCK // recommender.n_labels_, _BLOCK_ROWS))
+
+
 def rank_rows(recommender, X, view, begin, end, k, limits):
     """Rank the items of some rows, a block of dense scores at a time."""
-    step = max(1, _BLOCK // recommender.n_labels_)
+    step = _rows_of_block(recommender)
     parts = []
     for first in range(begin, end, step):
         last = min(end, first + step)

@@ -172,7 +172,9 @@ class MatrixFactorizationRecommender(BaseRecommender):
             (view, factors, gram, float(self.regularization), begin, end) for begin, end in ranges
         ]
         costs = [int(view.indptr[end] - view.indptr[begin]) + 1 for begin, end in ranges]
-        parts = parallel.run(als_solve, tasks, costs, n_jobs=self.n_jobs, what="factorize")
+        parts = parallel.run(
+            als_solve, tasks, costs, n_jobs=self.n_jobs, what="factorize", shares_memory=True
+        )
         return np.concatenate(parts)
 
     def _user_factors(self, X):

@@ -397,7 +397,15 @@ class ItemToItemRecommender(BaseRecommender):
             return super()._rank(X, k, limits)
         tasks = [(self._model, view, begin, end, k, limits) for begin, end in ranges]
         costs = [int(view.indptr[end] - view.indptr[begin]) + 1 for begin, end in ranges]
-        parts = parallel.run(_recommend, tasks, costs, n_jobs=self.n_jobs, what="rank", brief=True)
+        parts = parallel.run(
+            _recommend,
+            tasks,
+            costs,
+            n_jobs=self.n_jobs,
+            what="rank",
+            brief=True,
+            shares_memory=True,
+        )
         return parts[0] if len(parts) == 1 else joined_rankings(parts)
 
     def _dense_scores(self, X):

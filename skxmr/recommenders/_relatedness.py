@@ -114,7 +114,7 @@ def run_ranges(task, costs, n_parts, counted, args, n_jobs):
     ranges = list(pairwise(edges))
     tasks = [(counted, begin, end, *args) for begin, end in ranges]
     sums = [int(before[end] - before[begin]) for begin, end in ranges]
-    return parallel.run(task, tasks, sums, n_jobs=n_jobs, what="relate")
+    return parallel.run(task, tasks, sums, n_jobs=n_jobs, what="relate", shares_memory=True)
 
 
 def joined(parts):

@@ -3,6 +3,7 @@
 import copy
 import pickle
 
+import joblib
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -758,6 +759,32 @@ def test_factors_do_not_depend_on_the_number_of_threads():
         for n in (1, 3)
     )
     assert_array_equal(one.item_factors_, many.item_factors_)
+
+
+@pytest.mark.parametrize(
+    "recommender",
+    [
+        ItemToItemRecommender(),
+        ItemToItemRecommender("cosine"),
+        UserToUserRecommender(),
+        LinearAutoencoderRecommender(),
+        MatrixFactorizationRecommender(n_factors=5, random_state=0),
+        MatrixFactorizationRecommender("bpr", n_factors=5, random_state=0),
+        AutoencoderRecommender(hidden_layer_sizes=(8,), n_epochs=2, random_state=0),
+    ],
+    ids=lambda recommender: repr(recommender)[:40],
+)
+def test_fit_and_rank_are_the_same_for_every_number_of_threads_and_backend(recommender):
+    histories = random_histories(1500, 15)
+    recommender.set_params(n_jobs=1).fit(histories)
+    expected = recommender.rank(histories, 5)
+    found = [clone(recommender).set_params(n_jobs=3).fit(histories).rank(histories, 5)]
+    with joblib.parallel_config("loky", n_jobs=2):
+        other = clone(recommender).set_params(n_jobs=None).fit(histories)
+        found.append(other.rank(histories, 5))
+    for ranking in found:
+        assert_array_equal(ranking.labels, expected.labels)
+        assert_array_equal(ranking.scores, expected.scores)
 
 
 def test_the_loss_of_the_autoencoder_falls_and_order_matters():
