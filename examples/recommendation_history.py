@@ -230,9 +230,14 @@ def all_methods(n_epochs):
             True,
             [
                 make_next_item_recommender(
-                    half_life=h, window_half_life=WINDOW_HALF_LIFE, random_state=0
+                    half_life=365,
+                    n_components=n,
+                    window_half_life=WINDOW_HALF_LIFE,
+                    tol=0.01,
+                    n_neighbors=None,
+                    random_state=0,
                 )
-                for h in (90, 365)
+                for n in (None, 30)
             ],
         ),
     }
