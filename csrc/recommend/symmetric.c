@@ -35,11 +35,11 @@ int skx_order_histories(int64_t n_rows, const int64_t *history_ptr, const int64_
     return status;
 }
 
-/* What the items at a position are compared by. */
+/* What decides quickly whether a pair with an item may be among the best of this item. */
 typedef struct {
     float inverse; /* SKX_COSINE: 1 / sqrt of the number of rows, rounded up */
     float least;   /* scores below it are not among the best; 0 as long as not enough are known */
-} rival;
+} quick_check;
 
 enum { N_DAMPED = 256 }; /* counts whose damped value is in a table */
 
@@ -49,7 +49,7 @@ typedef struct {
     const skx_related_params *params;
     skx_best_keys *best;
     uint64_t *threshold; /* of each position: keys up to this one are not among the best */
-    rival *rival;        /* of each position */
+    quick_check *check;  /* of each position */
     uint32_t *count;     /* of each position; zeros between two items */
     int32_t *counted;    /* positions with a count */
     int64_t n_counted;
@@ -88,7 +88,7 @@ static void drop_keys(symmetric_search *s, int64_t p)
     skx_selector_shrink(&all);
     s->best->n[p] = all.n;
     s->threshold[p] = all.threshold;
-    s->rival[p].least = key_score(all.threshold);
+    s->check[p].least = key_score(all.threshold);
 }
 
 static inline void push_key(symmetric_search *s, int64_t p, float score, int64_t other)
@@ -113,13 +113,13 @@ static void push_pair(symmetric_search *s, int64_t p, int64_t other, uint32_t bo
 
 static void compare_cosines(symmetric_search *s, int64_t p)
 {
-    float own = s->rival[p].inverse * (1.0f + 1e-5f);
+    float own = s->check[p].inverse * (1.0f + 1e-5f);
     for (int64_t i = 0; i < s->n_counted; i++) {
         int32_t other = s->counted[i];
         uint32_t both = s->count[other];
-        float bound = damped_count(s, both) * s->rival[other].inverse * own;
+        float bound = damped_count(s, both) * s->check[other].inverse * own;
         s->count[other] = 0;
-        if (bound >= s->rival[other].least || bound >= s->rival[p].least) push_pair(s, p, other, both);
+        if (bound >= s->check[other].least || bound >= s->check[p].least) push_pair(s, p, other, both);
     }
 }
 
@@ -138,13 +138,13 @@ static void prepare(symmetric_search *s, skx_arena *arena)
 {
     int64_t n_items = s->h->n_items;
     s->threshold = skx_arena_zeros(arena, n_items, sizeof *s->threshold);
-    s->rival = skx_arena_zeros(arena, n_items, sizeof *s->rival);
+    s->check = skx_arena_zeros(arena, n_items, sizeof *s->check);
     s->count = skx_arena_zeros(arena, n_items, sizeof *s->count);
     s->counted = skx_arena_take(arena, n_items + 1, sizeof *s->counted);
     if (arena->failed) return;
     for (int64_t p = 0; p < n_items; p++) {
         int64_t n = s->h->entry_ptr[p + 1] - s->h->entry_ptr[p];
-        s->rival[p].inverse = (float)(1.0 / sqrt((double)(n + !n))) * (1.0f + 1e-6f);
+        s->check[p].inverse = (float)(1.0 / sqrt((double)(n + !n))) * (1.0f + 1e-6f);
         s->best->n[p] = 0;
     }
     for (int64_t both = 0; both < N_DAMPED; both++) {
