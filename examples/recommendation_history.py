@@ -131,11 +131,11 @@ class Split:
     """What is known at a cutoff, and the rows to test."""
 
     def __init__(self, log, cutoff, n_windows, every=7):
-        self.known = known = log.take(log.times < cutoff)
+        self.known = log.take(log.times < cutoff)
         latest = cutoff - np.timedelta64(DAYS, "D")
-        self.windows = temporal_examples(known, cut_offs(latest, n_windows, every))
+        self.windows = temporal_examples(self.known, cut_offs(latest, n_windows, every))
         # All users, also those who bought nothing in the last window, or for the first time.
-        self.histories = temporal_examples(known, [latest], min_history=0, min_targets=0)
+        self.histories = temporal_examples(self.known, [latest], min_history=0, min_targets=0)
         self.test = temporal_examples(log, [cutoff])
 
     def fit(self, model, name, ordered):

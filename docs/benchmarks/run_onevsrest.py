@@ -8,10 +8,10 @@ Each runs in its own process with one thread. --labels selects the N most freque
 import argparse
 import json
 import pickle
-import resource
 import time
 
 import numpy as np
+from measure import peak_bytes
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import LinearSVC
@@ -80,7 +80,7 @@ def main():
                 "batch, µs a row": round(1e6 * batch / len(ranking), 1),
                 "one row, µs": round(1e6 * single / N_SINGLE),
                 "pickle, MB": round(len(pickle.dumps(estimator)) / 1e6, 1),
-                "peak, MB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+                "peak, MB": round(peak_bytes() / 2**20),
             },
             ensure_ascii=False,
         )

@@ -14,12 +14,12 @@ Each system has a line for each use of the embeddings: for neighbors, as feature
 
 import argparse
 import json
-import resource
 import time
 from pathlib import Path
 
 import numpy as np
 from data import TEXTS
+from measure import peak_bytes
 
 from skxmr import XRLinearClassifier
 from skxmr.metrics import f1_at_k, ndcg_at_k, precision_at_k, propensities, psp_at_k
@@ -131,7 +131,7 @@ def measure(args, data, system, use, seed):
         "pretrained_weight": getattr(model, "pretrained_weights_", [None])[0],
         "batch_us": 1e6 * rank / len(new),
         "single_ms": 1e3 * float(np.median(single)),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": peak_bytes() / 2**20,
         "peak_mb_of_device": peak_of_device(),
     }
 

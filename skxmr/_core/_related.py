@@ -40,6 +40,20 @@ RELATEDNESS = {
 }
 
 
+def by_frequency(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Order items by decreasing frequency, ties by number.
+
+    Returns
+    -------
+    item_of, position_of : ndarray of int32, shape (n_items,)
+        The item at each position, and the position of each item.
+    """
+    item_of = np.argsort(-counts, kind="stable").astype(INT)
+    position_of = np.empty(len(counts), INT)
+    position_of[item_of] = np.arange(len(counts), dtype=INT)
+    return item_of, position_of
+
+
 class Purchases:
     """Rows of users that counts of pairs of items are made from.
 
@@ -77,10 +91,7 @@ class Purchases:
         self.rows = rows
         self.n_with = np.diff(row_ptr)
         self.n_followers = np.bincount(targets, minlength=self.n_items).astype(LONG)
-        # Frequent items come first.
-        self.item_of = np.argsort(-self.n_followers, kind="stable").astype(INT)
-        self.position_of = np.empty(self.n_items, dtype=INT)
-        self.position_of[self.item_of] = np.arange(self.n_items, dtype=INT)
+        self.item_of, self.position_of = by_frequency(self.n_followers)
         weights = [ffi.NULL] * 3
         if row_weight is not None and factor is not None:
             weights = [pointer(w, FLOAT) for w in (row_weight, factor, factor[self.item_of])]

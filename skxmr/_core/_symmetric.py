@@ -5,7 +5,7 @@ import scipy.sparse as sp
 
 from ._arrays import indptr_of
 from ._library import INT, LONG, LONG_WORD, check, ffi, lib, pointer
-from ._related import Measure, Related
+from ._related import Measure, Related, by_frequency
 from ._sparse import CSRBuffers, csr_transpose
 
 #: Keys of an item besides those of the related items, as a fraction of their number. When they are
@@ -36,9 +36,7 @@ class OrderedHistories:
         n_rows, self.n_items = histories.shape
         row_ptr, rows = csr_transpose(histories)
         history_ptr = histories.indptr.astype(LONG)
-        item_of = np.argsort(-np.diff(row_ptr), kind="stable").astype(INT)
-        self._position_of = np.empty(self.n_items, INT)
-        self._position_of[item_of] = np.arange(self.n_items, dtype=INT)
+        item_of, self._position_of = by_frequency(np.diff(row_ptr))
         self.n_before = np.empty(self.n_items, LONG)
         self.n_others = np.empty(self.n_items, LONG)
         buffers = (

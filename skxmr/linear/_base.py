@@ -18,7 +18,7 @@ from .._utils.estimators import consistent
 from .._utils.matrices import check_features, pair_to_csr, single_row
 from .._utils.pairs import ranking_csr
 from .._utils.params import check_integer
-from ._fitted import FittedAttribute, check_loss_of_fit
+from ._fitted import FittedAttribute, check_loss_of_fit, loss_of_fit
 from ._inputs import check_frontier, check_limits, check_restriction
 from ._params import (
     check_search_params,
@@ -198,8 +198,7 @@ class FittedRanking(RankingClassifierMixin, BaseEstimator):
         if post_processor.is_log:
             return exponentials(scores)
         margins = scores.astype(np.float64)
-        trained = self._fitted.loss
-        if (self.loss if trained is None else trained) == "log_loss":
+        if loss_of_fit(self) == "log_loss":
             return expit(margins)
         return np.exp(-(np.maximum(0, 1 - margins) ** 3))
 

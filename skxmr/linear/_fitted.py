@@ -214,10 +214,16 @@ def _pruned_ranker(ranker, threshold, bias):
     )
 
 
+def loss_of_fit(classifier):
+    """Return the loss that the rankers were trained with, or the parameter if it is not known."""
+    trained = classifier._fitted.loss
+    return classifier.loss if trained is None else trained
+
+
 def check_loss_of_fit(classifier):
     """Raise a ValueError if the loss of a fitted classifier is no longer that of its rankers."""
-    trained = classifier._fitted.loss
-    if trained is not None and trained != classifier.loss:
+    trained = loss_of_fit(classifier)
+    if trained != classifier.loss:
         raise ValueError(
             f"loss must be {trained!r}, as in fit, or the classifier must be fitted again, "
             f"got {classifier.loss!r}"
