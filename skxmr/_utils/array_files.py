@@ -7,6 +7,8 @@ from io import BytesIO
 
 import numpy as np
 
+from .npy import map_array
+
 #: Size of the buffer of a file. The pieces of an array have a few kilobytes.
 _BUFFER_BYTES = 1 << 22
 
@@ -60,10 +62,7 @@ class AppendableFile:
         if durable:
             os.fsync(self._file.fileno())
         self._file.close()
-        if self._ends[-1] == 0:  # an empty array cannot be mapped
-            self.array = np.empty(0, dtype=self._dtype)
-        else:
-            self.array = np.asarray(np.load(self.path, mmap_mode="r"))
+        self.array = np.asarray(map_array(self.path))
         return self.array
 
     def close(self):

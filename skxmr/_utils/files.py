@@ -3,10 +3,6 @@
 import os
 import stat
 
-#: Maximum number of bytes in the header of an array. Python's parser reports deep nesting as a lack
-#: of memory.
-MAX_HEADER_BYTES = 1000
-
 #: Maximum number of bytes in a text file. The manifest of a thousand trees has a few millions.
 MAX_TEXT_BYTES = 1 << 26
 

@@ -14,6 +14,7 @@ symbolic links to them. A save always writes new files, and does not follow link
 import copy
 import errno
 import json
+import math
 import os
 import re
 import secrets
@@ -26,8 +27,9 @@ from pathlib import Path
 import numpy as np
 
 from .._core import aligned_empty
-from .files import MAX_HEADER_BYTES, MAX_TEXT_BYTES, open_regular, read_text
+from .files import MAX_TEXT_BYTES, open_regular, read_text
 from .locks import exclusive
+from .npy import read_header
 
 MANIFEST = "skxmr.json"
 FORMAT = "skxmr model"
@@ -454,9 +456,7 @@ class FolderReader:
         spec = self.field(self._specs, name, dict)
         try:
             array = self._open(self._arrays / f"{name}.npy", dtype, self.mmap and not small)
-        except MemoryError:
-            raise
-        except Exception as error:  # NumPy's parser of headers raises errors of many types
+        except (OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno not in _NO_FILE:
                 raise  # no access, or too many open files: the model may be valid
             self.fail(f"array {name!r} cannot be read: {error}", error)
@@ -510,23 +510,19 @@ class FolderReader:
 
     def _open(self, path, dtype, mmap):
         with open_regular(path) as file:
-            npy_version = np.lib.format.read_magic(file)
-            if npy_version != (1, 0):
-                raise ValueError(f"unexpected npy version {npy_version}")
-            header = np.lib.format.read_array_header_1_0(file, max_header_size=MAX_HEADER_BYTES)
-            shape, fortran, found = header
+            header = read_header(file)
+            shape, is_fortran, found = header
             offset = file.tell()
             _check_kind(found, dtype)
-            n = int(np.prod(shape, dtype=object))
-            if fortran and len(shape) > 1:
+            if is_fortran and len(shape) > 1:
                 raise ValueError("Fortran order")
-            if os.fstat(file.fileno()).st_size != offset + n * found.itemsize:
+            if os.fstat(file.fileno()).st_size != offset + header.n_bytes:
                 raise ValueError(f"the file's size does not fit the shape {shape}")
-            if n == 0:
+            if header.n_bytes == 0:
                 return np.empty(shape, dtype=found)
             if mmap:
                 return np.asarray(np.memmap(file, found, mode="r", offset=offset, shape=shape))
-            return _filled(file, aligned_empty(n, found).reshape(shape))
+            return _filled(file, aligned_empty(math.prod(shape), found).reshape(shape))
 
     def _manifest_bytes(self):
         try:

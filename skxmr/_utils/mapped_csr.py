@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 from .._core import csr_group_sum, indptr_of
 from .array_files import AppendableFile
+from .npy import map_array
 
 #: Approximate number of entries of a block of rows.
 _BLOCK_ENTRIES = 1 << 20
@@ -45,7 +46,7 @@ class MappedCSR:
         self.shape = shape
         self._name = name
         for part in _DTYPES:
-            setattr(self, part, _mapped(self._path(part)))
+            setattr(self, part, map_array(self._path(part)))
 
     def __reduce__(self):
         return MappedCSR, (self.folder, self._name, self.shape)
@@ -97,14 +98,6 @@ class MappedCSR:
 
     def _path(self, part):
         return self.folder / f"{self._name}.{part}.npy"
-
-
-def _mapped(path):
-    """Map an array. An empty one cannot be mapped."""
-    with open(path, "rb") as file:
-        np.lib.format.read_magic(file)
-        shape, _, _ = np.lib.format.read_array_header_1_0(file)
-    return np.load(path, mmap_mode="r" if shape[0] else None)
 
 
 class MappedCSRWriter:

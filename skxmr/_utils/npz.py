@@ -3,8 +3,9 @@
 import numpy as np
 import scipy.sparse as sp
 
-from .files import MAX_HEADER_BYTES, open_regular
+from .npy import read_archive
 
+_WRITER = "scipy.sparse.save_npz"
 _MEMBERS = ("format", "shape", "data", "indices", "indptr")
 _CLASSES = {"csr": sp.csr_matrix, "csc": sp.csc_matrix}
 _MAX_INT32 = np.iinfo(np.int32).max
@@ -32,7 +33,7 @@ def read_npz_matrix(path):
     ValueError
         If the file is damaged, not a regular file, or has other content.
     """
-    members = _read_members(path)
+    members = read_archive(path, _MEMBERS, _WRITER)
     matrix_format = _matrix_format(members["format"], path)
     shape = _shape(members["shape"], path)
     data, indices, indptr = (members[name] for name in ("data", "indices", "indptr"))
@@ -68,30 +69,9 @@ def read_npz_shape(path):
     ValueError
         If the file is damaged, not a regular file, or has other content.
     """
-    members = _read_members(path, ("format", "shape"))
+    members = read_archive(path, ("format", "shape"), _WRITER)
     _matrix_format(members["format"], path)
     return _shape(members["shape"], path)
-
-
-def _read_members(path, names=_MEMBERS):
-    """Return arrays of the archive by name."""
-    with open_regular(path) as file:
-        try:
-            with np.load(file, allow_pickle=False, max_header_size=MAX_HEADER_BYTES) as archive:
-                members = {name: archive[name] for name in names}
-        except MemoryError:
-            raise
-        # For a damaged archive, zipfile, its codecs and NumPy's parser of headers raise errors of
-        # many types: KeyError, OSError, SyntaxError, tokenize.TokenError, zlib.error, ...
-        except Exception as error:
-            raise ValueError(
-                f"{path}: expected a file written by scipy.sparse.save_npz: {error}"
-            ) from error
-    for name, member in members.items():
-        # NumPy returns a member that is not an array as bytes.
-        if not isinstance(member, np.ndarray):
-            raise ValueError(f"{path}: expected {name} to be an array")
-    return members
 
 
 def _matrix_format(member, path):

@@ -8,12 +8,12 @@ import hashlib
 import os
 import secrets
 import warnings
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from .._utils import caching
+from .._utils.npy import read_archive
 
 #: Smallest number of texts that are looked up, and of new texts that are worth a file.
 LEAST = 32
@@ -102,20 +102,19 @@ def _find_in_block(path, digests, width):
         damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            stored = file["digests"]
-            n = len(stored)
-            if stored.shape != (n, 2) or n == 0:
-                return None
-            rows = np.searchsorted(stored[:, 0], digests[:, 0])
-            rows[rows == n] = 0
-            hits = np.flatnonzero((stored[rows] == digests).all(axis=1))
-            if len(hits) == 0:
-                return None
-            embeddings = file["embeddings"]
-            truncated = file["truncated"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        stored = read_archive(path, ["digests"])["digests"]
+        n = len(stored)
+        if stored.shape != (n, 2) or n == 0:
+            return None
+        rows = np.searchsorted(stored[:, 0], digests[:, 0])
+        rows[rows == n] = 0
+        hits = np.flatnonzero((stored[rows] == digests).all(axis=1))
+        if len(hits) == 0:
+            return None
+        found = read_archive(path, ["embeddings", "truncated"])
+    except (OSError, ValueError):
         return None
+    embeddings, truncated = found["embeddings"], found["truncated"]
     if embeddings.shape != (n, width) or truncated.shape != (n,):
         return None
     return hits, embeddings[rows[hits]], truncated[rows[hits]]
