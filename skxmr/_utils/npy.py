@@ -21,8 +21,11 @@ _MAX_HEADER_BYTES = 1000
 
 _TYPE = r"""["']([<>|=]?[a-zA-Z][0-9]*(?:\[\w+\])?)["']"""
 _MEMBER = rf"""\(\s*["'](\w+)["']\s*,\s*{_TYPE}\s*\)"""
+# A list of members can match in one way only. Otherwise, the search of a damaged header could take
+# exponential time.
+_MEMBERS = rf"""\s*{_MEMBER}(?:\s*,\s*{_MEMBER})*"""
 _FIELDS = {
-    "descr": re.compile(rf"""["']descr["']\s*:\s*({_TYPE}|\[(\s*{_MEMBER}\s*,?)+\s*\])"""),
+    "descr": re.compile(rf"""["']descr["']\s*:\s*({_TYPE}|\[{_MEMBERS}\s*,?\s*\])"""),
     "fortran_order": re.compile(r"""["']fortran_order["']\s*:\s*(True|False)"""),
     "shape": re.compile(r"""["']shape["']\s*:\s*\(([0-9L,\s]*)\)"""),
 }

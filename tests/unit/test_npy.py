@@ -91,6 +91,7 @@ def test_what_other_programs_write(text, version):
             "{'descr': [('a', '<f4'), ('b', '|O')], 'fortran_order': False, 'shape': (3,), }"
         ),
         with_header("{'descr': [], 'fortran_order': False, 'shape': (3,), }"),
+        with_header("{'descr': [" + 40 * ("('a', '<f4')" + 12 * " ")),
         with_header("{'descr': " + "[" * 500 + ", 'fortran_order': False, 'shape': (3,), }"),
     ],
 )
