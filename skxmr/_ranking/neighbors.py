@@ -174,14 +174,16 @@ def without_labels(rows, kept):
     Returns
     -------
     rows : StoredRows or None
-        Rows without labels are left out. None if all are.
+        Rows that lose their last label are left out. Those that never had one stay, because they
+        are neighbors as well if all rows are compared. None if no row has a label.
     """
     _check_content(rows)
     Y = _labels_of(rows)[:, kept]
     Y.sort_indices()
-    stays = np.diff(Y.indptr) > 0
-    if not stays.any():
+    is_labeled = np.diff(Y.indptr) > 0
+    if not is_labeled.any():
         return None
+    stays = is_labeled | (np.diff(rows.arrays["label_ptr"]) == 0)
     return _labeled(
         _maker_like(rows),
         rows.row_arrays(stays),

@@ -78,10 +78,26 @@ class MatchIndex:
         """Bytes in the arrays besides the texts."""
         return self.whole.nbytes + self.words.nbytes + self._cumulative.nbytes
 
-    def popularity_in(self, ranges):
-        """Return the sum of the popularity of the texts in ranges of sorted texts."""
+    def popularity_in(self, ranges, skipped):
+        """Return the sum of the popularity of the texts in ranges of sorted texts.
+
+        Parameters
+        ----------
+        ranges : ndarray of int64, shape (n_ranges, 2)
+        skipped : ndarray of int32
+            Positions of texts that are left out.
+        """
         before = self._cumulative
-        return float(sum(before[end] - before[begin] for begin, end in ranges.tolist()))
+        if len(skipped) == 0:
+            return float(sum(before[end] - before[begin] for begin, end in ranges.tolist()))
+        skipped = np.unique(skipped)
+        total = 0.0
+        for begin, end in ranges.tolist():
+            inside = skipped[np.searchsorted(skipped, begin) : np.searchsorted(skipped, end)]
+            # Each addend is a part of the range without texts that are left out.
+            begins, ends = [begin, *(inside + 1).tolist()], [*inside.tolist(), end]
+            total += float((before[ends] - before[begins]).sum())
+        return total
 
     def positions(self, labels):
         """Return the positions of labels in the sorted texts."""

@@ -287,8 +287,9 @@ class RankedMatches:
             return self._most_popular(ranges, k, excluded)
         if self._weight == 0 or len(ranking[0]) == 0:
             return _matches(*ranking)
-        popular = self._matches.most_popular(ranges, k, self._matches.positions(excluded))
-        mass = self._matches.popularity_in(ranges)
+        skipped = self._matches.positions(excluded)
+        popular = self._matches.most_popular(ranges, k, skipped)
+        mass = self._matches.popularity_in(ranges, skipped)
         return _matches(*self._mixed(*ranking, popular, mass, k))
 
     def _most_popular(self, ranges, k, excluded):
@@ -326,7 +327,7 @@ class RankedMatches:
         popular : ndarray of int32
             The k most popular of these queries.
         mass : float
-            Popularity of all of them.
+            Popularity of all these queries.
         k : int
 
         Returns

@@ -53,20 +53,22 @@ def tuned_popularity_weight(completer, X, y, sample_weight):
     Returns
     -------
     weight : float
-        `DEFAULT_WEIGHT` if no row can be held out, or if the classifier ranks none of these.
+        `DEFAULT_WEIGHT` if no row can be held out, if the classifier ranks none of these, or if no
+        row with a query and a weight is left to train on.
     """
     held_out = held_out_rows(len(y), completer.random_state)
     ranked = np.flatnonzero(held_out & [bool(previous.strip()) for previous in X[:, 0]])
     rng = check_random_state(completer.random_state)
     ranked = rng.permutation(ranked)[:_MOST_RANKED]
-    if not len(ranked) or not any(map(str.strip, y[~held_out])):
-        return DEFAULT_WEIGHT
+    is_trained = ~held_out & [bool(query.strip()) for query in y]
+    is_ranked = len(ranked) > 0
     others, own = None, None
     if sample_weight is not None:
-        others = sample_weight[~held_out]
-        own = sample_weight[ranked]
-        if not own.any():
-            return DEFAULT_WEIGHT
+        others, own = sample_weight[~held_out], sample_weight[ranked]
+        is_trained &= sample_weight > 0
+        is_ranked = own.any()
+    if not is_ranked or not is_trained.any():
+        return DEFAULT_WEIGHT
     trial = clone(completer).set_params(popularity_weight=DEFAULT_WEIGHT, max_typing_errors=0)
     trial.fit(X[~held_out], y[~held_out], others)
     scores = [

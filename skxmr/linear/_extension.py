@@ -166,9 +166,9 @@ class ExtensibleRanking(FittedRanking):
         -----
         The remaining labels keep their rankers. For a multilabel y, the columns of the labels are
         deleted, and later columns move up. For one-dimensional y, the classes are removed from
-        `classes_`. Neighbors lose the labels, and those without other labels are removed. If none
-        remain, the model has no neighbors. Clusters without labels stay in the tree. The indexer is
-        not changed.
+        `classes_`. Neighbors lose the labels, and those that lose their last label are removed. If
+        none with labels remain, the model has no neighbors. Clusters without labels stay in the
+        tree. The indexer is not changed.
 
         Examples
         --------

@@ -442,7 +442,8 @@ def test_labels_are_removed_and_added():
     rows = clf._fitted.embeddings
     rows.check()
     assert rows.n_labels == N_LABELS - 2
-    assert rows.n_rows == (np.diff(Y[:, kept].indptr) > 0).sum()
+    never_labeled = np.diff(Y.indptr) == 0
+    assert rows.n_rows == (never_labeled | (np.diff(Y[:, kept].indptr) > 0)).sum()
     assert clf.rank(X, 12)[0].max() < N_LABELS - 2
     first = np.arange(N_LABELS - 2)
     clf = fitted(n_neighbors=3).fit(X, Y[:, first])
@@ -455,6 +456,19 @@ def test_labels_are_removed_and_added():
     without.remove_labels([0, 1])
     if without._fitted.embeddings is None:
         assert without.dense_neighbors_ is None
+
+
+@pytest.mark.parametrize("candidates", ["ranked", "all"])
+def test_removing_a_label_without_rows_changes_nothing(candidates):
+    labels = Y.toarray()
+    labels[::3] = 0  # rows without labels are neighbors of "all" rows as well
+    labels[:, 4] = 0
+    clf = fitted(n_neighbors=3, dense_candidates=candidates).fit(X, labels)
+    before = np.delete(clf.decision_function(X), 4, axis=1)
+    assert_allclose(clf.remove_labels([4]).decision_function(X), before, atol=1e-6)
+    clf.remove_labels(range(4))
+    kept = labels[:, 5:].any(axis=1) | ~labels.any(axis=1)
+    assert clf._fitted.embeddings.n_rows == kept.sum()
 
 
 @pytest.mark.parametrize("n_trees", [1, 2])

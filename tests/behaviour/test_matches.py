@@ -137,10 +137,14 @@ def test_matches_are_those_of_the_reference(known, typed, n_exact, k, data):
     assert words.tolist() == expected(
         lambda text: any(begins_nearly(text[at:], typed, n_exact) for at in word_starts(text)), skip
     )
-    assert_allclose(
-        index.popularity_in(np.array([[begin, end]])),
-        popularity[list(prefixes.order[begin:end])].sum(),
-    )
+    at = prefixes.order[begin:end].tolist()
+    for left_out in (NONE, skipped):
+        counted = [i for i in at if prefixes.positions[i] not in left_out]
+        assert_allclose(
+            index.popularity_in(np.array([[begin, end]]), left_out),
+            popularity[counted].sum(),
+            atol=1e-12,
+        )
 
 
 def test_many_texts_match_as_in_the_reference():
@@ -360,6 +364,33 @@ def test_a_ranking_is_the_beginning_of_a_longer_one(k, longer, weight):
 MANY = {}
 
 
+def test_shares_are_those_among_the_queries_that_are_not_excluded():
+    pairs = [("fish", "cat food")] * 500 + [("dog", "cat food")] * 400
+    pairs += [("dog", "cat toys")] * 60 + [("fish", "cat bed")] * 20 + [("dog", "cat nap")] * 20
+    X = [(previous, "cat") for previous, _ in pairs]
+    completer = SessionQueryCompleter(popularity_weight=0.8, random_state=0)
+    completer.fit(X, [query for _, query in pairs])
+    suggested = completer.complete("cat", previous="fish", exclude=["cat food"])
+    # After "fish", the classifier ranks "cat bed" alone.
+    expected = [("cat toys", 0.8 * 0.6), ("cat bed", 0.8 * 0.2 + 0.2), ("cat nap", 0.8 * 0.2)]
+    assert [query for query, _ in suggested] == [query for query, _ in expected]
+    assert_allclose([score for _, score in suggested], [score for _, score in expected], rtol=0.02)
+
+
+@examples(30)
+@given(
+    st.sets(st.sampled_from(sorted({query for _, query in PAIRS}))),
+    st.sampled_from([0.2, 0.5, 1.0]),
+)
+def test_shares_of_queries_that_are_left_have_the_sum_one(excluded, weight):
+    completer = MANY.setdefault("all", fitted(match="prefix", max_typing_errors=0))
+    completer.set_params(popularity_weight=weight)
+    for prefix in ("", "m", "o"):
+        suggested = completer.complete(prefix, previous="church", k=50, exclude=excluded or None)
+        if suggested:
+            assert sum(score for _, score in suggested) == pytest.approx(1, abs=1e-5)
+
+
 def test_weights_of_rows_are_popularity():
     X = [("", "m")] * 3
     completer = SessionQueryCompleter(random_state=0).fit(X, ["music", "mice", "moss"], [1, 5, 3])
@@ -390,6 +421,16 @@ def test_auto_chooses_on_held_out_rows():
     with pytest.raises(ValueError, match="popularity_weight='auto' was set after fit"):
         fixed.complete("a")
     assert fixed.fit([("", "a")], ["art"]).popularity_weight_ == 0.2
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("last", [["cat", "cow"] * 5, [" "] * 10])
+def test_auto_is_the_default_if_rows_to_train_on_have_no_weight(seed, last):
+    X, y = [("dog", "c")] * 20, ["cat", "cow"] * 5 + last
+    completer = SessionQueryCompleter(popularity_weight="auto", random_state=seed)
+    completer.fit(X, y, np.repeat([1.0, 0.0], 10))
+    assert completer.popularity_weight_ == 0.2
+    assert_allclose(completer.popularity_, 0.5)
 
 
 # ---- saved ----
