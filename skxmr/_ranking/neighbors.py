@@ -162,7 +162,7 @@ def update_neighbor_rows(
     return _joined(rows, kept, Y, added)
 
 
-def without_labels(rows, kept):
+def without_labels(rows, kept, *, keep_unlabeled):
     """Make neighbor rows with fewer labels.
 
     Parameters
@@ -170,20 +170,22 @@ def without_labels(rows, kept):
     rows : StoredRows
     kept : ndarray of int32
         The labels that stay, in increasing order. They are numbered in this order.
+    keep_unlabeled : bool
+        Whether rows that never had a label stay. They are needed if all rows may be compared.
 
     Returns
     -------
     rows : StoredRows or None
-        Rows that lose their last label are left out. Those that never had one stay, because they
-        are neighbors as well if all rows are compared. None if no row has a label.
+        Rows that lose their last label are left out. None if no row has a label.
     """
     _check_content(rows)
     Y = _labels_of(rows)[:, kept]
     Y.sort_indices()
-    is_labeled = np.diff(Y.indptr) > 0
-    if not is_labeled.any():
+    stays = np.diff(Y.indptr) > 0
+    if not stays.any():
         return None
-    stays = is_labeled | (np.diff(rows.arrays["label_ptr"]) == 0)
+    if keep_unlabeled:
+        stays |= np.diff(rows.arrays["label_ptr"]) == 0
     return _labeled(
         _maker_like(rows),
         rows.row_arrays(stays),

@@ -32,7 +32,10 @@ def with_fewer_labels(classifier, labels):
         reduced_ranker(ranker, tree, renumbered)
         for ranker, tree in zip(fitted.rankers, trees, strict=True)
     )
-    reduced = {kind: without_labels(rows, kept) for kind, rows in fitted.neighbors_by_kind.items()}
+    reduced = {
+        kind: without_labels(rows, kept, keep_unlabeled=kind == "embeddings")
+        for kind, rows in fitted.neighbors_by_kind.items()
+    }
     for kind, weighting in (("neighbors", "weighting"), ("embeddings", "dense_weighting")):
         if reduced.get(kind) is None:
             reduced[weighting] = None

@@ -32,6 +32,7 @@ def find_hits(Y_true, Y_ranked, k):
 def _with_columns(Y_true, Y_ranked):
     """Return lists of labels as an indicator of the labels that a ranking names."""
     classes = Y_ranked._class_array if isinstance(Y_ranked, Ranking) else None
+    _check_columns(Y_true, classes)
     # Integers from 0 may be column numbers. Lists of one length are then a matrix.
     are_numbers = classes is None or np.array_equal(classes, np.arange(len(classes)))
     lists = label_lists(Y_true, None if are_numbers else classes)
@@ -47,6 +48,21 @@ def _with_columns(Y_true, Y_ranked):
             "got lists of labels"
         )
     return indicator_of_lists(lists, names, keep_unknown=True)
+
+
+def _check_columns(Y_true, classes):
+    """Raise a ValueError if a frame has other columns than the labels that a ranking names."""
+    names = list(getattr(Y_true, "columns", ()))
+    if classes is None or classes.dtype.kind not in "UO" or len(names) != len(classes):
+        return
+    if not all(isinstance(name, str) for name in names):
+        return
+    for expected, got in zip(classes.tolist(), names, strict=True):
+        if got != expected:
+            raise ValueError(
+                "Y_true must have the labels of Y_ranked as columns in the same order, got "
+                f"{got!r:.80} at the position of {expected!r:.80}"
+            )
 
 
 def check_truth(Y, name):

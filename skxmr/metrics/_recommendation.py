@@ -151,12 +151,14 @@ def paired_bootstrap(
     check_real(confidence, "confidence", 0, above=True, most=0.9999)
     if not callable(metric):
         raise TypeError(f"metric must be callable, got {metric!r:.80}")
-    truth, *tops = _checked_tops(Y_true, Y_ranked, Y_other, k)
-    n_rows = truth.shape[0]
+    # The columns are those of each ranking, if Y_true holds names of labels.
+    first, second = (find_hits(Y_true, ranked, k)[:2] for ranked in (Y_ranked, Y_other))
+    n_rows = first[0].shape[0]
 
     def difference(weight):
-        first, second = (metric(truth, top, k=k, sample_weight=weight) for top in tops)
-        return first - second
+        return metric(*first, k=k, sample_weight=weight) - metric(
+            *second, k=k, sample_weight=weight
+        )
 
     rng = check_random_state(random_state)
     draws = [
@@ -166,10 +168,3 @@ def paired_bootstrap(
     tail = 50 * (1 - confidence)
     low, high = np.percentile(draws, [tail, 100 - tail])
     return Bunch(difference=float(difference(np.ones(n_rows))), low=float(low), high=float(high))
-
-
-def _checked_tops(Y_true, Y_ranked, Y_other, k):
-    """Return the truth and the first k labels of both rankings."""
-    truth, first, _ = find_hits(Y_true, Y_ranked, k)
-    _, second, _ = find_hits(Y_true, Y_other, k)
-    return truth, first, second

@@ -46,9 +46,8 @@ def register_all():
     _register(UserToUserRecommender, _pack_users, _unpack_users, ["n_users"])
     _register(LinearAutoencoderRecommender, _pack_linear, _unpack_linear)
     _register(MatrixFactorizationRecommender, _pack_factors, _unpack_factors)
-    _register(
-        AutoencoderRecommender, _pack_autoencoder, _unpack_autoencoder, ("loss_curve_", "has_shift")
-    )
+    autoencoder = ("loss_curve_", "has_shift", "layer_sizes")
+    _register(AutoencoderRecommender, _pack_autoencoder, _unpack_autoencoder, autoencoder)
     _register(PriorShift, _pack_shift, _unpack_shift, ["estimator_", "scale_"])
     _register(BlendedRecommender, _pack_blend, _unpack_blend, ["estimators_", "is_tuned"])
 
@@ -57,6 +56,7 @@ def _register(cls, pack, unpack, fields=()):
     """Enter a recommender, with the attributes that all of them have."""
 
     def pack_all(recommender, part):
+        recommender._check_params()  # which may have been set after fit
         part.arrays["popularity_"] = recommender.popularity_
         return {**_pack_names(recommender, part), **pack(recommender, part)}
 
@@ -244,13 +244,20 @@ def _pack_autoencoder(recommender, part):
     return {
         "loss_curve_": part.value(recommender.loss_curve_, "loss_curve_"),
         "has_shift": recommender._shift is not None,
+        "layer_sizes": [len(bias) for bias in recommender.intercepts_[:-1]],
     }
 
 
 def _unpack_autoencoder(recommender, part):
     n_items = recommender.n_labels_
     recommender.kept_ = _kept_items(recommender, part)
-    sizes = [n_items, *recommender.hidden_layer_sizes, len(recommender.kept_)]
+    # Folders of earlier versions lack the field.
+    hidden = list(recommender.hidden_layer_sizes)
+    if "layer_sizes" in part.reader.manifest:
+        hidden = part.get("layer_sizes", list)
+        if not all(type(n) is int and n > 0 for n in hidden):
+            part.fail(f"layer_sizes is {hidden!r:.80}")
+    sizes = [n_items, *hidden, len(recommender.kept_)]
     recommender.coefs_ = []
     recommender.intercepts_ = []
     for i, (n_in, n_out) in enumerate(pairwise(sizes)):
@@ -292,8 +299,6 @@ def _pack_blend(recommender, part):
 
 def _unpack_blend(recommender, part):
     indices = part.get("estimators_", list)
-    if len(indices) != len(recommender.estimators):
-        part.fail(f"{len(indices)} estimators, expected {len(recommender.estimators)}")
     recommender.estimators_ = [part.model_at(index) for index in indices]
     recommender.weights_ = _array(part, "weights_", _DOUBLE, len(indices))
     if part.get("is_tuned", bool):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._core import CSRView, dense_top_k
 from .._utils.pairs import row_of_entries
 
 #: Number of best items of each ranker that are candidates of the blend.
@@ -40,8 +41,10 @@ class HeldOutCandidates:
         if not repeat:
             scores[:, row_of_entries(X), X.indices] = -1
         n_best = min(_N_BEST, scores.shape[2])
-        best = np.argpartition(-scores, n_best - 1, axis=2)[:, :, :n_best]
-        items = np.sort(np.concatenate(list(best), axis=1), axis=1)
+        view = CSRView(X)
+        # With the order of equal scores that `rank` has: the lower item is first.
+        best = [dense_top_k(part, view, 0, n_best, exclude_stored=False)[0] for part in scores]
+        items = np.sort(np.concatenate(best, axis=1), axis=1)
         self.scores = np.take_along_axis(scores, items[np.newaxis], axis=2)
         rows, columns = np.nonzero(items[:, 1:] == items[:, :-1])
         self.scores[:, rows, columns + 1] = -1
@@ -53,7 +56,7 @@ class HeldOutCandidates:
         """Return whether each row has a target among the first six items of the blend."""
         total = np.tensordot(np.asarray(weights, dtype=np.float32), self.scores, axes=1)
         k = min(_N_RECOMMENDED, total.shape[1])
-        best = np.argpartition(-total, k - 1, axis=1)[:, :k]
+        best = np.argsort(-total, axis=1, kind="stable")[:, :k]
         return np.take_along_axis(self.hits, best, axis=1).any(axis=1)
 
 

@@ -71,6 +71,25 @@ def find_ids(array, ids, name):
     return np.where(ids[positions] == array, positions, -1).astype(np.int32)
 
 
+def extended_ids(ids, new, name):
+    """Return known ids with new ones after them.
+
+    Raises
+    ------
+    ValueError
+        If new numbers are of another kind than the known ones, and change if they are converted.
+    """
+    # NumPy would round large integers to join them with floats, or signed with unsigned ones.
+    if {ids.dtype.kind, new.dtype.kind} in ({"i", "u"}, {"i", "f"}, {"u", "f"}):
+        with np.errstate(invalid="ignore"):
+            converted = new.astype(ids.dtype)
+        for value, given in zip(converted.tolist(), new.tolist(), strict=True):
+            if value != given:
+                raise ValueError(f"{name} must hold ids of {ids.dtype} as in fit, got {given!r}")
+        new = converted
+    return np.concatenate([ids, new])
+
+
 def check_kind(array, ids, name):
     """Check that ids are numbers if the known ids are. NumPy would turn the numbers into texts."""
     if len(array) and (array.dtype.kind in "biuf") != (ids.dtype.kind in "biuf"):

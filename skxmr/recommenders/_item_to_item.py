@@ -13,7 +13,7 @@ from .._utils.matrices import single_row
 from .._utils.pairs import row_of_entries
 from .._utils.params import check_boolean, check_integer, check_real
 from ._base import BaseRecommender
-from ._ids import check_kind
+from ._ids import check_kind, extended_ids, find_ids
 from ._inputs import (
     binary,
     check_histories,
@@ -209,6 +209,8 @@ class ItemToItemRecommender(BaseRecommender):
         if not self.__sklearn_is_fitted__():
             return self._first_fit(X, users)
         self._check_params()
+        if self.ordered:
+            raise ValueError("partial_fit needs ordered=False, got True")
         if not self._can_extend:
             raise ValueError("partial_fit needs a recommender that was fitted without y")
         with change_lock(self), fitted_in_one_step(self) as fresh:
@@ -233,11 +235,18 @@ class ItemToItemRecommender(BaseRecommender):
 
     def _rows_of(self, users):
         """Return the row of each user. New users come last, in the order of appearance."""
-        check_kind(users, self._users, "users")
-        new, first = np.unique(users[~np.isin(users, self._users)], return_index=True)
-        self._users = np.concatenate([self._users, new[np.argsort(first)]])
-        order = np.argsort(self._users, kind="stable")
-        return order[np.searchsorted(self._users, users, sorter=order)]
+        known = self._users
+        check_kind(users, known, "users")
+        order = np.argsort(known, kind="stable")
+        codes = find_ids(users, known[order], "users")
+        is_new = codes < 0
+        ids, first, numbers = np.unique(users[is_new], return_index=True, return_inverse=True)
+        by_appearance = np.argsort(first)
+        self._users = extended_ids(known, ids[by_appearance], "users")
+        rows = np.empty(len(users), dtype=np.int64)
+        rows[~is_new] = order[codes[~is_new]]
+        rows[is_new] = len(known) + np.argsort(by_appearance)[numbers]
+        return rows
 
     def _extend(self, added, rows):
         """Add purchases to the histories, and update the related items."""
@@ -343,6 +352,11 @@ class ItemToItemRecommender(BaseRecommender):
         """
         fresh, items = self._checked_items(items, k)
         matrix = fresh._related_matrix()[items]
+        # If ordered, an item that is bought again is related to itself as well.
+        rows = row_of_entries(matrix)
+        is_other = matrix.indices != items[rows]
+        entries = (matrix.data[is_other], (rows[is_other], matrix.indices[is_other]))
+        matrix = sp.csr_matrix(entries, shape=matrix.shape)
         matrix.sort_indices()
         ranking = pad_ranking(*csr_top_k(matrix, min(int(k), fresh.n_labels_)), int(k))
         return Ranking(*ranking, getattr(fresh, "feature_names_in_", None))
@@ -410,7 +424,7 @@ class ItemToItemRecommender(BaseRecommender):
 
     def _dense_scores(self, X):
         scores = (X @ self._related_matrix()).toarray()
-        if self.popularity:
+        if self._model.popular_weight:
             scores += np.float32(self._model.popular_weight) * self._model.arrays["popular"]
         return scores
 

@@ -30,7 +30,7 @@ def window_weights(training, half_life):
         return np.ones(n_rows)
     if training.times is None:
         raise ValueError("window_half_life needs target_times in fit, got None")
-    latest = np.full(n_rows, training.times.max(initial=0.0))
+    latest = np.full(n_rows, training.times.max() if len(training.times) else 0.0)
     filled = np.flatnonzero(np.diff(training.y.indptr))
     if len(filled):
         latest[filled] = np.maximum.reduceat(training.times, training.y.indptr[filled])

@@ -42,7 +42,7 @@ def scores_of(estimator, X, n_items, n_candidates, limits=None):
     X : csr_matrix
     n_items, n_candidates : int
     limits : Limits, optional
-        Items that a search leaves out.
+        Items that a search leaves out, or is restricted to.
 
     Returns
     -------
@@ -53,8 +53,9 @@ def scores_of(estimator, X, n_items, n_candidates, limits=None):
     if isinstance(inner, BaseRecommender):
         return inner.decision_function(rows)
     k = min(n_candidates, n_items)
-    if limits is not None and _takes_exclude(inner):
-        labels, values = inner.rank(rows, k, exclude=_excluded(X, limits))
+    options = {} if limits is None else _search_options(inner, X, limits)
+    if options:
+        labels, values = inner.rank(rows, k, **options)
     else:
         labels, values = best_scores(inner, rows, k, n_items)
     scores = np.full((labels.shape[0], n_items), -np.inf, dtype=np.float32)
@@ -63,25 +64,35 @@ def scores_of(estimator, X, n_items, n_candidates, limits=None):
     return scores
 
 
-def _takes_exclude(estimator):
+def _search_options(estimator, X, limits):
+    """Return the limits as arguments of the method rank, without those that it does not take."""
     rank = getattr(estimator, "rank", None)
-    return rank is not None and "exclude" in inspect.signature(rank).parameters
+    taken = () if rank is None else inspect.signature(rank).parameters
+    options = {}
+    if "exclude" in taken:
+        options["exclude"] = _excluded(X, limits)
+    if "among" in taken and limits.among is not None:
+        options["among"] = _matrix_of(limits.among, X.shape)
+    return options
 
 
 def _excluded(X, limits):
     """Return the excluded items of each row as a matrix."""
-    n_rows, n_items = X.shape
     matrix = sp.csr_matrix(X.shape, dtype=np.float32)
     if limits.exclude_stored:
         ones = np.ones(X.nnz, dtype=np.float32)
         matrix = matrix + sp.csr_matrix((ones, X.indices, X.indptr), shape=X.shape)
-    sets = limits.exclude
-    if sets is not None:
-        pointers = sets.ptr - sets.ptr[0]
-        members = sets.members[sets.ptr[0] : sets.ptr[-1]]
-        if sets.is_shared:
-            pointers = np.arange(n_rows + 1) * len(members)
-            members = np.tile(members, n_rows)
-        ones = np.ones(len(members), dtype=np.float32)
-        matrix = matrix + sp.csr_matrix((ones, members, pointers), shape=(n_rows, n_items))
+    if limits.exclude is not None:
+        matrix = matrix + _matrix_of(limits.exclude, X.shape)
     return matrix
+
+
+def _matrix_of(sets, shape):
+    """Return sets of items, one for each row or the same for all, as a matrix."""
+    pointers = sets.ptr - sets.ptr[0]
+    members = sets.members[sets.ptr[0] : sets.ptr[-1]]
+    if sets.is_shared:
+        pointers = np.arange(shape[0] + 1) * len(members)
+        members = np.tile(members, shape[0])
+    ones = np.ones(len(members), dtype=np.float32)
+    return sp.csr_matrix((ones, members, pointers), shape=shape)

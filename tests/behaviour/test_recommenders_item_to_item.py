@@ -44,6 +44,9 @@ def test_ordered_relatedness_equals_the_reference(measure, X, seed):
     Y = np.random.default_rng(seed).integers(0, 2, X.shape).astype(float)
     recommender = ItemToItemRecommender(measure, shrinkage=1, ordered=True, n_jobs=1).fit(X, Y)
     expected = reference_relatedness(X, Y, measure, 1)
+    scores = recommender.decision_function(np.eye(X.shape[1]))
+    assert_allclose(scores, expected, rtol=2e-5, atol=2e-6)
+    np.fill_diagonal(expected, 0)  # an item is not related to itself, but may be bought again
     assert_allclose(related_matrix(recommender), expected, rtol=2e-5, atol=2e-6)
 
 
