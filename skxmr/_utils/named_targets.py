@@ -364,3 +364,22 @@ def checked_names(names, what, *, distinct=True):
     if not all(isinstance(name, str) for name in names):
         raise TypeError(f"{what} must be strings, got {names[0]!r:.80} among others")
     return objects(names)
+
+
+def check_column_names(frame, expected, rule):
+    """Raise a ValueError if the columns of a frame have other names than expected.
+
+    Parameters
+    ----------
+    frame : object
+        Columns that are not named by as many strings are not compared.
+    expected : ndarray of shape (n_columns,)
+    rule : str
+        First part of the message.
+    """
+    names = list(getattr(frame, "columns", ()))
+    if len(names) != len(expected) or not all(isinstance(name, str) for name in names):
+        return
+    for name, got in zip(expected.tolist(), names, strict=True):
+        if got != name:
+            raise ValueError(f"{rule}, got {got!r:.80} at the position of {name!r:.80}")

@@ -5,7 +5,7 @@ from scipy import sparse
 
 from .._ranking.ranking import Ranking
 from .._utils.matrices import as_array, summed_csr
-from .._utils.named_targets import indicator_of_lists, label_lists
+from .._utils.named_targets import check_column_names, indicator_of_lists, label_lists
 from .._utils.pairs import is_true, top_k
 from .._utils.params import check_integer
 
@@ -32,7 +32,9 @@ def find_hits(Y_true, Y_ranked, k):
 def _with_columns(Y_true, Y_ranked):
     """Return lists of labels as an indicator of the labels that a ranking names."""
     classes = Y_ranked._class_array if isinstance(Y_ranked, Ranking) else None
-    _check_columns(Y_true, classes)
+    if classes is not None and classes.dtype.kind in "UO":
+        rule = "Y_true must have the labels of Y_ranked as columns in the same order"
+        check_column_names(Y_true, classes, rule)
     # Integers from 0 may be column numbers. Lists of one length are then a matrix.
     are_numbers = classes is None or np.array_equal(classes, np.arange(len(classes)))
     lists = label_lists(Y_true, None if are_numbers else classes)
@@ -48,21 +50,6 @@ def _with_columns(Y_true, Y_ranked):
             "got lists of labels"
         )
     return indicator_of_lists(lists, names, keep_unknown=True)
-
-
-def _check_columns(Y_true, classes):
-    """Raise a ValueError if a frame has other columns than the labels that a ranking names."""
-    names = list(getattr(Y_true, "columns", ()))
-    if classes is None or classes.dtype.kind not in "UO" or len(names) != len(classes):
-        return
-    if not all(isinstance(name, str) for name in names):
-        return
-    for expected, got in zip(classes.tolist(), names, strict=True):
-        if got != expected:
-            raise ValueError(
-                "Y_true must have the labels of Y_ranked as columns in the same order, got "
-                f"{got!r:.80} at the position of {expected!r:.80}"
-            )
 
 
 def check_truth(Y, name):

@@ -14,6 +14,7 @@ from .._utils.matrices import (
     single_row,
     widened,
 )
+from .._utils.named_targets import check_column_names
 from .._utils.pairs import row_of_entries
 from .._utils.targets import target_array
 from ._ages import AgeMatrix
@@ -121,14 +122,8 @@ def check_targets(estimator, y, n_rows, n_items):
         Canonical; stores only ones.
     """
     names = getattr(estimator, "feature_names_in_", None)
-    given = list(getattr(y, "columns", ()))
-    if names is not None and len(given) == n_items and all(isinstance(n, str) for n in given):
-        for expected, got in zip(names.tolist(), given, strict=True):
-            if got != expected:
-                raise ValueError(
-                    f"y must have the columns of X in the same order, got {got!r:.80} at the "
-                    f"position of {expected!r:.80}"
-                )
+    if names is not None:
+        check_column_names(y, names, "y must have the columns of X in the same order")
     return check_indicator(target_array(y, "y"), "y", n_rows, n_items)
 
 
